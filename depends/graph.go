@@ -1,0 +1,171 @@
+package depends
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/go-playground/validator/v10"
+
+	"example.com/usher/internal/plan"
+)
+
+// Graph holds the providers of a program. It is filled while the program starts,
+// by one goroutine; from the first Mount on it must not be added to, and
+// resolving from it is then safe for any number of connections at once.
+//
+// Make one with [New]; the zero value is not usable.
+type Graph struct{ core }
+
+// core keeps the graph's inner side within usher: its one method is for wsroute
+// and the test kit.
+type core struct{ graph *plan.Graph }
+
+// Inner returns the graph as usher's own packages use it.
+func (c core) Inner() *plan.Graph { return c.graph }
+
+// GraphOption modifies a new [Graph].
+type GraphOption interface {
+	apply(*graphSettings)
+	String() string
+}
+
+type graphSettings struct{ validate *validator.Validate }
+
+type validatorOption struct{ validate *validator.Validate }
+
+func (o validatorOption) apply(s *graphSettings) { s.validate = o.validate }
+func (o validatorOption) String() string         { return "Validator" }
+
+// Validator checks parameters and messages with v, so that rules which the
+// program registered on it work in validate tags. By default, a validator with
+// the rules of go-playground/validator alone, and required on structs enabled.
+func Validator(v *validator.Validate) GraphOption { return validatorOption{v} }
+
+// New returns an empty graph.
+func New(options ...GraphOption) *Graph {
+	settings := graphSettings{validate: validator.New(validator.WithRequiredStructEnabled())}
+	for _, o := range options {
+		o.apply(&settings)
+	}
+	return &Graph{core{plan.New(&public, settings.validate)}}
+}
+
+// Child returns a graph that sees g's providers and adds its own, which g does
+// not see. It never replaces one: two providers in sight for one type are a
+// wiring fault. wsroute gives each route group a child.
+func (g *Graph) Child() *Graph { return &Graph{core{g.graph.Child()}} }
+
+// Close ends the App lifetime: the cleanups of App providers run, the last made
+// first. It returns their errors, joined, or ctx's if that ends before they do.
+// wsroute.Serve calls it after the last connection is gone. Closing again, or a
+// graph that was never mounted, does nothing.
+func (g *Graph) Close(ctx context.Context) error { return g.graph.CloseApp(ctx) }
+
+// Lifetime is an option of [Provide]: how long a value lives, and so when its
+// cleanups run.
+type Lifetime uint8
+
+// The lifetimes. A value may depend on values that live as long or longer; the
+// other way round is a wiring fault ("captive").
+const (
+	// Connection values are made during the handshake, once a connection, and
+	// released when the connection ends. The default.
+	Connection = Lifetime(plan.Connection)
+	// Handshake values are made during the handshake and released as soon as
+	// its answer, the 101 or a refusal, is written: a pooled database
+	// connection that only authenticates is not held while the socket lives.
+	Handshake = Lifetime(plan.Handshake)
+	// App values are made once, in Mount, and released by [Graph.Close]. They
+	// may depend on App values only: there is no request to read from.
+	App = Lifetime(plan.App)
+)
+
+// String returns the lifetime's name.
+func (l Lifetime) String() string { return plan.Lifetime(l).String() }
+
+func (l Lifetime) provide(p *plan.Provider) { p.Lifetime = plan.Lifetime(l) }
+
+// ProvideOption modifies one provider. The only ones are the lifetimes.
+type ProvideOption interface {
+	provide(*plan.Provider)
+	String() string
+}
+
+// Provide registers fn as the way to get an Out. Its input In is a struct whose
+// fields say what fn needs; see the package's documentation for what they can
+// be. Out is the key: one type, one provider.
+//
+// fn runs during the handshake (or in Mount for [App]), at most once per
+// lifetime however many ask for its value. Its context lives as long as the
+// value. An error refuses the connection: a [Rejection] as it says, any other
+// as a 500. It may be called for several connections at once.
+//
+// Everything that is wrong with a registration is told by Mount, but for a nil
+// fn, which panics.
+func Provide[In, Out any](g *Graph, fn func(context.Context, In) (Out, error), options ...ProvideOption) {
+	if fn == nil {
+		panic("depends: Provide of a nil function at " + plan.Caller().String())
+	}
+	p := provider(fn)
+	for _, o := range options {
+		o.provide(p)
+	}
+	g.graph.Add(p)
+}
+
+func provider[In, Out any](fn func(context.Context, In) (Out, error)) *plan.Provider {
+	return &plan.Provider{
+		Out:    reflect.TypeFor[Out](),
+		In:     reflect.TypeFor[In](),
+		Invoke: plan.Call(fn),
+		Func:   plan.DescribeFunc(fn),
+		Site:   plan.Caller(),
+	}
+}
+
+// Supply registers a ready value of the App lifetime: a store, a configuration.
+// For an interface, name it: depends.Supply[Users](deps, store). The graph does
+// not close it. nil is a wiring fault.
+func Supply[T any](g *Graph, value T) { g.graph.Add(supplied(value)) }
+
+func supplied[T any](value T) *plan.Provider {
+	return &plan.Provider{
+		Out:      reflect.TypeFor[T](),
+		Lifetime: plan.App,
+		Func:     plan.Func{Name: "Supply[" + plan.TypeName(reflect.TypeFor[T]()) + "]"},
+		Site:     plan.Caller(),
+		Value:    reflect.ValueOf(&value).Elem(),
+	}
+}
+
+func provideScheme(g *Graph, s Scheme, out reflect.Type, invoke plan.Invoke) {
+	scheme := &plan.Scheme{Name: s.Name, Challenge: s.Challenge}
+	for _, source := range s.Sources {
+		scheme.Sources = append(scheme.Sources, source.canonical())
+	}
+	for _, f := range s.check() {
+		scheme.Faults = append(scheme.Faults, [2]string{f.Fact, f.Hint})
+	}
+	g.graph.Add(&plan.Provider{
+		Out: out, Invoke: invoke, Scheme: scheme,
+		Func: plan.Func{Name: s.Name}, Site: plan.Caller(),
+	})
+}
+
+// Replacement stands in for a provider, in a test: see wstest.
+type Replacement struct{ replacement }
+
+type replacement struct{ provider *plan.Provider }
+
+// Inner returns the replacement as usher's own packages use it.
+func (r replacement) Inner() *plan.Provider { return r.provider }
+
+// Override replaces the provider of Out by fn, with fn's own needs in place of
+// the original's. The original's lifetime stays.
+func Override[In, Out any](fn func(context.Context, In) (Out, error)) Replacement {
+	return Replacement{replacement{provider(fn)}}
+}
+
+// OverrideValue replaces the provider of T by a value; nothing that the original
+// needs is resolved. T must be named if it is an interface.
+func OverrideValue[T any](value T) Replacement { return Replacement{replacement{supplied(value)}} }

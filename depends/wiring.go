@@ -1,0 +1,86 @@
+package depends
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"example.com/usher/internal/plan"
+)
+
+// WiringError is one thing that is wrong with the dependencies of a program.
+// Mount returns all of them joined: errors.As finds the first, and the joined
+// error's Unwrap() []error lists them.
+type WiringError struct {
+	// Kind is the sort of fault: "missing", "cycle", "ambiguous", "captive",
+	// "bad tag", "bad field", "bad input", "bad provider", "unsafe", "conflict",
+	// "bad route", "bad message", "failed" or "unused override".
+	Kind string
+	// Fact says what is wrong, in a sentence.
+	Fact string
+	// Type is the type that it is about; nil if there is none.
+	Type reflect.Type
+	// Path leads from the fault to the route, innermost first, one line a step
+	// with function, file and line.
+	Path []string
+	// Hint says what to do, where something can be said; may be empty.
+	Hint string
+	// Route is the first route that it was met on, such as "GET /rooms/:room";
+	// empty for a fault of the graph itself.
+	Route string
+	// Err is the error of an App provider that failed; else nil.
+	Err error
+
+	text string
+}
+
+// Error returns the fault as the report shows it.
+func (e *WiringError) Error() string { return e.text }
+
+// Unwrap returns the error of an App provider that failed.
+func (e *WiringError) Unwrap() error { return e.Err }
+
+// public is what the plan package needs to know of this one's types.
+var public = plan.Public{
+	Absent: ErrAbsent,
+	Optional: func(t reflect.Type) (reflect.Type, bool) {
+		o, ok := reflect.Zero(t).Interface().(interface{ elem() reflect.Type })
+		if !ok || t.Kind() != reflect.Struct {
+			return nil, false
+		}
+		return o.elem(), true
+	},
+	NoCredential: func(s *plan.Scheme) error {
+		r := Unauthorized(s.Challenge, fmt.Errorf("no credential for %s: %w", s.Name, ErrAbsent))
+		r.Reason = "credentials_required"
+		return r
+	},
+	ManyCredentials: func(s *plan.Scheme) error {
+		separator := " "
+		if strings.Contains(s.Challenge, " ") {
+			separator = ", "
+		}
+		return &Rejection{
+			Status: http.StatusBadRequest,
+			Reason: "invalid_request",
+			Detail: "more than one credential was sent",
+			Header: http.Header{"Www-Authenticate": {s.Challenge + separator + `error="invalid_request"`}},
+			Err:    fmt.Errorf("more than one credential for %s", s.Name),
+		}
+	},
+	BadParams: func(list []plan.ParamError) error {
+		r := &Rejection{Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters"}
+		for _, p := range list {
+			r.Params = append(r.Params, ParamError(p))
+		}
+		return r
+	},
+	Fault: func(f *plan.Fault) error {
+		e := &WiringError{Kind: f.Kind, Fact: f.Fact, Type: f.Type, Path: f.Path, Hint: f.Hint, Err: f.Err, text: f.String()}
+		if f.Target != nil {
+			e.Route = f.Target.Label
+		}
+		return e
+	},
+}

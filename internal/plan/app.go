@@ -1,0 +1,111 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"runtime/debug"
+	"time"
+)
+
+// MakeApp calls the App providers of a tree, what they need first, and keeps
+// their values until CloseApp. If one fails, those that were made are undone.
+// A tree whose values are there already keeps them.
+func (g *Graph) MakeApp(budget time.Duration) *Fault {
+	shared := g.shared
+	if shared.app != nil {
+		return nil
+	}
+	scope := &Scope{Budget: budget, Report: func(err error) {
+		slog.Error("usher: App cleanup", "error", err)
+	}}
+	ctx := scope.Context(context.Background())
+	for _, p := range g.all() {
+		if failed, err := g.makeApp(ctx, p); err != nil {
+			scope.End(context.Background(), err)
+			for _, undo := range g.all() {
+				if undo.In != nil {
+					undo.Value = reflect.Value{}
+				}
+			}
+			return &Fault{
+				Kind: "failed", Type: failed.Out, Err: err,
+				Fact: failed.Func.Name + ": " + err.Error(), Path: []string{"provided by " + failed.String()},
+			}
+		}
+	}
+	shared.app = scope
+	return nil
+}
+
+// makeApp makes p's value if p is an App provider that has none yet.
+func (g *Graph) makeApp(ctx context.Context, p *Provider) (failed *Provider, err error) {
+	if p.Lifetime != App || p.Value.IsValid() {
+		return nil, nil
+	}
+	in := reflect.New(p.In).Elem()
+	for i := range p.input.fields {
+		f := &p.input.fields[i]
+		if f.index == nil {
+			continue
+		}
+		need := p.graph.lookup(f.typ)[0]
+		if failed, err := g.makeApp(ctx, need); err != nil {
+			return failed, err
+		}
+		switch to := at(in, f.index); {
+		case f.guard:
+		case f.optional:
+			to.Field(0).Set(need.Value)
+			to.Field(1).SetBool(true)
+		default:
+			to.Set(need.Value)
+		}
+	}
+	out := reflect.New(p.Out).Elem()
+	if err := callApp(ctx, p, in, out); err != nil {
+		return p, err
+	}
+	p.Value = out
+	return nil, nil
+}
+
+func callApp(ctx context.Context, p *Provider, in, out reflect.Value) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &Panic{Value: v, Stack: debug.Stack(), In: p.Func.Name}
+		}
+	}()
+	if err := p.Invoke(ctx, in.Addr().Interface(), out.Addr().Interface()); err != nil {
+		return err
+	}
+	if isNil(out) && (out.Kind() == reflect.Pointer || out.Kind() == reflect.Interface) {
+		return errors.New("returned nil without an error")
+	}
+	return nil
+}
+
+// CloseApp ends the App lifetime of the tree: the cleanups of its values run in
+// reverse order. It returns their errors, joined, or ctx's if that ends first.
+func (g *Graph) CloseApp(ctx context.Context) error {
+	scope := g.shared.app
+	if scope == nil {
+		return nil
+	}
+	var errs []error
+	scope.mu.Lock()
+	scope.Report = func(err error) { errs = append(errs, err) }
+	scope.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		scope.End(ctx, nil)
+	}()
+	select {
+	case <-done:
+		return errors.Join(errs...)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,225 @@
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// Plan is what a route does before its upgrade, laid out once: a record type
+// whose fields are the values and the inputs of this route, and the steps that
+// fill it. It is immutable, and safe for any number of resolutions at once.
+type Plan struct {
+	Target *Target
+	// Handshake says that the plan has values of the Handshake lifetime.
+	Handshake bool
+
+	graph        *Graph
+	record       reflect.Type
+	params       []paramStep
+	steps        []step
+	input        int // the record's field for the handler's input
+	fills        []fill
+	absent       int // the record's field that marks absent steps; -1 if none can be
+	schemes      []*Scheme
+	readsCookies bool
+}
+
+// paramStep reads one parameter into a field of an input.
+type paramStep struct {
+	param *param
+	input int // the record's field
+	index []int
+	owner int // the step that needs it; len(steps) for the handler
+}
+
+// step calls one provider.
+type step struct {
+	provider *Provider
+	input    int // the record's field for the provider's input; -1 for none
+	output   int
+	fills    []fill
+	needs    []int // steps that may be absent, and without which this one is too
+	soft     bool  // nothing but Optional fields need it
+	nilable  bool  // its value may be nil, which is a fault
+}
+
+// fill sets one field of an input before its function is called.
+type fill struct {
+	index    []int
+	from     int       // the record's field; -1 for an App value or the request
+	app      *Provider // whose value it is
+	optional bool
+	soft     int // for an optional field: the step that may be absent; -1 if it cannot
+}
+
+type builder struct {
+	plan  *Plan
+	types []reflect.StructField
+	made  map[*Provider]*made
+	hard  map[*Provider]bool // needed by more than Optional fields
+}
+
+// made is a provider's place in the plan.
+type made struct{ step, output int }
+
+// Build compiles a target of a graph that Check found no fault in.
+func Build(t *Target) *Plan {
+	b := &builder{
+		plan: &Plan{Target: t, graph: t.Graph, absent: -1},
+		made: map[*Provider]*made{},
+		hard: map[*Provider]bool{},
+	}
+	roots := make([]field, 0, len(t.Guards)+len(t.input.fields))
+	for _, g := range t.Guards {
+		roots = append(roots, field{typ: g.Type, guard: true})
+	}
+	roots = append(roots, t.input.fields...)
+	b.needHard(t.Graph, roots)
+	b.schemes(t.Graph, roots, map[*Provider]bool{})
+	for _, f := range roots[:len(t.Guards)] {
+		b.dependency(t.Graph, &f)
+	}
+	var params []paramStep
+	b.plan.input, params, b.plan.fills, _ = b.inputOf(t.Graph, t.input)
+	b.own(params)
+	b.finish()
+	return b.plan
+}
+
+// needHard marks all providers that a way without an Optional leads to.
+func (b *builder) needHard(g *Graph, fields []field) {
+	for i := range fields {
+		if p := b.provider(g, &fields[i]); p != nil && !fields[i].optional && !b.hard[p] {
+			b.hard[p] = true
+			if p.input != nil {
+				b.needHard(p.graph, p.input.fields)
+			}
+		}
+	}
+}
+
+// schemes lays the steps of all schemes down first: 401 comes before anything else.
+func (b *builder) schemes(g *Graph, fields []field, seen map[*Provider]bool) {
+	for i := range fields {
+		p := b.provider(g, &fields[i])
+		if p == nil || seen[p] {
+			continue
+		}
+		seen[p] = true
+		if p.Scheme != nil {
+			b.plan.schemes = append(b.plan.schemes, p.Scheme)
+			b.instance(p)
+		} else if p.input != nil {
+			b.schemes(p.graph, p.input.fields, seen)
+		}
+	}
+}
+
+// provider returns what a field is resolved from while connecting; nil for what
+// is there before.
+func (b *builder) provider(g *Graph, f *field) *Provider {
+	if f.param != nil || f.request || f.index == nil && !f.guard {
+		return nil
+	}
+	p := g.lookup(f.typ)[0]
+	if p.Lifetime == App {
+		return nil
+	}
+	return p
+}
+
+// dependency lays down what a field needs and returns its place; nil for App values.
+func (b *builder) dependency(g *Graph, f *field) *made {
+	p := b.provider(g, f)
+	if p == nil {
+		return nil
+	}
+	if m := b.made[p]; m != nil && !f.fresh {
+		return m
+	}
+	return b.instance(p)
+}
+
+// instance lays down one call of p, behind what it needs itself.
+func (b *builder) instance(p *Provider) *made {
+	s := step{provider: p, input: -1, soft: !b.hard[p]}
+	var params []paramStep
+	if p.input != nil {
+		s.input, params, s.fills, s.needs = b.inputOf(p.graph, p.input)
+	}
+	s.output = b.slot(p.Out)
+	s.nilable = p.Out.Kind() == reflect.Pointer || p.Out.Kind() == reflect.Interface
+	b.own(params)
+	b.plan.Handshake = b.plan.Handshake || p.Lifetime == Handshake
+	m := &made{step: len(b.plan.steps), output: s.output}
+	b.plan.steps = append(b.plan.steps, s)
+	if b.made[p] == nil { // a fresh call seeds the cache, and does not replace in it
+		b.made[p] = m
+	}
+	return m
+}
+
+// inputOf lays down all that an input struct needs, in the order of its fields.
+func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fills []fill, needs []int) {
+	slot = b.slot(in.typ)
+	for i := range in.fields {
+		f := &in.fields[i]
+		switch {
+		case f.param != nil:
+			params = append(params, paramStep{param: f.param, input: slot, index: f.index})
+			b.plan.readsCookies = b.plan.readsCookies || f.param.in == "cookie"
+			continue
+		case f.request:
+			fills = append(fills, fill{index: f.index, from: -1})
+			continue
+		case f.index == nil:
+			continue
+		}
+		m := b.dependency(g, f)
+		fl := fill{index: f.index, from: -1, optional: f.optional, soft: -1}
+		if m == nil {
+			fl.app = g.lookup(f.typ)[0]
+		} else {
+			fl.from = m.output
+			if soft := b.plan.steps[m.step].soft; soft && f.optional {
+				fl.soft = m.step
+			} else if soft {
+				needs = append(needs, m.step)
+			}
+		}
+		if !f.guard {
+			fills = append(fills, fl)
+		}
+	}
+	return slot, params, fills, needs
+}
+
+// own gives parameters to the step that is about to be laid down.
+func (b *builder) own(params []paramStep) {
+	for i := range params {
+		params[i].owner = len(b.plan.steps)
+	}
+	b.plan.params = append(b.plan.params, params...)
+}
+
+func (b *builder) slot(t reflect.Type) int {
+	b.types = append(b.types, reflect.StructField{Name: fmt.Sprintf("F%d", len(b.types)), Type: t})
+	return len(b.types) - 1
+}
+
+func (b *builder) finish() {
+	if slices.ContainsFunc(b.plan.steps, func(s step) bool { return s.soft }) {
+		b.plan.absent = b.slot(reflect.ArrayOf(len(b.plan.steps), reflect.TypeFor[bool]()))
+	}
+	b.plan.record = reflect.StructOf(b.types)
+}
+
+// Sources returns where the plan's schemes look for credentials.
+func (p *Plan) Sources() []Source {
+	var all []Source
+	for _, s := range p.schemes {
+		all = append(all, s.Sources...)
+	}
+	return all
+}

@@ -1,0 +1,284 @@
+package plan
+
+import (
+	"encoding"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-playground/validator/v10"
+)
+
+// Codes of a parameter that does not parse. A failed rule has the rule's name.
+const (
+	codeMissing = "missing"
+	codeUTF8    = "utf8"
+)
+
+// param is a request parameter: how to read it, parse it and check it.
+type param struct {
+	in, name string
+	key      string       // the name as the request holds it
+	typ      reflect.Type // of the field
+	value    reflect.Type // of one value: the element of a slice or a pointer
+	parse    parser
+	code     string // of a value that does not parse
+	rule     string
+	byValue  bool // the rule must see the value, not a pointer to it
+	optional bool // absent leaves the zero value
+	def      reflect.Value
+}
+
+// parser sets dst from text, and says whether it could.
+type parser func(dst reflect.Value, text string) bool
+
+var (
+	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
+	timeType     = reflect.TypeFor[time.Time]()
+	durationType = reflect.TypeFor[time.Duration]()
+)
+
+// newParam compiles a parameter, or says what is wrong with its declaration.
+func newParam(v *validator.Validate, t reflect.Type, read tag) (*param, []problem) {
+	p := &param{in: read.in, name: read.name, key: read.name, typ: t, value: t, rule: read.validate}
+	if p.in == "header" {
+		p.key = http.CanonicalHeaderKey(p.name)
+	}
+	if !p.isText() {
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice:
+			p.value, p.optional = t.Elem(), true
+		}
+	}
+	p.parse, p.code = parserFor(p.value)
+	if p.parse == nil {
+		return nil, []problem{{
+			fmt.Sprintf("%s cannot be a parameter", TypeName(t)),
+			"use a string, a bool, a number, time.Time, time.Duration, an encoding.TextUnmarshaler, or a pointer to or slice of one",
+		}}
+	}
+	if p.in == "path" && (p.optional || read.hasDefault) {
+		return nil, []problem{{"a path parameter is always there", "take the plain type without a default"}}
+	}
+	if read.hasDefault && t.Kind() == reflect.Pointer && p.optional {
+		return nil, []problem{{"a pointer with a default is never nil", "take the plain type, or drop the default"}}
+	}
+	// The validator reads a pointer to the value without an allocation, but a
+	// rule about presence then looks at the pointer.
+	p.byValue = strings.Contains(p.rule, "required") || strings.Contains(p.rule, "omit") ||
+		strings.Contains(p.rule, "excluded") || strings.Contains(p.rule, "isdefault") || t.Kind() == reflect.Pointer
+	if fault := p.tryRule(v); fault != "" {
+		return nil, []problem{{fault, "see the rules of go-playground/validator, and that the rule fits " + TypeName(t)}}
+	}
+	if read.hasDefault {
+		p.optional = true
+		p.def = reflect.New(t).Elem()
+		if code, _ := p.set(v, p.def, []string{read.def}); code != "" {
+			return nil, []problem{{fmt.Sprintf("the default %q is refused: %s", read.def, code), "give a default that the parameter itself would accept"}}
+		}
+	}
+	return p, nil
+}
+
+// isText says whether the field itself is parsed from one text, although its
+// kind is a slice or a pointer: net.IP is a []byte.
+func (p *param) isText() bool { return reflect.PointerTo(p.typ).Implements(textType) }
+
+// tryRule runs the rule once on the zero value and once on another, so that
+// what the validator panics about is found when the program starts.
+func (p *param) tryRule(v *validator.Validate) (fault string) {
+	if p.rule == "" {
+		return ""
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			fault = fmt.Sprintf("the validator does not take the rule: %v", r)
+		}
+	}()
+	_ = p.check(v, reflect.New(p.typ).Elem())
+	sample := reflect.New(p.typ).Elem()
+	switch {
+	case p.typ == p.value:
+		setSample(sample)
+	case p.typ.Kind() == reflect.Pointer:
+		sample.Set(reflect.New(p.value))
+		setSample(sample.Elem())
+	default:
+		sample.Set(reflect.MakeSlice(p.typ, 1, 1))
+		setSample(sample.Index(0))
+	}
+	_ = p.check(v, sample)
+	return ""
+}
+
+func setSample(dst reflect.Value) {
+	for _, text := range []string{"1", "true", "1s", "2000-01-01T00:00:00Z"} {
+		if parse, _ := parserFor(dst.Type()); parse != nil && parse(dst, text) {
+			return
+		}
+	}
+}
+
+// read fills dst from the request's values, of which there may be none, and
+// returns the code of what is wrong and, for a slice, at which value.
+func (p *param) read(v *validator.Validate, dst reflect.Value, values []string) (code string, at int) {
+	if len(values) > 0 {
+		return p.set(v, dst, values)
+	}
+	if !p.optional {
+		return codeMissing, -1
+	}
+	if p.def.IsValid() {
+		dst.Set(p.def)
+		if dst.Kind() == reflect.Slice { // nobody may write into another connection's default
+			dst.Set(reflect.AppendSlice(reflect.Zero(p.typ), p.def))
+		}
+		return "", -1
+	}
+	return p.check(v, dst), -1
+}
+
+func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) (code string, at int) {
+	if p.typ != p.value && p.typ.Kind() == reflect.Slice {
+		list := reflect.MakeSlice(p.typ, len(values), len(values))
+		for i, text := range values {
+			if code := p.one(list.Index(i), text); code != "" {
+				return code, i
+			}
+		}
+		dst.Set(list)
+		return p.check(v, dst), -1
+	}
+	text := values[len(values)-1] // the last wins …
+	if p.in == "header" {
+		text = values[0] // … but of a header the first
+	}
+	target := dst
+	if p.typ != p.value {
+		dst.Set(reflect.New(p.value))
+		target = dst.Elem()
+	}
+	if code := p.one(target, text); code != "" {
+		return code, -1
+	}
+	return p.check(v, dst), -1
+}
+
+func (p *param) one(dst reflect.Value, text string) string {
+	if !utf8.ValidString(text) {
+		return codeUTF8
+	}
+	if !p.parse(dst, text) {
+		return p.code
+	}
+	return ""
+}
+
+// check runs the rule on a value that parsed and returns the rule that failed.
+func (p *param) check(v *validator.Validate, dst reflect.Value) string {
+	if p.rule == "" {
+		return ""
+	}
+	subject := dst
+	if !p.byValue {
+		subject = dst.Addr()
+	} else if dst.Kind() == reflect.Pointer && dst.IsNil() && !strings.Contains(p.rule, "required") {
+		return "" // absent, and nothing demands it
+	}
+	err := v.Var(subject.Interface(), p.rule)
+	if err == nil {
+		return ""
+	}
+	if list, ok := err.(validator.ValidationErrors); ok && len(list) > 0 { //nolint:errorlint // Var returns it unwrapped
+		return list[0].Tag()
+	}
+	return "invalid"
+}
+
+// parserFor returns how one value of type t is read, and the code of failing.
+func parserFor(t reflect.Type) (parse parser, code string) {
+	switch {
+	case t == timeType:
+		return parseTime, "time"
+	case t == durationType:
+		return parseDuration, "duration"
+	case reflect.PointerTo(t).Implements(textType):
+		return parseText, "invalid"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return parseString, "string"
+	case reflect.Bool:
+		return parseBool, "bool"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return parseInt, "int"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return parseUint, "int"
+	case reflect.Float32, reflect.Float64:
+		return parseFloat, "float"
+	}
+	return nil, ""
+}
+
+func parseString(dst reflect.Value, text string) bool {
+	dst.SetString(text)
+	return true
+}
+
+func parseInt(dst reflect.Value, text string) bool {
+	n, err := strconv.ParseInt(text, 10, dst.Type().Bits())
+	dst.SetInt(n)
+	return err == nil
+}
+
+func parseUint(dst reflect.Value, text string) bool {
+	n, err := strconv.ParseUint(text, 10, dst.Type().Bits())
+	dst.SetUint(n)
+	return err == nil
+}
+
+// parseFloat takes finite numbers only: NaN would pass every comparison's
+// negation, and no range rule holds for it.
+func parseFloat(dst reflect.Value, text string) bool {
+	n, err := strconv.ParseFloat(text, dst.Type().Bits())
+	if err != nil || n != n || n-n != 0 {
+		return false
+	}
+	dst.SetFloat(n)
+	return true
+}
+
+// parseBool takes the words that FastAPI takes, in any case.
+func parseBool(dst reflect.Value, text string) bool {
+	switch strings.ToLower(text) {
+	case "1", "true", "t", "yes", "y", "on":
+		dst.SetBool(true)
+	case "0", "false", "f", "no", "n", "off":
+		dst.SetBool(false)
+	default:
+		return false
+	}
+	return true
+}
+
+func parseTime(dst reflect.Value, text string) bool {
+	t, err := time.Parse(time.RFC3339, text)
+	if err == nil {
+		dst.Set(reflect.ValueOf(t))
+	}
+	return err == nil
+}
+
+func parseDuration(dst reflect.Value, text string) bool {
+	d, err := time.ParseDuration(text)
+	dst.SetInt(int64(d))
+	return err == nil
+}
+
+func parseText(dst reflect.Value, text string) bool {
+	return dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)) == nil
+}

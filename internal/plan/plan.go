@@ -1,0 +1,230 @@
+// Package plan compiles and runs dependency graphs: it holds the providers of a
+// graph, checks them against the routes that need them, and turns each route
+// into a flat list of steps that is run once per connection.
+//
+// Users meet it through the packages depends and wsroute.
+package plan
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/go-playground/validator/v10"
+)
+
+// Lifetime says how long a value lives. The zero value is Connection.
+type Lifetime uint8
+
+// The lifetimes. App contains Connection, which contains Handshake.
+const (
+	Connection Lifetime = iota
+	Handshake
+	App
+)
+
+// String returns the name that users write, without its package.
+func (l Lifetime) String() string {
+	return [...]string{Connection: "Connection", Handshake: "Handshake", App: "App"}[l]
+}
+
+// size orders lifetimes: a value may depend on values of its own size or larger.
+func (l Lifetime) size() int { return [...]int{Handshake: 0, Connection: 1, App: 2}[l] }
+
+// Source is a place in the request where a credential may stand.
+type Source struct{ In, Name, Prefix string }
+
+// Credential is what a source held.
+type Credential struct {
+	Source Source
+	Value  string
+}
+
+// Scheme describes a way to authenticate.
+type Scheme struct {
+	Name      string
+	Sources   []Source
+	Challenge string
+	Faults    [][2]string // fact and hint
+}
+
+// ParamError is one refused parameter.
+type ParamError struct {
+	Loc  []string
+	Code string
+}
+
+// Public is how the package depends tells plan of its public types, which plan
+// cannot import.
+type Public struct {
+	// Optional returns the T of an Optional[T].
+	Optional func(reflect.Type) (reflect.Type, bool)
+	// Absent is the error that says that a dependency is not there.
+	Absent error
+	// NoCredential and ManyCredentials refuse a request for a scheme.
+	NoCredential, ManyCredentials func(*Scheme) error
+	// BadParams refuses a request for its parameters.
+	BadParams func([]ParamError) error
+	// Fault makes the public form of a wiring fault.
+	Fault func(*Fault) error
+}
+
+// Invoke calls a provider with pointers into the record: in is a *In, out a *Out.
+type Invoke func(ctx context.Context, in, out any) error
+
+// Call adapts a typed provider to Invoke.
+func Call[In, Out any](fn func(context.Context, In) (Out, error)) Invoke {
+	return func(ctx context.Context, in, out any) error {
+		value, err := fn(ctx, *in.(*In))
+		if err == nil {
+			*out.(*Out) = value
+		}
+		return err
+	}
+}
+
+// Provider is one registered way to get a value of type Out.
+type Provider struct {
+	Out      reflect.Type
+	In       reflect.Type // nil for a supplied value and for a scheme
+	Lifetime Lifetime
+	Invoke   Invoke
+	Func     Func          // the function, or what stands for it
+	Site     Site          // where it was registered
+	Value    reflect.Value // of a supplied value; of an App provider once it is made
+	Scheme   *Scheme
+	Override bool
+
+	graph *Graph
+	input *input
+	order int // of registration, over the whole tree
+}
+
+// Graph holds providers. A child sees its ancestors' providers beside its own.
+type Graph struct {
+	public    *Public
+	validate  *validator.Validate
+	parent    *Graph
+	children  []*Graph
+	providers []*Provider
+	byType    map[reflect.Type][]*Provider
+	overrides []*Provider
+	shared    *shared
+}
+
+// shared is what the graphs of one tree have in common.
+type shared struct {
+	count  int // of providers, for a stable order
+	app    *Scope
+	closed bool
+}
+
+// New returns an empty graph.
+func New(public *Public, validate *validator.Validate) *Graph {
+	return &Graph{public: public, validate: validate, byType: map[reflect.Type][]*Provider{}, shared: &shared{}}
+}
+
+// Child returns a graph that sees what g sees, and may add to it.
+func (g *Graph) Child() *Graph {
+	child := New(g.public, g.validate)
+	child.parent, child.shared = g, g.shared
+	g.children = append(g.children, child)
+	return child
+}
+
+// Validate returns the validator of the graph.
+func (g *Graph) Validate() *validator.Validate { return g.validate }
+
+// Add registers a provider.
+func (g *Graph) Add(p *Provider) {
+	p.graph = g
+	p.order = g.shared.count
+	g.shared.count++
+	g.providers = append(g.providers, p)
+	g.byType[p.Out] = append(g.byType[p.Out], p)
+	if p.In != nil {
+		p.input = analyse(g, p.In)
+	}
+}
+
+// lookup returns the providers of t that g sees, its own first. More than one is
+// an ambiguity.
+func (g *Graph) lookup(t reflect.Type) []*Provider {
+	var found []*Provider
+	for at := g; at != nil; at = at.parent {
+		found = append(found, at.byType[t]...)
+	}
+	return found
+}
+
+func (g *Graph) root() *Graph {
+	for g.parent != nil {
+		g = g.parent
+	}
+	return g
+}
+
+// walk calls visit for every graph below g, parents first.
+func (g *Graph) walk(visit func(*Graph)) {
+	visit(g)
+	for _, child := range g.children {
+		child.walk(visit)
+	}
+}
+
+// all returns the providers of the whole tree in the order of registration.
+func (g *Graph) all() []*Provider {
+	found := make([]*Provider, g.shared.count)
+	g.root().walk(func(at *Graph) {
+		for _, p := range at.providers {
+			found[p.order] = p
+		}
+	})
+	return found
+}
+
+// Copy returns a copy of g's whole tree in which the overrides stand in place of
+// the providers of their types, and a function that finds a graph's copy.
+func (g *Graph) Copy(overrides []*Provider) func(*Graph) *Graph {
+	copies := map[*Graph]*Graph{}
+	root := g.root()
+	top := &shared{}
+	replaced := map[reflect.Type]bool{}
+	root.walk(func(at *Graph) {
+		twin := New(at.public, at.validate)
+		twin.parent, twin.shared = copies[at.parent], top
+		if twin.parent != nil {
+			twin.parent.children = append(twin.parent.children, twin)
+		}
+		copies[at] = twin
+	})
+	for _, p := range root.all() {
+		twin := *p
+		for _, o := range overrides {
+			if o.Out != p.Out {
+				continue
+			}
+			twin = *o
+			twin.Lifetime, twin.Override = p.Lifetime, true
+			if o.In == nil { // a value is there before every connection
+				twin.Lifetime = App
+			}
+			replaced[p.Out] = true
+			break
+		}
+		if twin.Lifetime == App && twin.In != nil {
+			twin.Value = reflect.Value{}
+		}
+		copies[p.graph].Add(&twin)
+	}
+	seen := map[reflect.Type]bool{}
+	for _, o := range overrides {
+		if !replaced[o.Out] || seen[o.Out] {
+			copies[root].overrides = append(copies[root].overrides, o)
+		}
+		seen[o.Out] = true
+	}
+	return func(at *Graph) *Graph { return copies[at] }
+}
+
+// Public returns the public types that the graph was made with.
+func (g *Graph) Public() *Public { return g.public }

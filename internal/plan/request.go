@@ -1,0 +1,164 @@
+package plan
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// PathValue is a parameter that the router took from the path.
+type PathValue struct{ Name, Value string }
+
+// Request is the handshake request as the resolver reads it. It belongs to one
+// resolution.
+type Request struct {
+	HTTP     *http.Request
+	Path     []PathValue
+	RawQuery string // of the request as the peer sent it, credentials included
+
+	query   url.Values
+	cookies []*http.Cookie
+	one     [1]string // backs the result of values for a single value
+}
+
+// Parse reads what the plan will need, once. An error is a query that does not
+// decode: its bad pairs would otherwise vanish in silence.
+func (r *Request) Parse(p *Plan) error {
+	if r.RawQuery != "" {
+		query, err := url.ParseQuery(r.RawQuery)
+		if err != nil {
+			return err
+		}
+		r.query = query
+	}
+	if p.readsCookies {
+		r.cookies = r.HTTP.Cookies()
+	}
+	return nil
+}
+
+// values returns what the request holds under a parameter's name. The result is
+// valid until the next call.
+func (r *Request) values(in, name string) []string {
+	switch in {
+	case "path":
+		for _, v := range r.Path {
+			if v.Name == name {
+				r.one[0] = v.Value
+				return r.one[:]
+			}
+		}
+	case "query":
+		return r.query[name]
+	case "header":
+		if name == "Host" { // net/http keeps it apart
+			r.one[0] = r.HTTP.Host
+			return r.one[:]
+		}
+		return r.HTTP.Header[name]
+	case "cookie":
+		var found []string
+		for _, c := range r.cookies {
+			if c.Name == name {
+				found = append(found, c.Value)
+			}
+		}
+		return found
+	}
+	return nil
+}
+
+// credentials returns what the sources of a scheme hold.
+func (r *Request) credentials(s *Scheme) []Credential {
+	var found []Credential
+	for _, source := range s.Sources {
+		var lines []string
+		if source.In == "query" {
+			lines = r.query[source.Name]
+		} else {
+			lines = r.HTTP.Header[source.Name]
+		}
+		for _, line := range lines {
+			if value := source.take(line); value != "" {
+				found = append(found, Credential{source, value})
+			}
+		}
+	}
+	return found
+}
+
+// take returns the credential in a value of the source, or "". An empty
+// credential is none.
+func (s Source) take(line string) string {
+	if s.Prefix == "" {
+		return strings.TrimSpace(line)
+	}
+	scheme, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if !strings.EqualFold(scheme, s.Prefix) {
+		return ""
+	}
+	return strings.TrimSpace(rest)
+}
+
+// snapshot returns the request that dependencies may keep: without the
+// credentials of the plan's schemes, without a body, and with a context that
+// has the values of the request's but not its end.
+func (r *Request) snapshot(p *Plan) *http.Request {
+	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
+	out.Body, out.GetBody, out.Cancel, out.Response = http.NoBody, nil, nil, nil //nolint:staticcheck // Cancel is deprecated, and must not leak
+	for _, v := range r.Path {
+		out.SetPathValue(v.Name, v.Value)
+	}
+	var names []string
+	for _, scheme := range p.schemes {
+		for _, source := range scheme.Sources {
+			if source.In == "query" {
+				names = append(names, source.Name)
+				continue
+			}
+			var kept []string
+			for _, line := range out.Header[source.Name] {
+				if source.take(line) == "" {
+					kept = append(kept, line)
+				}
+			}
+			if kept == nil {
+				delete(out.Header, source.Name)
+			} else {
+				out.Header[source.Name] = kept
+			}
+		}
+	}
+	out.URL.RawQuery = StripQuery(out.URL.RawQuery, names)
+	out.RequestURI = out.URL.RequestURI()
+	return out
+}
+
+// StripQuery returns a raw query without the parameters of the given names, the
+// others untouched and in order. A name that is written with escapes counts.
+func StripQuery(raw string, names []string) string {
+	if raw == "" || len(names) == 0 {
+		return raw
+	}
+	var kept []string
+	for _, pair := range strings.Split(raw, "&") {
+		key, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(key); err == nil {
+			key = decoded
+		}
+		if !contains(names, key) {
+			kept = append(kept, pair)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+func contains(list []string, s string) bool {
+	for _, item := range list {
+		if item == s {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,191 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"slices"
+)
+
+// Run is one resolution of a plan.
+type Run struct {
+	Plan    *Plan
+	Request *Request
+	// Connection and Handshake are the contexts of the providers of these
+	// lifetimes. Handshake may be nil if the plan has no such provider.
+	Connection, Handshake context.Context
+
+	at *Provider // being called
+}
+
+// Error is a failed resolution: the provider that failed, and why.
+type Error struct {
+	Provider string
+	Err      error
+}
+
+// Error names the provider in front of the cause.
+func (e *Error) Error() string { return e.Provider + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// At names the provider that is being called, or "". It tells who called
+// runtime.Goexit, after which Resolve does not return.
+func (r *Run) At() string {
+	if r.at == nil {
+		return ""
+	}
+	return r.at.Func.Name
+}
+
+// Resolve fills a new record and returns a pointer to the handler's input in it.
+// The record is garbage as soon as the caller lets go of that pointer. A panic
+// of a provider is returned as a *Panic.
+func (r *Run) Resolve() (in any, err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = &Panic{Value: v, Stack: debug.Stack(), In: r.At()}
+		}
+	}()
+	p := r.Plan
+	rec := reflect.New(p.record).Elem()
+	bad, badAt := r.readParams(rec)
+	for i := range p.steps {
+		if i == badAt {
+			break
+		}
+		if err = r.step(rec, i); err != nil {
+			returned = true
+			return nil, err
+		}
+	}
+	returned = true
+	if bad != nil {
+		return nil, p.graph.public.BadParams(bad)
+	}
+	input := rec.Field(p.input)
+	r.fill(rec, input, p.fills)
+	return input.Addr().Interface(), nil
+}
+
+// readParams parses and checks every parameter of the route. It returns what is
+// wrong, each thing once, and the first step that therefore cannot run.
+func (r *Run) readParams(rec reflect.Value) (bad []ParamError, badAt int) {
+	p := r.Plan
+	badAt = -1
+	for i := range p.params {
+		ps := &p.params[i]
+		values := r.Request.values(ps.param.in, ps.param.key)
+		code, at := ps.param.read(p.graph.validate, at(rec.Field(ps.input), ps.index), values)
+		if code == "" {
+			continue
+		}
+		if badAt < 0 || ps.owner < badAt {
+			badAt = ps.owner
+		}
+		e := ParamError{Loc: []string{ps.param.in, ps.param.name}, Code: code}
+		if at >= 0 {
+			e.Loc = append(e.Loc, fmt.Sprint(at))
+		}
+		if !slices.ContainsFunc(bad, func(have ParamError) bool {
+			return have.Code == e.Code && slices.Equal(have.Loc, e.Loc)
+		}) {
+			bad = append(bad, e)
+		}
+	}
+	return bad, badAt
+}
+
+// step calls the provider of one step.
+func (r *Run) step(rec reflect.Value, i int) error {
+	p, s := r.Plan, &r.Plan.steps[i]
+	for _, need := range s.needs {
+		if rec.Field(p.absent).Index(need).Bool() {
+			rec.Field(p.absent).Index(i).SetBool(true)
+			return nil
+		}
+	}
+	ctx := r.Connection
+	if s.provider.Lifetime == Handshake {
+		ctx = r.Handshake
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	r.at = s.provider
+	err := r.call(ctx, rec, s)
+	if err == nil && s.nilable && rec.Field(s.output).IsNil() {
+		err = errors.New("returned nil without an error")
+	}
+	r.at = nil
+	if err == nil {
+		return nil
+	}
+	if s.soft && errors.Is(err, p.graph.public.Absent) {
+		rec.Field(p.absent).Index(i).SetBool(true)
+		return nil
+	}
+	return &Error{Provider: s.provider.Func.Name, Err: err}
+}
+
+func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
+	output := rec.Field(s.output).Addr().Interface()
+	if s.provider.Scheme != nil {
+		return r.authenticate(ctx, s.provider, output)
+	}
+	input := rec.Field(s.input)
+	r.fill(rec, input, s.fills)
+	return s.provider.Invoke(ctx, input.Addr().Interface(), output)
+}
+
+// authenticate hands the one credential of a scheme to it.
+func (r *Run) authenticate(ctx context.Context, p *Provider, output any) error {
+	found := r.Request.credentials(p.Scheme)
+	switch len(found) {
+	case 0:
+		return r.Plan.graph.public.NoCredential(p.Scheme)
+	case 1:
+		return p.Invoke(ctx, &found[0], output)
+	}
+	return r.Plan.graph.public.ManyCredentials(p.Scheme)
+}
+
+// fill copies the values that an input declares into it.
+func (r *Run) fill(rec, input reflect.Value, fills []fill) {
+	for i := range fills {
+		f := &fills[i]
+		to := at(input, f.index)
+		var value reflect.Value
+		switch {
+		case f.from >= 0:
+			value = rec.Field(f.from)
+		case f.app != nil:
+			value = f.app.Value
+		default:
+			value = reflect.ValueOf(r.Request.snapshot(r.Plan))
+		}
+		if !f.optional {
+			to.Set(value)
+			continue
+		}
+		if f.soft < 0 || !rec.Field(r.Plan.absent).Index(f.soft).Bool() {
+			to.Field(0).Set(value)
+			to.Field(1).SetBool(true)
+		}
+	}
+}
+
+// at returns the field of v at an index path.
+func at(v reflect.Value, index []int) reflect.Value {
+	for _, i := range index {
+		v = v.Field(i)
+	}
+	return v
+}

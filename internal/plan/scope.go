@@ -1,0 +1,138 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// CleanupFunc releases what a provider made; cause says why the lifetime ended.
+type CleanupFunc = func(ctx context.Context, cause error) error
+
+// Scope collects the cleanups of one lifetime and runs them at its end. It is
+// safe for concurrent use. The zero value is ready but for Budget.
+type Scope struct {
+	Budget time.Duration // for each cleanup
+	Report func(error)   // told of each cleanup that fails; nil drops
+
+	mu       sync.Mutex
+	cleanups []CleanupFunc
+	ended    bool
+	cause    error
+}
+
+type scopeKey struct{}
+
+// scopeContext hands the scope of a lifetime to the providers of that lifetime.
+type scopeContext struct {
+	context.Context
+	scope *Scope
+}
+
+func (c *scopeContext) Value(key any) any {
+	if key == (scopeKey{}) {
+		return c.scope
+	}
+	return c.Context.Value(key)
+}
+
+// Context returns ctx with s as the place where its cleanups go.
+func (s *Scope) Context(ctx context.Context) context.Context { return &scopeContext{ctx, s} }
+
+// ScopeOf returns the scope of a provider's context, or nil.
+func ScopeOf(ctx context.Context) *Scope {
+	s, _ := ctx.Value(scopeKey{}).(*Scope)
+	return s
+}
+
+// Add registers a cleanup. If the lifetime is over already it runs at once, on
+// this goroutine.
+func (s *Scope) Add(ctx context.Context, f CleanupFunc) {
+	s.mu.Lock()
+	if !s.ended {
+		s.cleanups = append(s.cleanups, f)
+		s.mu.Unlock()
+		return
+	}
+	cause := s.cause
+	s.mu.Unlock()
+	s.call(ctx, f, cause)
+}
+
+// End runs the cleanups in reverse order, each exactly once, also when one
+// fails, panics or calls runtime.Goexit. Their contexts carry the values of ctx,
+// not its cancellation. Only the first call has an effect.
+func (s *Scope) End(ctx context.Context, cause error) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended, s.cause = true, cause
+	s.mu.Unlock()
+	s.drain(ctx)
+}
+
+func (s *Scope) drain(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		n := len(s.cleanups)
+		if n == 0 {
+			s.mu.Unlock()
+			return
+		}
+		f := s.cleanups[n-1]
+		s.cleanups = s.cleanups[:n-1]
+		cause := s.cause
+		s.mu.Unlock()
+		s.call(ctx, f, cause)
+	}
+}
+
+func (s *Scope) call(ctx context.Context, f CleanupFunc, cause error) {
+	returned := false
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Budget)
+	defer func() {
+		cancel()
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			s.report(&Panic{Value: v, Stack: debug.Stack(), In: "a cleanup"})
+			return
+		}
+		s.report(errors.New("a cleanup called runtime.Goexit"))
+		s.drain(ctx) // this goroutine is ending: run the others while it can
+	}()
+	err := f(ctx, cause)
+	returned = true
+	if err != nil {
+		s.report(fmt.Errorf("cleanup: %w", err))
+	}
+}
+
+func (s *Scope) report(err error) {
+	if s.Report != nil {
+		s.Report(err)
+	}
+}
+
+// Panic is a panic of user code as an error. Its text has no stack, for logs
+// print Stack beside it.
+type Panic struct {
+	Value any
+	Stack []byte
+	In    string
+}
+
+// Error names the place and the value.
+func (p *Panic) Error() string { return fmt.Sprintf("panic in %s: %v", p.In, p.Value) }
+
+// Unwrap returns the value if it is an error.
+func (p *Panic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}

@@ -1,0 +1,114 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"reflect"
+	"runtime"
+	"strings"
+)
+
+// Site is a place in the source.
+type Site struct {
+	File string // the last folder and the file, or the file alone in package main
+	Line int
+}
+
+// String returns file:line, or "" if the place is not known.
+func (s Site) String() string {
+	if s.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", s.File, s.Line)
+}
+
+// Func names a function and says where it is defined.
+type Func struct {
+	Name string
+	Site Site
+}
+
+// module is the import path whose own frames are not a user's call site.
+const module = "example.com/usher"
+
+// Caller returns the nearest calling place outside usher's own packages.
+func Caller() Site {
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		frame, more := frames.Next()
+		if !own(frame.Function) {
+			return site(frame.Function, frame.File, frame.Line)
+		}
+		if !more {
+			return Site{}
+		}
+	}
+}
+
+func own(function string) bool {
+	rest, ok := strings.CutPrefix(function, module+"/")
+	if !ok {
+		return false
+	}
+	pkg, _, _ := strings.Cut(rest, ".")
+	switch pkg {
+	case "depends", "internal/plan", "security", "wsroute", "wsroute/wstest":
+		return true
+	}
+	return false
+}
+
+// DescribeFunc names the function fn.
+func DescribeFunc(fn any) Func {
+	f := runtime.FuncForPC(reflect.ValueOf(fn).Pointer())
+	if f == nil {
+		return Func{Name: "function"}
+	}
+	file, line := f.FileLine(f.Entry())
+	return Func{Name: funcName(f.Name()), Site: site(f.Name(), file, line)}
+}
+
+// funcName shortens a linker symbol to what a reader would write.
+func funcName(symbol string) string {
+	name := symbol[strings.LastIndex(symbol, "/")+1:]
+	name = strings.TrimSuffix(name, "-fm")
+	name = strings.ReplaceAll(name, "[...]", "")
+	if outer, inner, ok := strings.Cut(name, ".func"); ok && inner != "" && inner[0] >= '0' && inner[0] <= '9' {
+		return "func literal in " + outer
+	}
+	return name
+}
+
+func site(symbol, file string, line int) Site {
+	if strings.HasPrefix(file, "<") { // a wrapper that the compiler made
+		return Site{}
+	}
+	dir, base := path.Split(file)
+	if strings.HasPrefix(symbol, "main.") {
+		return Site{File: base, Line: line}
+	}
+	return Site{File: path.Join(path.Base(dir), base), Line: line}
+}
+
+// TypeName prints a type as a user writes it, without import paths.
+func TypeName(t reflect.Type) string {
+	if t == nil {
+		return "nothing"
+	}
+	text := t.String()
+	var b strings.Builder
+	for {
+		cut := strings.IndexAny(text, "[], *{}();")
+		word := text
+		if cut >= 0 {
+			word = text[:cut]
+		}
+		b.WriteString(word[strings.LastIndex(word, "/")+1:])
+		if cut < 0 {
+			return b.String()
+		}
+		b.WriteByte(text[cut])
+		text = text[cut+1:]
+	}
+}

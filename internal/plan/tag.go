@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// The tags of an input struct's field. parseTag is the only place that reads them.
+var (
+	sourceTags  = []string{"path", "query", "header", "cookie"}
+	knownTags   = []string{"path", "query", "header", "cookie", "validate", "default", "depends", "scopes"}
+	foreignTags = []string{"json", "xml", "yaml", "toml", "bson", "db", "doc", "example"}
+	edgeOptions = []string{"fresh", "handshake-only"}
+)
+
+// tag is a field's tag, read.
+type tag struct {
+	in, name      string // source tag and the parameter's name
+	validate      string
+	def           string
+	hasDefault    bool
+	fresh         bool
+	handshakeOnly bool
+}
+
+// problem is what is wrong with a field.
+type problem struct{ fact, hint string }
+
+// parseTag reads a struct tag. Foreign tags that encoders use are let be; any
+// other unknown key is a mistake that would silently do nothing.
+func parseTag(st reflect.StructTag) (tag, []problem) {
+	var t tag
+	var bad []problem
+	pairs, ok := splitTag(string(st))
+	if !ok {
+		return t, []problem{{"the tag is malformed", "write key:\"value\" pairs with one space between them"}}
+	}
+	seen := map[string]bool{}
+	for _, pair := range pairs {
+		key, value := pair[0], pair[1]
+		if seen[key] {
+			bad = append(bad, problem{fmt.Sprintf("tag %q stands twice", key), "keep one"})
+			continue
+		}
+		seen[key] = true
+		bad = append(bad, t.set(key, value)...)
+	}
+	return t, bad
+}
+
+func (t *tag) set(key, value string) []problem {
+	switch key {
+	case "path", "query", "header", "cookie":
+		if t.in != "" {
+			return []problem{{fmt.Sprintf("the parameter comes from %q and from %q", t.in, key), "keep one source"}}
+		}
+		t.in, t.name = key, value
+		if value == "" || strings.ContainsAny(value, " ,;\t") {
+			return []problem{{fmt.Sprintf("%q is no name of a parameter", value), fmt.Sprintf("write %s:\"name\"", key)}}
+		}
+	case "validate":
+		t.validate = value
+	case "default":
+		t.def, t.hasDefault = value, true
+	case "depends":
+		return t.edge(value)
+	case "scopes":
+		return []problem{{"tag \"scopes\" is not supported by this version", "check the scopes in a provider and return depends.Forbidden"}}
+	default:
+		return unknownTag(key)
+	}
+	return nil
+}
+
+func (t *tag) edge(value string) []problem {
+	var bad []problem
+	for _, option := range strings.Split(value, ",") {
+		switch option {
+		case "fresh":
+			t.fresh = true
+		case "handshake-only":
+			t.handshakeOnly = true
+		default:
+			p := problem{fact: fmt.Sprintf("unknown option %q of tag \"depends\"", option), hint: `the options are "fresh" and "handshake-only"`}
+			if near := closest(option, edgeOptions); near != "" {
+				p.hint = fmt.Sprintf("did you mean %q?", near)
+			}
+			bad = append(bad, p)
+		}
+	}
+	return bad
+}
+
+func unknownTag(key string) []problem {
+	for _, foreign := range foreignTags {
+		if key == foreign {
+			return nil
+		}
+	}
+	p := problem{fact: fmt.Sprintf("unknown tag %q", key), hint: "the tags are " + strings.Join(knownTags, ", ")}
+	if key == "binding" {
+		p.hint = `rules stand in validate:"…"`
+	} else if near := closest(key, knownTags); near != "" {
+		p.hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return []problem{p}
+}
+
+// splitTag reads the conventional format strictly, where reflect's Lookup would
+// stop in silence.
+func splitTag(text string) (pairs [][2]string, ok bool) {
+	for {
+		text = strings.TrimLeft(text, " ")
+		if text == "" {
+			return pairs, true
+		}
+		key, rest, found := strings.Cut(text, ":")
+		if !found || key == "" || strings.ContainsAny(key, " \"\t") {
+			return nil, false
+		}
+		quoted, err := strconv.QuotedPrefix(rest)
+		if err != nil || quoted[0] != '"' {
+			return nil, false
+		}
+		value, err := strconv.Unquote(quoted)
+		if err != nil {
+			return nil, false
+		}
+		text = rest[len(quoted):]
+		if text != "" && text[0] != ' ' {
+			return nil, false
+		}
+		pairs = append(pairs, [2]string{key, value})
+	}
+}
