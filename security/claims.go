@@ -1,0 +1,146 @@
+package security
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// maxDate is the last second of the year 9999. A float that is larger overflows
+// the conversion to an integer, with a result that depends on the processor.
+const maxDate = 253402300799
+
+// decodeClaims turns the payload of a token whose signature is good into a C
+// that may be believed.
+func decodeClaims[C any](payload []byte, validator *jwt.Validator) (C, error) {
+	var none C
+	if err := checkMembers(payload, claimMember); err != nil {
+		return none, err
+	}
+	value, claims := newClaims[C]()
+	if err := json.Unmarshal(payload, claims); err != nil {
+		return none, unfit(err)
+	}
+	for _, date := range []func() (*jwt.NumericDate, error){claims.GetExpirationTime, claims.GetNotBefore, claims.GetIssuedAt} {
+		// An error is the validator's to report.
+		if d, err := date(); err == nil && d != nil && (d.Unix() < 0 || d.Unix() > maxDate) {
+			return none, because(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
+		}
+	}
+	// A subject is demanded: without one, everybody would be the same user "".
+	if subject, err := claims.GetSubject(); err != nil || subject == "" {
+		return none, because(jwt.ErrTokenRequiredClaimMissing, "sub")
+	}
+	if err := validator.Validate(claims); err != nil {
+		return none, plain(err)
+	}
+	return *value, nil
+}
+
+// newClaims returns a C to decode into, and the same as jwt.Claims. If C is a
+// pointer it points at a new value. claimsFault has checked that C can do this.
+func newClaims[C any]() (*C, jwt.Claims) {
+	value := new(C)
+	if t := reflect.TypeFor[C](); t.Kind() == reflect.Pointer {
+		*value = reflect.New(t.Elem()).Interface().(C)
+		return value, any(*value).(jwt.Claims)
+	}
+	return value, any(value).(jwt.Claims)
+}
+
+// unfit says why claims do not decode. encoding/json would quote the value.
+func unfit(err error) error {
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &mismatch) {
+		kind, _, _ := strings.Cut(mismatch.Value, " ")
+		return because(jwt.ErrTokenInvalidClaims, "%+.80q is a %s and does not fit %v", mismatch.Field, kind, mismatch.Type)
+	}
+	return plain(err)
+}
+
+// plain returns err with a text that is fit for a log: one short line of ASCII.
+// Validate methods and decoders like to quote what they were given.
+func plain(err error) error {
+	const most = 200
+	text := err.Error()
+	if len(text) <= most && printable(text) {
+		return err
+	}
+	quoted := strconv.QuoteToASCII(text[:min(len(text), most)])
+	return &tokenError{quoted[1 : len(quoted)-1], err}
+}
+
+// claimsFault says why C cannot hold the claims of a token, or nothing. It
+// decodes two tokens as a trial, since most mistakes cannot be seen from C's
+// type: they would refuse every token, or panic.
+func claimsFault[C any]() (fact, hint string) {
+	const embed = "embed jwt.RegisteredClaims, by value, and declare no field of your own for iss, sub, aud, exp, nbf or iat"
+	t := reflect.TypeFor[C]()
+	if t.Kind() != reflect.Pointer {
+		t = reflect.PointerTo(t)
+	}
+	if !t.Implements(reflect.TypeFor[jwt.Claims]()) {
+		return fmt.Sprintf("%v is not a jwt.Claims", reflect.TypeFor[C]()), embed
+	}
+	for _, payload := range []string{`{}`, trialPayload} {
+		if problem := tryClaims[C](payload); problem != "" {
+			return problem, embed
+		}
+	}
+	return "", ""
+}
+
+const (
+	trialName    = "usher"
+	trialDate    = 1e9
+	trialPayload = `{"iss":"usher","sub":"usher","aud":"usher","exp":1000000000,"nbf":1000000000,"iat":1000000000}`
+)
+
+// tryClaims decodes a payload into a C, and says what went wrong.
+func tryClaims[C any](payload string) (problem string) {
+	name := reflect.TypeFor[C]().String()
+	defer func() {
+		if p := recover(); p != nil {
+			problem = fmt.Sprintf("%s panics on a token with the claims %s: %v", name, payload, p)
+		}
+	}()
+	_, claims := newClaims[C]()
+	if err := json.Unmarshal([]byte(payload), claims); err != nil {
+		if _, own := claims.(json.Unmarshaler); own {
+			return "" // it may want more than the trial has
+		}
+		return fmt.Sprintf("%s cannot hold the registered claims: %v", name, err)
+	}
+	issuer, _ := claims.GetIssuer()
+	subject, _ := claims.GetSubject()
+	audience, _ := claims.GetAudience()
+	expires, _ := claims.GetExpirationTime()
+	notBefore, _ := claims.GetNotBefore()
+	issued, _ := claims.GetIssuedAt()
+	if payload != trialPayload {
+		return "" // it was to show that nothing panics
+	}
+	dated := func(d *jwt.NumericDate) bool { return d != nil && d.Equal(time.Unix(trialDate, 0)) }
+	for _, claim := range []struct {
+		name string
+		read bool
+	}{
+		{"iss", issuer == trialName},
+		{"sub", subject == trialName},
+		{"aud", len(audience) == 1 && audience[0] == trialName},
+		{"exp", dated(expires)},
+		{"nbf", dated(notBefore)},
+		{"iat", dated(issued)},
+	} {
+		if !claim.read {
+			return fmt.Sprintf("%s does not read the %s of a token", name, claim.name)
+		}
+	}
+	return ""
+}

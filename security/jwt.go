@@ -1,0 +1,132 @@
+package security
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"example.com/usher/depends"
+)
+
+const (
+	defaultLeeway = 30 * time.Second
+	maxLeeway     = 5 * time.Minute // "usually no more than a few minutes", RFC 7519 §4.1.4
+)
+
+// JWT authenticates with a signed JSON Web Token (RFC 7519) and provides its
+// claims as a C: a struct of the program's own that embeds jwt.RegisteredClaims,
+// or any other type that is a jwt.Claims, by itself or through its pointer. If C
+// has a method Validate() error, it is a further check.
+//
+// A token is accepted if its signature is good under one of Keys, by that key's
+// algorithm; if exp lies ahead, and neither nbf nor iat do; if iss is Issuer, and
+// aud is or holds Audience; and if it has a sub. Nothing of C is decoded before
+// the signature was found good. Every other token is refused with one and the
+// same 401 "invalid_token" (RFC 6750 §3.1); the reason is the Rejection's Err.
+//
+// A configuration that is not safe does not start: Mount reports it.
+//
+// A JWT is safe for concurrent use. [Use] prepares it once; Authenticate on a
+// literal works too, and prepares it every time.
+type JWT[C any] struct {
+	// Keys verify signatures. At least one. See [Key.WithID] for rotation.
+	Keys []Key
+
+	// Issuer is the iss that tokens must have, compared byte by byte. Required,
+	// unless InsecureAnyIssuer.
+	Issuer string
+
+	// Audience is the aud that tokens must have or hold: the name of this
+	// service. Required, unless InsecureAnyAudience.
+	Audience string
+
+	// Sources are the places to look for the token. All are looked at, and a
+	// token in more than one is refused. By default, BearerHeader() alone.
+	Sources []depends.Source
+
+	// Leeway is how far the issuer's clock may be off: exp is believed that
+	// much longer, nbf and iat that much earlier. At most 5 minutes; use
+	// time.Nanosecond for none. By default, 30 seconds.
+	Leeway time.Duration
+
+	// Realm is named in the challenge (RFC 9110 §11.5): printable ASCII. By
+	// default, none.
+	Realm string
+
+	// InsecureAnyIssuer accepts a token whoever its iss names. It is for keys
+	// that one issuer alone can sign with, whose tokens have no iss.
+	InsecureAnyIssuer bool
+
+	// InsecureAnyAudience accepts a token whatever its aud is, so that one made
+	// for another service of the same issuer works here too.
+	InsecureAnyAudience bool
+}
+
+// Describe implements [Scheme].
+func (j JWT[C]) Describe() depends.Scheme {
+	sources := j.Sources
+	if len(sources) == 0 {
+		sources = []depends.Source{BearerHeader()}
+	}
+	return depends.Scheme{
+		Name:      "JWT",
+		Sources:   append([]depends.Source(nil), sources...),
+		Challenge: j.challenge(""),
+		Faults:    j.faults(),
+	}
+}
+
+// Authenticate implements [Scheme].
+func (j JWT[C]) Authenticate(ctx context.Context, credential depends.Credential) (C, error) {
+	return j.prepare().Authenticate(ctx, credential)
+}
+
+// challenge returns the WWW-Authenticate of a refusal (RFC 6750 §3). The code is
+// empty if the request had no token: then §3.1 wants no error attribute.
+func (j JWT[C]) challenge(code string) string {
+	challenge, separator := "Bearer", " "
+	if j.Realm != "" && printable(j.Realm) {
+		challenge += separator + "realm=" + quoted(j.Realm)
+		separator = ", "
+	}
+	if code != "" {
+		challenge += separator + "error=" + quoted(code)
+	}
+	return challenge
+}
+
+func (j JWT[C]) leeway() time.Duration {
+	if j.Leeway == 0 {
+		return defaultLeeway
+	}
+	return j.Leeway
+}
+
+// faults tells every reason why this configuration must not start.
+func (j JWT[C]) faults() []depends.SchemeFault {
+	scheme := "JWT[" + reflect.TypeFor[C]().String() + "]"
+	faults := keyFaults(scheme, j.Keys)
+	fault := func(bad bool, fact, hint string) {
+		if bad {
+			faults = append(faults, depends.SchemeFault{Fact: scheme + " " + fact, Hint: hint})
+		}
+	}
+	fault(j.Issuer == "" && !j.InsecureAnyIssuer, "names no Issuer",
+		"set Issuer to the iss of your tokens, or InsecureAnyIssuer: true to accept tokens whoever their iss names")
+	fault(j.Issuer != "" && j.InsecureAnyIssuer, "names an Issuer and accepts any",
+		"set Issuer or InsecureAnyIssuer, not both")
+	fault(j.Audience == "" && !j.InsecureAnyAudience, "names no Audience",
+		"set Audience to the aud of your tokens, or InsecureAnyAudience: true to accept tokens made for other services")
+	fault(j.Audience != "" && j.InsecureAnyAudience, "names an Audience and accepts any",
+		"set Audience or InsecureAnyAudience, not both")
+	fault(j.Leeway < 0 || j.Leeway > maxLeeway, fmt.Sprintf("has a Leeway of %v", j.Leeway),
+		fmt.Sprintf("set Leeway to at most %v, or leave it out for %v", maxLeeway, defaultLeeway))
+	fault(!printable(j.Realm), fmt.Sprintf("has the Realm %+q, which cannot stand in a header", j.Realm),
+		"set Realm to printable ASCII, or leave it out")
+	faults = append(faults, sourceFaults(scheme, j.Sources)...)
+	if fact, hint := claimsFault[C](); fact != "" {
+		faults = append(faults, depends.SchemeFault{Fact: scheme + ": " + fact, Hint: hint})
+	}
+	return faults
+}

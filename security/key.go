@@ -1,0 +1,203 @@
+package security
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"fmt"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"example.com/usher/depends"
+)
+
+const (
+	minRSABits = 2048 // RFC 7518 §3.3
+	maxKeyID   = 128  // bytes of a kid; longer ones serve no honest purpose
+)
+
+// Key is a key that verifies tokens of exactly one algorithm. It is made by
+// [HS256], [RS256], [ES256] and their kin, each of which takes the one kind of
+// key that its algorithm uses: a public key cannot become an HMAC secret
+// (RFC 8725 §3.1). The zero Key is a wiring fault, and so is a weak one.
+//
+// A Key is immutable and prints without what it holds.
+type Key struct {
+	algorithm string
+	id        string
+	named     bool // WithID was called, if only with ""
+
+	// material returns a []byte or a typed public key. It is a function because
+	// no printer, logger or encoder looks into one.
+	material func() any
+}
+
+// HS256 is a shared secret for HMAC with SHA-256, of at least 32 random bytes
+// (RFC 7518 §3.2). Whoever can verify with it can also issue tokens.
+func HS256(secret []byte) Key { return symmetric(jwt.SigningMethodHS256.Alg(), secret) }
+
+// HS384 is a shared secret for HMAC with SHA-384, of at least 48 random bytes.
+func HS384(secret []byte) Key { return symmetric(jwt.SigningMethodHS384.Alg(), secret) }
+
+// HS512 is a shared secret for HMAC with SHA-512, of at least 64 random bytes.
+func HS512(secret []byte) Key { return symmetric(jwt.SigningMethodHS512.Alg(), secret) }
+
+// RS256 is a public key for RSASSA-PKCS1-v1_5 with SHA-256, of at least 2048
+// bits (RFC 7518 §3.3).
+func RS256(public *rsa.PublicKey) Key {
+	return Key{algorithm: jwt.SigningMethodRS256.Alg(), material: func() any { return public }}
+}
+
+// ES256 is a public key on the curve P-256 for ECDSA with SHA-256 (RFC 7518 §3.4).
+func ES256(public *ecdsa.PublicKey) Key {
+	return Key{algorithm: jwt.SigningMethodES256.Alg(), material: func() any { return public }}
+}
+
+// EdDSA is an Ed25519 public key (RFC 8037 §3.1).
+func EdDSA(public ed25519.PublicKey) Key {
+	return Key{algorithm: jwt.SigningMethodEdDSA.Alg(), material: func() any { return public }}
+}
+
+// symmetric copies the secret, so that a caller who wipes or reuses its slice
+// does not change the key.
+func symmetric(algorithm string, secret []byte) Key {
+	secret = bytes.Clone(secret)
+	return Key{algorithm: algorithm, material: func() any { return secret }}
+}
+
+// WithID returns the key under the name that tokens call it by, their kid
+// (RFC 7515 §4.1.4): at most 128 bytes. A token with a kid is verified with the
+// key of that ID or refused; a token without one is tried with the keys without
+// ID, of its own algorithm. To rotate, add the new key under a new ID, and
+// remove the old one when its last token has expired.
+func (k Key) WithID(id string) Key {
+	k.id, k.named = id, true
+	return k
+}
+
+// String returns the algorithm and the ID, never the key.
+func (k Key) String() string {
+	switch {
+	case k.material == nil:
+		return "zero Key"
+	case k.named:
+		return fmt.Sprintf("%s key %+q", k.algorithm, k.id)
+	}
+	return k.algorithm + " key"
+}
+
+// GoString returns what String does.
+func (k Key) GoString() string { return k.String() }
+
+// keyFaults tells what is wrong with keys, each by itself and together.
+//
+// Keys without ID may have different algorithms: a token's algorithm then says
+// which are tried, and each only ever verifies its own, so that a move from
+// HS256 to ES256 needs no kid.
+func keyFaults(scheme string, keys []Key) []depends.SchemeFault {
+	if len(keys) == 0 {
+		return []depends.SchemeFault{{
+			Fact: scheme + " has no key",
+			Hint: "set Keys: []security.Key{security.HS256(secret)}, or the RS256, ES256 or EdDSA key of your issuer",
+		}}
+	}
+	var faults []depends.SchemeFault
+	seen := map[string]bool{}
+	for i, k := range keys {
+		fault := func(hint, format string, args ...any) {
+			fact := fmt.Sprintf("%s: Keys[%d], %s, ", scheme, i, k) + fmt.Sprintf(format, args...)
+			faults = append(faults, depends.SchemeFault{Fact: fact, Hint: hint})
+		}
+		if fact, hint := k.weakness(); fact != "" {
+			fault(hint, "%s", fact)
+		}
+		if !k.named {
+			continue
+		}
+		switch {
+		case k.id == "" || len(k.id) > maxKeyID:
+			fault("give WithID the kid of the issuer's tokens, or leave WithID out", "has an ID of %d bytes; 1 to %d are possible", len(k.id), maxKeyID)
+		case seen[k.id]:
+			fault("a kid chooses one key: give each key an ID of its own", "has the ID of an earlier key")
+		}
+		seen[k.id] = true
+	}
+	return faults
+}
+
+// weakness says why the key must not verify anything, or nothing.
+func (k Key) weakness() (fact, hint string) {
+	if k.material == nil {
+		return "has no algorithm", "make keys with security.HS256, HS384, HS512, RS256, ES256 or EdDSA"
+	}
+	switch key := k.material().(type) {
+	case []byte:
+		return weakSecret(key, secretSize(k.algorithm))
+	case *rsa.PublicKey:
+		switch {
+		case key == nil || key.N == nil:
+			return "is nil", "pass the issuer's *rsa.PublicKey"
+		case key.N.BitLen() < minRSABits:
+			return fmt.Sprintf("has %d bits; RFC 7518 asks for %d", key.N.BitLen(), minRSABits), "let the issuer make a new key"
+		case key.E < 3 || key.E%2 == 0 || key.N.Bit(0) == 0:
+			return "is not an RSA key", "pass the issuer's *rsa.PublicKey as x509 parsed it"
+		}
+	case *ecdsa.PublicKey:
+		return weakCurve(key)
+	case ed25519.PublicKey:
+		if len(key) != ed25519.PublicKeySize {
+			return fmt.Sprintf("has %d bytes; an Ed25519 public key has %d", len(key), ed25519.PublicKeySize), "pass the issuer's ed25519.PublicKey"
+		}
+	}
+	return "", ""
+}
+
+// secretSize is the least number of bytes of an HMAC secret: those of its hash
+// (RFC 7518 §3.2).
+func secretSize(algorithm string) int {
+	switch algorithm {
+	case jwt.SigningMethodHS384.Alg():
+		return 48
+	case jwt.SigningMethodHS512.Alg():
+		return 64
+	}
+	return 32
+}
+
+func weakSecret(secret []byte, least int) (fact, hint string) {
+	hint = fmt.Sprintf("make one with: openssl rand -base64 %d", least)
+	switch {
+	case len(secret) == 0:
+		return "is empty", hint + "; is the variable set that it comes from?"
+	case len(secret) < least:
+		return fmt.Sprintf("has %d bytes; RFC 7518 asks for %d", len(secret), least), hint
+	case bytes.HasPrefix(bytes.TrimSpace(secret), []byte("-----BEGIN ")):
+		// A PEM file is often public. Whoever has it could sign with it.
+		return "is a PEM file, not a secret", "parse it and use security.RS256, ES256 or EdDSA"
+	case len(bytes.Trim(secret, "\x00")) == 0:
+		return "is all zeros", hint
+	}
+	return "", ""
+}
+
+func weakCurve(key *ecdsa.PublicKey) (fact, hint string) {
+	hint = "pass the issuer's *ecdsa.PublicKey"
+	if key == nil || key.Curve == nil {
+		return "is nil", hint
+	}
+	if key.Curve != elliptic.P256() {
+		return "is not on the curve P-256", "ES256 is on P-256 alone: " + hint
+	}
+	// Bytes refuses a point that is not on the curve, and panics without one.
+	defer func() {
+		if recover() != nil {
+			fact = "is not a point of P-256"
+		}
+	}()
+	if _, err := key.Bytes(); err != nil {
+		return "is not a point of P-256", hint
+	}
+	return "", ""
+}

@@ -1,0 +1,74 @@
+package security
+
+import (
+	"net/textproto"
+	"strings"
+
+	"example.com/usher/depends"
+)
+
+// The places of a source, as depends knows them.
+const (
+	inHeader = "header"
+	inQuery  = "query"
+)
+
+// BearerHeader finds a token in "Authorization: Bearer …" (RFC 6750 §2.1).
+// Programs, phones and servers can send it; a browser's WebSocket cannot.
+func BearerHeader() depends.Source {
+	return depends.Source{In: inHeader, Name: "Authorization", Prefix: "Bearer"}
+}
+
+// QueryToken finds a token in the query parameter name (RFC 6750 §2.3), as in
+// /rooms/7?token=…, which is what a browser can send and what most programs
+// begin with.
+//
+// URLs are written down: by proxies, by access logs, by a browser's history.
+// usher takes the parameter out of the request before any provider, handler or
+// log of its own sees it, but it cannot reach the machines in front of it, and
+// RFC 9700 §4.3.2 advises against it for that reason. Use tokens that live for
+// minutes here, and drop the query from the access logs of whatever forwards to
+// you.
+func QueryToken(name string) depends.Source {
+	return depends.Source{In: inQuery, Name: name}
+}
+
+// sourceFaults tells what depends cannot know to be wrong with the sources of a
+// bearer token. Unknown places, empty names and repetitions are found by depends.
+func sourceFaults(scheme string, sources []depends.Source) []depends.SchemeFault {
+	var faults []depends.SchemeFault
+	for _, s := range sources {
+		if s.In != inHeader {
+			continue
+		}
+		switch header := textproto.CanonicalMIMEHeaderKey(s.Name); {
+		case header == "Cookie":
+			faults = append(faults, depends.SchemeFault{
+				Fact: scheme + " takes the Cookie header for a token",
+				Hint: "browsers send cookies for any page that asks: use BearerHeader() or QueryToken(name)",
+			})
+		case header == "Authorization" && s.Prefix == "":
+			faults = append(faults, depends.SchemeFault{
+				Fact: scheme + " takes the whole Authorization header for a token",
+				Hint: "use BearerHeader(), which reads what follows Bearer",
+			})
+		}
+	}
+	return faults
+}
+
+// quoted returns s as a quoted-string (RFC 9110 §5.6.4). It must be printable ASCII.
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
+
+// printable reports whether s can stand in a quoted-string: ASCII without
+// control characters. RFC 9110 §5.6.4 tolerates other bytes, clients do not.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
