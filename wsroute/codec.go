@@ -1,0 +1,201 @@
+package wsroute
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-playground/validator/v10"
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/internal/plan"
+)
+
+// Message is a message as it is on the wire, for handlers that take text and
+// binary alike: use it as Recv, Send or both.
+type Message struct {
+	// Binary says that Data came or goes as a binary message; else it is text,
+	// and valid UTF-8.
+	Binary bool
+	Data   []byte
+}
+
+// MessageError is a message that could not be read as the handler's type. The
+// connection stays usable. A handler that returns the error closes with Code.
+type MessageError struct {
+	// Code is 1003 for text where binary is wanted or the reverse, 1007 for what
+	// is not JSON of the type, 1008 for what fails its validate tags.
+	Code int
+	// Reason is sent to the peer: "text_not_accepted", "binary_not_accepted",
+	// "invalid_json" or "invalid_message".
+	Reason string
+	// Err says what is wrong, with names of fields; it is logged, never sent.
+	Err error
+}
+
+// Error returns the reason and the cause.
+func (e *MessageError) Error() string {
+	if e.Err == nil {
+		return "wsroute: " + e.Reason
+	}
+	return "wsroute: " + e.Reason + ": " + e.Err.Error()
+}
+
+// Unwrap returns what is wrong with the message.
+func (e *MessageError) Unwrap() error { return e.Err }
+
+// codec reads Recv from messages and writes Send to them, chosen once a route.
+type codec[Recv, Send any] struct {
+	decode func(in inbound, into *Recv) *MessageError
+	encode func(v Send) (kind int, data []byte, err error)
+}
+
+// newCodec returns the codec of two types, and what is wrong with them.
+func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []string) {
+	c := &codec[Recv, Send]{}
+	var bad []string
+	switch any((*Recv)(nil)).(type) {
+	case *string:
+		c.decode = func(in inbound, into *Recv) *MessageError {
+			*any(into).(*string) = in.buf.String()
+			return wantText(in)
+		}
+	case *[]byte:
+		c.decode = func(in inbound, into *Recv) *MessageError {
+			*any(into).(*[]byte) = bytes.Clone(in.buf.Bytes())
+			if !in.binary {
+				return &MessageError{Code: closeUnsupported, Reason: "text_not_accepted"}
+			}
+			return nil
+		}
+	case *Message:
+		c.decode = func(in inbound, into *Recv) *MessageError {
+			*any(into).(*Message) = Message{in.binary, append([]byte{}, in.buf.Bytes()...)}
+			return nil
+		}
+	default:
+		t := reflect.TypeFor[Recv]()
+		bad = append(bad, jsonFaults(t, map[reflect.Type]bool{})...)
+		checked := validated(t)
+		if checked {
+			bad = append(bad, tryValidate(v, t)...)
+		}
+		c.decode = func(in inbound, into *Recv) *MessageError { return decodeJSON(v, checked, in, into) }
+	}
+	switch any((*Send)(nil)).(type) {
+	case *string:
+		c.encode = func(s Send) (int, []byte, error) { return text([]byte(any(s).(string))) }
+	case *[]byte:
+		c.encode = func(s Send) (int, []byte, error) { return websocket.BinaryMessage, any(s).([]byte), nil }
+	case *Message:
+		c.encode = func(s Send) (int, []byte, error) {
+			if m := any(s).(Message); m.Binary {
+				return websocket.BinaryMessage, m.Data, nil
+			}
+			return text(any(s).(Message).Data)
+		}
+	default:
+		bad = append(bad, jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})...)
+		c.encode = func(s Send) (int, []byte, error) { return encodeJSON(s) }
+	}
+	return c, bad
+}
+
+func wantText(in inbound) *MessageError {
+	if in.binary {
+		return &MessageError{Code: closeUnsupported, Reason: "binary_not_accepted"}
+	}
+	return nil
+}
+
+func decodeJSON[Recv any](v *validator.Validate, checked bool, in inbound, into *Recv) *MessageError {
+	if e := wantText(in); e != nil {
+		return e
+	}
+	if err := json.Unmarshal(in.buf.Bytes(), into); err != nil {
+		return &MessageError{Code: closeInvalid, Reason: "invalid_json", Err: err}
+	}
+	if !checked {
+		return nil
+	}
+	if p := reflect.ValueOf(into).Elem(); p.Kind() == reflect.Pointer && p.IsNil() {
+		return &MessageError{Code: closePolicy, Reason: "invalid_message"} // the JSON was null
+	}
+	if err := v.Struct(into); err != nil {
+		return &MessageError{Code: closePolicy, Reason: "invalid_message", Err: err}
+	}
+	return nil
+}
+
+func encodeJSON(v any) (int, []byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return 0, nil, fmt.Errorf("wsroute: Send: %w", err)
+	}
+	return websocket.TextMessage, bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func text(data []byte) (int, []byte, error) {
+	if !utf8.Valid(data) {
+		return 0, nil, fmt.Errorf("wsroute: Send: text that is not UTF-8 (RFC 6455 §5.6); nothing was sent")
+	}
+	return websocket.TextMessage, data, nil
+}
+
+// validated says whether a message type is a struct, which the validator takes.
+func validated(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(jsonType)
+}
+
+// tryValidate runs the rules of a message type once, so that what the validator
+// panics about is found when the program starts.
+func tryValidate(v *validator.Validate, t reflect.Type) (bad []string) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			bad = []string{fmt.Sprintf("%s: the validator does not take its rules: %v", plan.TypeName(t), r)}
+		}
+	}()
+	_ = v.Struct(reflect.New(t).Interface())
+	return nil
+}
+
+var jsonType = reflect.TypeFor[json.Unmarshaler]()
+
+// jsonFaults says which parts of a type encoding/json cannot carry.
+func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
+	if seen[t] || t.Implements(reflect.TypeFor[json.Marshaler]()) || reflect.PointerTo(t).Implements(jsonType) {
+		return nil
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Func, reflect.Chan, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		return []string{fmt.Sprintf("%s cannot be JSON", plan.TypeName(t))}
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return jsonFaults(t.Elem(), seen)
+	case reflect.Map:
+		return jsonFaults(t.Elem(), seen)
+	case reflect.Struct:
+		var bad []string
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if f.IsExported() && !strings.HasPrefix(f.Tag.Get("json"), "-") {
+				for _, fault := range jsonFaults(f.Type, seen) {
+					bad = append(bad, fmt.Sprintf("field %s of %s: %s", f.Name, plan.TypeName(t), fault))
+				}
+			}
+		}
+		return bad
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package wsroute
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config holds what a router's routes have in common. A zero field takes its
+// default, a nil *Config all of them. [New] copies it.
+type Config struct {
+	// Logger gets one line for each refusal and one for the end of each
+	// connection, never with a credential, a query or a header's value. By
+	// default, slog.Default().
+	Logger *slog.Logger
+	// Origins are the web origins whose pages may connect, such as
+	// "https://chat.example.com": scheme, host and port, nothing else. By
+	// default, only a page that was served from the request's own host and port,
+	// and only if that host is an IP literal or localhost; a name could be
+	// anybody's (DNS rebinding). A client that sends no Origin is no browser and passes.
+	Origins []string
+
+	// ResolveTimeout bounds the dependencies of one handshake, all together;
+	// after it the client is answered 503. By default, 5 s.
+	ResolveTimeout time.Duration
+	// CleanupTimeout bounds the context of each cleanup. By default, 5 s.
+	CleanupTimeout time.Duration
+
+	// ReadLimit is the largest message that is read, in bytes; a larger one
+	// closes with 1009. By default, 64 KiB.
+	ReadLimit int64
+	// ReadAhead is how many messages are read ahead of the handler. While there
+	// is room, pings, closes and a lost peer are noticed at once although the
+	// handler works; when there is none, the peer is slowed down. By default, 16.
+	ReadAhead int
+	// StallTimeout is how long the read-ahead may stay full before the
+	// connection closes with 1008 "handler_stalled". By default, 30 s.
+	StallTimeout time.Duration
+	// SendQueue is how many bytes may wait for a slow reader. By default, 1 MiB.
+	SendQueue int
+	// WriteTimeout is how long a reader may take nothing before the connection
+	// is given up. By default, 5 s.
+	WriteTimeout time.Duration
+	// PingInterval is the time between pings. By default, 25 s.
+	PingInterval time.Duration
+	// PongTimeout is how long nothing may be read before the peer counts as
+	// lost; it must exceed PingInterval. By default, 35 s.
+	PongTimeout time.Duration
+	// CloseTimeout is how long the peer may take to answer a close frame. By
+	// default, 2 s.
+	CloseTimeout time.Duration
+	// DrainTimeout bounds Drain within [Serve]. By default, 30 s.
+	DrainTimeout time.Duration
+}
+
+// withDefaults returns a copy of c with every zero field set, and what is wrong
+// with the others.
+func (c *Config) withDefaults() (Config, []string) {
+	var out Config
+	if c != nil {
+		out = *c
+	}
+	var bad []string
+	if out.Logger == nil {
+		out.Logger = slog.Default()
+	}
+	for _, d := range []struct {
+		name  string
+		field *time.Duration
+		value time.Duration
+	}{
+		{"ResolveTimeout", &out.ResolveTimeout, 5 * time.Second},
+		{"CleanupTimeout", &out.CleanupTimeout, 5 * time.Second},
+		{"StallTimeout", &out.StallTimeout, 30 * time.Second},
+		{"WriteTimeout", &out.WriteTimeout, 5 * time.Second},
+		{"PingInterval", &out.PingInterval, 25 * time.Second},
+		{"PongTimeout", &out.PongTimeout, 35 * time.Second},
+		{"CloseTimeout", &out.CloseTimeout, 2 * time.Second},
+		{"DrainTimeout", &out.DrainTimeout, 30 * time.Second},
+	} {
+		if *d.field < 0 {
+			bad = append(bad, fmt.Sprintf("Config.%s is negative: %v", d.name, *d.field))
+		}
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if out.ReadLimit < 0 || out.ReadAhead < 0 || out.SendQueue < 0 {
+		bad = append(bad, "Config.ReadLimit, ReadAhead or SendQueue is negative")
+	}
+	if out.ReadLimit == 0 {
+		out.ReadLimit = 64 << 10
+	}
+	if out.ReadAhead == 0 {
+		out.ReadAhead = 16
+	}
+	if out.SendQueue == 0 {
+		out.SendQueue = 1 << 20
+	}
+	if out.PongTimeout <= out.PingInterval {
+		bad = append(bad, fmt.Sprintf("Config.PongTimeout (%v) must exceed PingInterval (%v), or every quiet peer is lost", out.PongTimeout, out.PingInterval))
+	}
+	return out, bad
+}
+
+func (c *Config) limits() *limits {
+	return &limits{
+		ReadLimit: c.ReadLimit, ReadAhead: c.ReadAhead, SendQueue: c.SendQueue,
+		PingInterval: c.PingInterval, PongTimeout: c.PongTimeout, StallTimeout: c.StallTimeout,
+		WriteTimeout: c.WriteTimeout, CloseTimeout: c.CloseTimeout,
+	}
+}

@@ -1,0 +1,88 @@
+package wsroute
+
+import (
+	"context"
+	"fmt"
+	"net"
+)
+
+// Conn is an open connection that receives Recv and sends Send. A handler gets
+// one; [Handle] says what may be sent and received:
+//
+//   - string is a text message, []byte a binary one, [Message] either;
+//   - any other type is JSON in a text message, checked by its validate tags
+//     when it is received.
+//
+// All methods are safe for concurrent use. The connection closes when its
+// handler returns; others must let go of it then.
+type Conn[Recv, Send any] struct {
+	session *session
+	codec   *codec[Recv, Send]
+}
+
+func newConn[Recv, Send any](s *session, c *codec[Recv, Send]) *Conn[Recv, Send] {
+	return &Conn[Recv, Send]{s, c}
+}
+
+// Receive waits for the next message. A message that is not a Recv is a
+// [*MessageError], and the connection stays usable. After the peer has closed,
+// what it sent before is still returned, then a [*CloseError]; after any other
+// end, the cause of it. If ctx ends first its cause is returned, and no message
+// is lost.
+func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
+	var v Recv
+	in, err := c.session.receive(ctx)
+	if err != nil {
+		return v, err
+	}
+	bad := c.codec.decode(in, &v)
+	release(in.buf)
+	if bad != nil {
+		var zero Recv
+		return zero, bad
+	}
+	return v, nil
+}
+
+// Send queues a message; nil means queued, not that the peer has it. Messages go
+// out in the order of the calls.
+//
+// Up to Config.SendQueue bytes wait for a slow peer. When the queue is full, the
+// handler's own Send, one whose ctx is the handler's or derived from it, waits
+// for room. Any other never waits: the connection is closed with 1013, so that a
+// slow member of a room delays nobody. A peer that takes nothing for
+// Config.WriteTimeout is given up in both cases.
+//
+// After the end of the connection Send returns its cause. Text that is not UTF-8
+// and a value that does not encode are errors, and nothing is sent.
+func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
+	kind, data, err := c.codec.encode(v)
+	if err != nil {
+		return err
+	}
+	return c.session.send(ctx, kind, data)
+}
+
+// Close begins the closing handshake with a code and a reason, which is cut at
+// 123 bytes, and returns at once: the handler's context has ended with
+// [ErrClosed], nothing more is delivered, and what was sent before still goes
+// out. The peer has Config.CloseTimeout to answer. Closing again does nothing.
+//
+// The codes that may be sent are 1000 to 1003, 1007 to 1014 and 3000 to 4999
+// (RFC 6455 §7.4); 4000 and above are the application's own. Any other closes
+// with 1011 and returns an error.
+func (c *Conn[Recv, Send]) Close(code int, reason string) error {
+	if !sendable(code) {
+		c.session.end(ErrClosed, closeInternal, "", false)
+		return fmt.Errorf("wsroute: close code %d must not be sent; 1000-1003, 1007-1014 and 3000-4999 may", code)
+	}
+	c.session.end(ErrClosed, code, reason, false)
+	return nil
+}
+
+// Subprotocol returns what was selected in the handshake, or "".
+func (c *Conn[Recv, Send]) Subprotocol() string { return c.session.ws.Subprotocol() }
+
+// RemoteAddr returns the address of the other end of the TCP connection, which
+// may be a proxy's.
+func (c *Conn[Recv, Send]) RemoteAddr() net.Addr { return c.session.wire.RemoteAddr() }

@@ -1,0 +1,71 @@
+package wsroute
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
+)
+
+// statusGone is what a log calls a request whose client left before the answer.
+const statusGone = 499
+
+// log writes one line about a connection. Values are capped and quoted by slog's
+// handlers; nothing of the request but its address is among them.
+func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr) {
+	p.endpoint.log(level, text, p.remote, err, attrs...)
+}
+
+func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs ...slog.Attr) {
+	logger := e.shared.config.Logger
+	if !logger.Enabled(context.Background(), level) {
+		return
+	}
+	attrs = append([]slog.Attr{slog.String("route", e.target.Label), slog.String("remote", remote)}, attrs...)
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	var p *plan.Panic
+	if errors.As(err, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+	}
+	logger.LogAttrs(context.Background(), level, text, attrs...)
+}
+
+// answerError answers a failed handshake, if there is anybody to answer.
+func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, err error) {
+	var failed *upgradeError
+	if errors.Is(err, errGone) || errors.As(err, &failed) {
+		e.log(slog.LevelInfo, "connection refused", r.RemoteAddr, err, slog.Int("status", statusGone))
+		return
+	}
+	if errors.Is(err, ErrDraining) {
+		w.Header().Set("Connection", "close")
+	}
+	rejection := rejectionFor(err)
+	e.logRefusal(r, rejection, err)
+	writeRejection(w, rejection, e.shared.config.WriteTimeout)
+}
+
+// refuse answers a request that met no provider.
+func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection) {
+	e.logRefusal(r, rejection, rejection.Err)
+	writeRejection(w, rejection, e.shared.config.WriteTimeout)
+}
+
+func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {
+	attrs := []slog.Attr{slog.Int("status", rejection.Status), slog.String("reason", rejection.Reason)}
+	level := slog.LevelInfo
+	if rejection.Status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	var o *originError
+	if errors.As(err, &o) {
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.String("hint", o.hint()))
+	}
+	e.log(level, "connection refused", r.RemoteAddr, err, attrs...)
+}

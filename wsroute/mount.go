@@ -1,0 +1,151 @@
+package wsroute
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/internal/plan"
+)
+
+// Mount checks every route and every dependency, makes the App values, and adds
+// the routes to a gin engine or group, whose middleware runs before them as
+// before any route. Only GET is registered.
+//
+// The error holds everything that is wrong, as joined [*depends.WiringError]
+// values; its text is a report to read in a terminal. With an error nothing may
+// be served.
+func (r *Router) Mount(router gin.IRouter) error {
+	prefix := ""
+	if g, ok := router.(interface{ BasePath() string }); ok {
+		prefix = strings.TrimSuffix(g.BasePath(), "/")
+	}
+	endpoints, err := r.compile(prefix)
+	if err != nil {
+		return err
+	}
+	return r.register(endpoints, func(e *endpoint) {
+		router.GET(e.route.path, func(c *gin.Context) {
+			var path []plan.PathValue
+			for _, p := range c.Params {
+				path = append(path, plan.PathValue{Name: p.Key, Value: e.pathValue(p.Key, p.Value)})
+			}
+			e.serve(c.Writer, c.Request, path)
+		})
+	})
+}
+
+// Handler checks what Mount checks, and returns the routes as a plain
+// http.Handler, for a program without gin. Paths that are no route are 404.
+func (r *Router) Handler() (http.Handler, error) {
+	endpoints, err := r.compile("")
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	err = r.register(endpoints, func(e *endpoint) {
+		names := paramNames(e.segments)
+		mux.HandleFunc("GET "+muxPattern(e.segments), func(w http.ResponseWriter, req *http.Request) {
+			var path []plan.PathValue
+			for _, name := range names {
+				path = append(path, plan.PathValue{Name: name, Value: req.PathValue(name)})
+			}
+			e.serve(w, req, path)
+		})
+	})
+	return mux, err
+}
+
+// pathValue evens out what gin and net/http say of a *rest parameter: gin keeps
+// its leading slash.
+func (e *endpoint) pathValue(name, value string) string {
+	if last := e.segments[len(e.segments)-1]; last.kind == '*' && last.text == name {
+		return strings.TrimPrefix(value, "/")
+	}
+	return value
+}
+
+// compile checks all routes below a prefix and compiles their plans.
+func (r *Router) compile(prefix string) ([]*endpoint, error) {
+	s := r.shared
+	var extra []*plan.Fault
+	for _, text := range s.bad {
+		extra = append(extra, &plan.Fault{Kind: "bad config", Fact: text})
+	}
+	endpoints := make([]*endpoint, 0, len(s.routes))
+	targets := make([]*plan.Target, 0, len(s.routes))
+	for _, rt := range s.routes {
+		full := prefix + rt.path
+		t := &plan.Target{
+			Label: "GET " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph,
+		}
+		targets = append(targets, t)
+		extra = append(extra, rt.faults(t)...)
+		segments, fault := parsePattern(full)
+		if fault != "" {
+			extra = append(extra, &plan.Fault{Kind: "bad route", Fact: fault, Target: t, Hint: "write it as gin does: /rooms/:room or /files/*rest"})
+			continue
+		}
+		t.PathNames = paramNames(segments)
+		e := &endpoint{shared: s, route: rt, target: t, segments: segments}
+		extra = append(extra, conflicts(endpoints, e)...)
+		endpoints = append(endpoints, e)
+	}
+	faults := plan.Check(r.graph, targets, extra)
+	if len(faults) == 0 {
+		if f := r.graph.MakeApp(s.config.CleanupTimeout); f != nil {
+			faults = append(faults, f)
+		}
+	}
+	if err := plan.Report(r.graph.Public(), targets, faults); err != nil {
+		return nil, err
+	}
+	for _, e := range endpoints {
+		e.plan = plan.Build(e.target)
+	}
+	return endpoints, nil
+}
+
+func conflicts(before []*endpoint, e *endpoint) []*plan.Fault {
+	var found []*plan.Fault
+	for _, other := range before {
+		if why := clash(other.segments, e.segments); why != "" {
+			found = append(found, &plan.Fault{
+				Kind: "conflict", Fact: fmt.Sprintf("%s and %s cannot both be routes: %s", other.target.Label, e.target.Label, why),
+				Path: []string{"registered " + other.route.site.String(), "registered " + e.route.site.String()}, Target: e.target,
+			})
+		}
+	}
+	return found
+}
+
+// register adds endpoints to a foreign router, whose panics about routes that it
+// has already become wiring faults.
+func (r *Router) register(endpoints []*endpoint, add func(*endpoint)) error {
+	var faults []*plan.Fault
+	for _, e := range endpoints {
+		func() {
+			defer func() {
+				if v := recover(); v != nil {
+					faults = append(faults, &plan.Fault{
+						Kind: "conflict", Fact: fmt.Sprint(v), Path: []string{"registered " + e.route.site.String()}, Target: e.target,
+						Hint: "the router has a route of that path already",
+					})
+				}
+			}()
+			add(e)
+		}()
+	}
+	if faults != nil {
+		targets := make([]*plan.Target, 0, len(endpoints))
+		for _, e := range endpoints {
+			targets = append(targets, e.target)
+		}
+		return plan.Report(r.graph.Public(), targets, faults)
+	}
+	r.shared.mounted = append(slices.Clip(r.shared.mounted), endpoints...)
+	return nil
+}

@@ -1,0 +1,105 @@
+package wsroute
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"example.com/usher/internal/plan"
+)
+
+// RouteOption modifies a route, or all routes of a group.
+type RouteOption interface {
+	apply(*route)
+	String() string
+}
+
+// route is a registered handler.
+type route struct {
+	path     string
+	site     plan.Site
+	graph    *plan.Graph
+	in       reflect.Type
+	fn       plan.Func
+	guards   []plan.Guard
+	messages []string // what is wrong with the message types
+	serve    func(ctx context.Context, s *session, in any) error
+
+	diagnose     bool
+	subprotocols []string
+}
+
+type requireOption struct{ guard plan.Guard }
+
+func (o requireOption) apply(rt *route) { rt.guards = append(rt.guards, o.guard) }
+func (o requireOption) String() string  { return "Require[" + plan.TypeName(o.guard.Type) + "]" }
+
+// Require guards a route or a group with the provider of T: it must succeed,
+// its value is not taken. Guards run before the handler's own dependencies, the
+// outermost group's first.
+func Require[T any]() RouteOption {
+	return requireOption{plan.Guard{Type: reflect.TypeFor[T](), Site: plan.Caller()}}
+}
+
+type diagnoseOption struct{}
+
+func (diagnoseOption) apply(rt *route) { rt.diagnose = true }
+func (diagnoseOption) String() string  { return "Diagnose" }
+
+// Diagnose lets a plain GET of the route tell why a WebSocket would be refused,
+// which a browser hides from a page: the dependencies are resolved as for a
+// handshake, released with the cause [ErrDiagnose], and the answer is the
+// refusal, or 426 when all is well. Without it a plain GET is 426 at once.
+var Diagnose RouteOption = diagnoseOption{}
+
+type subprotocolsOption []string
+
+func (o subprotocolsOption) apply(rt *route) { rt.subprotocols = o }
+func (o subprotocolsOption) String() string  { return "Subprotocols(" + strings.Join(o, ", ") + ")" }
+
+// Subprotocols names what a route speaks, the preferred one first. The first
+// that the client offers too is selected, else none (RFC 6455 §4.2.2). By
+// default, a route selects none.
+func Subprotocols(names ...string) RouteOption { return subprotocolsOption(names) }
+
+// selectSubprotocol returns the route's first choice among the client's offers.
+func (rt *route) selectSubprotocol(offers []string) string {
+	for _, name := range rt.subprotocols {
+		for _, offer := range offers {
+			if offer == name {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// faults returns what is wrong with the route by itself.
+func (rt *route) faults(t *plan.Target) []*plan.Fault {
+	var found []*plan.Fault
+	at := []string{"registered " + rt.site.String()}
+	for _, text := range rt.messages {
+		found = append(found, &plan.Fault{Kind: "bad message", Fact: text, Path: at, Target: t})
+	}
+	for _, name := range rt.subprotocols {
+		if !isToken(name) {
+			found = append(found, &plan.Fault{
+				Kind: "bad route", Fact: fmt.Sprintf("%q is no name of a subprotocol", name), Path: at, Target: t,
+				Hint: "use letters, digits, '.', '-' and '_' (RFC 6455 §4.1)",
+			})
+		}
+	}
+	return found
+}
+
+// isToken says whether s is a token of RFC 9110 §5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}

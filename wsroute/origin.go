@@ -1,0 +1,113 @@
+package wsroute
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// origin is a web origin (RFC 6454 §4) with its default port written out.
+type origin struct{ scheme, host, port string }
+
+// originPolicy decides whose pages may connect.
+type originPolicy struct {
+	allowed map[origin]bool // nil means the page's own server
+}
+
+func newOriginPolicy(list []string) (originPolicy, []string) {
+	if list == nil {
+		return originPolicy{}, nil
+	}
+	p := originPolicy{allowed: map[origin]bool{}}
+	var bad []string
+	for _, text := range list {
+		o, ok := parseOrigin(text)
+		if !ok {
+			bad = append(bad, fmt.Sprintf("Config.Origins: %q is no origin: write scheme://host or scheme://host:port, nothing else", text))
+		}
+		p.allowed[o] = true
+	}
+	return p, bad
+}
+
+// allows decides by the Origin lines and the Host of a request. A client without
+// Origin is no browser: it carries no cookies of somebody else's, and passes.
+func (p originPolicy) allows(lines []string, host string) bool {
+	if len(lines) == 0 {
+		return true
+	}
+	if len(lines) > 1 {
+		return false
+	}
+	o, ok := parseOrigin(lines[0])
+	if !ok {
+		return false
+	}
+	if p.allowed != nil {
+		return p.allowed[o]
+	}
+	name, port := splitHost(host)
+	if port == "" {
+		port = defaultPort(o.scheme)
+	}
+	return o.host == name && o.port == port && !rebindable(name)
+}
+
+// rebindable says whether a host name could be made to point here by whoever
+// owns it: any name but localhost, which resolvers answer themselves.
+func rebindable(name string) bool {
+	if name == "localhost" {
+		return false
+	}
+	_, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return err != nil
+}
+
+// parseOrigin reads scheme://host[:port] and nothing else: no user, path, query,
+// white space or list, and not "null".
+func parseOrigin(text string) (origin, bool) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	scheme = strings.ToLower(scheme)
+	if !ok || scheme != "http" && scheme != "https" || rest == "" || strings.ContainsAny(rest, "/?#@\\ \t\r\n,") {
+		return origin{}, false
+	}
+	host, port := splitHost(rest)
+	if port == "" {
+		if strings.HasSuffix(rest, ":") {
+			return origin{}, false
+		}
+		port = defaultPort(scheme)
+	}
+	if host == "" || strings.Trim(port, "0123456789") != "" {
+		return origin{}, false
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		if _, err := netip.ParseAddr(strings.TrimSuffix(inner, "]")); err != nil {
+			return origin{}, false
+		}
+	} else if strings.ContainsAny(host, ":[]%") {
+		return origin{}, false
+	}
+	return origin{scheme, host, port}, true
+}
+
+// splitHost parts host[:port]; the host is in lower case, IPv6 in its brackets.
+func splitHost(hostport string) (host, port string) {
+	hostport = strings.ToLower(hostport)
+	h, p, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return hostport, ""
+	}
+	if strings.Contains(h, ":") {
+		h = "[" + h + "]"
+	}
+	return h, p
+}
+
+func defaultPort(scheme string) string {
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
+}

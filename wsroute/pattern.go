@@ -1,0 +1,118 @@
+package wsroute
+
+import (
+	"fmt"
+	"strings"
+)
+
+// segment is one part of a route's path between slashes.
+type segment struct {
+	text string // literal text, or the parameter's name
+	kind byte   // 0 for literal, ':' for one segment, '*' for the rest
+}
+
+// parsePattern reads a path as gin writes it, and says what is wrong with it.
+func parsePattern(path string) (segments []segment, fault string) {
+	if !strings.HasPrefix(path, "/") {
+		return nil, fmt.Sprintf("path %q does not begin with /", path)
+	}
+	parts := strings.Split(path[1:], "/")
+	names := map[string]bool{}
+	for i, part := range parts {
+		s := segment{text: part}
+		if part != "" && (part[0] == ':' || part[0] == '*') {
+			s = segment{text: part[1:], kind: part[0]}
+			switch {
+			case s.text == "":
+				return nil, fmt.Sprintf("path %q has a parameter without a name", path)
+			case names[s.text]:
+				return nil, fmt.Sprintf("path %q names %q twice", path, s.text)
+			case s.kind == '*' && i < len(parts)-1:
+				return nil, fmt.Sprintf("path %q goes on behind *%s, which takes all the rest", path, s.text)
+			}
+			names[s.text] = true
+		}
+		if strings.ContainsAny(s.text, ":*{}?# ") {
+			return nil, fmt.Sprintf("path %q: %q is neither text nor a whole parameter", path, part)
+		}
+		if part == "" && i < len(parts)-1 {
+			return nil, fmt.Sprintf("path %q has an empty segment", path)
+		}
+		segments = append(segments, s)
+	}
+	return segments, ""
+}
+
+// names returns the parameters of a path.
+func paramNames(segments []segment) []string {
+	var names []string
+	for _, s := range segments {
+		if s.kind != 0 {
+			names = append(names, s.text)
+		}
+	}
+	return names
+}
+
+// clash says why two paths cannot stand in one router, or "". Both routers that
+// usher mounts on would otherwise panic, or pick one in silence.
+func clash(a, b []segment) string {
+	for i := range min(len(a), len(b)) {
+		x, y := a[i], b[i]
+		switch {
+		case x == y:
+			continue
+		case x.kind == 0 && y.kind == 0:
+			return ""
+		case x.kind == '*' || y.kind == '*':
+			return "one takes all the rest where the other goes on"
+		case x.kind == y.kind:
+			return fmt.Sprintf("one calls the parameter %q where the other calls it %q", x.text, y.text)
+		default:
+			return "" // a literal is preferred to a parameter
+		}
+	}
+	if len(a) == len(b) {
+		return "they are the same"
+	}
+	return ""
+}
+
+// muxPattern writes a path as net/http.ServeMux does.
+func muxPattern(segments []segment) string {
+	var b strings.Builder
+	for _, s := range segments {
+		switch s.kind {
+		case ':':
+			b.WriteString("/{" + s.text + "}")
+		case '*':
+			b.WriteString("/{" + s.text + "...}")
+		default:
+			b.WriteString("/" + s.text)
+		}
+	}
+	pattern := b.String()
+	if strings.HasSuffix(pattern, "/") { // exactly this path, not all below it
+		pattern += "{$}"
+	}
+	return pattern
+}
+
+// matches says whether a path is one of the route's.
+func matches(segments []segment, path string) bool {
+	rest, ok := strings.CutPrefix(path, "/")
+	if !ok {
+		return false
+	}
+	for i, s := range segments {
+		if s.kind == '*' {
+			return true
+		}
+		part, tail, more := strings.Cut(rest, "/")
+		if s.kind == 0 && part != s.text || s.kind == ':' && part == "" || more != (i < len(segments)-1) {
+			return false
+		}
+		rest = tail
+	}
+	return true
+}

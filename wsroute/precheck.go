@@ -1,0 +1,96 @@
+package wsroute
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"example.com/usher/depends"
+)
+
+// version is the only WebSocket version there is (RFC 6455 §4.1).
+const version = "13"
+
+// keyLength is the length of a decoded Sec-WebSocket-Key (RFC 6455 §4.1).
+const keyLength = 16
+
+// wantsUpgrade says whether the request is a handshake at all, well-formed or not.
+func wantsUpgrade(r *http.Request) bool {
+	return hasToken(r.Header["Upgrade"], "websocket")
+}
+
+// upgradeRequired answers a plain request on a WebSocket route (RFC 9110 §15.5.22).
+func upgradeRequired() *depends.Rejection {
+	return &depends.Rejection{
+		Status: http.StatusUpgradeRequired,
+		Reason: "upgrade_required",
+		Detail: "this is a WebSocket endpoint",
+		Header: http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}},
+	}
+}
+
+// checkMethod refuses everything but GET.
+func checkMethod(r *http.Request) *depends.Rejection {
+	if r.Method == http.MethodGet {
+		return nil
+	}
+	return &depends.Rejection{
+		Status: http.StatusMethodNotAllowed,
+		Reason: "method_not_allowed",
+		Header: http.Header{"Allow": {http.MethodGet}},
+	}
+}
+
+// checkHandshake refuses an opening handshake that is not what RFC 6455 §4.2.1
+// asks for, before anything of the program runs.
+func checkHandshake(r *http.Request) *depends.Rejection {
+	bad := func(reason string) *depends.Rejection {
+		return &depends.Rejection{Status: http.StatusBadRequest, Reason: reason}
+	}
+	switch {
+	case !r.ProtoAtLeast(1, 1):
+		return bad("http_version")
+	case !hasToken(r.Header["Connection"], "upgrade"):
+		return bad("connection_header")
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return bad("unexpected_body")
+	}
+	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || strings.TrimSpace(v[0]) != version {
+		r := upgradeRequired()
+		r.Reason, r.Detail = "websocket_version", "this server speaks version 13 of the protocol"
+		r.Header["Sec-Websocket-Version"] = []string{version}
+		return r
+	}
+	if k := r.Header["Sec-Websocket-Key"]; len(k) != 1 || !isKey(strings.TrimSpace(k[0])) {
+		return bad("websocket_key")
+	}
+	return nil
+}
+
+func isKey(text string) bool {
+	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	return err == nil && len(raw) == keyLength
+}
+
+// hasToken looks for a token in header lines that are lists, without regard to case.
+func hasToken(lines []string, token string) bool {
+	for _, item := range listItems(lines) {
+		if strings.EqualFold(item, token) {
+			return true
+		}
+	}
+	return false
+}
+
+// listItems joins header lines and parts them at the commas (RFC 9110 §5.6.1).
+func listItems(lines []string) []string {
+	var items []string
+	for _, line := range lines {
+		for item := range strings.SplitSeq(line, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				items = append(items, item)
+			}
+		}
+	}
+	return items
+}

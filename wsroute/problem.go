@@ -1,0 +1,109 @@
+package wsroute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
+)
+
+// problem is the body of a refusal (RFC 9457 §3).
+type problem struct {
+	Type   string               `json:"type"`
+	Title  string               `json:"title"`
+	Status int                  `json:"status"`
+	Detail string               `json:"detail,omitempty"`
+	Reason string               `json:"reason,omitempty"`
+	Errors []depends.ParamError `json:"errors,omitempty"`
+}
+
+// retryAfter is what a peer is asked to wait when the fault is ours and passes.
+const retryAfter = 2 * time.Second
+
+// rejectionFor says what a peer is told of an error that ended its handshake.
+func rejectionFor(err error) *depends.Rejection {
+	var r *depends.Rejection
+	var p *plan.Panic
+	switch {
+	case errors.As(err, &p): // whatever it wraps, it was not said on purpose
+		return &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error", Err: err}
+	case errors.As(err, &r):
+		if r.Status < 400 || r.Status > 599 {
+			out := *r
+			out.Status = http.StatusInternalServerError
+			return &out
+		}
+		return r
+	case errors.Is(err, ErrDraining):
+		r = depends.Unavailable(retryAfter, err)
+		r.Reason = "draining"
+		return r
+	case errors.Is(err, errBudget):
+		r = depends.Unavailable(retryAfter, err)
+		r.Reason = "timeout"
+		return r
+	}
+	return &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error", Err: err}
+}
+
+// closeFor says with which code a connection closes whose handler returned err.
+func closeFor(err error) (code int, reason string) {
+	var r *depends.Rejection
+	var m *MessageError
+	var p *plan.Panic
+	switch {
+	case err == nil:
+		return closeNormal, ""
+	case errors.As(err, &p):
+		return closeInternal, ""
+	case errors.As(err, &m):
+		return m.Code, m.Reason
+	case errors.As(err, &r):
+		return r.CodeAfterUpgrade(), r.Reason
+	}
+	return closeInternal, ""
+}
+
+// write answers a request with a refusal.
+func writeRejection(w http.ResponseWriter, r *depends.Rejection, timeout time.Duration) {
+	body, _ := json.Marshal(problem{ // no field of it can fail
+		Type: "about:blank", Title: title(r), Status: r.Status, Detail: r.Detail, Reason: r.Reason, Errors: r.Params,
+	})
+	h := w.Header()
+	for name, values := range r.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	if r.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	// The server's own write deadline may have passed while a provider worked.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
+	w.WriteHeader(r.Status)
+	_, _ = w.Write(body)
+}
+
+func title(r *depends.Rejection) string {
+	if r.Title != "" {
+		return r.Title
+	}
+	return http.StatusText(r.Status)
+}
+
+// ended prefers why a connection ended to what its end made of err: a provider
+// that is cancelled returns all sorts of errors. A panic stays one.
+func ended(ctx context.Context, err error) error {
+	var p *plan.Panic
+	if cause := context.Cause(ctx); cause != nil && err != nil && !errors.As(err, &p) {
+		return cause
+	}
+	return err
+}

@@ -1,0 +1,176 @@
+package wsroute
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+)
+
+// maxPooled is the largest buffer that is kept for the next message.
+const maxPooled = 64 << 10
+
+var messageBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func release(buf *bytes.Buffer) {
+	if buf.Cap() <= maxPooled {
+		buf.Reset()
+		messageBuffers.Put(buf)
+	}
+}
+
+// read is the reading goroutine: it owns the socket's reading side and its end.
+func (s *session) read() {
+	defer close(s.done)
+	err := s.readMessages()
+	var closed *websocket.CloseError
+	var network net.Error
+	switch {
+	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
+		// peerClosed has ended the session
+	case closed != nil, errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
+		s.endAs(fmt.Errorf("%w: %w", ErrPeerLost, err), 0, "", true)
+	case errors.Is(err, websocket.ErrReadLimit): // gorilla has sent 1009, mostly
+		s.end(fmt.Errorf("%w: a message of more than %d bytes", ErrProtocol, s.lim.ReadLimit), closeTooBig, "message_too_big", false)
+		s.linger()
+	default: // gorilla has sent 1002 for it
+		s.end(fmt.Errorf("%w: %w", ErrProtocol, err), websocket.CloseProtocolError, "protocol_error", false)
+		s.linger()
+	}
+	// A socket that is closed with data in it, in either direction, takes our
+	// close frame with it.
+	hard := make(chan struct{})
+	timer := time.AfterFunc(s.lim.CloseTimeout+closeSlack, func() { close(hard) })
+	_ = s.wire.wait(0, hard)
+	timer.Stop()
+	_ = s.wire.Close()
+}
+
+// linger reads on after gorilla gave up, until the peer has seen our close frame
+// and ended, or the bound that shut has set.
+func (s *session) linger() { _, _ = io.Copy(io.Discard, s.wire) }
+
+// readMessages reads until the socket fails or the peer closes. It goes on after
+// our own end, for the peer's close frame, and drops what comes before it.
+func (s *session) readMessages() error {
+	for {
+		kind, r, err := s.ws.NextReader()
+		if err != nil {
+			return err
+		}
+		buf := messageBuffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
+		if _, err = buf.ReadFrom(r); err != nil {
+			release(buf)
+			return err
+		}
+		in := inbound{binary: kind == websocket.BinaryMessage, buf: buf}
+		switch {
+		case s.silent.Load():
+			release(buf)
+		case !in.binary && !utf8.Valid(buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
+			release(buf)
+			s.end(fmt.Errorf("%w: text that is not UTF-8", ErrProtocol), closeInvalid, "invalid_utf8", true)
+		default:
+			s.deliver(in)
+		}
+	}
+}
+
+// deliver puts a message into the inbox. While there is no room, nothing is
+// read, and the peer is slowed down by TCP.
+func (s *session) deliver(in inbound) {
+	select {
+	case s.inbox <- in:
+		return
+	default:
+	}
+	s.stall(true)
+	defer s.stall(false)
+	select {
+	case s.inbox <- in:
+	case <-s.ctx.Done():
+		release(in.buf)
+	}
+}
+
+// receive returns the next message. What the peer sent before it closed is still
+// delivered, though the context has ended by then.
+func (s *session) receive(ctx context.Context) (inbound, error) {
+	if ctx.Err() != nil && s.ctx.Err() == nil {
+		return inbound{}, context.Cause(ctx) // the message stays for the next call
+	}
+	select {
+	case in := <-s.inbox:
+		return s.take(in)
+	default:
+	}
+	select {
+	case in := <-s.inbox:
+		return s.take(in)
+	case <-s.ctx.Done():
+	case <-ctx.Done():
+		if s.ctx.Err() == nil {
+			return inbound{}, context.Cause(ctx)
+		}
+	}
+	select {
+	case in := <-s.inbox:
+		return s.take(in)
+	default:
+		return inbound{}, context.Cause(s.ctx)
+	}
+}
+
+// take drops a message that was read before our own end.
+func (s *session) take(in inbound) (inbound, error) {
+	if s.silent.Load() {
+		release(in.buf)
+		return inbound{}, context.Cause(s.ctx)
+	}
+	return in, nil
+}
+
+// send queues one message. When the queue is full, the connection's own handler
+// waits for room; for anybody else the connection is too slow, and ends.
+func (s *session) send(ctx context.Context, kind int, data []byte) error {
+	for {
+		if ctx.Err() != nil && s.ctx.Err() == nil {
+			return context.Cause(ctx)
+		}
+		sent, err := s.trySend(kind, data)
+		if sent || err != nil {
+			return err
+		}
+		if owner, _ := ctx.Value(sessionKey{}).(*session); owner != s {
+			s.end(ErrSlowReader, closeTryAgain, "slow_reader", true)
+			return context.Cause(s.ctx)
+		}
+		_ = s.wire.wait(max(0, s.lim.SendQueue-len(data)), ctx.Done())
+	}
+}
+
+// trySend queues the message if there is room, whatever its size if nothing is queued.
+func (s *session) trySend(kind int, data []byte) (sent bool, err error) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if s.ctx.Err() != nil {
+		return false, context.Cause(s.ctx)
+	}
+	if size := s.wire.queued(); size > 0 && size+len(data) > s.lim.SendQueue {
+		return false, nil
+	}
+	if err := s.ws.WriteMessage(kind, data); err != nil {
+		if s.ctx.Err() == nil {
+			s.writeFailed(err)
+		}
+		return false, context.Cause(s.ctx)
+	}
+	return true, nil
+}

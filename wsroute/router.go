@@ -1,0 +1,131 @@
+package wsroute
+
+import (
+	"context"
+	"io"
+	"reflect"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
+)
+
+// Router holds WebSocket routes and, once they are mounted, their connections.
+// It is filled while the program starts, by one goroutine; Drain and mounted
+// routes are safe for concurrent use.
+type Router struct {
+	deps    *depends.Graph
+	graph   *plan.Graph
+	prefix  string
+	options []RouteOption
+	shared  *shared
+}
+
+// shared is what a router and its groups have in common.
+type shared struct {
+	config  Config
+	limits  *limits
+	bad     []string // of the configuration
+	origins originPolicy
+	routes  []*route
+	hub     hub
+	mounted []*endpoint
+}
+
+// New returns a router whose routes resolve from deps. A nil config means
+// defaults.
+func New(deps *depends.Graph, config *Config) *Router {
+	settings, bad := config.withDefaults()
+	origins, badOrigins := newOriginPolicy(settings.Origins)
+	return &Router{
+		deps:  deps,
+		graph: deps.Inner(),
+		shared: &shared{
+			config: settings, limits: settings.limits(), bad: append(bad, badOrigins...), origins: origins,
+		},
+	}
+}
+
+// Group returns a router for the routes below prefix. Its options come before
+// those of its routes, so its guards run first; providers added to its [Router.Deps]
+// are seen by its routes alone.
+func (r *Router) Group(prefix string, options ...RouteOption) *Router {
+	deps := r.deps.Child()
+	return &Router{
+		deps:    deps,
+		graph:   deps.Inner(),
+		prefix:  r.prefix + prefix,
+		options: append(append([]RouteOption{}, r.options...), options...),
+		shared:  r.shared,
+	}
+}
+
+// Deps returns the graph that the router's routes resolve from: for a group, the
+// child that is its own.
+func (r *Router) Deps() *depends.Graph { return r.deps }
+
+// Handle registers a handler for GET requests of path that upgrade. The path is
+// as gin writes it: /rooms/:room, /files/*rest.
+//
+// In is a struct that declares what the handler needs; see package depends. It
+// is filled before the upgrade, and whatever cannot be had refuses the
+// connection. The handler runs on a goroutine of its own; ctx ends the moment
+// the connection does, and context.Cause says why. When it returns nil, the
+// connection closes with 1000; a [*MessageError] or a [*depends.Rejection]
+// closes with its code, another error or a panic with 1011. Returning the error
+// of Receive or Send after the peer has gone is a normal end.
+//
+// Faults of a route are told by Mount. A nil handler panics.
+func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Context, *Conn[Recv, Send], In) error, options ...RouteOption) {
+	if handler == nil {
+		panic("wsroute: Handle " + path + " with a nil handler at " + plan.Caller().String())
+	}
+	codec, bad := newCodec[Recv, Send](r.graph.Validate())
+	r.add(path, options, &route{
+		in:       reflect.TypeFor[In](),
+		fn:       plan.DescribeFunc(handler),
+		messages: bad,
+		serve: func(ctx context.Context, s *session, in any) error {
+			return handler(ctx, newConn(s, codec), *in.(*In))
+		},
+	})
+}
+
+func (r *Router) add(path string, options []RouteOption, rt *route) {
+	rt.path = r.prefix + path
+	rt.site = plan.Caller()
+	rt.graph = r.graph
+	for _, o := range append(append([]RouteOption{}, r.options...), options...) {
+		o.apply(rt)
+	}
+	r.shared.routes = append(r.shared.routes, rt)
+}
+
+// WithOverrides returns a copy of the router, its routes and its dependencies,
+// in which the replacements stand in for the providers of their types. Nothing
+// that the original serves is touched. It is what wstest mounts.
+func (r *Router) WithOverrides(replacements ...depends.Replacement) *Router {
+	overrides := make([]*plan.Provider, 0, len(replacements))
+	for _, o := range replacements {
+		overrides = append(overrides, o.Inner())
+	}
+	twin := r.graph.Copy(overrides)
+	out := *r
+	out.deps, out.graph = nil, twin(r.graph)
+	out.shared = &shared{
+		config: r.shared.config, limits: r.shared.limits, bad: r.shared.bad, origins: r.shared.origins,
+	}
+	for _, rt := range r.shared.routes {
+		c := *rt
+		c.graph = twin(rt.graph)
+		out.shared.routes = append(out.shared.routes, &c)
+	}
+	return &out
+}
+
+// Explain prints what guards each mounted route, in the order in which it
+// happens: parameters, schemes, providers with their lifetimes, the handler.
+func (r *Router) Explain(w io.Writer) {
+	for _, e := range r.shared.mounted {
+		e.plan.Explain(w)
+	}
+}

@@ -1,0 +1,145 @@
+package wsroute
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/internal/plan"
+)
+
+// Limits of the server that Serve runs. A handshake has no body, so what is
+// waited for is small; the header limit counts the URL.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+	shutdownTimeout   = 5 * time.Second
+)
+
+// Serve listens on addr and serves handler, in which r is mounted, until ctx
+// ends. Then it drains r, shuts the server down and closes the dependencies, in
+// this order, and returns nil if all of that went well.
+//
+// The server has timeouts (5 s for headers, 30 s for a request, 60 s for a
+// response, 2 min idle) and takes at most 16 KiB of headers. Credentials that
+// schemes take from the query are gone from the URL before handler, and so any
+// logger in it, sees the request. If handler is a *gin.Engine, its redirects are
+// turned off, since no WebSocket client follows one, and a wrong method is
+// answered with 405.
+func Serve(ctx context.Context, addr string, r *Router, handler http.Handler) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return ServeListener(ctx, listener, r, handler)
+}
+
+// ServeListener is Serve on a listener that is open already, which it closes.
+func ServeListener(ctx context.Context, listener net.Listener, r *Router, handler http.Handler) error {
+	if engine, ok := handler.(*gin.Engine); ok {
+		engine.RedirectTrailingSlash = false
+		engine.RedirectFixedPath = false
+		engine.HandleMethodNotAllowed = true
+	}
+	config := &r.shared.config
+	if config.Origins == nil && !loopback(listener.Addr()) {
+		config.Logger.Warn("wsroute: listening on more than loopback without Config.Origins: pages served under a host name cannot connect",
+			"address", listener.Addr().String())
+	}
+	server := &http.Server{
+		Handler:           r.hideCredentials(handler),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	return errors.Join(err, r.stop(server))
+}
+
+// stop ends everything that Serve runs, each part within a bound of its own.
+func (r *Router) stop(server *http.Server) error {
+	bounded := func(d time.Duration, f func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		return f(ctx)
+	}
+	err := bounded(r.shared.config.DrainTimeout, r.Drain)
+	if shutdown := bounded(shutdownTimeout, server.Shutdown); shutdown != nil {
+		err = errors.Join(err, shutdown, server.Close())
+	}
+	return errors.Join(err, bounded(r.shared.config.CleanupTimeout, r.graph.CloseApp))
+}
+
+func loopback(addr net.Addr) bool {
+	ap, err := netip.ParseAddrPort(addr.String())
+	return err == nil && ap.Addr().IsLoopback()
+}
+
+// rawQueryKey is the context key under which the query that the peer sent
+// reaches its endpoint, past everything that logs.
+type rawQueryKey struct{}
+
+// hiddenQuery is a pointer in the context, so that printing the context does not
+// print the query.
+type hiddenQuery struct{ raw string }
+
+// hideCredentials takes the credentials that the router's schemes read from the
+// query out of the URL, on the router's own paths.
+func (r *Router) hideCredentials(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.RawQuery != "" {
+			req = r.hideQuery(req)
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+func (r *Router) hideQuery(req *http.Request) *http.Request {
+	var names []string
+	for _, e := range r.shared.mounted {
+		if !matches(e.segments, req.URL.Path) {
+			continue
+		}
+		for _, s := range e.plan.Sources() {
+			if s.In == "query" {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	stripped := plan.StripQuery(req.URL.RawQuery, names)
+	if stripped == req.URL.RawQuery {
+		return req
+	}
+	hidden := &hiddenQuery{req.URL.RawQuery}
+	req = req.WithContext(context.WithValue(req.Context(), rawQueryKey{}, hidden))
+	url := *req.URL
+	url.RawQuery = stripped
+	req.URL, req.RequestURI = &url, url.RequestURI()
+	return req
+}
+
+// rawQuery returns the query as the peer sent it.
+func rawQuery(r *http.Request) string {
+	if hidden, ok := r.Context().Value(rawQueryKey{}).(*hiddenQuery); ok {
+		return hidden.raw
+	}
+	return r.URL.RawQuery
+}

@@ -1,0 +1,236 @@
+package wsroute
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// closeSlack is added to CloseTimeout for a queue that must be written first: a
+// connection's end takes no longer than both.
+const closeSlack = 3 * time.Second
+
+// limits are what a Config says of each connection.
+type limits struct {
+	ReadLimit            int64
+	ReadAhead, SendQueue int
+	PingInterval         time.Duration
+	PongTimeout          time.Duration
+	StallTimeout         time.Duration
+	WriteTimeout         time.Duration
+	CloseTimeout         time.Duration
+}
+
+// session is the untyped half of a connection: its socket, its clock and its
+// end. While idle it costs one reading goroutine and one timer; whoever sends
+// writes, and only a backlog has a goroutine.
+type session struct {
+	ctx    context.Context // ends when the connection does, with the cause
+	cancel context.CancelCauseFunc
+	lim    *limits
+
+	ws      *websocket.Conn
+	wire    *wire
+	inbox   chan inbound  // what is read ahead
+	done    chan struct{} // closed when the socket is
+	sending sync.Mutex    // one message at a time, as gorilla demands
+
+	silent atomic.Bool // ended by our side: nothing more is delivered
+
+	mu       sync.Mutex
+	attached bool
+	ended    bool
+	code     int // of our close frame; 0 for none
+	reason   string
+	discard  bool
+	timer    *time.Timer
+	nextPing time.Time
+	stalled  time.Time // since when the inbox has been full; zero if it is not
+}
+
+// inbound is a message that was read and not yet received.
+type inbound struct {
+	binary bool
+	buf    *bytes.Buffer
+}
+
+type sessionKey struct{}
+
+// newSession returns a session without a socket, for the handshake: its context
+// is what providers get.
+func newSession(parent context.Context, lim *limits) *session {
+	s := &session{lim: lim}
+	s.ctx, s.cancel = context.WithCancelCause(context.WithValue(parent, sessionKey{}, s))
+	return s
+}
+
+// attach gives the session its upgraded connection and starts to read. If the
+// session has ended meanwhile, the peer is told now.
+func (s *session) attach(ws *websocket.Conn, w *wire) {
+	ws.SetReadLimit(s.lim.ReadLimit)
+	ws.SetCloseHandler(s.peerClosed)
+	ws.SetPingHandler(func(data string) error {
+		_ = ws.WriteControl(websocket.PongMessage, []byte(data), time.Time{}) // a failed write ends the session by itself
+		return nil
+	})
+	w.mu.Lock()
+	w.failed = s.writeFailed
+	w.mu.Unlock()
+	s.mu.Lock()
+	s.ws, s.wire = ws, w
+	s.inbox = make(chan inbound, s.lim.ReadAhead)
+	s.done = make(chan struct{})
+	s.attached = true
+	s.nextPing = time.Now().Add(s.lim.PingInterval)
+	s.timer = time.AfterFunc(s.lim.PingInterval, s.tick)
+	ended := s.ended
+	s.mu.Unlock()
+	go s.read()
+	if ended {
+		s.shut()
+	}
+}
+
+// end begins the end of the connection from our side: from now on nothing is
+// delivered. The first end wins. Code 0 sends no close frame; discard drops what
+// is queued and not begun.
+func (s *session) end(cause error, code int, reason string, discard bool) {
+	s.silent.Store(true)
+	if code != 0 && !sendable(code) {
+		code, reason = closeInternal, ""
+	}
+	s.endAs(cause, code, reason, discard)
+}
+
+// endAs is end without silencing, for an end that the peer made.
+func (s *session) endAs(cause error, code int, reason string, discard bool) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended, s.code, s.reason, s.discard = true, code, cutReason(reason), discard
+	s.cancel(cause)
+	attached := s.attached
+	s.mu.Unlock()
+	if attached {
+		s.shut()
+	}
+}
+
+// shut tells the peer of the end, and bounds what it may still take. The reading
+// goroutine waits for the peer's answer and closes the socket.
+func (s *session) shut() {
+	s.mu.Lock()
+	s.timer.Stop()
+	s.mu.Unlock()
+	if s.code == 0 {
+		_ = s.wire.Close()
+		return
+	}
+	if s.discard {
+		s.wire.discard()
+	}
+	bound := s.lim.CloseTimeout
+	if s.wire.queued() > 0 {
+		bound += closeSlack
+	}
+	_ = s.wire.Conn.SetReadDeadline(time.Now().Add(bound))
+	_ = s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(s.code, s.reason), time.Time{})
+}
+
+// peerClosed answers the peer's close frame (RFC 6455 §5.5.1). It runs on the
+// reading goroutine.
+func (s *session) peerClosed(code int, reason string) error {
+	s.mu.Lock()
+	if !s.ended {
+		s.ended = true
+		s.timer.Stop()
+		s.cancel(&CloseError{Code: code, Reason: reason})
+	}
+	s.mu.Unlock()
+	// If ours went out first, this is its answer, and gorilla sends no second.
+	_ = s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Time{})
+	return nil
+}
+
+// writeFailed ends the session for a socket that takes nothing any more.
+func (s *session) writeFailed(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.end(ErrSlowReader, 0, "", true)
+		return
+	}
+	s.endAs(fmt.Errorf("%w: %w", ErrPeerLost, err), 0, "", true)
+}
+
+// finish returns when the socket is closed, which the bounds of shut see to. It
+// is called after end.
+func (s *session) finish() {
+	if s.done != nil {
+		<-s.done
+	}
+}
+
+// tick is the connection's one timer: ping, lost peer, stalled handler.
+func (s *session) tick() {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	due, cause, code, reason := s.deadline()
+	if !now.Before(due) {
+		s.mu.Unlock()
+		if code == 0 {
+			s.endAs(cause, 0, "", true)
+		} else {
+			s.end(cause, code, reason, true)
+		}
+		return
+	}
+	ping := !now.Before(s.nextPing)
+	if ping {
+		s.nextPing = now.Add(s.lim.PingInterval)
+	}
+	s.timer.Reset(min(due.Sub(now), s.nextPing.Sub(now)))
+	s.mu.Unlock()
+	if !ping {
+		return
+	}
+	if err := s.ws.WriteControl(websocket.PingMessage, nil, time.Time{}); err != nil {
+		s.writeFailed(err)
+	}
+}
+
+// deadline returns when and how the connection ends if nothing changes; s.mu is
+// held. The pong clock stands still while a full inbox keeps us from reading.
+func (s *session) deadline() (due time.Time, cause error, code int, reason string) {
+	if !s.stalled.IsZero() {
+		return s.stalled.Add(s.lim.StallTimeout), ErrStalled, closePolicy, "handler_stalled"
+	}
+	lastRead := time.Unix(0, s.wire.lastRead.Load())
+	return lastRead.Add(s.lim.PongTimeout), fmt.Errorf("%w: nothing was read for %v", ErrPeerLost, s.lim.PongTimeout), 0, ""
+}
+
+// stall marks that the inbox is full, or that it is not any more.
+func (s *session) stall(full bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled = time.Time{}
+	if !full {
+		s.wire.lastRead.Store(time.Now().UnixNano())
+		return
+	}
+	s.stalled = time.Now()
+	if !s.ended {
+		s.timer.Reset(min(s.lim.StallTimeout, time.Until(s.nextPing)))
+	}
+}

@@ -1,0 +1,220 @@
+package wsroute
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"errors"
+)
+
+// wire stands between gorilla/websocket and the socket. Its Write never blocks:
+// what the socket does not take at once is queued, and a goroutine that lives
+// only while there is a queue writes it. So nobody who sends, pings or closes
+// ever waits for a peer that does not read.
+type wire struct {
+	net.Conn
+	try       tryWriter // nil if the socket cannot be tried without blocking
+	timeout   time.Duration
+	failed    func(error) // told once, of the first write that fails
+	lastRead  atomic.Int64
+	early     []byte // read by net/http before the hijack
+	frames    bool   // the 101 is written; frames follow
+	mu        sync.Mutex
+	queue     []chunk
+	size      int           // bytes in queue
+	left      int           // bytes of the frame that is being written by gorilla
+	moved     chan struct{} // closed when the queue has shrunk; nil if nobody waits
+	flushing  bool
+	shut      bool // nothing is taken any more
+	err       error
+	closeOnce sync.Once
+}
+
+// chunk is a piece of the queue.
+type chunk struct {
+	data  []byte
+	first bool // a frame begins here, and nothing of it is written
+}
+
+func newWire(raw net.Conn, early []byte, timeout time.Duration) *wire {
+	w := &wire{Conn: raw, early: early, timeout: timeout, try: newTryWriter(raw), failed: func(error) {}}
+	w.lastRead.Store(time.Now().UnixNano())
+	return w
+}
+
+// Read replays what net/http had read, then reads the socket.
+func (w *wire) Read(b []byte) (int, error) {
+	if len(w.early) > 0 {
+		n := copy(b, w.early)
+		if w.early = w.early[n:]; len(w.early) == 0 {
+			w.early = nil
+		}
+		return n, nil
+	}
+	n, err := w.Conn.Read(b)
+	if n > 0 {
+		w.lastRead.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// SetWriteDeadline does nothing: gorilla sets one for each frame, and Write
+// never waits. The flusher keeps its own.
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+
+// SetDeadline bounds reading alone, for the same reason.
+func (w *wire) SetDeadline(t time.Time) error { return w.Conn.SetReadDeadline(t) }
+
+// Write takes all of b, or fails if an earlier write has failed.
+func (w *wire) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return 0, w.err
+	}
+	first := w.frames && w.left == 0
+	if w.frames {
+		w.count(b)
+	}
+	n := 0
+	if !w.flushing && w.try != nil {
+		var err error
+		if n, err = w.try.TryWrite(b); err != nil {
+			w.err = err
+			return n, err
+		}
+	}
+	if n < len(b) {
+		w.queue = append(w.queue, chunk{append([]byte(nil), b[n:]...), first && n == 0})
+		w.size += len(b) - n
+		if !w.flushing {
+			w.flushing = true
+			go w.flush()
+		}
+	}
+	return len(b), nil
+}
+
+// count follows the frames in what gorilla writes, so that discard can keep them
+// whole. gorilla writes a frame's header together with the first of its bytes,
+// and no other frame between its parts (RFC 6455 §5.2; ours are not masked).
+func (w *wire) count(b []byte) {
+	if w.left > 0 {
+		w.left -= len(b)
+		return
+	}
+	length, header := uint64(b[1]&0x7f), 2
+	switch length {
+	case 126:
+		length, header = uint64(binary.BigEndian.Uint16(b[2:])), 4
+	case 127:
+		length, header = binary.BigEndian.Uint64(b[2:]), 10
+	}
+	w.left = header + int(length) - len(b) //nolint:gosec // a frame that we hold in memory
+}
+
+// patience is in how many parts the timeout is waited for: progress is seen with
+// the precision of one part.
+const patience = 5
+
+// flush writes the queue until it is empty. A peer that takes nothing for the
+// timeout fails the wire; one that takes little by little does not.
+func (w *wire) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer func() { w.flushing = false }()
+	idle := 0
+	for len(w.queue) > 0 && w.err == nil {
+		c := &w.queue[0]
+		c.first = false // from here on the frame must be written to its end
+		data := c.data
+		w.mu.Unlock()
+		_ = w.Conn.SetWriteDeadline(time.Now().Add(w.timeout / patience))
+		n, err := w.Conn.Write(data)
+		w.mu.Lock()
+		if idle++; n > 0 {
+			idle = 0
+			w.took(n)
+		}
+		if err != nil && (idle == patience || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			w.err = err
+			w.wake()
+			go w.failed(err)
+		}
+	}
+}
+
+// took takes n written bytes out of the queue; w.mu is held.
+func (w *wire) took(n int) {
+	w.size -= n
+	if rest := w.queue[0].data[n:]; len(rest) > 0 {
+		w.queue[0].data = rest
+	} else if w.queue = w.queue[1:]; len(w.queue) == 0 {
+		w.queue = nil
+	}
+	w.wake()
+}
+
+// wake tells waiters that the queue has changed; w.mu is held.
+func (w *wire) wake() {
+	if w.moved != nil {
+		close(w.moved)
+		w.moved = nil
+	}
+}
+
+// wait returns when the queue holds at most limit bytes, the wire has failed, or
+// done is closed.
+func (w *wire) wait(limit int, done <-chan struct{}) error {
+	for {
+		w.mu.Lock()
+		if w.err != nil || w.size <= limit {
+			defer w.mu.Unlock()
+			return w.err
+		}
+		if w.moved == nil {
+			w.moved = make(chan struct{})
+		}
+		moved := w.moved
+		w.mu.Unlock()
+		select {
+		case <-moved:
+		case <-done:
+			return context.Canceled
+		}
+	}
+}
+
+func (w *wire) queued() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.size
+}
+
+// discard drops every queued frame of which nothing is written yet.
+func (w *wire) discard() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, c := range w.queue {
+		if c.first {
+			for _, dropped := range w.queue[i:] {
+				w.size -= len(dropped.data)
+			}
+			w.queue = w.queue[:i:i]
+			w.wake()
+			return
+		}
+	}
+}
+
+// Close closes the socket. What is queued is lost.
+func (w *wire) Close() error {
+	var err error
+	w.closeOnce.Do(func() { err = w.Conn.Close() })
+	return err
+}

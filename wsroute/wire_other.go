@@ -1,0 +1,13 @@
+//go:build !unix
+
+package wsroute
+
+import "net"
+
+// tryWriter writes what the socket takes at once.
+type tryWriter interface {
+	TryWrite(b []byte) (int, error)
+}
+
+// newTryWriter returns nil: here everything goes through the queue.
+func newTryWriter(net.Conn) tryWriter { return nil }

@@ -1,0 +1,252 @@
+package wstest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+)
+
+// timeout bounds everything that waits.
+const timeout = 10 * time.Second
+
+// Option adds something to a handshake request.
+type Option interface{ apply(http.Header) }
+
+type headerOption struct{ name, value string }
+
+func (o headerOption) apply(h http.Header) { h.Add(o.name, o.value) }
+
+// Header adds a header line, such as Authorization or Origin.
+func Header(name, value string) Option { return headerOption{name, value} }
+
+// Cookie adds a cookie.
+func Cookie(name, value string) Option {
+	return headerOption{"Cookie", (&http.Cookie{Name: name, Value: value}).String()}
+}
+
+// Subprotocol offers a subprotocol.
+func Subprotocol(name string) Option { return headerOption{"Sec-WebSocket-Protocol", name} }
+
+// Peer is the client's end of a connection whose handler has a
+// *wsroute.Conn[Recv, Send]: it sends Recv and receives Send.
+type Peer[Recv, Send any] struct {
+	// WebSocket is the connection itself, for what the methods do not say.
+	WebSocket *websocket.Conn
+	// Response is the 101.
+	Response *http.Response
+
+	t testing.TB
+}
+
+// Dial connects to a path, which may have a query. A refusal fails the test.
+func Dial[Recv, Send any](t testing.TB, s *Server, path string, options ...Option) *Peer[Recv, Send] {
+	t.Helper()
+	ws, response, err := dial(s, path, options)
+	if err != nil {
+		if response != nil {
+			body, _ := io.ReadAll(response.Body)
+			t.Fatalf("wstest: %s was refused: %s %s", path, response.Status, body)
+		}
+		t.Fatalf("wstest: %s: %v", path, err)
+	}
+	t.Cleanup(func() { _ = ws.Close() })
+	return &Peer[Recv, Send]{WebSocket: ws, Response: response, t: t}
+}
+
+func dial(s *Server, path string, options []Option) (*websocket.Conn, *http.Response, error) {
+	header := http.Header{}
+	for _, o := range options {
+		o.apply(header)
+	}
+	d := websocket.Dialer{
+		NetDialContext:   func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
+		HandshakeTimeout: timeout,
+	}
+	return d.Dial("ws://"+s.Host+path, header)
+}
+
+// Send sends a message, as the type says: see wsroute.Conn.
+func (p *Peer[Recv, Send]) Send(v Recv) {
+	p.t.Helper()
+	kind, data := websocket.TextMessage, []byte(nil)
+	switch m := any(v).(type) {
+	case string:
+		data = []byte(m)
+	case []byte:
+		kind, data = websocket.BinaryMessage, m
+	case wsroute.Message:
+		data = m.Data
+		if m.Binary {
+			kind = websocket.BinaryMessage
+		}
+	default:
+		var err error
+		if data, err = json.Marshal(v); err != nil {
+			p.t.Fatalf("wstest: Send: %v", err)
+		}
+	}
+	_ = p.WebSocket.SetWriteDeadline(time.Now().Add(timeout))
+	if err := p.WebSocket.WriteMessage(kind, data); err != nil {
+		p.t.Fatalf("wstest: Send: %v", err)
+	}
+}
+
+// Receive returns the next message. The end of the connection fails the test, as
+// does a message of another kind than Send.
+func (p *Peer[Recv, Send]) Receive() Send {
+	p.t.Helper()
+	var v Send
+	_ = p.WebSocket.SetReadDeadline(time.Now().Add(timeout))
+	kind, data, err := p.WebSocket.ReadMessage()
+	if err != nil {
+		p.t.Fatalf("wstest: Receive: %v", err)
+	}
+	binary := kind == websocket.BinaryMessage
+	switch into := any(&v).(type) {
+	case *wsroute.Message:
+		*into = wsroute.Message{Binary: binary, Data: data}
+		return v
+	case *[]byte:
+		*into = data
+		binary = !binary
+	case *string:
+		*into = string(data)
+	default:
+		if err := json.Unmarshal(data, &v); err != nil {
+			p.t.Fatalf("wstest: Receive: %q: %v", data, err)
+		}
+	}
+	if binary {
+		p.t.Fatalf("wstest: Receive: a message of kind %d, which is no %T", kind, v)
+	}
+	return v
+}
+
+// Close sends a close frame and waits for the server's answer.
+func (p *Peer[Recv, Send]) Close(code int, reason string) *wsroute.CloseError {
+	p.t.Helper()
+	err := p.WebSocket.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(timeout))
+	if err != nil {
+		p.t.Fatalf("wstest: Close: %v", err)
+	}
+	return p.Closed()
+}
+
+// Closed waits for the server to close, skipping messages, and returns its code
+// and reason; 1006 stands for a connection that ended without a close frame.
+func (p *Peer[Recv, Send]) Closed() *wsroute.CloseError {
+	p.t.Helper()
+	_ = p.WebSocket.SetReadDeadline(time.Now().Add(timeout))
+	for {
+		_, _, err := p.WebSocket.ReadMessage()
+		if err == nil {
+			continue
+		}
+		var closed *websocket.CloseError
+		if errors.As(err, &closed) {
+			return &wsroute.CloseError{Code: closed.Code, Reason: closed.Text}
+		}
+		var late net.Error
+		if errors.As(err, &late) && late.Timeout() {
+			p.t.Fatalf("wstest: the connection did not close within %v", timeout)
+		}
+		return &wsroute.CloseError{Code: websocket.CloseAbnormalClosure, Reason: err.Error()}
+	}
+}
+
+// Refusal is an answer other than 101.
+type Refusal struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	// Problem is the body, if it was a problem document (RFC 9457).
+	Problem Problem
+}
+
+// Problem is the body of a refusal.
+type Problem struct {
+	Type   string               `json:"type"`
+	Title  string               `json:"title"`
+	Status int                  `json:"status"`
+	Detail string               `json:"detail"`
+	Reason string               `json:"reason"`
+	Errors []depends.ParamError `json:"errors"`
+}
+
+// Refused connects to a path that must refuse, and returns the refusal. A
+// connection that opens fails the test.
+func Refused(t testing.TB, s *Server, path string, options ...Option) *Refusal {
+	t.Helper()
+	ws, response, err := dial(s, path, options)
+	if err == nil {
+		_ = ws.Close()
+		t.Fatalf("wstest: %s was not refused", path)
+	}
+	if response == nil {
+		t.Fatalf("wstest: %s got no answer: %v", path, err)
+	}
+	return refusal(t, response)
+}
+
+// Get sends a plain GET, which is how a page asks a route with wsroute.Diagnose
+// why it refuses.
+func Get(t testing.TB, s *Server, path string, options ...Option) *Refusal {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Host+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range options {
+		o.apply(r.Header)
+	}
+	response, err := s.Client().Do(r)
+	if err != nil {
+		t.Fatalf("wstest: %s: %v", path, err)
+	}
+	return refusal(t, response)
+}
+
+func refusal(t testing.TB, response *http.Response) *Refusal {
+	t.Helper()
+	body, _ := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	r := &Refusal{Status: response.StatusCode, Header: response.Header, Body: body}
+	if response.Header.Get("Content-Type") == "application/problem+json" {
+		if err := json.Unmarshal(body, &r.Problem); err != nil {
+			t.Fatalf("wstest: the problem document is no JSON: %v", err)
+		}
+	}
+	return r
+}
+
+// Pipe returns a connection to call a handler with, and its peer. Both end with
+// the test.
+func Pipe[Recv, Send any](t testing.TB) (*wsroute.Conn[Recv, Send], *Peer[Recv, Send]) {
+	t.Helper()
+	conns, done := make(chan *wsroute.Conn[Recv, Send], 1), make(chan struct{})
+	r := wsroute.New(depends.New(), nil)
+	wsroute.Handle(r, "/", func(ctx context.Context, conn *wsroute.Conn[Recv, Send], _ struct{}) error {
+		conns <- conn
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	s := Start(t, r)
+	t.Cleanup(func() { close(done) })
+	peer := Dial[Recv, Send](t, s, "/")
+	return <-conns, peer
+}

@@ -1,0 +1,127 @@
+// Package wstest tests WebSocket routes as the wire sees them: over real
+// handshakes and frames, in memory or on loopback, with dependencies overridden
+// where a test wants it.
+//
+//	srv := wstest.Start(t, ws, depends.OverrideValue(User{ID: "1", Name: "alice"}))
+//	peer := wstest.Dial[Say, Said](t, srv, "/rooms/lobby")
+//	peer.Send(Say{Text: "hi"})
+//	got := peer.Receive()
+//
+// A refusal is asserted with [Refused]. Everything that waits has a deadline and
+// fails the test when it passes. In memory, all of it works inside a
+// testing/synctest bubble, where timers cost no time: make the server, and mint
+// tokens, inside the bubble, whose clock begins in the year 2000.
+//
+// [Pipe] gives a connection to call a handler with, and [Context] a context for
+// a provider's unit test.
+package wstest
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"testing"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/memconn"
+	"example.com/usher/internal/plan"
+	"example.com/usher/wsroute"
+)
+
+// Server serves a router for one test. It stops when the test ends: the router
+// is drained, and its App values are released.
+type Server struct {
+	// Host is what a request's Host is, such as "127.0.0.1:10001".
+	Host string
+
+	dial func(context.Context) (net.Conn, error)
+	stop func()
+}
+
+// Start mounts a copy of r, in which the overrides stand in for the providers of
+// their types, and serves it in memory. A wiring fault fails the test with the
+// report.
+func Start(t testing.TB, r *wsroute.Router, overrides ...depends.Replacement) *Server {
+	t.Helper()
+	twin, handler := mount(t, r, overrides)
+	return StartHandler(t, twin, handler)
+}
+
+// StartLoopback is Start over TCP on 127.0.0.1, for what memory does not have:
+// kernel buffers, resets. It does not work inside a synctest bubble.
+func StartLoopback(t testing.TB, r *wsroute.Router, overrides ...depends.Replacement) *Server {
+	t.Helper()
+	twin, handler := mount(t, r, overrides)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d net.Dialer
+	return serve(t, twin, handler, l, func(ctx context.Context) (net.Conn, error) {
+		return d.DialContext(ctx, "tcp", l.Addr().String())
+	})
+}
+
+// StartHandler serves in memory a handler in which r is mounted already, such as
+// a gin engine with middleware.
+func StartHandler(t testing.TB, r *wsroute.Router, handler http.Handler) *Server {
+	t.Helper()
+	l := memconn.Listen()
+	return serve(t, r, handler, l, func(ctx context.Context) (net.Conn, error) { return l.Dial(ctx) })
+}
+
+func mount(t testing.TB, r *wsroute.Router, overrides []depends.Replacement) (*wsroute.Router, http.Handler) {
+	t.Helper()
+	twin := r.WithOverrides(overrides...)
+	handler, err := twin.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return twin, handler
+}
+
+func serve(t testing.TB, r *wsroute.Router, handler http.Handler, l net.Listener, dial func(context.Context) (net.Conn, error)) *Server {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- wsroute.ServeListener(ctx, l, r, handler) }()
+	s := &Server{Host: l.Addr().String(), dial: dial}
+	s.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("wstest: the server did not stop well: %v", err)
+		}
+		done <- nil
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+// Stop ends the server as the end of Serve's context does, and returns when it
+// has stopped. It is called by itself at the end of the test.
+func (s *Server) Stop() { s.stop() }
+
+// Connect opens a raw connection to the server, for tests of the protocol itself.
+func (s *Server) Connect(ctx context.Context) (net.Conn, error) { return s.dial(ctx) }
+
+// Client returns an HTTP client whose every request goes to the server, whatever
+// its URL's host; it keeps no connection.
+func (s *Server) Client() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Context returns a context for the unit test of a provider: its cleanups run
+// when the test ends, and an error of one fails it.
+func Context(t testing.TB) context.Context {
+	t.Helper()
+	scope := &plan.Scope{Budget: timeout, Report: func(err error) { t.Errorf("wstest: %v", err) }}
+	ctx := t.Context()
+	t.Cleanup(func() { scope.End(ctx, nil) })
+	return scope.Context(ctx)
+}
