@@ -11,49 +11,10 @@ import (
 	"example.com/usher/internal/plan"
 )
 
-// five typed steps, as a program has them.
-type (
-	s1 struct{ n int }
-	s2 struct{ n int }
-	s3 struct{ n int }
-	s4 struct{ n int }
-	s5 struct{ n int }
-)
-
-func provideFive(deps *depends.Graph, options ...depends.ProvideOption) {
-	depends.Provide(deps, func(context.Context, none) (s1, error) { return s1{1}, nil }, options...)
-	depends.Provide(deps, func(_ context.Context, in struct{ S s1 }) (s2, error) { return s2{in.S.n + 1}, nil }, options...)
-	depends.Provide(deps, func(_ context.Context, in struct{ S s2 }) (s3, error) { return s3{in.S.n + 1}, nil }, options...)
-	depends.Provide(deps, func(_ context.Context, in struct{ S s3 }) (s4, error) { return s4{in.S.n + 1}, nil }, options...)
-	depends.Provide(deps, func(_ context.Context, in struct{ S s4 }) (s5, error) { return s5{in.S.n + 1}, nil }, options...)
-}
-
-// provideN provides a chain of n and returns the type of its last: five typed
-// steps, and behind them steps whose types are made for the occasion.
-func provideN(deps *depends.Graph, n int) reflect.Type {
-	provideFive(deps)
-	last := [...]reflect.Type{1: reflect.TypeFor[s1](), 5: reflect.TypeFor[s5]()}[min(n, 5)]
-	for i := 5; i < n; i++ {
-		last = addStep(deps, i, last)
-	}
-	return last
-}
-
-func addStep(deps *depends.Graph, i int, before reflect.Type) reflect.Type {
-	out := reflect.StructOf([]reflect.StructField{{Name: fmt.Sprintf("N%d", i), Type: reflect.TypeFor[int]()}})
-	in := reflect.StructOf([]reflect.StructField{{Name: "Before", Type: before}})
-	p := &plan.Provider{
-		In: in, Out: out, Func: plan.Func{Name: fmt.Sprintf("step%d", i)},
-		Invoke: func(context.Context, any, any) error { return nil },
-	}
-	deps.Inner().Add(p)
-	return out
-}
-
 func benchPlan(tb testing.TB, n int) *plan.Run {
 	tb.Helper()
 	deps := depends.New()
-	last := provideN(deps, n)
+	last := provideChain(deps, n)
 	in := reflect.StructOf([]reflect.StructField{{Name: "Last", Type: last}})
 	p := mustMount(tb, deps, route{path: "/", in: in, deps: deps})[0]
 	return newRun(p, "/")
@@ -85,17 +46,34 @@ func BenchmarkResolve(b *testing.B) {
 	}
 }
 
-// BenchmarkParams reads and checks parameters of the usual types.
+// BenchmarkParams reads and checks four parameters of a kind.
 func BenchmarkParams(b *testing.B) {
-	type four struct {
-		A int    `query:"a" validate:"gte=0"`
-		B string `query:"b" validate:"alphanum,max=64"`
-		C int    `query:"c" default:"3" validate:"lte=9"`
-		D string `header:"X-D" validate:"max=8"`
+	type ints struct {
+		A int `query:"a" validate:"gte=0"`
+		B int `query:"b" validate:"lte=99"`
+		C int `query:"c" validate:"gte=0"`
+		D int `query:"d" validate:"lte=99"`
 	}
+	type texts struct {
+		A string `query:"a" validate:"max=64"`
+		B string `query:"b" validate:"max=64"`
+		C string `query:"c" validate:"max=64"`
+		D string `query:"d" validate:"max=64"`
+	}
+	type words struct {
+		A string `query:"a" validate:"alphanum,max=64"` // a regular expression
+		B string `query:"b" validate:"alphanum,max=64"`
+		C string `query:"c" validate:"alphanum,max=64"`
+		D string `query:"d" validate:"alphanum,max=64"`
+	}
+	b.Run("int", benchParams[ints])
+	b.Run("string", benchParams[texts])
+	b.Run("alphanum", benchParams[words])
+}
+
+func benchParams[In any](b *testing.B) {
 	deps := depends.New()
-	run := newRun(mustMount(b, deps, to[four](deps, "/"))[0], "/?a=12&b=lobby")
-	run.Request.HTTP.Header.Set("X-D", "d")
+	run := newRun(mustMount(b, deps, to[In](deps, "/"))[0], "/?a=12&b=34&c=56&d=78")
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := run.Resolve(); err != nil {
@@ -115,14 +93,14 @@ func TestAllocationsOfResolving(t *testing.T) {
 	}
 	// Two lifetimes may cost two; the record that both share costs one.
 	deps := depends.New()
-	depends.Provide(deps, func(context.Context, none) (s1, error) { return s1{1}, nil }, depends.Handshake)
+	depends.Provide(deps, func(context.Context, none) (a, error) { return a{1}, nil }, depends.Handshake)
 	depends.Provide(deps, func(context.Context, struct {
-		S s1 `depends:"handshake-only"`
-	}) (s2, error) {
-		return s2{}, nil
+		A a `depends:"handshake-only"`
+	}) (b, error) {
+		return b{}, nil
 	})
 	type in struct {
-		S2 s2
+		S2 b
 		A  int    `query:"a" validate:"gte=0"`
 		B  string `query:"b" validate:"alphanum"`
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 
 	"example.com/usher/internal/plan"
 )
@@ -78,9 +79,9 @@ func (s Source) canonical() plan.Source {
 
 // check returns the scheme's own faults and those of its description.
 func (s Scheme) check() []SchemeFault {
-	faults := s.Faults
+	faults := slices.Clip(s.Faults)
 	if s.Challenge == "" {
-		faults = append(faults, SchemeFault{s.Name + " has no challenge", "a 401 must carry WWW-Authenticate (RFC 9110 §15.5.2): set Challenge"})
+		faults = append(faults, SchemeFault{s.Name + " has no challenge", "a 401 must carry WWW-Authenticate: set Challenge"})
 	}
 	if len(s.Sources) == 0 {
 		faults = append(faults, SchemeFault{s.Name + " looks nowhere for its credential", "name at least one source"})

@@ -138,12 +138,11 @@ func (s *session) shut() {
 	if s.discard {
 		s.wire.discard()
 	}
-	bound := s.lim.CloseTimeout
-	if s.wire.queued() > 0 {
-		bound += closeSlack
-	}
-	_ = s.wire.Conn.SetReadDeadline(time.Now().Add(bound))
+	_ = s.wire.Conn.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout + closeSlack))
 	_ = s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(s.code, s.reason), time.Time{})
+	s.wire.whenEmpty(func() { // the peer can answer from now on
+		_ = s.wire.Conn.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout))
+	})
 }
 
 // peerClosed answers the peer's close frame (RFC 6455 §5.5.1). It runs on the

@@ -3,13 +3,12 @@ package wsroute
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"errors"
 )
 
 // wire stands between gorilla/websocket and the socket. Its Write never blocks:
@@ -29,8 +28,8 @@ type wire struct {
 	size      int           // bytes in queue
 	left      int           // bytes of the frame that is being written by gorilla
 	moved     chan struct{} // closed when the queue has shrunk; nil if nobody waits
+	emptied   func()        // called once the queue is empty
 	flushing  bool
-	shut      bool // nothing is taken any more
 	err       error
 	closeOnce sync.Once
 }
@@ -127,7 +126,12 @@ const patience = 5
 func (w *wire) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	defer func() { w.flushing = false }()
+	defer func() {
+		w.flushing = false
+		if w.emptied != nil && w.err == nil {
+			w.emptied()
+		}
+	}()
 	idle := 0
 	for len(w.queue) > 0 && w.err == nil {
 		c := &w.queue[0]
@@ -188,6 +192,17 @@ func (w *wire) wait(limit int, done <-chan struct{}) error {
 			return context.Canceled
 		}
 	}
+}
+
+// whenEmpty calls f as soon as the queue is empty, with the wire locked.
+func (w *wire) whenEmpty(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.size == 0 {
+		f()
+		return
+	}
+	w.emptied = f
 }
 
 func (w *wire) queued() int {

@@ -29,6 +29,8 @@ type param struct {
 	code     string // of a value that does not parse
 	rule     string
 	byValue  bool // the rule must see the value, not a pointer to it
+	slice    bool // takes every value
+	pointer  bool // nil if absent
 	optional bool // absent leaves the zero value
 	def      reflect.Value
 }
@@ -49,9 +51,9 @@ func newParam(v *validator.Validate, t reflect.Type, read tag) (*param, []proble
 		p.key = http.CanonicalHeaderKey(p.name)
 	}
 	if !p.isText() {
-		switch t.Kind() {
-		case reflect.Pointer, reflect.Slice:
-			p.value, p.optional = t.Elem(), true
+		p.slice, p.pointer = t.Kind() == reflect.Slice, t.Kind() == reflect.Pointer
+		if p.optional = p.slice || p.pointer; p.optional {
+			p.value = t.Elem()
 		}
 	}
 	p.parse, p.code = parserFor(p.value)
@@ -64,13 +66,13 @@ func newParam(v *validator.Validate, t reflect.Type, read tag) (*param, []proble
 	if p.in == "path" && (p.optional || read.hasDefault) {
 		return nil, []problem{{"a path parameter is always there", "take the plain type without a default"}}
 	}
-	if read.hasDefault && t.Kind() == reflect.Pointer && p.optional {
+	if read.hasDefault && p.pointer {
 		return nil, []problem{{"a pointer with a default is never nil", "take the plain type, or drop the default"}}
 	}
 	// The validator reads a pointer to the value without an allocation, but a
 	// rule about presence then looks at the pointer.
 	p.byValue = strings.Contains(p.rule, "required") || strings.Contains(p.rule, "omit") ||
-		strings.Contains(p.rule, "excluded") || strings.Contains(p.rule, "isdefault") || t.Kind() == reflect.Pointer
+		strings.Contains(p.rule, "excluded") || strings.Contains(p.rule, "isdefault") || p.pointer
 	if fault := p.tryRule(v); fault != "" {
 		return nil, []problem{{fault, "see the rules of go-playground/validator, and that the rule fits " + TypeName(t)}}
 	}
@@ -102,14 +104,14 @@ func (p *param) tryRule(v *validator.Validate) (fault string) {
 	_ = p.check(v, reflect.New(p.typ).Elem())
 	sample := reflect.New(p.typ).Elem()
 	switch {
-	case p.typ == p.value:
-		setSample(sample)
-	case p.typ.Kind() == reflect.Pointer:
+	case p.pointer:
 		sample.Set(reflect.New(p.value))
 		setSample(sample.Elem())
-	default:
+	case p.slice:
 		sample.Set(reflect.MakeSlice(p.typ, 1, 1))
 		setSample(sample.Index(0))
+	default:
+		setSample(sample)
 	}
 	_ = p.check(v, sample)
 	return ""
@@ -134,7 +136,7 @@ func (p *param) read(v *validator.Validate, dst reflect.Value, values []string) 
 	}
 	if p.def.IsValid() {
 		dst.Set(p.def)
-		if dst.Kind() == reflect.Slice { // nobody may write into another connection's default
+		if p.slice { // nobody may write into another connection's default
 			dst.Set(reflect.AppendSlice(reflect.Zero(p.typ), p.def))
 		}
 		return "", -1
@@ -143,7 +145,7 @@ func (p *param) read(v *validator.Validate, dst reflect.Value, values []string) 
 }
 
 func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) (code string, at int) {
-	if p.typ != p.value && p.typ.Kind() == reflect.Slice {
+	if p.slice {
 		list := reflect.MakeSlice(p.typ, len(values), len(values))
 		for i, text := range values {
 			if code := p.one(list.Index(i), text); code != "" {
@@ -153,12 +155,12 @@ func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) (
 		dst.Set(list)
 		return p.check(v, dst), -1
 	}
-	text := values[len(values)-1] // the last wins …
-	if p.in == "header" {
-		text = values[0] // … but of a header the first
+	text := values[len(values)-1] // the last wins ...
+	if len(values) > 1 && p.in == "header" {
+		text = values[0] // ... but of a header the first
 	}
 	target := dst
-	if p.typ != p.value {
+	if p.pointer {
 		dst.Set(reflect.New(p.value))
 		target = dst.Elem()
 	}
@@ -186,7 +188,7 @@ func (p *param) check(v *validator.Validate, dst reflect.Value) string {
 	subject := dst
 	if !p.byValue {
 		subject = dst.Addr()
-	} else if dst.Kind() == reflect.Pointer && dst.IsNil() && !strings.Contains(p.rule, "required") {
+	} else if p.pointer && dst.IsNil() && !strings.Contains(p.rule, "required") {
 		return "" // absent, and nothing demands it
 	}
 	err := v.Var(subject.Interface(), p.rule)

@@ -40,8 +40,11 @@ func (r *Request) Parse(p *Plan) error {
 
 // values returns what the request holds under a parameter's name. The result is
 // valid until the next call.
-func (r *Request) values(in, name string) []string {
-	switch in {
+func (r *Request) values(p *param) []string {
+	name := p.key
+	switch p.in {
+	case "query":
+		return r.query[name]
 	case "path":
 		for _, v := range r.Path {
 			if v.Name == name {
@@ -49,8 +52,6 @@ func (r *Request) values(in, name string) []string {
 				return r.one[:]
 			}
 		}
-	case "query":
-		return r.query[name]
 	case "header":
 		if name == "Host" { // net/http keeps it apart
 			r.one[0] = r.HTTP.Host

@@ -82,7 +82,7 @@ func (r *Run) readParams(rec reflect.Value) (bad []ParamError, badAt int) {
 	badAt = -1
 	for i := range p.params {
 		ps := &p.params[i]
-		values := r.Request.values(ps.param.in, ps.param.key)
+		values := r.Request.values(ps.param)
 		code, at := ps.param.read(p.graph.validate, at(rec.Field(ps.input), ps.index), values)
 		if code == "" {
 			continue

@@ -96,6 +96,9 @@ func TypeName(t reflect.Type) string {
 	if t == nil {
 		return "nothing"
 	}
+	if t.Kind() == reflect.Struct && t.Name() == "" && t.NumField() > 0 {
+		return "struct{...}"
+	}
 	text := t.String()
 	var b strings.Builder
 	for {

@@ -101,7 +101,7 @@ func unknownTag(key string) []problem {
 	}
 	p := problem{fact: fmt.Sprintf("unknown tag %q", key), hint: "the tags are " + strings.Join(knownTags, ", ")}
 	if key == "binding" {
-		p.hint = `rules stand in validate:"…"`
+		p.hint = `rules stand in validate:"..."`
 	} else if near := closest(key, knownTags); near != "" {
 		p.hint = fmt.Sprintf("did you mean %q?", near)
 	}

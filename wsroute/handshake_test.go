@@ -1,0 +1,288 @@
+package wsroute_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+const handshake = "GET %s HTTP/1.1\r\nHost: localhost:80\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n" +
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+// exchange writes a raw request and returns the answer's head and body.
+func exchange(t *testing.T, srv *wstest.Server, request string) (*http.Response, string) {
+	t.Helper()
+	conn, err := srv.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode == http.StatusSwitchingProtocols {
+		return r, ""
+	}
+	body, _ := io.ReadAll(r.Body)
+	return r, string(body)
+}
+
+func TestMalformedHandshakes(t *testing.T) {
+	srv := serveEcho[string](t)
+	good := fmt.Sprintf(handshake, "/")
+	for _, test := range []struct {
+		name     string
+		old, new string // edit of a good handshake
+		status   int
+		header   map[string]string
+		reason   string
+	}{
+		{"good", "", "", 101, map[string]string{"Sec-Websocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}, ""},
+		{"case of tokens", "websocket", "WebSocket", 101, nil, ""},
+		{"no route", "GET / ", "GET /none ", 404, nil, ""},
+		{"POST", "GET ", "POST ", 405, map[string]string{"Allow": "GET, HEAD"}, ""},
+		{"plain", "Upgrade: websocket\r\n", "", 426, map[string]string{"Upgrade": "websocket", "Connection": "Upgrade"}, "upgrade_required"},
+		{"no Connection", "Connection: keep-alive, Upgrade\r\n", "", 400, nil, "connection_header"},
+		{"version 12", "Version: 13", "Version: 12", 426, map[string]string{"Sec-Websocket-Version": "13", "Upgrade": "websocket"}, "websocket_version"},
+		{"no version", "Sec-WebSocket-Version: 13\r\n", "", 426, map[string]string{"Sec-Websocket-Version": "13"}, "websocket_version"},
+		{"two versions", "Version: 13", "Version: 12\r\nSec-WebSocket-Version: 13", 426, nil, "websocket_version"},
+		{"no key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", 400, nil, "websocket_key"},
+		{"short key", "dGhlIHNhbXBsZSBub25jZQ==", "dGhlIA==", 400, nil, "websocket_key"},
+		{"two keys", "Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key", 400, nil, "websocket_key"},
+		{"body", "\r\n\r\n", "\r\nContent-Length: 1\r\n\r\nx", 400, nil, "unexpected_body"},
+		{"chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, nil, "unexpected_body"},
+		{"HTTP/1.0", "HTTP/1.1", "HTTP/1.0", 400, nil, "http_version"},
+		{"query that does not decode", "GET / ", "GET /?a=%zz ", 400, nil, "invalid_query"},
+		{"semicolon in the query", "GET / ", "GET /?a=1;b=2 ", 400, nil, "invalid_query"},
+		{"path that does not decode", "GET / ", "GET /%zz ", 400, nil, ""},
+	} {
+		r, body := exchange(t, srv, strings.Replace(good, test.old, test.new, 1))
+		if r.StatusCode != test.status {
+			t.Errorf("%s: got %s %s", test.name, r.Status, body)
+		}
+		for name, want := range test.header {
+			if got := r.Header.Get(name); got != want {
+				t.Errorf("%s: %s: %q, want %q", test.name, name, got, want)
+			}
+		}
+		if test.reason == "" {
+			continue
+		}
+		want := fmt.Sprintf(`"reason":%q`, test.reason)
+		if !strings.Contains(body, want) || r.Header.Get("Content-Type") != "application/problem+json" || r.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: got %v %s", test.name, r.Header, body)
+		}
+	}
+}
+
+func TestEarlyFramesAreReplayed(t *testing.T) {
+	for name, srv := range map[string]*wstest.Server{"memory": serveEcho[string](t), "loopback": func() *wstest.Server {
+		ws := wsroute.New(depends.New(), quiet())
+		wsroute.Handle(ws, "/", echo[string])
+		return wstest.StartLoopback(t, ws)
+	}()} {
+		conn, err := srv.Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		frames := "\x81\x82\x00\x00\x00\x00hi" + "\x88\x82\x00\x00\x00\x00\x03\xe8" // text, close 1000
+		if _, err := io.WriteString(conn, fmt.Sprintf(handshake, "/")+frames); err != nil {
+			t.Fatal(err)
+		}
+		all, _ := io.ReadAll(conn)
+		_, after, _ := strings.Cut(string(all), "\r\n\r\n")
+		if !strings.HasSuffix(after, "\x88\x02\x03\xe8") {
+			t.Errorf("%s: got %q", name, after)
+		}
+		_ = conn.Close()
+	}
+}
+
+func TestTheOrderOfARefusalTellsStrangersNothing(t *testing.T) {
+	j := &journal{}
+	deps := depends.New()
+	bearer(deps)
+	type guarded struct {
+		N int `query:"n"`
+	}
+	depends.Provide(deps, func(context.Context, guarded) (gate, error) { j.add("gate"); return gate{}, nil })
+	depends.Provide(deps, func(context.Context, none) (late, error) { j.add("late"); return late{}, nil })
+	ws := wsroute.New(deps, quiet())
+	group := ws.Group("/g", wsroute.Require[gate]())
+	type in struct {
+		Who   who
+		Late  late
+		Since int `query:"since" default:"0" validate:"gte=0"`
+		Again int `query:"since" default:"0" validate:"gte=0"`
+	}
+	wsroute.Handle(group, "/", func(context.Context, *wsroute.Conn[string, string], in) error { return nil })
+	srv := wstest.Start(t, ws)
+	token := wstest.Header("Authorization", "Bearer alice")
+
+	if r := wstest.Refused(t, srv, "/g/?n=x&since=x"); r.Status != 401 || r.Header.Get("WWW-Authenticate") != "Bearer" || r.Problem.Reason != "credentials_required" {
+		t.Errorf("without a token: %+v", r)
+	}
+	if r := wstest.Refused(t, srv, "/g/?n=x&since=x", token, wstest.Header("Origin", "http://evil.example")); r.Status != 403 || r.Problem.Reason != "origin_not_allowed" {
+		t.Errorf("foreign origin: %+v", r)
+	}
+	j.want(t, "")
+	r := wstest.Refused(t, srv, "/g/?n=x&since=x", token)
+	want := []depends.ParamError{{Loc: []string{"query", "n"}, Code: "int"}, {Loc: []string{"query", "since"}, Code: "int"}}
+	if diff := cmp.Diff(want, r.Problem.Errors); r.Status != 422 || diff != "" {
+		t.Errorf("got %d %s", r.Status, diff)
+	}
+	j.want(t, "") // a malformed parameter carries nobody past the guard, nor to what comes after
+	if r := wstest.Refused(t, srv, "/g/?n=1&since=-1", token); r.Status != 422 || r.Problem.Errors[0].Code != "gte" {
+		t.Errorf("got %+v", r)
+	}
+	j.want(t, "gate late")
+	wstest.Dial[string, string](t, srv, "/g/?n=1", token)
+}
+
+type (
+	who  struct{ Name string }
+	gate struct{}
+	late struct{}
+)
+
+// bearer provides who from any bearer token.
+func bearer(deps *depends.Graph) {
+	depends.ProvideScheme(deps, depends.Scheme{
+		Name: "test", Challenge: "Bearer",
+		Sources: []depends.Source{{In: "header", Name: "Authorization", Prefix: "Bearer"}, {In: "query", Name: "token"}},
+	}, func(_ context.Context, c depends.Credential) (who, error) { return who{c.Value}, nil })
+}
+
+func TestDiagnose(t *testing.T) {
+	j := &journal{}
+	deps := depends.New()
+	bearer(deps)
+	depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
+		depends.Cleanup(ctx, func(_ context.Context, cause error) error { j.add("%v", cause); return nil })
+		return gate{}, nil
+	})
+	ws := wsroute.New(deps, quiet())
+	type in struct {
+		Who who
+		_   gate
+		N   int `query:"n" default:"0"`
+	}
+	handler := func(context.Context, *wsroute.Conn[string, string], in) error { j.add("handler"); return nil }
+	wsroute.Handle(ws, "/told", handler, wsroute.Diagnose)
+	wsroute.Handle(ws, "/mute", handler)
+	srv := wstest.Start(t, ws)
+	for path, want := range map[string]int{"/told": 401, "/told?token=a&n=x": 422, "/told?token=a": 426, "/mute": 426} {
+		r := wstest.Get(t, srv, path)
+		if r.Status != want || r.Status == 426 && (r.Header.Get("Upgrade") != "websocket" || r.Header.Get("WWW-Authenticate") != "") {
+			t.Errorf("%s: got %+v", path, r)
+		}
+	}
+	srv.Stop()
+	if got := j.String(); !strings.Contains(got, wsroute.ErrDiagnose.Error()) || strings.Contains(got, "handler") {
+		t.Errorf("journal %q", got)
+	}
+}
+
+func TestSubprotocols(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+		return conn.Send(ctx, conn.Subprotocol())
+	}, wsroute.Subprotocols("v2", "v1"))
+	srv := wstest.Start(t, ws)
+	for _, test := range []struct {
+		offers []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{"v1", "v2"}, "v2"},
+		{[]string{"x, v1"}, "v1"},
+		{[]string{"x"}, ""},
+	} {
+		var options []wstest.Option
+		for _, offer := range test.offers {
+			options = append(options, wstest.Subprotocol(offer))
+		}
+		peer := wstest.Dial[string, string](t, srv, "/", options...)
+		if got := peer.Receive(); got != test.want || peer.Response.Header.Get("Sec-Websocket-Protocol") != test.want {
+			t.Errorf("%v: got %q", test.offers, got)
+		}
+	}
+}
+
+func TestParametersOverTheWire(t *testing.T) {
+	type in struct {
+		Room  string        `path:"room" validate:"alphanum,max=4"`
+		Rest  string        `path:"rest"`
+		Limit *int          `query:"limit"`
+		Tags  []string      `query:"tag" default:"none"`
+		Ages  []int         `query:"age" validate:"max=2,dive,gte=0"`
+		Flag  bool          `query:"flag" default:"false"`
+		Wait  time.Duration `query:"wait" default:"1s"`
+		Rate  float64       `query:"rate" default:"1"`
+		Lang  string        `header:"x-lang" default:"en"`
+		Theme string        `cookie:"theme" default:"light"`
+	}
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/:room/*rest", func(ctx context.Context, conn *wsroute.Conn[string, string], in in) error {
+		limit := "nil"
+		if in.Limit != nil {
+			limit = fmt.Sprint(*in.Limit)
+		}
+		return conn.Send(ctx, fmt.Sprintf("%s|%s|%s|%v|%v|%v|%v|%v|%s|%s", in.Room, in.Rest, limit, in.Tags, in.Ages, in.Flag, in.Wait, in.Rate, in.Lang, in.Theme))
+	})
+	srv := wstest.Start(t, ws)
+	for path, want := range map[string]string{
+		"/go/a/b": "go|a/b|nil|[none]|[]|false|1s|1|en|light",
+		"/go/caf%C3%A9?limit=1&limit=2&tag=a&tag=b,c&age=1&flag=YES&wait=2m&rate=.5": "go|café|2|[a b,c]|[1]|true|2m0s|0.5|en|light",
+		"/go/?tag=": "go||nil|[]|[]|false|1s|1|en|light",
+	} {
+		if got := wstest.Dial[string, string](t, srv, path).Receive(); got != want {
+			t.Errorf("%s\n got %s\nwant %s", path, got, want)
+		}
+	}
+	got := wstest.Dial[string, string](t, srv, "/go/", wstest.Header("X-Lang", "de"), wstest.Header("X-Lang", "fr"),
+		wstest.Cookie("theme", "dark"), wstest.Cookie("theme", "blue")).Receive()
+	if want := "go||nil|[none]|[]|false|1s|1|de|blue"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for path, want := range map[string]string{
+		"/way-too-long/x":                   "[[path room] alphanum]",
+		"/toolong/x":                        "[[path room] max]",
+		"/go/%ff":                           "[[path rest] utf8]",
+		"/go/?limit=":                       "[[query limit] int]",
+		"/go/?limit=9999999999999999999999": "[[query limit] int]",
+		"/go/?age=1&age=x":                  "[[query age 1] int]",
+		"/go/?age=-1":                       "[[query age] gte]",
+		"/go/?age=1&age=1&age=1":            "[[query age] max]",
+		"/go/?flag=maybe":                   "[[query flag] bool]",
+		"/go/?wait=5":                       "[[query wait] duration]",
+		"/go/?rate=NaN":                     "[[query rate] float]",
+	} {
+		r := wstest.Refused(t, srv, path)
+		var got []string
+		for _, e := range r.Problem.Errors {
+			got = append(got, fmt.Sprintf("[%v %s]", e.Loc, e.Code))
+		}
+		if r.Status != 422 || strings.Join(got, " ") != want {
+			t.Errorf("%s: got %d %v, want %s", path, r.Status, got, want)
+		}
+	}
+}
