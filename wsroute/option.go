@@ -86,7 +86,7 @@ func (rt *route) faults(t *plan.Target) []*plan.Fault {
 		if !isToken(name) {
 			found = append(found, &plan.Fault{
 				Kind: "bad route", Fact: fmt.Sprintf("%q is no name of a subprotocol", name), Path: at, Target: t,
-				Hint: "use letters, digits, '.', '-' and '_' (RFC 6455 §4.1)",
+				Hint: "use letters, digits, '.', '-' and '_'",
 			})
 		}
 	}

@@ -1,0 +1,194 @@
+package wsroute_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/usher/depends"
+	"example.com/usher/security"
+	"example.com/usher/wsroute"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// The program of the README's report: six mistakes on three routes.
+type (
+	Claims  struct{ jwt.RegisteredClaims }
+	User    struct{ Name string }
+	Store   struct{}
+	Tx      struct{}
+	Repo    struct{}
+	Audit   struct{}
+	History struct{}
+)
+
+type userInput struct {
+	Claims Claims
+	Store  *Store // nobody provides it
+}
+
+func currentUser(context.Context, userInput) (User, error) { return User{}, nil }
+
+func begin(context.Context, struct{}) (Tx, error)                        { return Tx{}, nil }
+func newRepo(context.Context, struct{ Tx Tx }) (Repo, error)             { return Repo{}, nil }
+func newAudit(context.Context, struct{ History History }) (Audit, error) { return Audit{}, nil }
+func newHistory(context.Context, struct{ Audit Audit }) (History, error) { return History{}, nil }
+
+type joinInput struct {
+	User  User
+	Room  string `path:"room"`
+	Since int    `query:"since" defualt:"0"`
+}
+
+type sixConn = wsroute.Conn[string, string]
+
+func join(context.Context, *sixConn, joinInput) error                  { return nil }
+func list(context.Context, *sixConn, struct{ Repo Repo }) error        { return nil }
+func watch(context.Context, *sixConn, struct{ History History }) error { return nil }
+
+func sixMistakes() error {
+	deps := depends.New()
+	security.Use(deps, security.JWT[Claims]{
+		Keys:   []security.Key{security.HS256([]byte(strings.Repeat("0123456789", 4)))},
+		Issuer: "chat",
+	})
+	depends.Provide(deps, currentUser)
+	depends.Provide(deps, begin, depends.Handshake)
+	depends.Provide(deps, newRepo)
+	depends.Provide(deps, newAudit)
+	depends.Provide(deps, newHistory)
+	depends.Supply(deps, Settings{})
+	depends.Supply(deps, Settings{})
+
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/rooms/:room", join)
+	wsroute.Handle(ws, "/rooms", list)
+	wsroute.Handle(ws, "/audit", watch)
+	return ws.Mount(gin.New())
+}
+
+// Settings is supplied twice.
+type Settings struct{}
+
+var position = regexp.MustCompile(`(\w+\.go):\d+`)
+
+func TestSixMistakesAreOneReport(t *testing.T) {
+	err := sixMistakes()
+	if err == nil {
+		t.Fatal("it mounts")
+	}
+	kinds := map[string]int{}
+	for _, each := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // the report itself
+		var w *depends.WiringError
+		if errors.As(each, &w) {
+			kinds[w.Kind]++
+		}
+	}
+	want := map[string]int{"missing": 1, "cycle": 1, "captive": 1, "ambiguous": 1, "bad tag": 1, "unsafe": 1}
+	if diff := cmp.Diff(want, kinds); diff != "" {
+		t.Error(diff)
+	}
+	golden(t, "testdata/six.txt", position.ReplaceAllString(err.Error(), "$1:N"))
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got); -update rewrites it\n%s", file, diff)
+	}
+}
+
+func TestRouteFaults(t *testing.T) {
+	type bad struct {
+		F func() `json:"f"`
+		N int    `validate:"nosuchrule"`
+	}
+	deps := depends.New()
+	ws := wsroute.New(deps, &wsroute.Config{PingInterval: 9, PongTimeout: 9, WriteTimeout: -1, ReadLimit: -1, Origins: []string{"chat.example.com", "https://a/b"}})
+	wsroute.Handle(ws, "/a/:x", echo[string])
+	wsroute.Handle(ws, "/a/:x", echo[string])
+	wsroute.Handle(ws, "/a/:y/b", echo[string])
+	wsroute.Handle(ws, "/a/*rest", echo[string])
+	wsroute.Handle(ws, "no-slash", echo[string])
+	wsroute.Handle(ws, "/x/:", echo[string])
+	wsroute.Handle(ws, "/x/:a/:a", echo[string])
+	wsroute.Handle(ws, "/x//y", echo[string])
+	wsroute.Handle(ws, "/x/*all/y", echo[string])
+	wsroute.Handle(ws, "/x/a:b", echo[string])
+	wsroute.Handle(ws, "/bad", echo[bad], wsroute.Subprotocols("a b", "ok"))
+	err := ws.Mount(gin.New())
+	if err == nil {
+		t.Fatal("it mounts")
+	}
+	golden(t, "testdata/routes.txt", position.ReplaceAllString(err.Error(), "$1:N"))
+}
+
+func TestAConflictWithAForeignRouteIsAWiringFault(t *testing.T) {
+	engine := gin.New()
+	engine.GET("/a/:x", func(*gin.Context) {})
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "/a/:x", echo[string])
+	var w *depends.WiringError
+	if err := ws.Mount(engine); !errors.As(err, &w) || w.Kind != "conflict" || !strings.Contains(err.Error(), "report_test.go") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnUnusedOverrideIsAFault(t *testing.T) {
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "/", echo[string])
+	if _, err := ws.WithOverrides(depends.OverrideValue(User{})).Handler(); err == nil || !strings.Contains(err.Error(), "unused override: no provider of wsroute_test.User") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	depends.Provide(deps, func(context.Context, struct {
+		Who depends.Optional[who]
+		N   int `query:"n" default:"1" validate:"gte=0"`
+	}) (gate, error) {
+		return gate{}, nil
+	}, depends.Handshake)
+	ws := wsroute.New(deps, nil)
+	group := ws.Group("/g", wsroute.Require[gate]())
+	wsroute.Handle(group, "/:room", func(context.Context, *sixConn, struct {
+		Room string `path:"room"`
+	}) error {
+		return nil
+	})
+	if err := ws.Mount(gin.New().Group("/ws")); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	ws.Explain(&b)
+	golden(t, "testdata/explain.txt", position.ReplaceAllString(b.String(), "$1:N"))
+}
+
+func TestNilHandlerPanicsWithThePlace(t *testing.T) {
+	defer func() {
+		if got, _ := recover().(string); !strings.Contains(got, "report_test.go:") {
+			t.Errorf("got %q", got)
+		}
+	}()
+	wsroute.Handle[string, string, none](wsroute.New(depends.New(), nil), "/", nil)
+}

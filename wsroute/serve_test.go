@@ -1,0 +1,313 @@
+package wsroute_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// safeBuffer collects what several goroutines print.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// TestNoSecretIsPrinted: a token in each source, with each outcome, under gin's
+// own logger and recovery.
+func TestNoSecretIsPrinted(t *testing.T) {
+	const canary = "canary-7a41"
+	var out safeBuffer
+	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	deps := depends.New()
+	bearer(deps)
+	type modeInput struct {
+		Mode    string `query:"mode"`
+		Who     who
+		Request *http.Request
+	}
+	depends.Provide(deps, func(_ context.Context, in modeInput) (gate, error) {
+		if strings.Contains(in.Request.URL.String()+in.Request.RequestURI, canary) || in.Request.Header.Get("Authorization") != "" {
+			t.Errorf("a provider sees the token: %v %v", in.Request.URL, in.Request.Header)
+		}
+		switch in.Mode {
+		case "error":
+			return gate{}, errors.New("failed")
+		case "panic":
+			panic("failed")
+		case "epipe":
+			panic(&net.OpError{Op: "write", Err: syscall.EPIPE})
+		}
+		return gate{}, nil
+	})
+	ws := wsroute.New(deps, &wsroute.Config{Logger: logger})
+	wsroute.Handle(ws, "/ws/:room", func(_ context.Context, _ *wsroute.Conn[string, string], in struct {
+		_ gate
+		N int `query:"n" default:"0"`
+	}) error {
+		return nil
+	}, wsroute.Diagnose)
+	engine := gin.New()
+	engine.Use(gin.LoggerWithWriter(&out), gin.RecoveryWithWriter(&out))
+	engine.GET("/plain", func(c *gin.Context) { c.String(http.StatusOK, c.Query("token")) })
+	if err := ws.Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	srv := wstest.StartHandler(t, ws, engine)
+	for _, mode := range []string{"ok", "error", "panic", "epipe", "ok&n=x"} {
+		for _, source := range []string{"header", "query", "both"} {
+			var options []wstest.Option
+			path := "/ws/a?mode=" + mode
+			if source != "query" {
+				options = append(options, wstest.Header("Authorization", "Bearer "+canary))
+			}
+			if source != "header" {
+				path += "&token=" + canary
+			}
+			if mode == "ok" && source != "both" {
+				wstest.Dial[string, string](t, srv, path, options...).Closed()
+				continue
+			}
+			if r := wstest.Refused(t, srv, path, options...); strings.Contains(string(r.Body), canary) || source == "both" && r.Status != 400 {
+				t.Errorf("got %d %s", r.Status, r.Body)
+			}
+			wstest.Get(t, srv, path, options...)
+		}
+	}
+	if r := wstest.Get(t, srv, "/ws/a/?token="+canary); r.Status != 404 || r.Header.Get("Location") != "" {
+		t.Errorf("a redirect: %+v", r)
+	}
+	if r := wstest.Get(t, srv, "/plain?token=mine"); string(r.Body) != "mine" {
+		t.Errorf("a route of the program's own lost its query: %s", r.Body)
+	}
+	srv.Stop()
+	for line := range strings.Lines(out.String()) {
+		if strings.Contains(line, canary) && !strings.Contains(line, `"/ws/a/?`) {
+			t.Errorf("printed: %s", line)
+		}
+	}
+}
+
+func TestOneLineForARefusalAndOneForAnEnd(t *testing.T) {
+	var out safeBuffer
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.NewJSONHandler(&out, nil))})
+	type conn = wsroute.Conn[string, string]
+	type guarded struct{ Who who }
+	wsroute.Handle(ws, "/echo", func(ctx context.Context, c *conn, _ guarded) error { return echo(ctx, c, none{}) })
+	wsroute.Handle(ws, "/panic", func(context.Context, *conn, none) error { panic("oh") })
+	wsroute.Handle(ws, "/error", func(context.Context, *conn, none) error { return errors.New("disk full") })
+	srv := wstest.Start(t, ws)
+	wstest.Refused(t, srv, "/echo")
+	wstest.Refused(t, srv, "/echo", wstest.Header("Origin", "http://mybox.local:8080"))
+	wstest.Dial[string, string](t, srv, "/echo?token=a").Close(1000, "done")
+	wstest.Dial[string, string](t, srv, "/panic").Closed()
+	wstest.Dial[string, string](t, srv, "/error").Closed()
+	srv.Stop()
+	type line struct {
+		Level, Msg, Route, Reason, Error, Hint, Stack string
+		Status, Code                                  int
+	}
+	got := map[string]line{}
+	for text := range strings.Lines(out.String()) {
+		var l line
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		key := l.Msg + " " + l.Route + " " + l.Reason
+		if _, twice := got[key]; twice {
+			t.Errorf("twice: %s", text)
+		}
+		got[key] = l
+	}
+	for key, check := range map[string]func(line) bool{
+		"connection refused GET /echo credentials_required": func(l line) bool { return l.Status == 401 && l.Level == "INFO" },
+		"connection refused GET /echo origin_not_allowed": func(l line) bool {
+			return l.Status == 403 && l.Level == "WARN" && strings.Contains(l.Hint, `Origins: []string{"http://mybox.local:8080"}`)
+		},
+		"connection ended GET /echo done": func(l line) bool { return l.Code == 1000 && l.Level == "INFO" },
+		"connection ended GET /panic ": func(l line) bool {
+			return l.Code == 1011 && l.Level == "ERROR" && strings.Contains(l.Stack, "serve_test.go")
+		},
+		"connection ended GET /error ": func(l line) bool { return l.Code == 1011 && l.Level == "ERROR" && l.Error == "disk full" },
+	} {
+		if l, ok := got[key]; !ok || !check(l) {
+			t.Errorf("%s: got %+v (of %s)", key, l, out.String())
+		}
+		delete(got, key)
+	}
+	if len(got) > 0 {
+		t.Errorf("more lines: %+v", got)
+	}
+}
+
+func TestServeStopsCleanlyAndReleasesTheApp(t *testing.T) {
+	j := &journal{}
+	deps := depends.New()
+	depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
+		depends.Cleanup(ctx, func(context.Context, error) error { j.add("released"); return nil })
+		return gate{}, nil
+	}, depends.App)
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ _ gate }) error {
+		err := echo(ctx, c, none{})
+		j.add("handler")
+		return err
+	})
+	engine := gin.New()
+	if err := ws.Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- wsroute.ServeListener(ctx, l, ws, engine) }()
+	c, r, err := websocket.DefaultDialer.Dial("ws://"+l.Addr().String()+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = r.Body.Close()
+	if r, err := http.Post("http://"+l.Addr().String()+"/", "", nil); err != nil || r.StatusCode != 405 || r.Header.Get("Allow") != "GET" {
+		t.Errorf("POST: %v %v", r, err)
+	} else {
+		_ = r.Body.Close()
+	}
+	http.DefaultClient.CloseIdleConnections()
+	cancel()
+	_, _, err = c.ReadMessage()
+	if !websocket.IsCloseError(err, websocket.CloseServiceRestart) {
+		t.Errorf("got %v", err)
+	}
+	_ = c.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	j.want(t, "handler released")
+	if err := wsroute.Serve(t.Context(), "127.0.0.1:-1", ws, engine); err == nil {
+		t.Error("an impossible address is served")
+	}
+}
+
+// TestAnIdleConnectionHoldsTwoGoroutines, and none of net/http's.
+func TestAnIdleConnectionHoldsTwoGoroutines(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/", echo[string])
+	srv := wstest.StartLoopback(t, ws)
+	const n = 50
+	connect := func() *wstest.Peer[string, string] {
+		peer := wstest.Dial[string, string](t, srv, "/")
+		peer.Send("x")
+		peer.Receive()
+		return peer
+	}
+	connect().Close(1000, "") // everything that the server needs once is there
+	before := runtime.NumGoroutine()
+	for range n {
+		connect()
+	}
+	eventually(t, func() bool { return runtime.NumGoroutine() <= before+2*n })
+	var stacks bytes.Buffer
+	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 2)
+	for stack := range strings.SplitSeq(stacks.String(), "\n\n") {
+		if strings.Contains(stack, "net/http.(*conn).serve") {
+			t.Errorf("net/http still serves:\n%s", stack)
+		}
+	}
+}
+
+// TestNothingIsLeftBehind: a thousand connections of each fate.
+func TestNothingIsLeftBehind(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
+		<-ctx.Done()
+		return gate{}, ctx.Err()
+	})
+	config := quiet()
+	config.ResolveTimeout = time.Millisecond
+	ws := wsroute.New(deps, config)
+	type conn = wsroute.Conn[string, string]
+	wsroute.Handle(ws, "/echo", echo[string])
+	wsroute.Handle(ws, "/refused", func(context.Context, *conn, struct{ Who who }) error { return nil })
+	wsroute.Handle(ws, "/slow", func(context.Context, *conn, struct{ _ gate }) error { return nil })
+	wsroute.Handle(ws, "/panic", func(context.Context, *conn, none) error { panic("oh") })
+	srv := wstest.StartLoopback(t, ws)
+	once := func() {
+		abrupt := wstest.Dial[string, string](t, srv, "/echo")
+		_ = abrupt.WebSocket.NetConn().(*net.TCPConn).SetLinger(0)
+		_ = abrupt.WebSocket.NetConn().Close()
+		for path, status := range map[string]int{"/refused": 401, "/slow": 503} {
+			if r := wstest.Refused(t, srv, path); r.Status != status {
+				t.Fatalf("%s: got %d", path, r.Status)
+			}
+		}
+		panicked := wstest.Dial[string, string](t, srv, "/panic")
+		if got := panicked.Closed(); got.Code != 1011 {
+			t.Fatalf("got %v", got)
+		}
+		_ = panicked.WebSocket.Close()
+	}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for range 20 {
+		once()
+	}
+	goroutines, bytes := runtime.NumGoroutine(), heap()
+	for range 1000 {
+		once()
+	}
+	eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+2 })
+	// The test's own clean-ups hold two client connections a round.
+	eventually(t, func() bool { return heap() < bytes+24<<20 })
+}
+
+// eventually waits for what other goroutines are about to do.
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			var stacks bytes.Buffer
+			_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+			t.Fatalf("it did not happen:\n%s", stacks.String())
+		}
+	}
+}
