@@ -1,0 +1,50 @@
+# The commands that developers and .ci/run share. CONTRIBUTING.md explains them.
+
+GO       ?= go
+FUZZTIME ?= 60s
+
+LINTER := .bin/golangci-lint
+
+.PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check
+
+check: fmt-check vet tidy-check lint race fuzz-smoke
+
+test:
+	$(GO) test ./...
+
+vet:
+	$(GO) vet ./...
+
+lint: $(LINTER)
+	$(LINTER) run ./...
+
+fmt: $(LINTER)
+	$(LINTER) fmt ./...
+
+fmt-check: $(LINTER)
+	$(LINTER) fmt --diff ./...
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+
+# Fuzz targets are found, never listed. Each runs by itself, as go test wants it.
+fuzz:
+	@grep -rE --include='*_test.go' --exclude-dir=testdata '^func Fuzz[A-Za-z0-9_]*\(' . | sort | \
+	sed -E 's|^(.*)/[^/]*_test\.go:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | \
+	while read -r dir name; do \
+		echo "$$dir $$name"; \
+		$(GO) -C "$$dir" test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . </dev/null || exit 1; \
+	done
+
+fuzz-smoke:
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
+
+tidy-check:
+	@find . -name go.mod -not -path '*/testdata/*' | sort | while read -r mod; do \
+		dir=$$(dirname "$$mod"); \
+		$(GO) -C "$$dir" mod tidy -diff || { echo "run 'go mod tidy' in $$dir"; exit 1; }; \
+	done
+
+$(LINTER): internal/tools/go.mod internal/tools/go.sum
+	$(GO) -C internal/tools build -o "$(CURDIR)/$@" github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@

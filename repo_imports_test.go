@@ -1,0 +1,201 @@
+package usher_test
+
+import (
+	"fmt"
+	"go/ast"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// mayImport says what the files of a package may import, tests aside. The row
+// with the longest name that fits decides; dir/... is everything below dir, std
+// is the standard library, and * is anything. Paths of the root module are from
+// its root.
+const mayImport = `
+.                -
+internal/plan    std github.com/go-playground/validator/v10 internal/...
+internal/...     std internal/...
+depends          std github.com/go-playground/validator/v10 internal/plan
+security         std github.com/golang-jwt/jwt/v5 depends
+wsroute          std github.com/gin-gonic/gin github.com/gorilla/websocket github.com/go-playground/validator/v10 depends internal/...
+wsroute/wstest   std github.com/gorilla/websocket depends wsroute internal/...
+examples/...     * !internal/... !examples/...
+`
+
+// importedBy says who may import a package, tests included.
+const importedBy = `
+internal/plan    internal/plan depends wsroute wsroute/wstest
+examples/...     -
+`
+
+// importRule is a row of the tables above.
+type importRule struct {
+	name  string
+	words []string
+}
+
+func importRules(table string) (rules []importRule) {
+	for line := range strings.Lines(table) {
+		if words := strings.Fields(line); len(words) > 0 {
+			rules = append(rules, importRule{words[0], words[1:]})
+		}
+	}
+	return rules
+}
+
+// covers reports whether a word of a table means a package.
+func covers(word, pkg string) bool {
+	if tree, ok := strings.CutSuffix(word, "..."); ok {
+		return strings.HasPrefix(pkg+"/", tree)
+	}
+	first, _, _ := strings.Cut(pkg, "/")
+	return word == "*" || word == pkg || word == "std" && !strings.Contains(first, ".") && !ours(pkg)
+}
+
+// ours reports whether a path is one from the root of the module.
+func ours(pkg string) bool {
+	first, _, _ := strings.Cut(pkg, "/")
+	return slices.Contains([]string{"", ".", "depends", "security", "wsroute", "internal", "examples"}, first)
+}
+
+// fromRoot shortens the import path of a package of the root module. The
+// standard library has packages internal/… as well, but nobody can import them.
+func fromRoot(path string) string {
+	if path == module {
+		return "."
+	}
+	return strings.TrimPrefix(path, module+"/")
+}
+
+// importFault returns what is wrong with an import, or nothing.
+func importFault(dir, imported string, test bool) string {
+	imported = fromRoot(imported)
+	for _, rule := range importRules(importedBy) {
+		by := func(word string) bool { return covers(word, dir) }
+		if covers(rule.name, imported) && !slices.ContainsFunc(rule.words, by) {
+			return fmt.Sprintf("only %v may import %s: use an exported name of a package above it", rule.words, imported)
+		}
+	}
+	if test {
+		return ""
+	}
+	var best *importRule
+	for _, rule := range importRules(mayImport) {
+		if covers(rule.name, dir) && (best == nil || len(rule.name) > len(best.name)) {
+			best = &rule
+		}
+	}
+	if best == nil {
+		return fmt.Sprintf("package %s has no row in the table mayImport: give it one", dir)
+	}
+	allowed := false
+	for _, word := range best.words {
+		if no, found := strings.CutPrefix(word, "!"); found && covers(no, imported) {
+			allowed = false
+		} else if !found && covers(word, imported) {
+			allowed = true
+		}
+	}
+	if !allowed {
+		return fmt.Sprintf("%s may import %v and not %s: move the code, or think the layout over", dir, best.words, imported)
+	}
+	return ""
+}
+
+func TestImportDirections(t *testing.T) {
+	for _, f := range allGo(t) {
+		if f.Nested {
+			continue
+		}
+		for _, imported := range f.Imports() {
+			if fault := importFault(f.Dir(), imported, f.Test); fault != "" {
+				t.Errorf("%s: %s", f.Path, fault)
+			}
+		}
+	}
+}
+
+func TestImportFault(t *testing.T) {
+	const gin, gorilla = "github.com/gin-gonic/gin", "github.com/gorilla/websocket"
+	for _, tt := range []struct {
+		dir, imported string
+		test, fault   bool
+	}{
+		{"depends", "net/http", false, false},
+		{"depends", module + "/internal/plan", false, false},
+		{"depends", module + "/internal/memconn", false, true},
+		{"depends", module + "/wsroute", false, true},
+		{"depends", module + "/wsroute", true, false},
+		{"depends", gin, false, true},
+		{"security", module + "/depends", false, false},
+		{"security", module + "/wsroute", false, true},
+		{"security", module + "/internal/plan", false, true},
+		{"security", module + "/internal/plan", true, true},
+		{"internal/plan", module + "/depends", false, true},
+		{"internal/memconn", module + "/internal/plan", false, true},
+		{"wsroute", gorilla, false, false},
+		{"wsroute", module + "/wsroute/wstest", false, true},
+		{"wsroute", module + "/internal/memconn", false, false},
+		{"wsroute/wstest", module + "/wsroute", false, false},
+		{"wsroute/wstest", gin, false, true},
+		{"wsroute/wstest", module + "/examples/chat", true, true},
+		{"examples/chat", gin, false, false},
+		{"examples/chat", module + "/internal/memconn", false, true},
+		{"examples/chat", module + "/examples/quickstart", false, true},
+		{".", "net/http", false, true},
+		{"novel", "net/http", false, true},
+	} {
+		if fault := importFault(tt.dir, tt.imported, tt.test); (fault != "") != tt.fault {
+			t.Errorf("%s imports %s (test: %t): got %q, want a fault: %t", tt.dir, tt.imported, tt.test, fault, tt.fault)
+		}
+	}
+}
+
+// packageComments returns which files hold the package comment of each package.
+func packageComments(files []goFile) map[string][]string {
+	comments := map[string][]string{}
+	for _, f := range files {
+		if f.Test {
+			continue
+		}
+		list := comments[f.Dir()]
+		if documented(f.AST.Doc) {
+			list = append(list, f.Path)
+		}
+		comments[f.Dir()] = list
+	}
+	return comments
+}
+
+// documented reports whether a comment has words, directives aside.
+func documented(c *ast.CommentGroup) bool { return c != nil && strings.TrimSpace(c.Text()) != "" }
+
+func TestOnePackageComment(t *testing.T) {
+	for dir, in := range packageComments(allGo(t)) {
+		switch len(in) {
+		case 0:
+			t.Errorf("package %s has no package comment: write one, in doc.go if it is long", dir)
+		case 1:
+		default:
+			t.Errorf("package %s has package comments in %v: keep one", dir, in)
+		}
+	}
+}
+
+func TestPackageComments(t *testing.T) {
+	got := packageComments([]goFile{
+		mustParse(t, "a/one.go", "// Package a is documented.\npackage a"),
+		mustParse(t, "a/two.go", "//go:build unix\n\npackage a"),
+		mustParse(t, "a/a_test.go", "// Tests of a.\npackage a"),
+		mustParse(t, "b/one.go", "//go:build unix\npackage b"),
+		mustParse(t, "c/one.go", "// Package c.\npackage c"),
+		mustParse(t, "c/two.go", "// Package c, again.\npackage c"),
+	})
+	want := map[string][]string{"a": {"a/one.go"}, "b": nil, "c": {"c/one.go", "c/two.go"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("packageComments (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,18 @@
+package wsroute
+
+// What black-box tests look at directly.
+var (
+	CutReason   = cutReason
+	Sendable    = sendable
+	ParseOrigin = func(s string) bool { _, ok := parseOrigin(s); return ok }
+	Matches     = func(pattern, path string) bool {
+		segments, _ := parsePattern(pattern)
+		return matches(segments, path)
+	}
+)
+
+// AllowsOrigin decides as a router with these Origins does.
+func AllowsOrigin(allowed, lines []string, host string) bool {
+	policy, _ := newOriginPolicy(allowed)
+	return policy.allows(lines, host)
+}

@@ -1,0 +1,100 @@
+package wsroute_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+func TestOriginMatrix(t *testing.T) {
+	chat := []string{"https://chat.example.com", "http://[::1]:8080"}
+	for _, test := range []struct {
+		allowed []string
+		origin  string // lines parted by |
+		host    string
+		want    bool
+	}{
+		{nil, "", "anything.example", true}, // no browser
+		{nil, "http://localhost:8080", "localhost:8080", true},
+		{nil, "http://LOCALHOST:8080", "localhost:8080", true},
+		{nil, "http://127.0.0.1:8080", "127.0.0.1:8080", true},
+		{nil, "http://[::1]:8080", "[::1]:8080", true},
+		{nil, "http://[::1]", "[::1]", true},
+		{nil, "http://127.0.0.1", "127.0.0.1", true},
+		{nil, "http://127.0.0.1:80", "127.0.0.1", true},
+		{nil, "https://127.0.0.1", "127.0.0.1:443", true},
+		{nil, "http://127.0.0.1:8081", "127.0.0.1:8080", false},
+		{nil, "http://localhost:8080", "127.0.0.1:8080", false},
+		{nil, "http://evil.example", "evil.example", false}, // DNS rebinding
+		{nil, "http://localhost.evil.example", "localhost.evil.example", false},
+		{nil, "http://localhost.", "localhost.", false},
+		{nil, "null", "localhost", false},
+		{nil, "http://localhost|http://localhost", "localhost", false},
+		{nil, "http://localhost/", "localhost", false},
+		{nil, "http://user@localhost", "localhost", false},
+		{nil, "//localhost", "localhost", false},
+		{nil, "ftp://localhost", "localhost", false},
+		{nil, "http://localhost:", "localhost", false},
+		{nil, "http://localhost:x", "localhost", false},
+		{nil, "http://localhost http://localhost", "localhost", false},
+		{nil, " http://localhost", "localhost", false},
+		{nil, "http://", "", false},
+		{[]string{}, "http://localhost", "localhost", false}, // nobody
+		{chat, "https://chat.example.com", "chat.example.com", true},
+		{chat, "https://CHAT.example.com:443", "internal:9000", true},
+		{chat, "http://[::1]:8080", "x", true},
+		{chat, "http://chat.example.com", "chat.example.com", false},
+		{chat, "https://chat.example.com:8443", "chat.example.com", false},
+		{chat, "https://chat.example.com.evil.example", "chat.example.com", false},
+		{chat, "https://chat.example.com@evil.example", "chat.example.com", false},
+		{chat, "http://localhost", "localhost", false},
+		{chat, "null", "chat.example.com", false},
+		{chat, "", "chat.example.com", true},
+	} {
+		var lines []string
+		if test.origin != "" {
+			lines = strings.Split(test.origin, "|")
+		}
+		if got := wsroute.AllowsOrigin(test.allowed, lines, test.host); got != test.want {
+			t.Errorf("Origin %q, Host %q, Origins %q: got %v", test.origin, test.host, test.allowed, got)
+		}
+	}
+}
+
+func TestOriginOnTheWire(t *testing.T) {
+	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: quiet().Logger, Origins: []string{"https://chat.example.com"}})
+	wsroute.Handle(ws, "/", echo[string])
+	srv := wstest.Start(t, ws)
+	wstest.Dial[string, string](t, srv, "/", wstest.Header("Origin", "https://chat.example.com"))
+	for _, origin := range []string{"http://" + srv.Host, "null", "https://chat.example.com/"} {
+		if r := wstest.Refused(t, srv, "/", wstest.Header("Origin", origin)); r.Status != 403 || r.Header.Get("WWW-Authenticate") != "" {
+			t.Errorf("%q: got %+v", origin, r)
+		}
+	}
+}
+
+// FuzzOrigin: what is allowed by default is a plain origin of the same host.
+func FuzzOrigin(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"http://localhost:80", "localhost"}, {"https://[::1]", "[::1]:443"}, {"null", "localhost"}, {"http://a@127.0.0.1", "127.0.0.1"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, origin, host string) {
+		if !wsroute.AllowsOrigin(nil, []string{origin}, host) {
+			return
+		}
+		u, err := url.Parse(origin)
+		if err != nil || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https" {
+			t.Fatalf("allowed %q: %v", origin, err)
+		}
+		h := &url.URL{Host: host}
+		if !strings.EqualFold(u.Hostname(), h.Hostname()) {
+			t.Fatalf("allowed %q for %q", origin, host)
+		}
+	})
+}
