@@ -96,7 +96,8 @@ func TestAllocationsOfResolving(t *testing.T) {
 	depends.Provide(deps, func(context.Context, none) (a, error) { return a{1}, nil }, depends.Handshake)
 	depends.Provide(deps, func(context.Context, struct {
 		A a `depends:"handshake-only"`
-	}) (b, error) {
+	},
+	) (b, error) {
 		return b{}, nil
 	})
 	type in struct {

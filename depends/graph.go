@@ -104,7 +104,7 @@ type ProvideOption interface {
 // fn, which panics.
 func Provide[In, Out any](g *Graph, fn func(context.Context, In) (Out, error), options ...ProvideOption) {
 	if fn == nil {
-		panic("depends: Provide of a nil function at " + plan.Caller().String())
+		panic("depends: Provide of a nil function at " + plan.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
 	}
 	p := provider(fn)
 	for _, o := range options {

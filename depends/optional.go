@@ -33,7 +33,7 @@ func (Optional[T]) elem() reflect.Type { return reflect.TypeFor[T]() }
 func Cleanup(ctx context.Context, f func(ctx context.Context, cause error) error) {
 	scope := plan.ScopeOf(ctx)
 	if scope == nil {
-		panic("depends: Cleanup outside a provider, at " + plan.Caller().String() +
+		panic("depends: Cleanup outside a provider, at " + plan.Caller().String() + //nolint:forbidigo // a mistake of the program's own, with its place
 			": pass the provider's own context; in a handler use defer; in a unit test take the context from wstest.Context")
 	}
 	scope.Add(ctx, f)

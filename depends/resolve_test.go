@@ -289,7 +289,8 @@ func TestOverridesActOnACopy(t *testing.T) {
 	deps := depends.New()
 	depends.Provide(deps, func(_ context.Context, in struct {
 		Q int `query:"q"`
-	}) (a, error) {
+	},
+	) (a, error) {
 		return a{in.Q}, nil
 	})
 	depends.Provide(deps, func(_ context.Context, in struct{ A a }) (b, error) { return b{in.A.n * 10}, nil })

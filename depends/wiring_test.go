@@ -127,7 +127,8 @@ var faults = map[string]func(*depends.Graph) []route{
 		depends.Provide(deps, func(context.Context, struct {
 			Tenant  string `header:"X-Tenant"`
 			Request *http.Request
-		}) (Token, error) {
+		},
+		) (Token, error) {
 			return Token{}, nil
 		}, depends.App)
 		return []route{to[none](deps, "/")}
@@ -164,7 +165,8 @@ var faults = map[string]func(*depends.Graph) []route{
 	"bad_tag_path": func(deps *depends.Graph) []route {
 		depends.Provide(deps, func(context.Context, struct {
 			ID int `path:"id"`
-		}) (User, error) {
+		},
+		) (User, error) {
 			return User{}, nil
 		})
 		type in struct {
@@ -252,7 +254,7 @@ func TestReports(t *testing.T) {
 			if err == nil {
 				t.Fatal("it mounts")
 			}
-			for _, each := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // the report itself
+			for _, each := range err.(interface{ Unwrap() []error }).Unwrap() {
 				var w *depends.WiringError
 				if !errors.As(each, &w) || w.Kind == "" || w.Fact == "" {
 					t.Errorf("%v is no WiringError", each)
@@ -332,7 +334,8 @@ func TestTheProgramsOwnValidator(t *testing.T) {
 		N int       `query:"n" validate:"even"`
 		D time.Time `query:"d" default:"2026-01-02T03:04:05Z"`
 	}
-	deps := depends.New(depends.Validator(v))
+	options := []depends.GraphOption{depends.Validator(v)}
+	deps := depends.New(options...)
 	p := mustMount(t, deps, to[in](deps, "/"))[0]
 	if got, _, err := resolve[in](t, p, "/?n=4"); err != nil || got.N != 4 || got.D.Year() != 2026 {
 		t.Errorf("got %+v, %v", got, err)

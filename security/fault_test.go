@@ -36,7 +36,7 @@ const embedHint = "embed jwt.RegisteredClaims, by value, and declare no field of
 func TestKeyFaults(t *testing.T) {
 	small, _ := rsa.GenerateKey(rand.Reader, 1024)
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	off := &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}
+	off := &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)} //nolint:staticcheck // the only way to make a bad key
 	pem := []byte("-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQ\n-----END PUBLIC KEY-----\n")
 	k := func(keys ...security.Key) []security.Key { return keys }
 	for _, c := range []struct {
@@ -62,8 +62,10 @@ func TestKeyFaults(t *testing.T) {
 		{"ECDSA without point", k(security.ES256(&ecdsa.PublicKey{Curve: elliptic.P256()})), "Keys[0], ES256 key, is not a point of P-256 | pass the issuer's *ecdsa.PublicKey"},
 		{"EdDSA nil", k(security.EdDSA(nil)), "Keys[0], EdDSA key, has 0 bytes; an Ed25519 public key has 32 | pass the issuer's ed25519.PublicKey"},
 		{"ID empty", k(security.HS256(secret).WithID("")), `Keys[0], HS256 key "", has an ID of 0 bytes; 1 to 128 are possible | give WithID the kid of the issuer's tokens, or leave WithID out`},
-		{"ID twice", k(security.HS256(secret).WithID("a"), security.RS256(&keys().rsa.PublicKey).WithID("a")),
-			`Keys[1], RS256 key "a", has the ID of an earlier key | a kid chooses one key: give each key an ID of its own`},
+		{
+			"ID twice", k(security.HS256(secret).WithID("a"), security.RS256(&keys().rsa.PublicKey).WithID("a")),
+			`Keys[1], RS256 key "a", has the ID of an earlier key | a kid chooses one key: give each key an ID of its own`,
+		},
 		{"all at once", k(security.Key{}, security.HS256(secret[:3])), "Keys[0], zero Key, has no algorithm | make keys with security.HS256, HS384, HS512, RS256, ES256 or EdDSA\n" +
 			"Keys[1], HS256 key, has 3 bytes; RFC 7518 asks for 32 | make one with: openssl rand -base64 32"},
 		{"several without ID", k(security.HS256(secret), security.RS256(&keys().rsa.PublicKey), security.HS256(secret)), ""},
@@ -82,24 +84,42 @@ func TestConfigurationFaults(t *testing.T) {
 		change func(*security.JWT[Claims])
 		want   string
 	}{
-		{"no issuer", func(j *security.JWT[Claims]) { j.Issuer = "" },
-			"JWT[security_test.Claims] names no Issuer | set Issuer to the iss of your tokens, or InsecureAnyIssuer: true to accept tokens whoever their iss names"},
-		{"any issuer and one", func(j *security.JWT[Claims]) { j.InsecureAnyIssuer = true },
-			"JWT[security_test.Claims] names an Issuer and accepts any | set Issuer or InsecureAnyIssuer, not both"},
-		{"no audience", func(j *security.JWT[Claims]) { j.Audience = "" },
-			"JWT[security_test.Claims] names no Audience | set Audience to the aud of your tokens, or InsecureAnyAudience: true to accept tokens made for other services"},
-		{"any audience and one", func(j *security.JWT[Claims]) { j.InsecureAnyAudience = true },
-			"JWT[security_test.Claims] names an Audience and accepts any | set Audience or InsecureAnyAudience, not both"},
-		{"leeway negative", func(j *security.JWT[Claims]) { j.Leeway = -1 },
-			"JWT[security_test.Claims] has a Leeway of -1ns | set Leeway to at most 5m0s, or leave it out for 30s"},
-		{"leeway long", func(j *security.JWT[Claims]) { j.Leeway = 5*time.Minute + 1 },
-			"JWT[security_test.Claims] has a Leeway of 5m0.000000001s | set Leeway to at most 5m0s, or leave it out for 30s"},
-		{"realm", func(j *security.JWT[Claims]) { j.Realm = "a\r\nSet-Cookie: x" },
-			`JWT[security_test.Claims] has the Realm "a\r\nSet-Cookie: x", which cannot stand in a header | set Realm to printable ASCII, or leave it out`},
-		{"cookie", func(j *security.JWT[Claims]) { j.Sources = []depends.Source{{In: "header", Name: "cookie"}} },
-			"JWT[security_test.Claims] takes the Cookie header for a token | browsers send cookies for any page that asks: use BearerHeader() or QueryToken(name)"},
-		{"authorization", func(j *security.JWT[Claims]) { j.Sources = []depends.Source{{In: "header", Name: "authorization"}} },
-			"JWT[security_test.Claims] takes the whole Authorization header for a token | use BearerHeader(), which reads what follows Bearer"},
+		{
+			"no issuer", func(j *security.JWT[Claims]) { j.Issuer = "" },
+			"JWT[security_test.Claims] names no Issuer | set Issuer to the iss of your tokens, or InsecureAnyIssuer: true to accept tokens whoever their iss names",
+		},
+		{
+			"any issuer and one", func(j *security.JWT[Claims]) { j.InsecureAnyIssuer = true },
+			"JWT[security_test.Claims] names an Issuer and accepts any | set Issuer or InsecureAnyIssuer, not both",
+		},
+		{
+			"no audience", func(j *security.JWT[Claims]) { j.Audience = "" },
+			"JWT[security_test.Claims] names no Audience | set Audience to the aud of your tokens, or InsecureAnyAudience: true to accept tokens made for other services",
+		},
+		{
+			"any audience and one", func(j *security.JWT[Claims]) { j.InsecureAnyAudience = true },
+			"JWT[security_test.Claims] names an Audience and accepts any | set Audience or InsecureAnyAudience, not both",
+		},
+		{
+			"leeway negative", func(j *security.JWT[Claims]) { j.Leeway = -1 },
+			"JWT[security_test.Claims] has a Leeway of -1ns | set Leeway to at most 5m0s, or leave it out for 30s",
+		},
+		{
+			"leeway long", func(j *security.JWT[Claims]) { j.Leeway = 5*time.Minute + 1 },
+			"JWT[security_test.Claims] has a Leeway of 5m0.000000001s | set Leeway to at most 5m0s, or leave it out for 30s",
+		},
+		{
+			"realm", func(j *security.JWT[Claims]) { j.Realm = "a\r\nSet-Cookie: x" },
+			`JWT[security_test.Claims] has the Realm "a\r\nSet-Cookie: x", which cannot stand in a header | set Realm to printable ASCII, or leave it out`,
+		},
+		{
+			"cookie", func(j *security.JWT[Claims]) { j.Sources = []depends.Source{{In: "header", Name: "cookie"}} },
+			"JWT[security_test.Claims] takes the Cookie header for a token | browsers send cookies for any page that asks: use BearerHeader() or QueryToken(name)",
+		},
+		{
+			"authorization", func(j *security.JWT[Claims]) { j.Sources = []depends.Source{{In: "header", Name: "authorization"}} },
+			"JWT[security_test.Claims] takes the whole Authorization header for a token | use BearerHeader(), which reads what follows Bearer",
+		},
 		{"both sources", func(j *security.JWT[Claims]) {
 			j.Sources = []depends.Source{security.BearerHeader(), security.QueryToken("token")}
 		}, ""},

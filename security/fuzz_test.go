@@ -108,7 +108,7 @@ func objectOf(data []byte) (map[string]any, error) {
 	d := json.NewDecoder(strings.NewReader(string(data)))
 	d.UseNumber()
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, fmt.Errorf("no object: %v", err)
+		return nil, fmt.Errorf("no object: %w", err)
 	}
 	object := map[string]any{}
 	for d.More() {
@@ -131,7 +131,7 @@ func objectOf(data []byte) (map[string]any, error) {
 		return nil, err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("there is more behind: %v", err)
+		return nil, fmt.Errorf("there is more behind: %w", err)
 	}
 	for name := range object {
 		for _, known := range []string{"alg", "kid", "typ", "crit", "b64", "iss", "sub", "aud", "exp", "nbf", "iat"} {
@@ -186,7 +186,7 @@ func claimsProblem(claims map[string]any, now time.Time) error {
 		"iat": func(f float64, present bool) bool { return present && at < f-leeway-2 },
 	} {
 		if f, present, err := date(name); err != nil || refused(f, present) {
-			return fmt.Errorf("%s is %v, %v", name, claims[name], err)
+			return fmt.Errorf("%s is %v, %w", name, claims[name], err)
 		}
 	}
 	meant := claims["aud"] == audience

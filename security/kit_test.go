@@ -38,7 +38,8 @@ var keys = sync.OnceValue(func() (k struct {
 	rsa     *rsa.PrivateKey
 	ecdsa   *ecdsa.PrivateKey
 	ed25519 ed25519.PrivateKey
-}) {
+},
+) {
 	k.rsa, _ = rsa.GenerateKey(rand.Reader, 2048)
 	k.ecdsa, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	_, k.ed25519, _ = ed25519.GenerateKey(rand.Reader)

@@ -33,7 +33,7 @@ type Scheme[T any] interface {
 // configuration is told by Mount; a nil scheme panics.
 func Use[T any](deps *depends.Graph, scheme Scheme[T]) {
 	if scheme == nil {
-		panic("security: Use of a nil scheme")
+		panic("security: Use of a nil scheme") //nolint:forbidigo // a mistake of the program's own, with its place
 	}
 	scheme = ready(scheme)
 	depends.ProvideScheme(deps, scheme.Describe(), scheme.Authenticate)

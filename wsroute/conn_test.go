@@ -106,8 +106,10 @@ func TestHowAConnectionCloses(t *testing.T) {
 		"error":       {func(context.Context, *conn, none) error { return errors.New("secret") }, wsroute.CloseError{Code: 1011}},
 		"panic":       {func(context.Context, *conn, none) error { panic("secret") }, wsroute.CloseError{Code: 1011}},
 		"bad message": {func(ctx context.Context, c *conn, _ none) error { _, err := c.Receive(ctx); return err }, wsroute.CloseError{Code: 1007, Reason: "invalid_json"}},
-		"rejection": {func(context.Context, *conn, none) error { return depends.Forbidden("not_yours", errors.New("secret")) },
-			wsroute.CloseError{Code: 3003, Reason: "not_yours"}},
+		"rejection": {
+			func(context.Context, *conn, none) error { return depends.Forbidden("not_yours", errors.New("secret")) },
+			wsroute.CloseError{Code: 3003, Reason: "not_yours"},
+		},
 		"wrapped and joined": {func(context.Context, *conn, none) error {
 			return errors.Join(errors.New("x"), fmt.Errorf("y: %w", &depends.Rejection{Status: 400, CloseCode: 4400, Reason: "r"}))
 		}, wsroute.CloseError{Code: 4400, Reason: "r"}},
@@ -116,8 +118,10 @@ func TestHowAConnectionCloses(t *testing.T) {
 			return errors.Join(c.Close(4001, "bye"), c.Close(4002, "again"), errors.New("too late to matter"))
 		}, wsroute.CloseError{Code: 4001, Reason: "bye"}},
 		"close with a code that must not be sent": {func(_ context.Context, c *conn, _ none) error { return c.Close(1005, "") }, wsroute.CloseError{Code: 1011}},
-		"long reason": {func(_ context.Context, c *conn, _ none) error { return c.Close(3000, strings.Repeat("é", 100)) },
-			wsroute.CloseError{Code: 3000, Reason: strings.Repeat("é", 61)}},
+		"long reason": {
+			func(_ context.Context, c *conn, _ none) error { return c.Close(3000, strings.Repeat("é", 100)) },
+			wsroute.CloseError{Code: 3000, Reason: strings.Repeat("é", 61)},
+		},
 		"sent before": {func(ctx context.Context, c *conn, _ none) error { return c.Send(ctx, "x") }, wsroute.CloseError{Code: 1000}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +138,12 @@ func TestHowAConnectionCloses(t *testing.T) {
 
 func TestWhatBreaksTheProtocolCloses(t *testing.T) {
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: quiet().Logger, ReadLimit: 10})
-	wsroute.Handle(ws, "/", echo[string])
+	causes := make(chan error, 1)
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+		err := echo(ctx, conn, none{})
+		causes <- err
+		return err
+	})
 	for name, srv := range map[string]*wstest.Server{"memory": wstest.Start(t, ws), "loopback": wstest.StartLoopback(t, ws)} {
 		for want, send := range map[int]func(*websocket.Conn) error{
 			1007: func(c *websocket.Conn) error { return c.WriteMessage(websocket.TextMessage, []byte{0xff}) },
@@ -152,6 +161,9 @@ func TestWhatBreaksTheProtocolCloses(t *testing.T) {
 			}
 			if got := peer.Closed(); got.Code != want {
 				t.Errorf("%s: got %v, want %d", name, got, want)
+			}
+			if err := <-causes; !errors.Is(err, wsroute.ErrProtocol) {
+				t.Errorf("%s: %d: cause %v", name, want, err)
 			}
 		}
 	}
@@ -290,7 +302,7 @@ func TestASilentPeerIsPingedAndThenLost(t *testing.T) {
 		})
 		srv := wstest.Start(t, ws)
 		alive := wstest.Dial[string, string](t, srv, "/")
-		go untilClosed(alive) // answers pings while it waits
+		go func() { _ = untilClosed(alive) }() // answers pings while it waits
 		silent := wstest.Dial[string, string](t, srv, "/")
 		start := time.Now()
 		silent.WebSocket.NetConn().(interface{ Vanish() }).Vanish()
@@ -320,7 +332,9 @@ func TestAPeerThatAnswersPingsStays(t *testing.T) {
 		default:
 		}
 		_ = peer.WebSocket.NetConn().Close()
-		<-got
+		if err := <-got; err == nil {
+			t.Error("a message from nowhere")
+		}
 	})
 }
 

@@ -110,15 +110,15 @@ func TestHowTheThirdOfFiveCanFail(t *testing.T) {
 		third  func(context.Context) error
 		status int
 	}{
-		"error":           {func(context.Context) error { return errors.New("secret") }, 500},
-		"rejection":       {func(context.Context) error { return depends.NotFound("no_room", errors.New("secret")) }, 404},
-		"bad status":      {func(context.Context) error { return &depends.Rejection{Status: 200} }, 500},
-		"panic":           {func(context.Context) error { panic("secret") }, 500},
-		"panic nil deref": {func(context.Context) error { var p *p1; _ = *p; return nil }, 500},
-		"panic EPIPE":     {func(context.Context) error { panic(fmt.Errorf("write: %w", syscall.EPIPE)) }, 500},
-		"panic abort":     {func(context.Context) error { panic(http.ErrAbortHandler) }, 500},
-		"panic rejection": {func(context.Context) error { panic(depends.NotFound("secret", nil)) }, 500},
-		"Goexit":          {func(context.Context) error { runtime.Goexit(); return nil }, 500},
+		"error":                {func(context.Context) error { return errors.New("secret") }, 500},
+		"rejection":            {func(context.Context) error { return depends.NotFound("no_room", errors.New("secret")) }, 404},
+		"bad status":           {func(context.Context) error { return &depends.Rejection{Status: 200} }, 500},
+		"panic":                {func(context.Context) error { panic("secret") }, 500},
+		"panic of the runtime": {func(context.Context) error { panic(runtime.Error(new(runtime.TypeAssertionError))) }, 500},
+		"panic EPIPE":          {func(context.Context) error { panic(fmt.Errorf("write: %w", syscall.EPIPE)) }, 500},
+		"panic abort":          {func(context.Context) error { panic(http.ErrAbortHandler) }, 500},
+		"panic rejection":      {func(context.Context) error { panic(depends.NotFound("secret", nil)) }, 500},
+		"Goexit":               {func(context.Context) error { runtime.Goexit(); return nil }, 500},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := &journal{}

@@ -87,7 +87,7 @@ func TestSixMistakesAreOneReport(t *testing.T) {
 		t.Fatal("it mounts")
 	}
 	kinds := map[string]int{}
-	for _, each := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // the report itself
+	for _, each := range err.(interface{ Unwrap() []error }).Unwrap() {
 		var w *depends.WiringError
 		if errors.As(each, &w) {
 			kinds[w.Kind]++
@@ -166,21 +166,25 @@ func TestExplain(t *testing.T) {
 	depends.Provide(deps, func(context.Context, struct {
 		Who depends.Optional[who]
 		N   int `query:"n" default:"1" validate:"gte=0"`
-	}) (gate, error) {
+	},
+	) (gate, error) {
 		return gate{}, nil
 	}, depends.Handshake)
 	ws := wsroute.New(deps, nil)
 	group := ws.Group("/g", wsroute.Require[gate]())
 	wsroute.Handle(group, "/:room", func(context.Context, *sixConn, struct {
 		Room string `path:"room"`
-	}) error {
+	},
+	) error {
 		return nil
 	})
 	if err := ws.Mount(gin.New().Group("/ws")); err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	ws.Explain(&b)
+	if err := ws.Explain(&b); err != nil {
+		t.Fatal(err)
+	}
 	golden(t, "testdata/explain.txt", position.ReplaceAllString(b.String(), "$1:N"))
 }
 
@@ -191,4 +195,19 @@ func TestNilHandlerPanicsWithThePlace(t *testing.T) {
 		}
 	}()
 	wsroute.Handle[string, string, none](wsroute.New(depends.New(), nil), "/", nil)
+}
+
+// TestTheReadmeShowsTheReport keeps the README's text the golden one.
+func TestTheReadmeShowsTheReport(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := os.ReadFile("testdata/six.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), strings.TrimSpace(string(report))) {
+		t.Error("README.md does not show testdata/six.txt as it is")
+	}
 }

@@ -77,7 +77,7 @@ func (r *Router) Deps() *depends.Graph { return r.deps }
 // Faults of a route are told by Mount. A nil handler panics.
 func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Context, *Conn[Recv, Send], In) error, options ...RouteOption) {
 	if handler == nil {
-		panic("wsroute: Handle " + path + " with a nil handler at " + plan.Caller().String())
+		panic("wsroute: Handle " + path + " with a nil handler at " + plan.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
 	}
 	codec, bad := newCodec[Recv, Send](r.graph.Validate())
 	r.add(path, options, &route{
@@ -123,9 +123,13 @@ func (r *Router) WithOverrides(replacements ...depends.Replacement) *Router {
 }
 
 // Explain prints what guards each mounted route, in the order in which it
-// happens: parameters, schemes, providers with their lifetimes, the handler.
-func (r *Router) Explain(w io.Writer) {
+// happens: parameters, schemes, providers with their lifetimes, the handler. It
+// returns the first error of w.
+func (r *Router) Explain(w io.Writer) error {
 	for _, e := range r.shared.mounted {
-		e.plan.Explain(w)
+		if err := e.plan.Explain(w); err != nil {
+			return err
+		}
 	}
+	return nil
 }

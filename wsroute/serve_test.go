@@ -73,7 +73,8 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	wsroute.Handle(ws, "/ws/:room", func(_ context.Context, _ *wsroute.Conn[string, string], in struct {
 		_ gate
 		N int `query:"n" default:"0"`
-	}) error {
+	},
+	) error {
 		return nil
 	}, wsroute.Diagnose)
 	engine := gin.New()

@@ -185,13 +185,13 @@ func (s *session) tick() {
 		return
 	}
 	now := time.Now()
-	due, cause, code, reason := s.deadline()
+	stalled, due := s.deadline()
 	if !now.Before(due) {
 		s.mu.Unlock()
-		if code == 0 {
-			s.endAs(cause, 0, "", true)
+		if stalled {
+			s.end(ErrStalled, closePolicy, "handler_stalled", true)
 		} else {
-			s.end(cause, code, reason, true)
+			s.endAs(fmt.Errorf("%w: nothing was read for %v", ErrPeerLost, s.lim.PongTimeout), 0, "", true)
 		}
 		return
 	}
@@ -209,14 +209,14 @@ func (s *session) tick() {
 	}
 }
 
-// deadline returns when and how the connection ends if nothing changes; s.mu is
-// held. The pong clock stands still while a full inbox keeps us from reading.
-func (s *session) deadline() (due time.Time, cause error, code int, reason string) {
+// deadline returns when the connection ends if nothing changes, and of what: a
+// stalled handler or a lost peer; s.mu is held. The pong clock stands still while
+// a full inbox keeps us from reading.
+func (s *session) deadline() (stalled bool, due time.Time) {
 	if !s.stalled.IsZero() {
-		return s.stalled.Add(s.lim.StallTimeout), ErrStalled, closePolicy, "handler_stalled"
+		return true, s.stalled.Add(s.lim.StallTimeout)
 	}
-	lastRead := time.Unix(0, s.wire.lastRead.Load())
-	return lastRead.Add(s.lim.PongTimeout), fmt.Errorf("%w: nothing was read for %v", ErrPeerLost, s.lim.PongTimeout), 0, ""
+	return false, time.Unix(0, s.wire.lastRead.Load()).Add(s.lim.PongTimeout)
 }
 
 // stall marks that the inbox is full, or that it is not any more.

@@ -7,28 +7,34 @@ import (
 )
 
 // Explain prints what guards the route, in the order in which it happens.
-func (p *Plan) Explain(w io.Writer) {
+func (p *Plan) Explain(w io.Writer) error {
 	t := p.Target
-	fmt.Fprintln(w, t)
+	var b strings.Builder
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-12s"+format+"\n", append([]any{what}, args...)...)
+	}
+	b.WriteString(t.String() + "\n")
 	for _, ps := range p.params {
-		fmt.Fprintf(w, "  parameter   %s\n", ps.param.explain())
+		line("parameter", "%s", ps.param.explain())
 	}
 	for i := range p.steps {
 		s := &p.steps[i]
 		if s.provider.Scheme != nil {
-			fmt.Fprintf(w, "  scheme      %s\n", s.explainScheme())
+			line("scheme", "%s", s.explainScheme())
 			continue
 		}
 		optional := ""
 		if s.soft {
 			optional = ", optional"
 		}
-		fmt.Fprintf(w, "  provider    %s from %s (%s%s)\n", TypeName(s.provider.Out), s.provider, s.provider.Lifetime, optional)
+		line("provider", "%s from %s (%s%s)", TypeName(s.provider.Out), s.provider, s.provider.Lifetime, optional)
 	}
 	for _, g := range t.Guards {
-		fmt.Fprintf(w, "  requires    %s%s\n", TypeName(g.Type), where(g.Site, Site{}))
+		line("requires", "%s%s", TypeName(g.Type), where(g.Site, Site{}))
 	}
-	fmt.Fprintf(w, "  handler     %s takes %s\n", t.Func.Name, TypeName(t.In))
+	line("handler", "%s takes %s", t.Func.Name, TypeName(t.In))
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 func (s *step) explainScheme() string {

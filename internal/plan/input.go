@@ -89,8 +89,10 @@ func (in *input) addEmbedded(g *Graph, t reflect.Type, sf reflect.StructField, i
 func (f *field) makeDependency(g *Graph, sf reflect.StructField, read tag) []problem {
 	var bad []problem
 	if read.validate != "" || read.hasDefault {
-		bad = append(bad, problem{"validate and default belong to parameters, and this is a dependency",
-			`add a source such as query:"` + snake(sf.Name) + `", or validate in the provider`})
+		bad = append(bad, problem{
+			"validate and default belong to parameters, and this is a dependency",
+			`add a source such as query:"` + snake(sf.Name) + `", or validate in the provider`,
+		})
 	}
 	f.guard = sf.Name == "_"
 	if elem, ok := g.public.Optional(sf.Type); ok {

@@ -113,9 +113,8 @@ type Graph struct {
 
 // shared is what the graphs of one tree have in common.
 type shared struct {
-	count  int // of providers, for a stable order
-	app    *Scope
-	closed bool
+	count int // of providers, for a stable order
+	app   *Scope
 }
 
 // New returns an empty graph.

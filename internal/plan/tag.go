@@ -9,7 +9,6 @@ import (
 
 // The tags of an input struct's field. parseTag is the only place that reads them.
 var (
-	sourceTags  = []string{"path", "query", "header", "cookie"}
 	knownTags   = []string{"path", "query", "header", "cookie", "validate", "default", "depends", "scopes"}
 	foreignTags = []string{"json", "xml", "yaml", "toml", "bson", "db", "doc", "example"}
 	edgeOptions = []string{"fresh", "handshake-only"}

@@ -51,7 +51,7 @@ type Peer[Recv, Send any] struct {
 // Dial connects to a path, which may have a query. A refusal fails the test.
 func Dial[Recv, Send any](t testing.TB, s *Server, path string, options ...Option) *Peer[Recv, Send] {
 	t.Helper()
-	ws, response, err := dial(s, path, options)
+	ws, response, err := dial(s, path, options) //nolint:bodyclose // gorilla has read it into memory
 	if err != nil {
 		if response != nil {
 			body, _ := io.ReadAll(response.Body)

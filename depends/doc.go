@@ -1,0 +1,59 @@
+// Package depends declares what functions need, and resolves it.
+//
+// A function that needs something takes a struct whose fields say what:
+//
+//	type userInput struct {
+//		Claims Claims // provided by security.JWT[Claims]
+//		Users  *Store // supplied in main
+//	}
+//
+//	func currentUser(ctx context.Context, in userInput) (User, error)
+//
+// [Provide] makes such a function the provider of its result's type, [Supply]
+// registers a value that is there already, and whoever has a field of that type
+// gets the value. Types are the only keys, and proofs: who holds an Admin knows
+// that its provider has run. The routes of package wsroute have the same inputs.
+//
+// # Fields
+//
+//   - User User: the value of the provider of User.
+//   - _ Admin: a guard; its provider must succeed, the value is not taken.
+//   - User [Optional][User]: the value, unless it is absent.
+//   - Room string `path:"room"`, or query, header, cookie: a request parameter.
+//   - *http.Request: the handshake request, a copy without credentials or body.
+//   - an embedded struct: its fields, as if they stood here.
+//
+// Other fields must be exported. The tag `depends:"fresh"` calls the provider
+// again for this field; `depends:"handshake-only"` lets a Connection provider read
+// a Handshake value while it resolves.
+//
+// # Parameters
+//
+// A parameter is a string, a bool, a number, a time.Time (RFC 3339), a
+// time.Duration, an encoding.TextUnmarshaler, or a pointer to or a slice of one. It
+// is required, unless it is a pointer (nil if absent), a slice, or has a default.
+// A tag `validate:"gte=0"` has the rules of go-playground/validator. Of a repeated
+// query parameter or cookie the last value counts, of a header the first; a slice
+// takes them all. Bool reads 1, true, t, yes, y, on and their opposites.
+//
+// All parameters of a route are read and checked first. What is wrong with them is
+// told at once, as 422 with each fault once, when the first provider that needs one
+// of the bad ones is reached: a bad parameter carries nobody past a guard, and 401
+// comes before it.
+//
+// # Order, lifetimes, cleanup
+//
+// Schemes run first, then guards, the outermost first, then fields in order, depth
+// first. A provider runs at most once in its [Lifetime], and the first error ends
+// the resolution. A provider registers what must be released with [Cleanup].
+//
+// # Refusing
+//
+// A provider refuses by returning an error. A [Rejection] says what the peer is
+// told; any other error is a 500 without details.
+//
+// # Wiring
+//
+// Nothing about the wiring is found out by a request: Mount checks the whole graph
+// and returns every fault in one report, as [WiringError] values.
+package depends
