@@ -50,6 +50,10 @@ func (p *peer) run(h *handshake) {
 		result = err
 		return
 	}
+	if err = context.Cause(p.session.ctx); err != nil { // the router began to drain while the 101 was written
+		result = err
+		return
+	}
 	result = p.handle(in)
 }
 

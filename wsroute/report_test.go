@@ -188,13 +188,29 @@ func TestExplain(t *testing.T) {
 	golden(t, "testdata/explain.txt", position.ReplaceAllString(b.String(), "$1:N"))
 }
 
-func TestNilHandlerPanicsWithThePlace(t *testing.T) {
-	defer func() {
-		if got, _ := recover().(string); !strings.Contains(got, "report_test.go:") {
-			t.Errorf("got %q", got)
-		}
-	}()
-	wsroute.Handle[string, string, none](wsroute.New(depends.New(), nil), "/", nil)
+func TestWhatPanicsAtOnceNamesItsPlace(t *testing.T) {
+	deps := depends.New()
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/", echo[string])
+	if _, err := ws.Handler(); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]func(){
+		"nil handler":          func() { wsroute.Handle[string, string, none](wsroute.New(depends.New(), nil), "/", nil) },
+		"a route after Mount":  func() { wsroute.Handle(ws, "/late", echo[string]) },
+		"Provide after Mount":  func() { depends.Provide(deps, begin) },
+		"Supply after Mount":   func() { depends.Supply(deps.Child(), User{}) },
+		"a scheme after Mount": func() { bearer(deps) },
+	} {
+		func() {
+			defer func() {
+				if got, _ := recover().(string); !position.MatchString(got) {
+					t.Errorf("%s: got %q", name, got)
+				}
+			}()
+			f()
+		}()
+	}
 }
 
 // TestTheReadmeShowsTheReport keeps the README's text the golden one.

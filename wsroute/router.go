@@ -74,7 +74,8 @@ func (r *Router) Deps() *depends.Graph { return r.deps }
 // closes with its code, another error or a panic with 1011. Returning the error
 // of Receive or Send after the peer has gone is a normal end.
 //
-// Faults of a route are told by Mount. A nil handler panics.
+// Faults of a route are told by Mount. A nil handler panics, and so does a route
+// that comes after Mount.
 func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Context, *Conn[Recv, Send], In) error, options ...RouteOption) {
 	if handler == nil {
 		panic("wsroute: Handle " + path + " with a nil handler at " + plan.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
@@ -93,6 +94,9 @@ func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Con
 func (r *Router) add(path string, options []RouteOption, rt *route) {
 	rt.path = r.prefix + path
 	rt.site = plan.Caller()
+	if r.shared.mounted != nil {
+		panic("wsroute: Handle " + rt.path + " after Mount, at " + rt.site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
+	}
 	rt.graph = r.graph
 	for _, o := range append(append([]RouteOption{}, r.options...), options...) {
 		o.apply(rt)

@@ -133,6 +133,10 @@ func (g *Graph) Child() *Graph {
 // Validate returns the validator of the graph.
 func (g *Graph) Validate() *validator.Validate { return g.validate }
 
+// Sealed says whether the graph was mounted: a provider that is added now would
+// never be seen.
+func (g *Graph) Sealed() bool { return g.shared.app != nil }
+
 // Add registers a provider.
 func (g *Graph) Add(p *Provider) {
 	p.graph = g
