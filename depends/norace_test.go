@@ -1,0 +1,5 @@
+//go:build !race
+
+package depends_test
+
+const raceEnabled = false
