@@ -12,7 +12,7 @@ import (
 const (
 	closeNormal      = 1000
 	closeUnsupported = 1003
-	closeNoStatus    = 1005 // never sent: stands for a close frame without a code
+	closeAbnormal    = 1006 // never sent: stands for an end without a close frame
 	closeInvalid     = 1007
 	closePolicy      = 1008
 	closeTooBig      = 1009

@@ -124,8 +124,11 @@ func (p *peer) logEnd(result error) {
 		result = cause
 	}
 	var closed *CloseError
-	if errors.As(cause, &closed) {
+	switch {
+	case errors.As(cause, &closed):
 		code, reason = closed.Code, closed.Reason
+	case code == 0:
+		code = closeAbnormal
 	}
 	level := slog.LevelInfo
 	if code == closeInternal && closed == nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -126,12 +127,14 @@ func TestOneLineForARefusalAndOneForAnEnd(t *testing.T) {
 	type conn = wsroute.Conn[string, string]
 	type guarded struct{ Who who }
 	wsroute.Handle(ws, "/echo", func(ctx context.Context, c *conn, _ guarded) error { return echo(ctx, c, none{}) })
+	wsroute.Handle(ws, "/lost", echo[string])
 	wsroute.Handle(ws, "/panic", func(context.Context, *conn, none) error { panic("oh") })
 	wsroute.Handle(ws, "/error", func(context.Context, *conn, none) error { return errors.New("disk full") })
 	srv := wstest.Start(t, ws)
 	wstest.Refused(t, srv, "/echo")
 	wstest.Refused(t, srv, "/echo", wstest.Header("Origin", "http://mybox.local:8080"))
 	wstest.Dial[string, string](t, srv, "/echo?token=a").Close(1000, "done")
+	_ = wstest.Dial[string, string](t, srv, "/lost").WebSocket.NetConn().Close()
 	wstest.Dial[string, string](t, srv, "/panic").Closed()
 	wstest.Dial[string, string](t, srv, "/error").Closed()
 	srv.Stop()
@@ -155,6 +158,9 @@ func TestOneLineForARefusalAndOneForAnEnd(t *testing.T) {
 		"connection refused GET /echo credentials_required": func(l line) bool { return l.Status == 401 && l.Level == "INFO" },
 		"connection refused GET /echo origin_not_allowed": func(l line) bool {
 			return l.Status == 403 && l.Level == "WARN" && strings.Contains(l.Hint, `Origins: []string{"http://mybox.local:8080"}`)
+		},
+		"connection ended GET /lost ": func(l line) bool {
+			return l.Code == 1006 && l.Level == "INFO" && strings.Contains(l.Error, "peer lost")
 		},
 		"connection ended GET /echo done": func(l line) bool { return l.Code == 1000 && l.Level == "INFO" },
 		"connection ended GET /panic ": func(l line) bool {
@@ -292,13 +298,20 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	for range 20 {
 		once()
 	}
-	goroutines, bytes := runtime.NumGoroutine(), heap()
+	goroutines, bytes, sockets := runtime.NumGoroutine(), heap(), descriptors()
 	for range 1000 {
 		once()
 	}
 	eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+2 })
+	eventually(t, func() bool { return descriptors() <= sockets+2 })
 	// The test's own clean-ups hold two client connections a round.
 	eventually(t, func() bool { return heap() < bytes+24<<20 })
+}
+
+// descriptors counts the open files of the process, where the system tells.
+func descriptors() int {
+	files, _ := os.ReadDir("/proc/self/fd")
+	return len(files)
 }
 
 // eventually waits for what other goroutines are about to do.
