@@ -1,0 +1,118 @@
+// Command chat is a chat in the browser: rooms, sign-in, history. It needs
+// nothing but Go:
+//
+//	go run ./examples/chat
+//
+// Then open the URL that it prints, in two windows, as alice (wonderland) and
+// bob (builder).
+//
+// CHAT_KEY is the key that signs the tokens, of at least 32 bytes. Without it a
+// random one is used, and tokens end with the process.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/depends"
+	"example.com/usher/security"
+	"example.com/usher/wsroute"
+)
+
+// settings are what the command line and the environment say.
+type settings struct {
+	addr string
+	key  []byte
+	ttl  time.Duration
+}
+
+func main() {
+	var s settings
+	flag.StringVar(&s.addr, "addr", "127.0.0.1:8080", "the address to listen on")
+	flag.DurationVar(&s.ttl, "token-ttl", 15*time.Minute, "how long a token lives")
+	flag.Parse()
+	if key, ok := os.LookupEnv("CHAT_KEY"); ok {
+		s.key = []byte(key)
+	} else {
+		s.key = []byte(rand.Text() + rand.Text()) // 260 bits
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends at once
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if err := run(ctx, s, logger, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "chat:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends, and tells stdout where.
+func run(ctx context.Context, s settings, logger *slog.Logger, stdout io.Writer) error {
+	ws, engine, err := newChat(s, logger)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, pageURL(listener.Addr()))
+	return wsroute.ServeListener(ctx, listener, ws, engine)
+}
+
+// newChat puts the parts together: the dependencies, the routes, the page.
+func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, error) {
+	if err := s.check(); err != nil {
+		return nil, nil, err
+	}
+	accounts := demoAccounts()
+	deps := depends.New()
+	depends.Supply(deps, accounts)
+	depends.Supply(deps, &Rooms{})
+	depends.Provide(deps, currentUser)
+	security.Use(deps, bearer(s.key))
+
+	ws := wsroute.New(deps, &wsroute.Config{
+		Logger: logger,
+		// Together they end every connection within 4 s, so that the process
+		// stops in 5.
+		CloseTimeout: time.Second,
+		WriteTimeout: 3 * time.Second,
+	})
+	wsroute.Handle(ws, "/ws/rooms/:room", talk, wsroute.Diagnose)
+
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.Use(gin.Recovery(), harden)
+	engine.POST("/token", tokenIssuer{accounts, s.key, s.ttl}.post)
+	if err := servePage(engine); err != nil {
+		return nil, nil, err
+	}
+	return ws, engine, ws.Mount(engine)
+}
+
+func (s settings) check() error {
+	if s.ttl < time.Second {
+		return fmt.Errorf("-token-ttl is %v: a token must live for a second or longer", s.ttl)
+	}
+	return checkKey(s.key)
+}
+
+// pageURL is where a browser on this machine finds a server that listens on addr.
+func pageURL(addr net.Addr) string {
+	if ap, err := netip.ParseAddrPort(addr.String()); err == nil && ap.Addr().IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d", ap.Port())
+	}
+	return "http://" + addr.String()
+}

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/wsroute/wstest"
+)
+
+// TestMain is main itself if a test wants to run the program: see process_test.go.
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+var testSettings = settings{key: []byte("the key of the tests, thirty-two bytes"), ttl: time.Minute}
+
+// start serves the whole program in memory. log returns what it has logged.
+func start(t *testing.T) (srv *wstest.Server, log func() string) {
+	t.Helper()
+	var buffer syncBuffer
+	ws, engine, err := newChat(testSettings, slog.New(slog.NewTextHandler(&buffer, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wstest.StartHandler(t, ws, engine), buffer.String
+}
+
+// syncBuffer is a buffer that connections may write to at once.
+type syncBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+// tokenFor is a token that the program would issue.
+func tokenFor(t *testing.T, name string) string {
+	t.Helper()
+	token, err := tokenIssuer{key: testSettings.key, ttl: testSettings.ttl}.sign(User{name}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func as(t *testing.T, name string) wstest.Option {
+	t.Helper()
+	return wstest.Header("Authorization", "Bearer "+tokenFor(t, name))
+}
+
+// request sends a request that is no handshake, or a broken one. Headers are
+// given as "Name: value".
+func request(t *testing.T, srv *wstest.Server, method, path, body string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+srv.Host+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range headers {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Set(name, value)
+	}
+	response, err := srv.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(text)
+}
+
+func TestTwoTalk(t *testing.T) {
+	srv, _ := start(t)
+	alice := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
+	alice.Send(Say{"hi"})
+	if got, want := alice.Receive(), (Said{"alice", "hi"}); got != want {
+		t.Errorf("alice got %+v, want %+v", got, want)
+	}
+
+	bob := wstest.Dial[string, string](t, srv, "/ws/rooms/lobby?token="+tokenFor(t, "bob"))
+	if got, want := bob.Receive(), `{"from":"alice","text":"hi"}`; got != want {
+		t.Errorf("bob's history is %s, want %s", got, want)
+	}
+	bob.Send(`{"text":"<b>hello</b>"}`)
+	if got, want := bob.Receive(), `{"from":"bob","text":"<b>hello</b>"}`; got != want {
+		t.Errorf("bob got %s, want %s", got, want)
+	}
+	if got, want := alice.Receive(), (Said{"bob", "<b>hello</b>"}); got != want {
+		t.Errorf("alice got %+v, want %+v", got, want)
+	}
+
+	late := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby?since=1", as(t, "alice"))
+	if got, want := late.Receive(), (Said{"bob", "<b>hello</b>"}); got != want {
+		t.Errorf("since=1 got %+v, want %+v", got, want)
+	}
+	elsewhere := wstest.Dial[Say, Said](t, srv, "/ws/rooms/cellar", as(t, "bob"))
+	elsewhere.Send(Say{"echo"})
+	if got, want := elsewhere.Receive(), (Said{"bob", "echo"}); got != want {
+		t.Errorf("the other room got %+v, want %+v", got, want)
+	}
+	if got := alice.Close(1000, ""); got.Code != 1000 {
+		t.Errorf("closing was answered with %v", got)
+	}
+}
+
+func TestBadMessageCloses(t *testing.T) {
+	srv, _ := start(t)
+	for text, want := range map[string]int{
+		`{"text":""}`: 1008,
+		`{}`:          1008,
+		`{"text":7}`:  1007,
+		`no JSON`:     1007,
+		`{"text":"` + strings.Repeat("x", 501) + `"}`: 1008,
+	} {
+		peer := wstest.Dial[string, string](t, srv, "/ws/rooms/lobby", as(t, "alice"))
+		peer.Send(text)
+		if got := peer.Closed(); got.Code != want {
+			t.Errorf("%.40s closed with %v, want %d", text, got, want)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	srv, _ := start(t)
+	const path = "/ws/rooms/lobby"
+	ghost := as(t, "ghost")
+	foreign := wstest.Header("Origin", "https://evil.example")
+	for _, tt := range []struct {
+		name      string
+		path      string
+		options   []wstest.Option
+		status    int
+		challenge string
+	}{
+		{"no token", path, nil, 401, "Bearer"},
+		{"no token comes before bad parameters", path + "?since=x", nil, 401, "Bearer"},
+		{"broken token", path + "?token=x.y.z", nil, 401, `Bearer error="invalid_token"`},
+		{"no account any more", path, []wstest.Option{ghost}, 401, `Bearer error="invalid_token"`},
+		{"two tokens", path + "?token=" + tokenFor(t, "bob"), []wstest.Option{as(t, "alice")}, 400, `Bearer error="invalid_request"`},
+		{"bad room", "/ws/rooms/no-room", []wstest.Option{as(t, "alice")}, 422, ""},
+		{"negative since", path + "?since=-1", []wstest.Option{as(t, "alice")}, 422, ""},
+		{"foreign origin", path, []wstest.Option{as(t, "alice"), foreign}, 403, ""},
+		{"foreign origin without token", path, []wstest.Option{foreign}, 403, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := wstest.Refused(t, srv, tt.path, tt.options...)
+			if challenge := got.Header.Get("WWW-Authenticate"); got.Status != tt.status || challenge != tt.challenge {
+				t.Errorf("got %d %q, want %d %q", got.Status, challenge, tt.status, tt.challenge)
+			}
+		})
+	}
+}
+
+func TestBadParameterIsNamedOnce(t *testing.T) {
+	srv, _ := start(t)
+	got := wstest.Refused(t, srv, "/ws/rooms/lobby?since=x", as(t, "alice"))
+	if got.Status != http.StatusUnprocessableEntity || strings.Count(string(got.Body), "since") != 1 {
+		t.Errorf("got %d %s, want 422 that names since once", got.Status, got.Body)
+	}
+}
+
+func TestDiagnose(t *testing.T) {
+	srv, _ := start(t)
+	query := "/ws/rooms/lobby?token=" + tokenFor(t, "alice")
+	if got := wstest.Get(t, srv, query); got.Status != http.StatusUpgradeRequired {
+		t.Errorf("with a token a plain GET is %d, want 426", got.Status)
+	}
+	if got := wstest.Get(t, srv, "/ws/rooms/lobby"); got.Status != http.StatusUnauthorized {
+		t.Errorf("without a token a plain GET is %d, want 401", got.Status)
+	}
+}
+
+func TestWrongProtocol(t *testing.T) {
+	srv, _ := start(t)
+	post, _ := request(t, srv, http.MethodPost, "/ws/rooms/lobby", "")
+	if post.StatusCode != http.StatusMethodNotAllowed || post.Header.Get("Allow") != http.MethodGet {
+		t.Errorf("POST is %d %v, want 405 with Allow: GET", post.StatusCode, post.Header)
+	}
+	old, _ := request(t, srv, http.MethodGet, "/ws/rooms/lobby", "", "Connection: Upgrade", "Upgrade: websocket",
+		"Sec-WebSocket-Version: 12", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+	if old.StatusCode != http.StatusUpgradeRequired || old.Header.Get("Sec-WebSocket-Version") != "13" {
+		t.Errorf("version 12 is %d %v, want 426 with Sec-WebSocket-Version: 13", old.StatusCode, old.Header)
+	}
+}
+
+// Who does not read is let go, and nobody waits for them.
+func TestSlowMember(t *testing.T) {
+	srv, _ := start(t)
+	slow := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "bob"))
+	quick := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
+	long := Say{strings.Repeat("\u2603", 500)}
+	for i := range 4000 { // 6 MB: more than what is queued and buffered for one
+		quick.Send(long)
+		if got := quick.Receive(); got.Text != long.Text {
+			t.Fatalf("message %d arrived as %q", i, got.Text)
+		}
+	}
+	if got := slow.Closed(); got.Code != 1013 && got.Code != 1006 {
+		t.Errorf("the slow member was closed with %v, want 1013, or 1006 after the write timeout", got)
+	}
+}
+
+func TestTokenIsNotLogged(t *testing.T) {
+	var access, logged syncBuffer
+	ws, _, err := newChat(testSettings, slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := gin.New()
+	engine.Use(gin.LoggerWithWriter(&access))
+	ws = ws.WithOverrides()
+	if err := ws.Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	srv := wstest.StartHandler(t, ws, engine)
+	token := tokenFor(t, "alice")
+	wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby?since=0&token="+token).Close(1000, "")
+	wstest.Get(t, srv, "/ws/rooms/lobby?token="+token)
+	wstest.Refused(t, srv, "/ws/rooms/lobby?since=x&token="+token)
+	wstest.Refused(t, srv, "/ws/rooms/lobby?token="+token+"x")
+	request(t, srv, http.MethodPost, "/ws/rooms/lobby?token="+token, "")
+	srv.Stop()
+	if got := access.String(); strings.Count(got, "/ws/rooms/lobby") != 5 || strings.Contains(got, "token") || strings.Contains(got, token) {
+		t.Errorf("the access log is\n%s\nwant five lines without the token", got)
+	}
+	if got := logged.String(); strings.Contains(got, token) || !strings.Contains(got, "connection ended") {
+		t.Errorf("the log is\n%s\nwant the connection's end, without the token", got)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	for name, s := range map[string]settings{
+		"short key": {key: []byte("hunter2"), ttl: time.Minute},
+		"no key":    {ttl: time.Minute},
+		"no ttl":    {key: testSettings.key},
+	} {
+		if _, _, err := newChat(s, slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("%s: it starts", name)
+		}
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := testSettings
+	s.addr = l.Addr().String()
+	var stdout bytes.Buffer
+	if err := run(context.Background(), s, slog.New(slog.DiscardHandler), &stdout); err == nil || stdout.Len() > 0 {
+		t.Errorf("got %v and %q, want an error and no URL", err, stdout.String())
+	}
+}
+
+func TestPageURL(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:8080": "http://127.0.0.1:8080",
+		"0.0.0.0:80":     "http://localhost:80",
+		"[::]:8080":      "http://localhost:8080",
+		"[::1]:8080":     "http://[::1]:8080",
+	} {
+		a, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := pageURL(a); got != want {
+			t.Errorf("pageURL(%s) = %s, want %s", addr, got, want)
+		}
+		if _, err := url.Parse(want); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"sync"
+)
+
+// maxHistory is how many messages a room remembers for those who join. All of
+// them fit into the queue of one connection.
+const maxHistory = 100
+
+// Said is what everybody in a room is sent.
+type Said struct {
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
+// member is a connection in a room: its Send, called with a context that is not
+// its handler's, never waits. Who reads too slowly is disconnected instead.
+type member interface {
+	Send(ctx context.Context, said Said) error
+}
+
+// Rooms are the rooms that somebody is in.
+type Rooms struct {
+	mu   sync.Mutex
+	open map[string]*room
+}
+
+// room sends its messages to its members while it holds mu, so that all of them
+// get the same messages in the same order, and none is lost or told twice while
+// somebody joins.
+type room struct {
+	mu      sync.Mutex
+	members map[member]struct{}
+	history []Said // the last of them
+	said    int    // how many there were
+}
+
+// Join makes m a member of a room, and first sends it the room's history without
+// the first since messages: those that it has already.
+//
+// The caller has to Leave.
+func (r *Rooms) Join(name string, m member, since int) *room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	joined, ok := r.open[name]
+	if !ok {
+		if r.open == nil {
+			r.open = map[string]*room{}
+		}
+		joined = &room{members: map[member]struct{}{}}
+		r.open[name] = joined
+	}
+	joined.add(m, since)
+	return joined
+}
+
+// Leave ends a membership. A room that nobody is in is forgotten, with its history.
+func (r *Rooms) Leave(name string, m member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if left, ok := r.open[name]; ok && left.remove(m) == 0 {
+		delete(r.open, name)
+	}
+}
+
+func (r *room) add(m member, since int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if since > r.said { // the room was forgotten in between, and began anew
+		since = 0
+	}
+	first := r.said - len(r.history)
+	for i, said := range r.history {
+		if first+i >= since {
+			_ = m.Send(context.Background(), said) // whoever is gone leaves by itself
+		}
+	}
+	r.members[m] = struct{}{}
+}
+
+func (r *room) remove(m member) (left int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.members, m)
+	return len(r.members)
+}
+
+// Say sends a message to everybody in the room.
+func (r *room) Say(said Said) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.history) == maxHistory {
+		r.history = append(r.history[:0], r.history[1:]...)
+	}
+	r.history = append(r.history, said)
+	r.said++
+	for m := range r.members {
+		_ = m.Send(context.Background(), said) // whoever is gone leaves by itself
+	}
+}

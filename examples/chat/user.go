@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"example.com/usher/depends"
+)
+
+// User is somebody who has signed in.
+type User struct{ Name string }
+
+// Accounts are the users by name, each with the bcrypt hash of the password.
+type Accounts map[string]string
+
+// demoAccounts have the passwords "wonderland" and "builder".
+func demoAccounts() Accounts {
+	return Accounts{
+		"alice": "$2a$10$NVJiWcbIel50jKEQzkGY4OenItM7R6FltAI0CQiOxnizXcWkXs1p6",
+		"bob":   "$2a$10$jPIAu8tfSAL8K56/3/qAaeDOilMTTOhRGAKbKYqqDkBC6zlzejzCW",
+	}
+}
+
+// decoy is the hash of a password that nobody knows, of the same cost as those
+// of the accounts.
+const decoy = "$2a$10$E9cy0XvvB9J4Pne8jJnCDOX3x4dS1rFj597mvfrCFnmvSKWrZN6Me"
+
+var errSignIn = errors.New("no such user, or not the password")
+
+// SignIn returns the user of a name and a password. A name that nobody has costs
+// as much time as a wrong password, so that the answer does not tell which it was.
+func (a Accounts) SignIn(name, password string) (User, error) {
+	hash, known := a[name]
+	if !known {
+		hash = decoy
+	}
+	if err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); err != nil || !known {
+		return User{}, errSignIn
+	}
+	return User{name}, nil
+}
+
+type userInput struct {
+	Claims   Claims
+	Accounts Accounts
+}
+
+// currentUser provides the user whom a token names. A good token may outlive the
+// account it was made for.
+func currentUser(_ context.Context, in userInput) (User, error) {
+	name := in.Claims.Subject
+	if _, known := in.Accounts[name]; !known {
+		return User{}, depends.Unauthorized(`Bearer error="invalid_token"`, errors.New("the token's subject has no account"))
+	}
+	return User{name}, nil
+}
