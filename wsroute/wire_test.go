@@ -3,6 +3,7 @@ package wsroute
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -83,7 +84,7 @@ func TestDiscardNeverCutsAFrame(t *testing.T) {
 			last := -1
 			for {
 				size, err := readFrame(rest)
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				if err != nil {

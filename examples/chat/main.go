@@ -67,7 +67,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger, stdout io.Writer)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, pageURL(listener.Addr()))
+	_, _ = fmt.Fprintln(stdout, pageURL(listener.Addr()))
 	return wsroute.ServeListener(ctx, listener, ws, engine)
 }
 

@@ -12,21 +12,21 @@ func TestPage(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "text/html", "/app.js": "text/javascript", "/style.css": "text/css",
 	} {
-		response, body := request(t, srv, http.MethodGet, path, "")
-		if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || !strings.HasPrefix(got, want) || body == "" {
-			t.Errorf("%s is %d %s of %d bytes, want 200 %s", path, response.StatusCode, got, len(body), want)
+		got := request(t, srv, http.MethodGet, path, "")
+		if kind := got.header.Get("Content-Type"); got.status != http.StatusOK || !strings.HasPrefix(kind, want) || got.body == "" {
+			t.Errorf("%s is %d %s of %d bytes, want 200 %s", path, got.status, kind, len(got.body), want)
 		}
 		for name, want := range map[string]string{
 			"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
 		} {
-			if got := response.Header.Get(name); got != want {
-				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			if value := got.header.Get(name); value != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, value, want)
 			}
 		}
 	}
 	for _, path := range []string{"/index.html", "/static/app.js", "/main.go"} {
-		if response, _ := request(t, srv, http.MethodGet, path, ""); response.StatusCode != http.StatusNotFound {
-			t.Errorf("%s is %d, want 404", path, response.StatusCode)
+		if got := request(t, srv, http.MethodGet, path, ""); got.status != http.StatusNotFound {
+			t.Errorf("%s is %d, want 404", path, got.status)
 		}
 	}
 }

@@ -128,9 +128,10 @@ func connect(t *testing.T, base, token string) *websocket.Conn {
 		t.Fatal(err)
 	}
 	u.Scheme, u.Path, u.RawQuery = "ws", "/ws/rooms/lobby", url.Values{"token": {token}}.Encode()
-	ws, _, err := websocket.DefaultDialer.DialContext(t.Context(), u.String(), http.Header{"Origin": {base}})
+	ws, response, err := websocket.DefaultDialer.DialContext(t.Context(), u.String(), http.Header{"Origin": {base}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer response.Body.Close()
 	return ws
 }

@@ -9,6 +9,9 @@ import (
 // them fit into the queue of one connection.
 const maxHistory = 100
 
+// nothingBefore is the since of a member that wants no history.
+const nothingBefore = -1
+
 // Said is what everybody in a room is sent.
 type Said struct {
 	From string `json:"from"`
@@ -38,7 +41,7 @@ type room struct {
 }
 
 // Join makes m a member of a room, and first sends it the room's history without
-// the first since messages: those that it has already.
+// the first since messages, which it has already; or nothingBefore.
 //
 // The caller has to Leave.
 func (r *Rooms) Join(name string, m member, since int) *room {
@@ -68,6 +71,9 @@ func (r *Rooms) Leave(name string, m member) {
 func (r *room) add(m member, since int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if since == nothingBefore {
+		since = r.said
+	}
 	if since > r.said { // the room was forgotten in between, and began anew
 		since = 0
 	}

@@ -32,12 +32,13 @@ func TestHistory(t *testing.T) {
 		room.Say(Said{"x", text})
 	}
 	for since, want := range map[int][]string{
-		0:        texts(51, said), // the last hundred
-		50:       texts(51, said),
-		51:       texts(52, said),
-		said - 1: {fmt.Sprint(said)},
-		said:     nil,
-		said + 1: texts(51, said), // a count from before the room was forgotten
+		0:             texts(51, said), // the last hundred
+		50:            texts(51, said),
+		51:            texts(52, said),
+		said - 1:      {fmt.Sprint(said)},
+		said:          nil,
+		nothingBefore: nil,
+		said + 1:      texts(51, said), // a count from before the room was forgotten
 	} {
 		var l listener
 		rooms.Join("a", &l, since)

@@ -17,15 +17,20 @@ type talkInput struct {
 	User  User
 	Rooms *Rooms
 	Room  string `path:"room" validate:"alphanum,max=64"`
-	// Since is how many of the room's messages the client has already: they are
-	// not repeated.
-	Since int `query:"since" default:"0" validate:"gte=0"`
+	// Since asks for what was said before, but for the first messages of that
+	// number, which the client has already. Without it only what is said from
+	// now on is sent.
+	Since *int `query:"since" validate:"gte=0"`
 }
 
 // talk lets a user talk in a room for as long as the connection lives. A message
 // that is not a Say ends it, with 1007 or 1008.
 func talk(ctx context.Context, conn *wsroute.Conn[Say, Said], in talkInput) error {
-	room := in.Rooms.Join(in.Room, conn, in.Since)
+	since := nothingBefore
+	if in.Since != nil {
+		since = *in.Since
+	}
+	room := in.Rooms.Join(in.Room, conn, since)
 	defer in.Rooms.Leave(in.Room, conn)
 	for {
 		say, err := conn.Receive(ctx)

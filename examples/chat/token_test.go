@@ -17,19 +17,19 @@ func TestToken(t *testing.T) {
 		"username=alice&password=wonderland",
 		"grant_type=password&username=alice&password=wonderland&scope=",
 	} {
-		response, text := request(t, srv, http.MethodPost, "/token", body, form)
+		response := request(t, srv, http.MethodPost, "/token", body, form)
 		var got struct {
 			AccessToken string `json:"access_token"`
 			TokenType   string `json:"token_type"`
 			ExpiresIn   int    `json:"expires_in"`
 		}
-		if err := json.Unmarshal([]byte(text), &got); err != nil {
-			t.Fatalf("%s: %q: %v", body, text, err)
+		if err := json.Unmarshal([]byte(response.body), &got); err != nil {
+			t.Fatalf("%s: %q: %v", body, response.body, err)
 		}
-		if response.StatusCode != http.StatusOK || got.TokenType != "bearer" || got.ExpiresIn != 60 {
-			t.Errorf("%s: got %d %+v, want 200, a bearer token for 60 s", body, response.StatusCode, got)
+		if response.status != http.StatusOK || got.TokenType != "bearer" || got.ExpiresIn != 60 {
+			t.Errorf("%s: got %d %+v, want 200, a bearer token for 60 s", body, response.status, got)
 		}
-		if got := response.Header.Get("Cache-Control"); got != "no-store" {
+		if got := response.header.Get("Cache-Control"); got != "no-store" {
 			t.Errorf("%s: Cache-Control is %q, want no-store", body, got)
 		}
 		peer := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+got.AccessToken))
@@ -54,16 +54,16 @@ func TestTokenRefusals(t *testing.T) {
 		{"broken", "/token", "username=%zz&password=x", form, "invalid_request"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			response, text := request(t, srv, http.MethodPost, tt.path, tt.body, tt.contentType)
-			if want := `{"error":"` + tt.want + `"}`; response.StatusCode != http.StatusBadRequest || text != want {
-				t.Errorf("got %d %s, want 400 %s", response.StatusCode, text, want)
+			response := request(t, srv, http.MethodPost, tt.path, tt.body, tt.contentType)
+			if want := `{"error":"` + tt.want + `"}`; response.status != http.StatusBadRequest || response.body != want {
+				t.Errorf("got %d %s, want 400 %s", response.status, response.body, want)
 			}
-			if got := response.Header.Get("Cache-Control"); got != "no-store" {
+			if got := response.header.Get("Cache-Control"); got != "no-store" {
 				t.Errorf("Cache-Control is %q, want no-store", got)
 			}
 		})
 	}
-	if response, _ := request(t, srv, http.MethodGet, "/token", ""); response.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("GET /token is %d, want 405", response.StatusCode)
+	if response := request(t, srv, http.MethodGet, "/token", ""); response.status != http.StatusMethodNotAllowed {
+		t.Errorf("GET /token is %d, want 405", response.status)
 	}
 }

@@ -46,6 +46,7 @@ $("join").addEventListener("submit", (event) => {
 function join(room) {
   tell("Joining …");
   const url = new URL(`/ws/rooms/${encodeURIComponent(room)}`, location.href);
+  url.searchParams.set("since", "0"); // all that the room remembers
   url.searchParams.set("token", token);
   const target = new URL(url);
   target.protocol = url.protocol === "https:" ? "wss:" : "ws:";
