@@ -3,11 +3,17 @@
 GO       ?= go
 FUZZTIME ?= 60s
 
-LINTER := .bin/golangci-lint
+# The linter is built once for each of its versions and each of Go's, and kept in
+# the user's cache, where every checkout finds it.
+CACHE  ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/usher
+KEY    := $(shell { $(GO) env GOVERSION; cat internal/tools/go.mod internal/tools/go.sum; } | cksum | cut -d ' ' -f 1)
+LINTER := $(CACHE)/golangci-lint-$(KEY)
 
 .PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check
 
-check: fmt-check vet tidy-check lint race fuzz-smoke
+# Some tests, such as those that count allocations, run only without the race
+# detector: test and race are both of the check.
+check: fmt-check vet tidy-check lint test race fuzz-smoke
 
 test:
 	$(GO) test ./...
@@ -45,6 +51,6 @@ tidy-check:
 		$(GO) -C "$$dir" mod tidy -diff || { echo "run 'go mod tidy' in $$dir"; exit 1; }; \
 	done
 
-$(LINTER): internal/tools/go.mod internal/tools/go.sum
-	$(GO) -C internal/tools build -o "$(CURDIR)/$@" github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	@touch $@
+$(LINTER):
+	@mkdir -p "$(CACHE)"
+	$(GO) -C internal/tools build -o "$@.$$$$" github.com/golangci/golangci-lint/v2/cmd/golangci-lint && mv "$@.$$$$" "$@"

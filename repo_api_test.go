@@ -44,7 +44,48 @@ func exportedNames(f goFile) (names []string) {
 	return names
 }
 
-// mentions returns the names of a package that the code of a file mentions: its
+// exportedMethods returns the exported methods of the exported types that a file
+// declares, as Type.Method.
+func exportedMethods(f goFile) (names []string) {
+	for _, decl := range f.AST.Decls {
+		fn, ok := decl.(*ast.FuncDecl)
+		if !ok || fn.Recv == nil || !fn.Name.IsExported() {
+			continue
+		}
+		if on := receiver(fn.Recv.List[0].Type); ast.IsExported(on) {
+			names = append(names, on+"."+fn.Name.Name)
+		}
+	}
+	return names
+}
+
+// receiver is the name of a receiver's type, without star and type parameters.
+func receiver(x ast.Expr) string {
+	switch x := x.(type) {
+	case *ast.StarExpr:
+		return receiver(x.X)
+	case *ast.IndexExpr:
+		return receiver(x.X)
+	case *ast.IndexListExpr:
+		return receiver(x.X)
+	case *ast.Ident:
+		return x.Name
+	}
+	return ""
+}
+
+// implicit are methods that the standard library calls, so that a test which
+// needs them does not spell them.
+var implicit = []string{"Error", "GoString", "Is", "LogValue", "String", "Unwrap"}
+
+// unshown lists exported methods that no test or example calls, and why.
+var unshown = map[string]string{
+	"depends.Rejection.CodeAfterUpgrade": "wsroute calls it wherever a rejection closes a connection, and tests see the code",
+	"wsroute.Router.Deps":                "the only way to the graph of a group; a test of a provider that one group adds is wanting",
+}
+
+// mentions returns the names of a package that the code of a file mentions, and
+// with a dot before it what the file selects from anything, such as a method. Its
 // comments do not count.
 func mentions(f goFile, dir string) map[string]bool {
 	names := map[string]bool{}
@@ -56,6 +97,7 @@ func mentions(f goFile, dir string) map[string]bool {
 	ast.Inspect(f.AST, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
+			names["."+n.Sel.Name] = true
 			if x, ok := n.X.(*ast.Ident); ok && x.Name == pkg {
 				names[n.Sel.Name] = true
 			}
@@ -70,7 +112,7 @@ func mentions(f goFile, dir string) map[string]bool {
 }
 
 func TestExportedNamesAreUsed(t *testing.T) {
-	files := allGo(t)
+	files, silent := allGo(t), map[string]bool{}
 	for _, dir := range []string{"depends", "security", "wsroute", "wsroute/wstest"} {
 		used := map[string]bool{}
 		for _, f := range files {
@@ -89,7 +131,33 @@ func TestExportedNamesAreUsed(t *testing.T) {
 					t.Errorf("%s: no test or example uses %s.%s: write one, or do not export it", f.Path, path.Base(dir), name)
 				}
 			}
+			for _, method := range exportedMethods(f) {
+				_, name, _ := strings.Cut(method, ".")
+				if full := path.Base(dir) + "." + method; !used["."+name] && !slices.Contains(implicit, name) {
+					silent[full] = true
+					if unshown[full] == "" {
+						t.Errorf("%s: no test or example calls %s: write one, or do not export it", f.Path, full)
+					}
+				}
+			}
 		}
+	}
+	for full := range unshown {
+		if !silent[full] {
+			t.Errorf("%s is called by a test or an example, or is gone: take it out of unshown", full)
+		}
+	}
+}
+
+func TestExportedMethods(t *testing.T) {
+	got := exportedMethods(mustParse(t, "a.go", "package a\nfunc (A) B() {}\nfunc (*A) C() {}\nfunc (A[T]) D() {}\n"+
+		"func (*A[T, U]) E() {}\nfunc (A) f() {}\nfunc (g) H() {}\nfunc I() {}\n"))
+	if diff := cmp.Diff([]string{"A.B", "A.C", "A.D", "A.E"}, got); diff != "" {
+		t.Errorf("exportedMethods (-want +got):\n%s", diff)
+	}
+	used := mentions(mustParse(t, "a/b/b_test.go", "package b_test\nimport \""+module+"/a/b\"\nvar _ = b.A().M()"), "a/b")
+	if !used[".M"] || used["M"] || used[".N"] {
+		t.Errorf("mentions of a method = %v, want .M and not M", used)
 	}
 }
 

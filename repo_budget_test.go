@@ -7,7 +7,6 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,7 +28,9 @@ var maxNames = map[string]int{"depends": 25, "security": 15, "wsroute": 25, "wsr
 
 // overBudget lists what may exceed its budget, under the name that the failure
 // gives it, and why.
-var overBudget = map[string]excess{}
+var overBudget = map[string]excess{
+	"wsroute/serve_test.go: TestNoSecretIsPrinted": {73, "one log and one program, so that every way a token can come is searched for in the same output"},
+}
 
 // excess allows so much and no more, for a reason.
 type excess struct {
@@ -45,8 +46,6 @@ type measure struct {
 	unit   string
 }
 
-var testFunction = regexp.MustCompile(`^(Test|Benchmark|Fuzz|Example)`)
-
 // measures returns the sizes in a file.
 func measures(f goFile) []measure {
 	budget := maxFile
@@ -57,9 +56,6 @@ func measures(f goFile) []measure {
 	ast.Inspect(f.AST, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncDecl:
-			if f.Test && n.Recv == nil && testFunction.MatchString(n.Name.Name) {
-				break
-			}
 			lines := f.Line(n.End()) - f.Line(n.Pos()) + 1
 			all = append(all, measure{f.Path + ": " + n.Name.Name, lines, maxFunction, "lines"})
 		case *ast.TypeSpec:
@@ -163,7 +159,7 @@ func TestMeasures(t *testing.T) {
 		}
 	}
 	want := map[string]int{
-		"a.go": 12, "a.go: F": 2, "a.go: TestF": 1, "a.go: I": 2, "a_test.go": 12, "a_test.go: F": 2, "a_test.go: I": 2,
+		"a.go": 12, "a.go: F": 2, "a.go: TestF": 1, "a.go: I": 2, "a_test.go": 12, "a_test.go: F": 2, "a_test.go: TestF": 1, "a_test.go: I": 2,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("measures (-want +got):\n%s", diff)

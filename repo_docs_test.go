@@ -1,6 +1,7 @@
 package usher_test
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path"
@@ -243,22 +244,57 @@ func TestFences(t *testing.T) {
 
 var link = regexp.MustCompile("`[^`]*`" + `|\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)|^\[[^\]]+\]:\s+<?([^\s>]+)`)
 
-// relativeLinks returns the files and directories that a document links to, from
-// the root, keyed by link.
-func relativeLinks(doc repoFile) map[string]string {
-	links := map[string]string{}
+// place is what a relative link leads to: a file or directory, from the root, and
+// perhaps a heading in it.
+type place struct{ File, Anchor string }
+
+// relativeLinks returns where a document links to, keyed by link.
+func relativeLinks(doc repoFile) map[string]place {
+	links := map[string]place{}
 	_, prose := fences(doc.Text)
 	for _, line := range prose {
 		for _, m := range link.FindAllStringSubmatch(line, -1) {
 			target := m[1] + m[2]
 			u, err := url.Parse(target)
-			if err != nil || u.Scheme != "" || u.Host != "" || u.Path == "" {
+			if err != nil || u.Scheme != "" || u.Host != "" || target == "" {
 				continue
 			}
-			links[target] = path.Join(path.Dir(doc.Path), u.Path)
+			file := doc.Path
+			if u.Path != "" {
+				file = path.Join(path.Dir(doc.Path), u.Path)
+			}
+			links[target] = place{file, u.Fragment}
 		}
 	}
 	return links
+}
+
+var (
+	heading   = regexp.MustCompile(`^#{1,6}\s+(.*?)[\s#]*$`)
+	noAnchor  = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+	linkTexts = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+)
+
+// anchors returns what a link can name of a document: its headings in lower case,
+// with dashes for spaces and without punctuation. A second one of a name gets -1.
+func anchors(text string) map[string]bool {
+	all, seen := map[string]bool{}, map[string]int{}
+	_, prose := fences(text)
+	for _, line := range prose {
+		m := heading.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		words := noAnchor.ReplaceAllString(linkTexts.ReplaceAllString(m[1], "$1"), "")
+		anchor := strings.ReplaceAll(strings.ToLower(words), " ", "-")
+		if n := seen[anchor]; n > 0 {
+			all[fmt.Sprintf("%s-%d", anchor, n)] = true
+		} else {
+			all[anchor] = true
+		}
+		seen[anchor]++
+	}
+	return all
 }
 
 func TestLinks(t *testing.T) {
@@ -266,9 +302,11 @@ func TestLinks(t *testing.T) {
 		if path.Ext(doc.Path) != ".md" {
 			continue
 		}
-		for target, file := range relativeLinks(doc) {
-			if _, err := os.Stat(file); err != nil {
-				t.Errorf("%s links to %s, and there is no %s: correct the link", doc.Path, target, file)
+		for target, to := range relativeLinks(doc) {
+			if _, err := os.Stat(to.File); err != nil {
+				t.Errorf("%s links to %s, and there is no %s: correct the link", doc.Path, target, to.File)
+			} else if to.Anchor != "" && path.Ext(to.File) == ".md" && !anchors(readText(t, to.File, "a link leads to it"))[to.Anchor] {
+				t.Errorf("%s links to %s, and %s has no such heading: correct the link", doc.Path, target, to.File)
 			}
 		}
 	}
@@ -277,8 +315,19 @@ func TestLinks(t *testing.T) {
 func TestRelativeLinks(t *testing.T) {
 	got := relativeLinks(repoFile{"docs/a.md", "[b](b.md#c) [d](../d.go \"title\") [e](https://e.org) [f](#f)\n" +
 		"[g]: ../g\n`[h](h)` [`i`](i.md) ![j](j.png) [k](mailto:k@l.org)\n```\n[m](m.md)\n```\n"})
-	want := map[string]string{"b.md#c": "docs/b.md", "../d.go": "d.go", "../g": "g", "i.md": "docs/i.md", "j.png": "docs/j.png"}
+	want := map[string]place{
+		"b.md#c": {"docs/b.md", "c"}, "../d.go": {"d.go", ""}, "#f": {"docs/a.md", "f"}, "../g": {"g", ""},
+		"i.md": {"docs/i.md", ""}, "j.png": {"docs/j.png", ""},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("relativeLinks (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnchors(t *testing.T) {
+	got := anchors("# A title\n## What `f()` does, and why\n### [Link](x.md) ##\n# A title\n#no\n```\n# comment\n```\n")
+	want := map[string]bool{"a-title": true, "what-f-does-and-why": true, "link": true, "a-title-1": true}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("anchors (-want +got):\n%s", diff)
 	}
 }

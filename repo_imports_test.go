@@ -3,6 +3,8 @@ package usher_test
 import (
 	"fmt"
 	"go/ast"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -173,8 +175,30 @@ func packageComments(files []goFile) map[string][]string {
 // documented reports whether a comment has words, directives aside.
 func documented(c *ast.CommentGroup) bool { return c != nil && strings.TrimSpace(c.Text()) != "" }
 
+// commentFault returns what is wrong with how the package comment of a file
+// begins, or nothing.
+func commentFault(f goFile) string {
+	if f.Test || !documented(f.AST.Doc) {
+		return ""
+	}
+	want := "Package " + f.AST.Name.Name
+	if f.AST.Name.Name == "main" {
+		want = "Command " + path.Base(f.Dir())
+	}
+	if regexp.MustCompile(`^` + regexp.QuoteMeta(want) + `\b`).MatchString(f.AST.Doc.Text()) {
+		return ""
+	}
+	return fmt.Sprintf("the package comment does not begin with %q, as go doc shows it: begin with that", want)
+}
+
 func TestOnePackageComment(t *testing.T) {
-	for dir, in := range packageComments(allGo(t)) {
+	files := allGo(t)
+	for _, f := range files {
+		if fault := commentFault(f); fault != "" {
+			t.Errorf("%s: %s", f.Path, fault)
+		}
+	}
+	for dir, in := range packageComments(files) {
 		switch len(in) {
 		case 0:
 			t.Errorf("package %s has no package comment: write one, in doc.go if it is long", dir)
@@ -197,5 +221,23 @@ func TestPackageComments(t *testing.T) {
 	want := map[string][]string{"a": {"a/one.go"}, "b": nil, "c": {"c/one.go", "c/two.go"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("packageComments (-want +got):\n%s", diff)
+	}
+}
+
+func TestCommentFault(t *testing.T) {
+	for text, want := range map[string]bool{
+		"// Package a is.\npackage a":          false,
+		"/*\nPackage a is.\n*/\npackage a":     false,
+		"// Package about is.\npackage a":      true,
+		"// This package is.\npackage a":       true,
+		"// Command chat is.\npackage main":    false,
+		"// Package main is.\npackage main":    true,
+		"// Command talk is.\npackage main":    true,
+		"//go:build unix\n\npackage a":         false,
+		"package a // nothing, another rule's": false,
+	} {
+		if got := commentFault(mustParse(t, "examples/chat/main.go", text)); (got != "") != want {
+			t.Errorf("commentFault(%q) = %q, want a fault: %t", text, got, want)
+		}
 	}
 }

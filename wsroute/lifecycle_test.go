@@ -274,7 +274,7 @@ func TestAHandlerThatCallsGoexitCloses(t *testing.T) {
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &journal{}
-		resolving := make(chan struct{})
+		resolving, opened := make(chan struct{}), make(chan struct{})
 		deps := depends.New()
 		depends.Provide(deps, func(ctx context.Context, _ none) (p1, error) {
 			close(resolving)
@@ -283,6 +283,7 @@ func TestDrain(t *testing.T) {
 		})
 		ws := wsroute.New(deps, quiet())
 		wsroute.Handle(ws, "/open", func(ctx context.Context, _ *wsroute.Conn[string, string], _ none) error {
+			close(opened)
 			<-ctx.Done()
 			time.Sleep(3 * time.Second)
 			j.add("%v", errors.Is(context.Cause(ctx), wsroute.ErrDraining))
@@ -301,6 +302,7 @@ func TestDrain(t *testing.T) {
 		refused := make(chan *wstest.Refusal)
 		go func() { refused <- wstest.Refused(t, srv, "/resolving") }()
 		<-resolving
+		<-opened
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := ws.Drain(short); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {

@@ -50,8 +50,8 @@ func (p *peer) run(h *handshake) {
 		result = err
 		return
 	}
-	if err = context.Cause(p.session.ctx); err != nil { // the router began to drain while the 101 was written
-		result = err
+	if p.session.silent.Load() { // the router began to drain while the 101 was written
+		result = context.Cause(p.session.ctx)
 		return
 	}
 	result = p.handle(in)

@@ -36,7 +36,7 @@ func (s *session) read() {
 	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
 		// peerClosed has ended the session
 	case closed != nil, errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
-		s.endAs(fmt.Errorf("%w: %w", ErrPeerLost, err), 0, "", true)
+		s.lose(err)
 	case errors.Is(err, websocket.ErrReadLimit): // gorilla has sent 1009, mostly
 		s.end(fmt.Errorf("%w: a message of more than %d bytes", ErrProtocol, s.lim.ReadLimit), closeTooBig, "message_too_big", false)
 		s.linger()

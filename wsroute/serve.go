@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -22,12 +23,13 @@ const (
 	writeTimeout      = 60 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 16 << 10
-	shutdownTimeout   = 5 * time.Second
+	shutdownTimeout   = 2 * time.Second
 )
 
 // Serve listens on addr and serves handler, in which r is mounted, until ctx
 // ends. Then it drains r, shuts the server down and closes the dependencies, in
-// this order, and returns nil if all of that went well.
+// this order, and returns nil if all of that went well. Plain requests that are
+// still being answered then have 2 s to end.
 //
 // The server has timeouts (5 s for headers, 30 s for a request, 60 s for a
 // response, 2 min idle) and takes at most 16 KiB of headers. Credentials that
@@ -64,6 +66,8 @@ func ServeListener(ctx context.Context, listener net.Listener, r *Router, handle
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelWarn),
 	}
+	var fresh freshConns
+	server.ConnState = fresh.track
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	var err error
@@ -71,19 +75,49 @@ func ServeListener(ctx context.Context, listener net.Listener, r *Router, handle
 	case err = <-failed:
 	case <-ctx.Done():
 	}
-	return errors.Join(err, r.stop(server))
+	return errors.Join(err, r.stop(server, &fresh))
+}
+
+// freshConns are the connections on which nothing was asked yet, such as those
+// that browsers open in advance. Shutdown would wait 5 s for each.
+type freshConns struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+func (f *freshConns) track(c net.Conn, state http.ConnState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if state != http.StateNew {
+		delete(f.conns, c)
+		return
+	}
+	if f.conns == nil {
+		f.conns = map[net.Conn]struct{}{}
+	}
+	f.conns[c] = struct{}{}
+}
+
+func (f *freshConns) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for c := range f.conns {
+		_ = c.Close()
+	}
 }
 
 // stop ends everything that Serve runs, each part within a bound of its own.
-func (r *Router) stop(server *http.Server) error {
+func (r *Router) stop(server *http.Server, fresh *freshConns) error {
 	bounded := func(d time.Duration, f func(context.Context) error) error {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
 		defer cancel()
 		return f(ctx)
 	}
 	err := bounded(r.shared.config.DrainTimeout, r.Drain)
-	if shutdown := bounded(shutdownTimeout, server.Shutdown); shutdown != nil {
-		err = errors.Join(err, shutdown, server.Close())
+	fresh.close()
+	if late := bounded(shutdownTimeout, server.Shutdown); late != nil {
+		r.shared.config.Logger.Warn("wsroute: requests were cut off by the shutdown", "error", late.Error())
+		err = errors.Join(err, server.Close())
 	}
 	return errors.Join(err, bounded(r.shared.config.CleanupTimeout, r.graph.CloseApp))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -137,6 +139,7 @@ func TestOneLineForARefusalAndOneForAnEnd(t *testing.T) {
 	_ = wstest.Dial[string, string](t, srv, "/lost").WebSocket.NetConn().Close()
 	wstest.Dial[string, string](t, srv, "/panic").Closed()
 	wstest.Dial[string, string](t, srv, "/error").Closed()
+	eventually(t, func() bool { return strings.Contains(out.String(), "GET /lost") }) // before the drain ends it
 	srv.Stop()
 	type line struct {
 		Level, Msg, Route, Reason, Error, Hint, Stack string
@@ -214,6 +217,12 @@ func TestServeStopsCleanlyAndReleasesTheApp(t *testing.T) {
 		_ = r.Body.Close()
 	}
 	http.DefaultClient.CloseIdleConnections()
+	if err := c.WriteMessage(websocket.TextMessage, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.ReadMessage(); err != nil { // the handler runs
+		t.Fatal(err)
+	}
 	cancel()
 	_, _, err = c.ReadMessage()
 	if !websocket.IsCloseError(err, websocket.CloseServiceRestart) {
@@ -227,6 +236,37 @@ func TestServeStopsCleanlyAndReleasesTheApp(t *testing.T) {
 	if err := wsroute.Serve(t.Context(), "127.0.0.1:-1", ws, engine); err == nil {
 		t.Error("an impossible address is served")
 	}
+}
+
+// TestAStopDoesNotWaitForStrangers: one connection asks nothing, one never ends
+// its request.
+func TestAStopDoesNotWaitForStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := gin.New()
+		engine.POST("/plain", func(c *gin.Context) { _, _ = io.Copy(io.Discard, c.Request.Body) })
+		ws := wsroute.New(depends.New(), quiet())
+		wsroute.Handle(ws, "/", echo[string])
+		if err := ws.Mount(engine); err != nil {
+			t.Fatal(err)
+		}
+		srv := wstest.StartHandler(t, ws, engine)
+		for i, request := range []string{"", "POST /plain HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"} {
+			conn, err := srv.Connect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if i > 0 {
+				_, _ = io.WriteString(conn, request)
+			}
+		}
+		synctest.Wait()
+		start := time.Now()
+		srv.Stop() // fails the test if it is not clean
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("it took %v", d)
+		}
+	})
 }
 
 // TestAnIdleConnectionHoldsTwoGoroutines, and none of net/http's.
@@ -264,23 +304,25 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		<-ctx.Done()
 		return gate{}, ctx.Err()
 	})
+	ws := wsroute.New(deps, quiet())
 	config := quiet()
 	config.ResolveTimeout = time.Millisecond
-	ws := wsroute.New(deps, config)
+	hasty := wsroute.New(deps, config)
 	type conn = wsroute.Conn[string, string]
 	wsroute.Handle(ws, "/echo", echo[string])
 	wsroute.Handle(ws, "/refused", func(context.Context, *conn, struct{ Who who }) error { return nil })
-	wsroute.Handle(ws, "/slow", func(context.Context, *conn, struct{ _ gate }) error { return nil })
+	wsroute.Handle(hasty, "/slow", func(context.Context, *conn, struct{ _ gate }) error { return nil })
 	wsroute.Handle(ws, "/panic", func(context.Context, *conn, none) error { panic("oh") })
-	srv := wstest.StartLoopback(t, ws)
+	srv, slow := wstest.StartLoopback(t, ws), wstest.StartLoopback(t, hasty)
 	once := func() {
 		abrupt := wstest.Dial[string, string](t, srv, "/echo")
 		_ = abrupt.WebSocket.NetConn().(*net.TCPConn).SetLinger(0)
 		_ = abrupt.WebSocket.NetConn().Close()
-		for path, status := range map[string]int{"/refused": 401, "/slow": 503} {
-			if r := wstest.Refused(t, srv, path); r.Status != status {
-				t.Fatalf("%s: got %d", path, r.Status)
-			}
+		if r := wstest.Refused(t, srv, "/refused"); r.Status != http.StatusUnauthorized {
+			t.Fatalf("got %d", r.Status)
+		}
+		if r := wstest.Refused(t, slow, "/slow"); r.Status != http.StatusServiceUnavailable {
+			t.Fatalf("got %d", r.Status)
 		}
 		panicked := wstest.Dial[string, string](t, srv, "/panic")
 		if got := panicked.Closed(); got.Code != 1011 {

@@ -102,20 +102,25 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 // delivered. The first end wins. Code 0 sends no close frame; discard drops what
 // is queued and not begun.
 func (s *session) end(cause error, code int, reason string, discard bool) {
-	s.silent.Store(true)
 	if code != 0 && !sendable(code) {
 		code, reason = closeInternal, ""
 	}
-	s.endAs(cause, code, reason, discard)
+	s.endAs(cause, code, reason, discard, true)
 }
 
-// endAs is end without silencing, for an end that the peer made.
-func (s *session) endAs(cause error, code int, reason string, discard bool) {
+// lose is the end by a peer that went without a word. What it sent before is
+// still delivered.
+func (s *session) lose(why error) {
+	s.endAs(fmt.Errorf("%w: %w", ErrPeerLost, why), 0, "", true, false)
+}
+
+func (s *session) endAs(cause error, code int, reason string, discard, silent bool) {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
 		return
 	}
+	s.silent.Store(silent)
 	s.ended, s.code, s.reason, s.discard = true, code, cutReason(reason), discard
 	s.cancel(cause)
 	attached := s.attached
@@ -166,7 +171,7 @@ func (s *session) writeFailed(err error) {
 		s.end(ErrSlowReader, 0, "", true)
 		return
 	}
-	s.endAs(fmt.Errorf("%w: %w", ErrPeerLost, err), 0, "", true)
+	s.lose(err)
 }
 
 // finish returns when the socket is closed, which the bounds of shut see to. It
@@ -191,7 +196,7 @@ func (s *session) tick() {
 		if stalled {
 			s.end(ErrStalled, closePolicy, "handler_stalled", true)
 		} else {
-			s.endAs(fmt.Errorf("%w: nothing was read for %v", ErrPeerLost, s.lim.PongTimeout), 0, "", true)
+			s.lose(fmt.Errorf("nothing was read for %v", s.lim.PongTimeout))
 		}
 		return
 	}
