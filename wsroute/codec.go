@@ -2,10 +2,11 @@ package wsroute
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strings"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
@@ -121,10 +122,14 @@ func decodeJSON[Recv any](v *validator.Validate, checked bool, in inbound, into 
 	if !checked {
 		return nil
 	}
-	if p := reflect.ValueOf(into).Elem(); p.Kind() == reflect.Pointer && p.IsNil() {
-		return &MessageError{Code: closePolicy, Reason: "invalid_message"} // the JSON was null
+	message := any(into)
+	if p := reflect.ValueOf(into).Elem(); p.Kind() == reflect.Pointer {
+		if p.IsNil() {
+			return &MessageError{Code: closePolicy, Reason: "invalid_message"} // the JSON was null
+		}
+		message = any(*into)
 	}
-	if err := v.Struct(into); err != nil {
+	if err := v.Struct(message); err != nil {
 		return &MessageError{Code: closePolicy, Reason: "invalid_message", Err: err}
 	}
 	return nil
@@ -170,11 +175,24 @@ func tryValidate(v *validator.Validate, t reflect.Type) (bad []string) {
 	return nil
 }
 
-var jsonType = reflect.TypeFor[json.Unmarshaler]()
+var (
+	jsonType    = reflect.TypeFor[json.Unmarshaler]()
+	jsonWriter  = reflect.TypeFor[json.Marshaler]()
+	textReader  = reflect.TypeFor[encoding.TextUnmarshaler]()
+	textWriter  = reflect.TypeFor[encoding.TextMarshaler]()
+	ownEncoding = []reflect.Type{jsonType, jsonWriter, textReader, textWriter}
+)
+
+// encodesItself says whether a type has a JSON form of its own.
+func encodesItself(t reflect.Type) bool {
+	return slices.ContainsFunc(ownEncoding, func(i reflect.Type) bool {
+		return t.Implements(i) || reflect.PointerTo(t).Implements(i)
+	})
+}
 
 // jsonFaults says which parts of a type encoding/json cannot carry.
 func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
-	if seen[t] || t.Implements(reflect.TypeFor[json.Marshaler]()) || reflect.PointerTo(t).Implements(jsonType) {
+	if seen[t] || encodesItself(t) {
 		return nil
 	}
 	seen[t] = true
@@ -184,18 +202,38 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		return jsonFaults(t.Elem(), seen)
 	case reflect.Map:
-		return jsonFaults(t.Elem(), seen)
+		var bad []string
+		k := t.Key()
+		plain := k.Kind() == reflect.String || reflect.Int <= k.Kind() && k.Kind() <= reflect.Uintptr
+		if !plain && !encodesItself(k) {
+			bad = []string{fmt.Sprintf("%s cannot be the key of a JSON object", plan.TypeName(k))}
+		}
+		return append(bad, jsonFaults(t.Elem(), seen)...)
 	case reflect.Struct:
 		var bad []string
 		for i := range t.NumField() {
 			f := t.Field(i)
-			if f.IsExported() && !strings.HasPrefix(f.Tag.Get("json"), "-") {
-				for _, fault := range jsonFaults(f.Type, seen) {
-					bad = append(bad, fmt.Sprintf("field %s of %s: %s", f.Name, plan.TypeName(t), fault))
-				}
+			if !inJSON(f) {
+				continue
+			}
+			for _, fault := range jsonFaults(f.Type, seen) {
+				bad = append(bad, fmt.Sprintf("field %s of %s: %s", f.Name, plan.TypeName(t), fault))
 			}
 		}
 		return bad
 	}
 	return nil
+}
+
+// inJSON says whether encoding/json looks at a field: an exported one, or a
+// struct that is embedded, whose exported fields count as the outer one's.
+func inJSON(f reflect.StructField) bool {
+	if f.Tag.Get("json") == "-" {
+		return false
+	}
+	t := f.Type
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return f.IsExported() || f.Anonymous && t.Kind() == reflect.Struct
 }

@@ -1,5 +1,11 @@
 package wsroute
 
+import (
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
 // What black-box tests look at directly.
 var (
 	CutReason   = cutReason
@@ -15,4 +21,10 @@ var (
 func AllowsOrigin(allowed, lines []string, host string) bool {
 	policy, _ := newOriginPolicy(allowed)
 	return policy.allows(lines, host)
+}
+
+// SendCloseBehind writes a close frame as gorilla does by itself when a peer
+// breaks the protocol: before the session knows of its end.
+func SendCloseBehind[R, S any](c *Conn[R, S], code int) error {
+	return c.session.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Time{})
 }

@@ -167,9 +167,8 @@ func (s *session) trySend(kind int, data []byte) (sent bool, err error) {
 		return false, nil
 	}
 	if err := s.ws.WriteMessage(kind, data); err != nil {
-		if s.ctx.Err() == nil {
-			s.writeFailed(err)
-		}
+		s.writeFailed(err)
+		<-s.ctx.Done()
 		return false, context.Cause(s.ctx)
 	}
 	return true, nil

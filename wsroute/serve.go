@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,9 +35,9 @@ const (
 // The server has timeouts (5 s for headers, 30 s for a request, 60 s for a
 // response, 2 min idle) and takes at most 16 KiB of headers. Credentials that
 // schemes take from the query are gone from the URL before handler, and so any
-// logger in it, sees the request. If handler is a *gin.Engine, its redirects are
-// turned off, since no WebSocket client follows one, and a wrong method is
-// answered with 405.
+// logger in it, sees the request. If handler is a *gin.Engine, they are gone from
+// paths that are no route too, its redirects are turned off, since no WebSocket
+// client follows one, and a wrong method is answered with 405.
 func Serve(ctx context.Context, addr string, r *Router, handler http.Handler) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -136,20 +137,33 @@ type rawQueryKey struct{}
 type hiddenQuery struct{ raw string }
 
 // hideCredentials takes the credentials that the router's schemes read from the
-// query out of the URL, on the router's own paths.
+// query out of the URL, on the router's own paths and, in a gin engine, on paths
+// that are no route at all: a mistyped one is logged too.
 func (r *Router) hideCredentials(next http.Handler) http.Handler {
+	var routes [][]segment
+	engine, isGin := next.(*gin.Engine)
+	if isGin {
+		for _, route := range engine.Routes() {
+			if segments, fault := parsePattern(route.Path); fault == "" {
+				routes = append(routes, segments)
+			}
+		}
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.RawQuery != "" {
-			req = r.hideQuery(req)
+			isRoute := !isGin || slices.ContainsFunc(routes, func(s []segment) bool { return matches(s, req.URL.Path) })
+			req = r.hideQuery(req, !isRoute)
 		}
 		next.ServeHTTP(w, req)
 	})
 }
 
-func (r *Router) hideQuery(req *http.Request) *http.Request {
+// hideQuery hides the credentials of the routes that the request is for, or of
+// all routes.
+func (r *Router) hideQuery(req *http.Request, all bool) *http.Request {
 	var names []string
 	for _, e := range r.shared.mounted {
-		if !matches(e.segments, req.URL.Path) {
+		if !all && !matches(e.segments, req.URL.Path) {
 			continue
 		}
 		for _, s := range e.plan.Sources() {

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +42,8 @@ type session struct {
 	done    chan struct{} // closed when the socket is
 	sending sync.Mutex    // one message at a time, as gorilla demands
 
-	silent atomic.Bool // ended by our side: nothing more is delivered
+	silent atomic.Bool            // ended by our side: nothing more is delivered
+	owed   atomic.Pointer[string] // the payload of the pong that is not sent yet
 
 	mu       sync.Mutex
 	attached bool
@@ -76,15 +77,12 @@ func newSession(parent context.Context, lim *limits) *session {
 func (s *session) attach(ws *websocket.Conn, w *wire) {
 	ws.SetReadLimit(s.lim.ReadLimit)
 	ws.SetCloseHandler(s.peerClosed)
-	ws.SetPingHandler(func(data string) error {
-		_ = ws.WriteControl(websocket.PongMessage, []byte(data), time.Time{}) // a failed write ends the session by itself
-		return nil
-	})
+	ws.SetPingHandler(s.pinged)
+	s.ws, s.wire = ws, w
 	w.mu.Lock()
-	w.failed = s.writeFailed
+	w.failed, w.drained = s.writeFailed, s.pong
 	w.mu.Unlock()
 	s.mu.Lock()
-	s.ws, s.wire = ws, w
 	s.inbox = make(chan inbound, s.lim.ReadAhead)
 	s.done = make(chan struct{})
 	s.attached = true
@@ -95,6 +93,28 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	go s.read()
 	if ended {
 		s.shut()
+	}
+}
+
+// pongBacklog is how much may be queued for a peer that is still sent a pong for
+// each of its pings.
+const pongBacklog = 4 << 10
+
+// pinged answers a ping, or keeps the answer to the latest one until the peer has
+// read what it was sent (RFC 6455 §5.5.3): pings must not fill the queue. It runs
+// on the reading goroutine.
+func (s *session) pinged(data string) error {
+	s.owed.Store(&data)
+	if s.wire.queued() <= pongBacklog {
+		s.pong()
+	}
+	return nil
+}
+
+// pong sends the pong that is owed, if one is.
+func (s *session) pong() {
+	if data := s.owed.Swap(nil); data != nil {
+		_ = s.ws.WriteControl(websocket.PongMessage, []byte(*data), time.Time{}) // a failed write ends the session by itself
 	}
 }
 
@@ -165,9 +185,14 @@ func (s *session) peerClosed(code int, reason string) error {
 	return nil
 }
 
-// writeFailed ends the session for a socket that takes nothing any more.
+// writeFailed ends the session for a socket that takes nothing any more. That
+// gorilla has sent a close frame by itself is no failure: the reading goroutine
+// is about to say why.
 func (s *session) writeFailed(err error) {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, websocket.ErrCloseSent) {
+		return
+	}
+	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() { // gorilla rewrites the error
 		s.end(ErrSlowReader, 0, "", true)
 		return
 	}
@@ -221,7 +246,7 @@ func (s *session) deadline() (stalled bool, due time.Time) {
 	if !s.stalled.IsZero() {
 		return true, s.stalled.Add(s.lim.StallTimeout)
 	}
-	return false, time.Unix(0, s.wire.lastRead.Load()).Add(s.lim.PongTimeout)
+	return false, s.wire.touched().Add(s.lim.PongTimeout)
 }
 
 // stall marks that the inbox is full, or that it is not any more.
@@ -230,7 +255,7 @@ func (s *session) stall(full bool) {
 	defer s.mu.Unlock()
 	s.stalled = time.Time{}
 	if !full {
-		s.wire.lastRead.Store(time.Now().UnixNano())
+		s.wire.touch()
 		return
 	}
 	s.stalled = time.Now()

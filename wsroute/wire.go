@@ -20,15 +20,17 @@ type wire struct {
 	try       tryWriter // nil if the socket cannot be tried without blocking
 	timeout   time.Duration
 	failed    func(error) // told once, of the first write that fails
-	lastRead  atomic.Int64
-	early     []byte // read by net/http before the hijack
-	frames    bool   // the 101 is written; frames follow
+	born      time.Time
+	lastRead  atomic.Int64 // when something was read, as a time since born: the wall clock may jump
+	early     []byte       // read by net/http before the hijack
+	frames    bool         // the 101 is written; frames follow
 	mu        sync.Mutex
 	queue     []chunk
 	size      int           // bytes in queue
 	left      int           // bytes of the frame that is being written by gorilla
 	moved     chan struct{} // closed when the queue has shrunk; nil if nobody waits
-	emptied   func()        // called once the queue is empty
+	emptied   func()        // called once the queue is empty, with mu held
+	drained   func()        // called after each backlog, without mu
 	flushing  bool
 	err       error
 	closeOnce sync.Once
@@ -41,10 +43,17 @@ type chunk struct {
 }
 
 func newWire(raw net.Conn, early []byte, timeout time.Duration) *wire {
-	w := &wire{Conn: raw, early: early, timeout: timeout, try: newTryWriter(raw), failed: func(error) {}}
-	w.lastRead.Store(time.Now().UnixNano())
-	return w
+	return &wire{
+		Conn: raw, early: early, timeout: timeout, try: newTryWriter(raw), born: time.Now(),
+		failed: func(error) {}, drained: func() {},
+	}
 }
+
+// touch notes that the peer is alive.
+func (w *wire) touch() { w.lastRead.Store(int64(time.Since(w.born))) }
+
+// touched returns when the peer was last alive.
+func (w *wire) touched() time.Time { return w.born.Add(time.Duration(w.lastRead.Load())) }
 
 // Read replays what net/http had read, then reads the socket.
 func (w *wire) Read(b []byte) (int, error) {
@@ -57,7 +66,7 @@ func (w *wire) Read(b []byte) (int, error) {
 	}
 	n, err := w.Conn.Read(b)
 	if n > 0 {
-		w.lastRead.Store(time.Now().UnixNano())
+		w.touch()
 	}
 	return n, err
 }
@@ -117,40 +126,44 @@ func (w *wire) count(b []byte) {
 	w.left = header + int(length) - len(b) //nolint:gosec // a frame that we hold in memory
 }
 
-// patience is in how many parts the timeout is waited for: progress is seen with
-// the precision of one part.
-const patience = 5
+// piece is how much of the queue is written at once: progress is seen from one
+// piece to the next, and TLS makes it one record.
+const piece = 16 << 10
 
 // flush writes the queue until it is empty. A peer that takes nothing for the
 // timeout fails the wire; one that takes little by little does not.
 func (w *wire) flush() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	defer func() {
-		w.flushing = false
-		if w.emptied != nil && w.err == nil {
-			w.emptied()
-		}
-	}()
-	idle := 0
 	for len(w.queue) > 0 && w.err == nil {
 		c := &w.queue[0]
 		c.first = false // from here on the frame must be written to its end
-		data := c.data
+		data := c.data[:min(piece, len(c.data))]
 		w.mu.Unlock()
-		_ = w.Conn.SetWriteDeadline(time.Now().Add(w.timeout / patience))
+		_ = w.Conn.SetWriteDeadline(time.Now().Add(w.timeout))
 		n, err := w.Conn.Write(data)
 		w.mu.Lock()
-		if idle++; n > 0 {
-			idle = 0
-			w.took(n)
-		}
-		if err != nil && (idle == patience || !errors.Is(err, os.ErrDeadlineExceeded)) {
+		w.took(n)
+		// A TLS connection cannot go on after a deadline, so only a plain socket
+		// is written again because it took a part.
+		goesOn := n > 0 && w.try != nil && errors.Is(err, os.ErrDeadlineExceeded)
+		if err != nil && !goesOn {
 			w.err = err
 			w.wake()
 			go w.failed(err)
 		}
 	}
+	w.flushing = false
+	if w.err != nil {
+		w.mu.Unlock()
+		return
+	}
+	_ = w.Conn.SetWriteDeadline(time.Time{}) // it would fail the next direct write
+	if w.emptied != nil {
+		w.emptied()
+	}
+	drained := w.drained
+	w.mu.Unlock()
+	drained()
 }
 
 // took takes n written bytes out of the queue; w.mu is held.

@@ -2,10 +2,15 @@ package wsroute
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"io"
+	"math/big"
 	"math/rand/v2"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,4 +105,94 @@ func TestDiscardNeverCutsAFrame(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAfterABacklogTheSocketIsAsBefore: over TCP, the deadline of the backlog's
+// last write has passed when the next message is written directly.
+func TestAfterABacklogTheSocketIsAsBefore(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const timeout = 250 * time.Millisecond
+	w := newWire(server, nil, timeout)
+	w.frames = true
+	defer w.Close()
+	sent := 0
+	for w.queued() == 0 {
+		f := frame(60_000)
+		sent += len(f)
+		if _, err := w.Write(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := io.CopyN(io.Discard, client, int64(sent)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.wait(0, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(timeout) // whatever deadline was set has passed
+	if _, err := w.Write(frame(7)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := readFrame(client); n != 7 || err != nil {
+		t.Errorf("got %d, %v", n, err)
+	}
+}
+
+// TestASlowReaderOverTLSIsWaitedFor: a TLS write that times out cannot be taken
+// up again, so a pause shorter than the timeout must not interrupt it.
+func TestASlowReaderOverTLSIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		raw, peer := memconn.Pipe()
+		server, client := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
+		go func() { _ = server.Handshake() }()
+		if err := client.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		w := newWire(server, nil, 5*time.Second)
+		w.frames = true
+		const size = 300_000
+		if _, err := w.Write(frame(size)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Second)
+		_ = client.SetReadDeadline(time.Now().Add(time.Minute))
+		if n, err := readFrame(client); n != size || err != nil {
+			t.Errorf("got %d, %v", n, err)
+		}
+		if _, err := w.Write(frame(7)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := readFrame(client); n != 7 || err != nil {
+			t.Errorf("got %d, %v", n, err)
+		}
+		_ = raw.Close()
+		_ = peer.Close()
+	})
+}
+
+// certificate is self-signed.
+func certificate(t *testing.T) tls.Certificate {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
 }

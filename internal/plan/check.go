@@ -222,7 +222,7 @@ func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 	if len(found) == 0 {
 		c.faults.add(c.t, &Fault{
 			Kind: "missing", Type: f.typ, Fact: "no provider for " + TypeName(f.typ),
-			Path: c.needed(), Hint: c.hint(g, f),
+			Path: c.needed(), Hint: c.hint(f),
 		})
 		return
 	}

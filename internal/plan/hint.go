@@ -22,7 +22,7 @@ var strangers = map[string]string{
 }
 
 // hint says what could be done about a missing provider, or nothing.
-func (c *checker) hint(g *Graph, f *field) string {
+func (c *checker) hint(f *field) string {
 	name := TypeName(f.typ)
 	if say, ok := strangers[name]; ok {
 		return say

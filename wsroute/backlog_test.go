@@ -1,0 +1,142 @@
+package wsroute_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// TestAPointerIsCheckedLikeItsStruct: *T as Recv is T that may be null.
+func TestAPointerIsCheckedLikeItsStruct(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[*say, string], _ none) error {
+		m, err := conn.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		return conn.Close(4000, m.Text)
+	})
+	srv := wstest.Start(t, ws)
+	for in, want := range map[string]wsroute.CloseError{
+		`{"text":"hi"}`:       {Code: 4000, Reason: "hi"},
+		`{"text":"too long"}`: {Code: 1008, Reason: "invalid_message"},
+		`null`:                {Code: 1008, Reason: "invalid_message"},
+	} {
+		peer := wstest.Dial[string, string](t, srv, "/")
+		peer.Send(in)
+		if got := peer.Closed(); *got != want {
+			t.Errorf("%s: got %v, want %v", in, got, want)
+		}
+	}
+}
+
+// TestAPingFloodIsAnsweredOnce: who pings without reading is owed the latest
+// pong alone (RFC 6455 §5.5.3), and nothing piles up.
+func TestAPingFloodIsAnsweredOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := wstest.Dial[string, string](t, serveEcho[string](t), "/")
+		const pings = 5000
+		payload := make([]byte, 100)
+		for i := range pings {
+			if i == pings-1 {
+				payload = []byte("last")
+			}
+			if err := peer.WebSocket.WriteControl(websocket.PingMessage, payload, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		pongs, last := 0, ""
+		peer.WebSocket.SetPongHandler(func(data string) error {
+			pongs++
+			last = data
+			return nil
+		})
+		peer.Send("done")
+		peer.Receive()
+		peer.Close(1000, "")
+		if pongs > 1000 || last != "last" {
+			t.Errorf("%d pongs, the last %q", pongs, last)
+		}
+	})
+}
+
+// TestASenderDoesNotOvertakeTheClose: gorilla writes a close frame before the
+// session knows; a message that is sent in between must not cut the connection.
+func TestASenderDoesNotOvertakeTheClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := make(chan error, 1)
+		ws := wsroute.New(depends.New(), &wsroute.Config{Logger: quiet().Logger, PingInterval: time.Second})
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+			if err := wsroute.SendCloseBehind(conn, 1002); err != nil {
+				return err
+			}
+			time.Sleep(1500 * time.Millisecond) // a ping meets the close frame too
+			sent <- conn.Send(ctx, "x")
+			return nil
+		})
+		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+		time.Sleep(5 * time.Second)
+		select {
+		case err := <-sent:
+			t.Fatalf("the connection ended by itself: %v", err)
+		default:
+		}
+		if got := peer.Closed(); got.Code != 1002 {
+			t.Errorf("got %v", got)
+		}
+		var closed *wsroute.CloseError
+		if err := <-sent; !errors.As(err, &closed) || closed.Code != 1002 {
+			t.Errorf("Send returned %v", err)
+		}
+	})
+}
+
+type hiddenPart struct {
+	Events chan int `json:"events"`
+}
+
+// TestMessageTypesThatAreNoJSON names what encoding/json would refuse later.
+func TestMessageTypesThatAreNoJSON(t *testing.T) {
+	for name, add := range map[string]func(*wsroute.Router){
+		"key":           send[map[struct{ X int }]string],
+		"embedded":      send[struct{ hiddenPart }],
+		"embedded *":    send[struct{ *hiddenPart }],
+		"chan in slice": send[[]chan int],
+	} {
+		ws := wsroute.New(depends.New(), quiet())
+		add(ws)
+		if _, err := ws.Handler(); err == nil {
+			t.Errorf("%s: mounted", name)
+		}
+	}
+	for name, add := range map[string]func(*wsroute.Router){
+		"text key": send[map[time.Time]string],
+		"int key":  send[map[int]string],
+		"left out": send[struct {
+			F func() `json:"-"`
+			f func()
+		}],
+		"unexported embedded": send[struct{ hiddenText }],
+	} {
+		ws := wsroute.New(depends.New(), quiet())
+		add(ws)
+		if _, err := ws.Handler(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+type hiddenText string
+
+func send[T any](ws *wsroute.Router) {
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, T], none) error { return nil })
+}
