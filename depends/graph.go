@@ -110,7 +110,7 @@ func Provide[In, Out any](g *Graph, fn func(context.Context, In) (Out, error), o
 	for _, o := range options {
 		o.provide(p)
 	}
-	g.add(p)
+	g.graph.Register(p)
 }
 
 func provider[In, Out any](fn func(context.Context, In) (Out, error)) *plan.Provider {
@@ -126,14 +126,7 @@ func provider[In, Out any](fn func(context.Context, In) (Out, error)) *plan.Prov
 // Supply registers a ready value of the App lifetime: a store, a configuration.
 // For an interface, name it: depends.Supply[Users](deps, store). The graph does
 // not close it. nil is a wiring fault.
-func Supply[T any](g *Graph, value T) { g.add(supplied(value)) }
-
-func (g *Graph) add(p *plan.Provider) {
-	if g.graph.Sealed() {
-		panic("depends: " + p.Func.Name + " is registered after Mount, at " + p.Site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
-	}
-	g.graph.Add(p)
-}
+func Supply[T any](g *Graph, value T) { g.graph.Register(supplied(value)) }
 
 func supplied[T any](value T) *plan.Provider {
 	return &plan.Provider{
@@ -153,7 +146,7 @@ func provideScheme(g *Graph, s Scheme, out reflect.Type, invoke plan.Invoke) {
 	for _, f := range s.check() {
 		scheme.Faults = append(scheme.Faults, [2]string{f.Fact, f.Hint})
 	}
-	g.add(&plan.Provider{
+	g.graph.Register(&plan.Provider{
 		Out: out, Invoke: invoke, Scheme: scheme,
 		Func: plan.Func{Name: s.Name}, Site: plan.Caller(),
 	})

@@ -3,6 +3,7 @@ package depends
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strings"
 
@@ -43,7 +44,9 @@ func (e *WiringError) Unwrap() error { return e.Err }
 
 // public is what the plan package needs to know of this one's types.
 var public = plan.Public{
-	Absent: ErrAbsent,
+	ClientAddr: reflect.TypeFor[ClientAddr](),
+	Client:     func(addr netip.Addr) reflect.Value { return reflect.ValueOf(ClientAddr{addr}) },
+	Absent:     ErrAbsent,
 	Optional: func(t reflect.Type) (reflect.Type, bool) {
 		o, ok := reflect.Zero(t).Interface().(interface{ elem() reflect.Type })
 		if !ok || t.Kind() != reflect.Struct {

@@ -3,7 +3,10 @@ package wsroute
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
+
+	"example.com/usher/depends"
 )
 
 // Config holds what a router's routes have in common. A zero field takes its
@@ -19,6 +22,24 @@ type Config struct {
 	// and only if that host is an IP literal or localhost; a name could be
 	// anybody's (DNS rebinding). A client that sends no Origin is no browser and passes.
 	Origins []string
+	// TrustedProxies are the addresses of proxies, such as "10.0.0.7" or
+	// "10.0.0.0/8", whose X-Forwarded-For says who the client is: for
+	// depends.ClientAddr and the log. By default none: the other end of the TCP
+	// connection is the client, whatever a header says.
+	TrustedProxies []string
+
+	// MapError says what a peer is told of an error that a provider or a handler
+	// returned, such as a 404 for sql.ErrNoRows, and may change what it would be
+	// told of a *depends.Rejection or a [*MessageError]. nil leaves the error as
+	// it is. It is not asked about panics and the ends of connections. By
+	// default, errors are left as they are. It is called concurrently.
+	MapError func(error) *depends.Rejection
+	// OnUpgrade may add headers and cookies to the 101, and remove what
+	// middleware has set for it. The request is without credentials. The names
+	// that the handshake itself needs, such as Sec-WebSocket-Accept, are refused
+	// with 500. By default, the 101 has the headers that middleware has set. It
+	// is called concurrently.
+	OnUpgrade func(r *http.Request, header http.Header)
 
 	// ResolveTimeout bounds the dependencies of one handshake, all together;
 	// after it the client is answered 503. By default, 5 s.

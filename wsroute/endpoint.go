@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
 )
@@ -45,14 +47,14 @@ type handshake struct {
 
 // serve answers one request. It returns as soon as the answer is written, so
 // that net/http frees the goroutine, its buffers and the request.
-func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.PathValue) {
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
 	upgrade, rejection := e.check(w, r)
 	if rejection != nil {
 		e.refuse(w, r, rejection)
 		return
 	}
 	h := &handshake{
-		request:  plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r)},
+		request:  plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r)},
 		settled:  make(chan error, 1),
 		answered: make(chan error, 1),
 	}
@@ -60,10 +62,11 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		e.refuse(w, r, &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")})
 		return
 	}
-	h.peer = newPeer(e, r.RemoteAddr)
+	h.request.ReadHanded(e.plan, c)
+	h.peer = newPeer(e, e.shared.proxies.remote(r))
 	if err := e.shared.hub.enter(h.peer); err != nil {
 		w.Header().Set("Connection", "close")
-		e.refuse(w, r, rejectionFor(err))
+		e.refuse(w, r, drainingRejection(err))
 		return
 	}
 	go h.peer.run(h)
@@ -166,8 +169,17 @@ func (h *handshake) upgrade(w http.ResponseWriter, r *http.Request) error {
 	if written, ok := w.(interface{ Written() bool }); ok && written.Written() {
 		return errors.New("wsroute: middleware has written a response already; one that refuses must abort")
 	}
-	protocol := e.route.selectSubprotocol(listItems(r.Header["Sec-Websocket-Protocol"]))
-	ws, wire, hijacked, err := upgrade(w, r, protocol, s.lim.WriteTimeout)
+	header, err := h.header(w)
+	if err != nil {
+		return err
+	}
+	if protocol := e.route.selectSubprotocol(listItems(r.Header["Sec-Websocket-Protocol"])); protocol != "" {
+		header["Sec-Websocket-Protocol"] = []string{protocol}
+	}
+	if g, ok := w.(gin.ResponseWriter); ok {
+		g.WriteHeader(http.StatusSwitchingProtocols) // writes nothing: it is what gin's logger prints
+	}
+	ws, wire, hijacked, err := upgrade(w, r, header, s.lim.WriteTimeout)
 	if hijacked && err != nil {
 		return &upgradeError{err}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -64,7 +63,7 @@ func TestAnOpenAddressWithoutOriginsIsWarnedOf(t *testing.T) {
 		{nil, memconn.Listen(), false},
 	} {
 		var out safeBuffer
-		ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(slog.NewTextHandler(&out, nil)), Origins: test.origins})
+		ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out), Origins: test.origins})
 		handler, err := ws.Handler()
 		if err != nil {
 			t.Fatal(err)

@@ -39,13 +39,13 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	var failed *upgradeError
 	if errors.Is(err, errGone) || errors.As(err, &failed) {
-		e.log(slog.LevelInfo, "connection refused", r.RemoteAddr, err, slog.Int("status", statusGone))
+		e.log(slog.LevelInfo, "connection refused", e.shared.proxies.remote(r), err, slog.Int("status", statusGone))
 		return
 	}
+	rejection, err := e.rejection(err)
 	if errors.Is(err, ErrDraining) {
 		w.Header().Set("Connection", "close")
 	}
-	rejection := rejectionFor(err)
 	e.logRefusal(r, rejection, err)
 	writeRejection(w, rejection, e.shared.config.WriteTimeout)
 }
@@ -67,5 +67,5 @@ func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("hint", o.hint()))
 	}
-	e.log(level, "connection refused", r.RemoteAddr, err, attrs...)
+	e.log(level, "connection refused", e.shared.proxies.remote(r), err, attrs...)
 }

@@ -49,7 +49,7 @@ func (j *journal) want(t *testing.T, want string) {
 
 // quiet is a configuration whose log goes nowhere.
 func quiet() *wsroute.Config {
-	return &wsroute.Config{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return &wsroute.Config{Logger: textLogger(io.Discard)}
 }
 
 // echo sends back what it receives.
@@ -64,3 +64,6 @@ func echo[T any](ctx context.Context, conn *wsroute.Conn[T, T], _ none) error {
 		}
 	}
 }
+
+// textLogger writes what a test reads.
+func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

@@ -23,7 +23,7 @@ func (r *Router) Mount(router gin.IRouter) error {
 	if g, ok := router.(interface{ BasePath() string }); ok {
 		prefix = strings.TrimSuffix(g.BasePath(), "/")
 	}
-	endpoints, err := r.compile(prefix)
+	endpoints, err := r.compile(prefix, true)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (r *Router) Mount(router gin.IRouter) error {
 			for _, p := range c.Params {
 				path = append(path, plan.PathValue{Name: p.Key, Value: e.pathValue(p.Key, p.Value)})
 			}
-			e.serve(c.Writer, c.Request, path)
+			e.serve(c.Writer, c.Request, path, c)
 		})
 	})
 }
@@ -41,7 +41,7 @@ func (r *Router) Mount(router gin.IRouter) error {
 // Handler checks what Mount checks, and returns the routes as a plain
 // http.Handler, for a program without gin. Paths that are no route are 404.
 func (r *Router) Handler() (http.Handler, error) {
-	endpoints, err := r.compile("")
+	endpoints, err := r.compile("", false)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (r *Router) Handler() (http.Handler, error) {
 			for _, name := range names {
 				path = append(path, plan.PathValue{Name: name, Value: req.PathValue(name)})
 			}
-			e.serve(w, req, path)
+			e.serve(w, req, path, nil)
 		})
 	})
 	return mux, err
@@ -68,8 +68,9 @@ func (e *endpoint) pathValue(name, value string) string {
 	return value
 }
 
-// compile checks all routes below a prefix and compiles their plans.
-func (r *Router) compile(prefix string) ([]*endpoint, error) {
+// compile checks all routes below a prefix and compiles their plans; onGin says
+// that there is a gin context to read from.
+func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	s := r.shared
 	var extra []*plan.Fault
 	for _, text := range s.bad {
@@ -80,7 +81,7 @@ func (r *Router) compile(prefix string) ([]*endpoint, error) {
 	for _, rt := range s.routes {
 		full := prefix + rt.path
 		t := &plan.Target{
-			Label: "GET " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph,
+			Label: "GET " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Foreign: onGin,
 		}
 		targets = append(targets, t)
 		extra = append(extra, rt.faults(t)...)

@@ -44,7 +44,7 @@ func (p *peer) run(h *handshake) {
 		}
 	}()
 	defer func() { p.scope.End(p.session.ctx, result) }()
-	defer func() { p.conclude(result, upgraded) }()
+	defer func() { result = p.conclude(result, upgraded) }()
 	in, err := p.connect(h, &upgraded)
 	if err != nil {
 		result = err
@@ -99,17 +99,19 @@ func (p *peer) handle(in any) (err error) {
 }
 
 // conclude begins the end of a connection whose handler has returned or that
-// was never opened. Whatever ended it before stays the cause.
-func (p *peer) conclude(result error, upgraded bool) {
+// was never opened. Whatever ended it before stays the cause. It returns what is
+// to be logged.
+func (p *peer) conclude(result error, upgraded bool) error {
 	code, reason := 0, ""
-	if upgraded {
-		code, reason = closeFor(result)
+	if upgraded && p.session.ctx.Err() == nil {
+		code, reason, result = p.endpoint.closing(result)
 	}
 	cause := result
 	if cause == nil {
 		cause = ErrClosed
 	}
 	p.session.end(cause, code, reason, false)
+	return result
 }
 
 func (p *peer) logCleanup(err error) {

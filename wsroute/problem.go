@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -26,6 +27,62 @@ type problem struct {
 // retryAfter is what a peer is asked to wait when the fault is ours and passes.
 const retryAfter = 2 * time.Second
 
+// rejection says what a peer is told of an error that ended its handshake, and
+// returns the error as it is to be logged.
+func (e *endpoint) rejection(err error) (*depends.Rejection, error) {
+	if errors.Is(err, ErrDraining) || errors.Is(err, errBudget) {
+		return rejectionFor(err), err // no error of the program
+	}
+	r, err := e.mapped(err)
+	if r == nil {
+		return rejectionFor(err), err
+	}
+	return valid(r), err
+}
+
+// closing says with which code a connection closes whose handler returned err,
+// and returns the error as it is to be logged.
+func (e *endpoint) closing(err error) (code int, reason string, _ error) {
+	r, err := e.mapped(err)
+	if r != nil {
+		return r.CodeAfterUpgrade(), r.Reason, err
+	}
+	code, reason = closeFor(err)
+	return code, reason, err
+}
+
+// mapped asks the program what its error means to a peer; nil leaves it as it is.
+// A panic of MapError is added to the error, and told as one.
+func (e *endpoint) mapped(err error) (r *depends.Rejection, logged error) {
+	ask := e.shared.config.MapError
+	var p *plan.Panic
+	if ask == nil || err == nil || errors.As(err, &p) {
+		return nil, err
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			logged = errors.Join(err, &plan.Panic{Value: v, Stack: debug.Stack(), In: "MapError"})
+		}
+	}()
+	return ask(err), err
+}
+
+// valid returns r with a status that refuses.
+func valid(r *depends.Rejection) *depends.Rejection {
+	if r.Status >= 400 && r.Status <= 599 {
+		return r
+	}
+	out := *r
+	out.Status = http.StatusInternalServerError
+	return &out
+}
+
+func drainingRejection(err error) *depends.Rejection {
+	r := depends.Unavailable(retryAfter, err)
+	r.Reason = "draining"
+	return r
+}
+
 // rejectionFor says what a peer is told of an error that ended its handshake.
 func rejectionFor(err error) *depends.Rejection {
 	var r *depends.Rejection
@@ -34,16 +91,9 @@ func rejectionFor(err error) *depends.Rejection {
 	case errors.As(err, &p): // whatever it wraps, it was not said on purpose
 		return &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error", Err: err}
 	case errors.As(err, &r):
-		if r.Status < 400 || r.Status > 599 {
-			out := *r
-			out.Status = http.StatusInternalServerError
-			return &out
-		}
-		return r
+		return valid(r)
 	case errors.Is(err, ErrDraining):
-		r = depends.Unavailable(retryAfter, err)
-		r.Reason = "draining"
-		return r
+		return drainingRejection(err)
 	case errors.Is(err, errBudget):
 		r = depends.Unavailable(retryAfter, err)
 		r.Reason = "timeout"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"reflect"
+	"slices"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
@@ -26,6 +27,7 @@ type shared struct {
 	limits  *limits
 	bad     []string // of the configuration
 	origins originPolicy
+	proxies proxies
 	routes  []*route
 	hub     hub
 	mounted []*endpoint
@@ -36,11 +38,13 @@ type shared struct {
 func New(deps *depends.Graph, config *Config) *Router {
 	settings, bad := config.withDefaults()
 	origins, badOrigins := newOriginPolicy(settings.Origins)
+	proxies, badProxies := newProxies(settings.TrustedProxies)
 	return &Router{
 		deps:  deps,
 		graph: deps.Inner(),
 		shared: &shared{
-			config: settings, limits: settings.limits(), bad: append(bad, badOrigins...), origins: origins,
+			config: settings, limits: settings.limits(), bad: slices.Concat(bad, badOrigins, badProxies),
+			origins: origins, proxies: proxies,
 		},
 	}
 }
@@ -116,7 +120,8 @@ func (r *Router) WithOverrides(replacements ...depends.Replacement) *Router {
 	out := *r
 	out.deps, out.graph = nil, twin(r.graph)
 	out.shared = &shared{
-		config: r.shared.config, limits: r.shared.limits, bad: r.shared.bad, origins: r.shared.origins,
+		config: r.shared.config, limits: r.shared.limits, bad: r.shared.bad,
+		origins: r.shared.origins, proxies: r.shared.proxies,
 	}
 	for _, rt := range r.shared.routes {
 		c := *rt

@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"example.com/usher/internal/plan"
 )
 
 // readBufferSize is what an idle connection holds for reading. Larger reads go
@@ -56,10 +60,47 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.wire, bufio.NewReadWriter(bufio.NewReaderSize(h.wire, 16), buffered.Writer), nil
 }
 
-// upgrade takes the connection over and writes the 101, in which protocol is
-// selected unless it is empty. It never writes a refusal: an error is the
+// header returns what the 101 says beside the handshake itself: what middleware
+// has set, as OnUpgrade has changed it. A panic of OnUpgrade is returned.
+func (h *handshake) header(w http.ResponseWriter) (header http.Header, err error) {
+	header = http.Header{}
+	for name, values := range w.Header() {
+		if !ofHandshake(name) {
+			header[name] = values
+		}
+	}
+	change := h.peer.endpoint.shared.config.OnUpgrade
+	if change == nil {
+		return header, nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: "OnUpgrade"}
+		}
+	}()
+	change(h.request.Snapshot(h.peer.endpoint.plan), header)
+	for name := range header {
+		if ofHandshake(name) || !isToken(name) {
+			return nil, fmt.Errorf("wsroute: OnUpgrade must not set the header %q", name)
+		}
+	}
+	return header, nil
+}
+
+// ofHandshake says whether a header of the 101 is the protocol's own, or makes
+// no sense in a response that has no body.
+func ofHandshake(name string) bool {
+	name = http.CanonicalHeaderKey(name)
+	switch name {
+	case "Upgrade", "Connection", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Trailer":
+		return true
+	}
+	return strings.HasPrefix(name, "Sec-Websocket-")
+}
+
+// upgrade takes the connection over and writes the 101 with a header of ours. It never writes a refusal: an error is the
 // caller's to answer if the connection was not taken over, which hijacked says.
-func upgrade(w http.ResponseWriter, r *http.Request, protocol string, timeout time.Duration) (ws *websocket.Conn, line *wire, hijacked bool, err error) {
+func upgrade(w http.ResponseWriter, r *http.Request, header http.Header, timeout time.Duration) (ws *websocket.Conn, line *wire, hijacked bool, err error) {
 	var refused error
 	up := websocket.Upgrader{
 		ReadBufferSize:  readBufferSize,
@@ -68,10 +109,6 @@ func upgrade(w http.ResponseWriter, r *http.Request, protocol string, timeout ti
 		Error: func(_ http.ResponseWriter, _ *http.Request, status int, reason error) {
 			refused = fmt.Errorf("%d: %w", status, reason)
 		},
-	}
-	var header http.Header
-	if protocol != "" {
-		header = http.Header{"Sec-Websocket-Protocol": {protocol}}
 	}
 	h := &hijacker{ResponseWriter: w, timeout: timeout}
 	ws, err = up.Upgrade(h, r, header)

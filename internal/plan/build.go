@@ -47,7 +47,8 @@ type step struct {
 // fill sets one field of an input before its function is called.
 type fill struct {
 	index    []int
-	from     int       // the record's field; -1 for an App value or the request
+	from     int       // the record's field; -1 for an App value or what the request says
+	client   bool      // the peer's address
 	app      *Provider // whose value it is
 	optional bool
 	soft     int // for an optional field: the step that may be absent; -1 if it cannot
@@ -171,7 +172,7 @@ func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fi
 			b.plan.readsCookies = b.plan.readsCookies || f.param.in == "cookie"
 			continue
 		case f.request:
-			fills = append(fills, fill{index: f.index, from: -1})
+			fills = append(fills, fill{index: f.index, from: -1, client: f.typ == g.public.ClientAddr})
 			continue
 		case f.index == nil:
 			continue

@@ -16,6 +16,7 @@ type Target struct {
 	Guards    []Guard // outermost first
 	PathNames []string
 	Graph     *Graph
+	Foreign   bool // a foreign router's context is there to hand values over
 
 	input *input
 	met   []*Fault
@@ -132,7 +133,7 @@ func (c *checker) itself(p *Provider) {
 	}
 	_, optional := c.root.public.Optional(p.Out)
 	switch {
-	case p.Out == requestType || p.Out == contextType || p.Out == errorType || optional:
+	case p.Out == requestType || p.Out == c.root.public.ClientAddr || p.Out == contextType || p.Out == errorType || optional:
 		add("bad provider", TypeName(p.Out)+" is usher's own to fill", "provide a type of the program")
 	case p.Out.Name() != "" && p.Out.PkgPath() == "":
 		add("bad provider", TypeName(p.Out)+" says nothing about what it is", fmt.Sprintf("name it: type Token %s", p.Out))
@@ -237,6 +238,12 @@ func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 		c.faults.add(c.t, &Fault{
 			Kind: "bad tag", Type: f.typ, Fact: fmt.Sprintf("`depends:\"fresh\"` on %s, which %s makes once", TypeName(f.typ), p.Func.Name),
 			Path: c.needed(), Hint: "drop the tag",
+		})
+	}
+	if p.Hand != nil && c.t != nil && !c.t.Foreign {
+		c.faults.add(c.t, &Fault{
+			Kind: "missing", Type: f.typ, Fact: fmt.Sprintf("%s comes from the gin context, and there is none", TypeName(f.typ)),
+			Path: append([]string{"provided by " + p.String()}, c.needed()...), Hint: "mount on gin, or override it in a test",
 		})
 	}
 	c.captive(p, f, by)

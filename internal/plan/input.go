@@ -15,7 +15,7 @@ type field struct {
 	typ   reflect.Type // of the dependency; the T of an Optional[T]
 
 	param         *param // not nil for a request parameter
-	request       bool   // *http.Request
+	request       bool   // *http.Request or the client's address: what the request itself says
 	guard         bool   // blank: nothing is set
 	optional      bool
 	fresh         bool
@@ -101,10 +101,10 @@ func (f *field) makeDependency(g *Graph, sf reflect.StructField, read tag) []pro
 			bad = append(bad, problem{"an optional guard guards nothing", "name the type itself, or drop the field"})
 		}
 	}
-	if sf.Type == requestType {
+	if sf.Type == requestType || sf.Type == g.public.ClientAddr {
 		f.request = true
 		if f.fresh || f.handshakeOnly {
-			bad = append(bad, problem{"*http.Request takes no \"depends\" option", "drop the tag"})
+			bad = append(bad, problem{TypeName(sf.Type) + " takes no \"depends\" option", "drop the tag"})
 		}
 	}
 	return bad

@@ -7,6 +7,7 @@ package plan
 
 import (
 	"context"
+	"net/netip"
 	"reflect"
 
 	"github.com/go-playground/validator/v10"
@@ -58,6 +59,9 @@ type ParamError struct {
 type Public struct {
 	// Optional returns the T of an Optional[T].
 	Optional func(reflect.Type) (reflect.Type, bool)
+	// ClientAddr is the type of a peer's address, and Client makes a value of it.
+	ClientAddr reflect.Type
+	Client     func(netip.Addr) reflect.Value
 	// Absent is the error that says that a dependency is not there.
 	Absent error
 	// NoCredential and ManyCredentials refuse a request for a scheme.
@@ -82,16 +86,21 @@ func Call[In, Out any](fn func(context.Context, In) (Out, error)) Invoke {
 	}
 }
 
+// Hand reads a value from what the foreign router keeps for a request, its
+// context.
+type Hand func(from any) (reflect.Value, error)
+
 // Provider is one registered way to get a value of type Out.
 type Provider struct {
 	Out      reflect.Type
-	In       reflect.Type // nil for a supplied value and for a scheme
+	In       reflect.Type // nil for a supplied value, a scheme and a Hand
 	Lifetime Lifetime
 	Invoke   Invoke
 	Func     Func          // the function, or what stands for it
 	Site     Site          // where it was registered
 	Value    reflect.Value // of a supplied value; of an App provider once it is made
 	Scheme   *Scheme
+	Hand     Hand
 	Override bool
 
 	graph *Graph
@@ -137,8 +146,15 @@ func (g *Graph) Validate() *validator.Validate { return g.validate }
 // never be seen.
 func (g *Graph) Sealed() bool { return g.shared.app != nil }
 
-// Add registers a provider.
-func (g *Graph) Add(p *Provider) {
+// Register adds the provider of a program, which must come before Mount.
+func (g *Graph) Register(p *Provider) {
+	if g.Sealed() {
+		panic("depends: " + p.Func.Name + " is registered after Mount, at " + p.Site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
+	}
+	g.add(p)
+}
+
+func (g *Graph) add(p *Provider) {
 	p.graph = g
 	p.order = g.shared.count
 	g.shared.count++
@@ -217,7 +233,7 @@ func (g *Graph) Copy(overrides []*Provider) func(*Graph) *Graph {
 		if twin.Lifetime == App && twin.In != nil {
 			twin.Value = reflect.Value{}
 		}
-		copies[p.graph].Add(&twin)
+		copies[p.graph].add(&twin)
 	}
 	seen := map[reflect.Type]bool{}
 	for _, o := range overrides {

@@ -2,8 +2,12 @@ package plan
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"reflect"
+	"runtime/debug"
 	"strings"
 )
 
@@ -16,6 +20,9 @@ type Request struct {
 	HTTP     *http.Request
 	Path     []PathValue
 	RawQuery string // of the request as the peer sent it, credentials included
+	Client   netip.Addr
+
+	handed []handed
 
 	query   url.Values
 	cookies []*http.Cookie
@@ -36,6 +43,48 @@ func (r *Request) Parse(p *Plan) error {
 		r.cookies = r.HTTP.Cookies()
 	}
 	return nil
+}
+
+// handed is what the foreign router's context held for a provider.
+type handed struct {
+	by    *Provider
+	value reflect.Value
+	err   error
+}
+
+// ReadHanded reads what the plan takes from the foreign router's context, which
+// is valid now and not when the resolver runs. An error counts when its
+// provider's turn comes.
+func (r *Request) ReadHanded(p *Plan, from any) {
+	for i := range p.steps {
+		if by := p.steps[i].provider; by.Hand != nil {
+			r.handed = append(r.handed, hand(by, from))
+		}
+	}
+}
+
+func hand(by *Provider, from any) (h handed) {
+	h.by = by
+	defer func() {
+		if v := recover(); v != nil {
+			h.err = &Panic{Value: v, Stack: debug.Stack(), In: by.Func.Name}
+		}
+	}()
+	h.value, h.err = by.Hand(from)
+	return h
+}
+
+// take sets into to what a provider was handed.
+func (r *Request) take(by *Provider, into reflect.Value) error {
+	for i := range r.handed {
+		if h := &r.handed[i]; h.by == by {
+			if h.err == nil {
+				into.Set(h.value)
+			}
+			return h.err
+		}
+	}
+	return fmt.Errorf("%s was not read from the router's context", TypeName(by.Out)) // Check refuses such a route
 }
 
 // values returns what the request holds under a parameter's name. The result is
@@ -102,10 +151,10 @@ func (s Source) take(line string) string {
 	return strings.TrimSpace(rest)
 }
 
-// snapshot returns the request that dependencies may keep: without the
+// Snapshot returns the request that dependencies may keep: without the
 // credentials of the plan's schemes, without a body, and with a context that
 // has the values of the request's but not its end.
-func (r *Request) snapshot(p *Plan) *http.Request {
+func (r *Request) Snapshot(p *Plan) *http.Request {
 	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
 	out.Body, out.GetBody, out.Cancel, out.Response = http.NoBody, nil, nil, nil //nolint:staticcheck // Cancel is deprecated, and must not leak
 	for _, v := range r.Path {

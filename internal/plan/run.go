@@ -136,6 +136,9 @@ func (r *Run) step(rec reflect.Value, i int) error {
 }
 
 func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
+	if s.provider.Hand != nil {
+		return r.Request.take(s.provider, rec.Field(s.output))
+	}
 	output := rec.Field(s.output).Addr().Interface()
 	if s.provider.Scheme != nil {
 		return r.authenticate(ctx, s.provider, output)
@@ -168,8 +171,10 @@ func (r *Run) fill(rec, input reflect.Value, fills []fill) {
 			value = rec.Field(f.from)
 		case f.app != nil:
 			value = f.app.Value
+		case f.client:
+			value = r.Plan.graph.public.Client(r.Request.Client)
 		default:
-			value = reflect.ValueOf(r.Request.snapshot(r.Plan))
+			value = reflect.ValueOf(r.Request.Snapshot(r.Plan))
 		}
 		if !f.optional {
 			to.Set(value)

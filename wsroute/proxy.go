@@ -1,0 +1,75 @@
+package wsroute
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// proxies are the addresses whose word about the client is taken.
+type proxies []netip.Prefix
+
+// newProxies reads addresses and CIDR prefixes, and says what is wrong with them.
+func newProxies(list []string) (p proxies, bad []string) {
+	for _, text := range list {
+		prefix, err := netip.ParsePrefix(text)
+		if addr, bare := netip.ParseAddr(text); bare == nil {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			bad = append(bad, fmt.Sprintf("Config.TrustedProxies: %q is neither an IP address nor a CIDR prefix", text))
+			continue
+		}
+		p = append(p, prefix.Masked())
+	}
+	return p, bad
+}
+
+func (p proxies) trust(addr netip.Addr) bool {
+	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
+}
+
+// client returns who asks: the other end of the TCP connection or, as long as
+// that is a trusted proxy, whom it names. Every proxy appends to
+// X-Forwarded-For, so only what trusted ones wrote, at its right end, counts.
+func (p proxies) client(r *http.Request) netip.Addr {
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	client := plain(remote.Addr())
+	named := listItems(r.Header["X-Forwarded-For"])
+	for len(named) > 0 && p.trust(client) {
+		next, ok := parseForwarded(named[len(named)-1])
+		if !ok {
+			break // nobody knows who that is; the proxy is the last that is known
+		}
+		client, named = next, named[:len(named)-1]
+	}
+	return client
+}
+
+// parseForwarded reads one entry, to which some proxies add the port.
+func parseForwarded(text string) (netip.Addr, bool) {
+	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+		return plain(addr), true
+	}
+	withPort, err := netip.ParseAddrPort(text)
+	return plain(withPort.Addr()), err == nil
+}
+
+// plain is an address in the one form that compares: no zone, IPv4 as IPv4.
+func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+
+// remote is how the log calls the other end.
+func (p proxies) remote(r *http.Request) string {
+	if len(p) == 0 {
+		return r.RemoteAddr
+	}
+	if client := p.client(r); client.IsValid() && !strings.HasPrefix(r.RemoteAddr, client.String()) {
+		return client.String()
+	}
+	return r.RemoteAddr
+}
