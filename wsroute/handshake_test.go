@@ -56,8 +56,10 @@ func TestMalformedHandshakes(t *testing.T) {
 	}{
 		{"good", "", "", 101, map[string]string{"Sec-Websocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}, ""},
 		{"case of tokens", "websocket", "WebSocket", 101, nil, ""},
-		{"no route", "GET / ", "GET /none ", 404, nil, ""},
-		{"POST", "GET ", "POST ", 405, map[string]string{"Allow": "GET, HEAD"}, ""},
+		{"no route", "GET / ", "GET /none ", 404, nil, "not_found"},
+		{"empty segment", "GET / ", "GET // ", 404, nil, "not_found"},
+		{"dots", "GET / ", "GET /a/.. ", 404, nil, "not_found"},
+		{"POST", "GET ", "POST ", 405, map[string]string{"Allow": "GET"}, "method_not_allowed"},
 		{"plain", "Upgrade: websocket\r\n", "", 426, map[string]string{"Upgrade": "websocket", "Connection": "Upgrade"}, "upgrade_required"},
 		{"no Connection", "Connection: keep-alive, Upgrade\r\n", "", 400, nil, "connection_header"},
 		{"version 12", "Version: 13", "Version: 12", 426, map[string]string{"Sec-Websocket-Version": "13", "Upgrade": "websocket"}, "websocket_version"},

@@ -3,11 +3,13 @@ package wsroute
 import (
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
+	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
 )
 
@@ -39,24 +41,50 @@ func (r *Router) Mount(router gin.IRouter) error {
 }
 
 // Handler checks what Mount checks, and returns the routes as a plain
-// http.Handler, for a program without gin. Paths that are no route are 404.
+// http.Handler, for a program without gin. Paths that are no route are 404, and
+// none is redirected: no WebSocket client follows.
 func (r *Router) Handler() (http.Handler, error) {
 	endpoints, err := r.compile("", false)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("/", r.notFound)
+	patterns := map[string]bool{}
 	err = r.register(endpoints, func(e *endpoint) {
-		names := paramNames(e.segments)
-		mux.HandleFunc("GET "+muxPattern(e.segments), func(w http.ResponseWriter, req *http.Request) {
-			var path []plan.PathValue
-			for _, name := range names {
-				path = append(path, plan.PathValue{Name: name, Value: req.PathValue(name)})
+		names, pattern := paramNames(e.segments), muxPattern(e.segments)
+		patterns[pattern] = true
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
+			if !matches(e.segments, req.URL.Path) { // the mux lets a parameter hold an escaped slash
+				r.notFound(w, req)
+				return
 			}
-			e.serve(w, req, path, nil)
+			var values []plan.PathValue
+			for _, name := range names {
+				values = append(values, plan.PathValue{Name: name, Value: req.PathValue(name)})
+			}
+			e.serve(w, req, values, nil)
 		})
 	})
-	return mux, err
+	for _, e := range endpoints { // the mux would redirect /files to the route /files/*rest
+		last := len(e.segments) - 1
+		parent := strings.TrimSuffix(muxPattern(e.segments[:last]), "{$}")
+		if e.segments[last].kind == '*' && last > 0 && !patterns[parent] {
+			patterns[parent] = true
+			mux.HandleFunc(parent, r.notFound)
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if clean := path.Clean(req.URL.Path); clean != req.URL.Path && (clean == "/" || clean+"/" != req.URL.Path) {
+			r.notFound(w, req)
+			return
+		}
+		mux.ServeHTTP(w, req)
+	}), err
+}
+
+func (r *Router) notFound(w http.ResponseWriter, _ *http.Request) {
+	writeRejection(w, depends.NotFound("not_found", nil), r.shared.config.WriteTimeout)
 }
 
 // pathValue evens out what gin and net/http say of a *rest parameter: gin keeps

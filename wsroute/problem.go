@@ -21,6 +21,7 @@ type problem struct {
 	Status int                  `json:"status"`
 	Detail string               `json:"detail,omitempty"`
 	Reason string               `json:"reason,omitempty"`
+	Code   int                  `json:"code,omitempty"` // the close code, if the program chose one
 	Errors []depends.ParamError `json:"errors,omitempty"`
 }
 
@@ -123,7 +124,7 @@ func closeFor(err error) (code int, reason string) {
 // write answers a request with a refusal.
 func writeRejection(w http.ResponseWriter, r *depends.Rejection, timeout time.Duration) {
 	body, _ := json.Marshal(problem{ // no field of it can fail
-		Type: "about:blank", Title: title(r), Status: r.Status, Detail: r.Detail, Reason: r.Reason, Errors: r.Params,
+		Type: "about:blank", Title: title(r), Status: r.Status, Detail: r.Detail, Reason: r.Reason, Code: r.CloseCode, Errors: r.Params,
 	})
 	h := w.Header()
 	for name, values := range r.Header {

@@ -180,6 +180,7 @@ type Problem struct {
 	Status int                  `json:"status"`
 	Detail string               `json:"detail"`
 	Reason string               `json:"reason"`
+	Code   int                  `json:"code"`
 	Errors []depends.ParamError `json:"errors"`
 }
 
