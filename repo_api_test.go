@@ -81,7 +81,6 @@ var implicit = []string{"Error", "GoString", "Is", "LogValue", "String", "Unwrap
 // unshown lists exported methods that no test or example calls, and why.
 var unshown = map[string]string{
 	"depends.Rejection.CodeAfterUpgrade": "wsroute calls it wherever a rejection closes a connection, and tests see the code",
-	"wsroute.Router.Deps":                "the only way to the graph of a group; a test of a provider that one group adds is wanting",
 }
 
 // mentions returns the names of a package that the code of a file mentions, and

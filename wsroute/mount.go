@@ -33,6 +33,10 @@ func (r *Router) Mount(router gin.IRouter) error {
 		router.GET(e.route.path, func(c *gin.Context) {
 			var path []plan.PathValue
 			for _, p := range c.Params {
+				if p.Value == "" { // gin lets a parameter be empty
+					r.notFound(c.Writer, c.Request)
+					return
+				}
 				path = append(path, plan.PathValue{Name: p.Key, Value: e.pathValue(p.Key, p.Value)})
 			}
 			e.serve(c.Writer, c.Request, path, c)

@@ -111,6 +111,9 @@ func (p *peer) conclude(result error, upgraded bool) error {
 		cause = ErrClosed
 	}
 	p.session.end(cause, code, reason, false)
+	if ended := context.Cause(p.session.ctx); result == nil && !errors.Is(ended, ErrClosed) {
+		return ended // the handler returned because of it
+	}
 	return result
 }
 
@@ -122,9 +125,6 @@ func (p *peer) logCleanup(err error) {
 func (p *peer) logEnd(result error) {
 	code, reason := p.session.code, p.session.reason
 	cause := context.Cause(p.session.ctx)
-	if result == nil && !errors.Is(cause, ErrClosed) {
-		result = cause
-	}
 	var closed *CloseError
 	switch {
 	case errors.As(cause, &closed):
