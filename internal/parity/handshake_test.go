@@ -142,10 +142,9 @@ var handshakes = []scenario{
 			type in struct {
 				Code int `query:"code"`
 			}
-			failed := 0
 			handle(w, "/ws", func(_ context.Context, c *conn, in in) error {
 				if err := c.Close(in.Code, ""); err != nil {
-					failed++
+					w.event("error")
 				}
 				return nil
 			})
@@ -153,7 +152,7 @@ var handshakes = []scenario{
 			for _, code := range []int{1005, 1006, 1015, 999, 2999, 5000} {
 				all = append(all, w.open(fmt.Sprint("/ws?code=", code)).rest())
 			}
-			return join(all...) + map[bool]string{true: ", each an error of Close"}[failed == len(all)]
+			return join(all...) + map[bool]string{true: ", each an error of Close"}[strings.Count(w.told(), "error") == len(all)]
 		},
 	},
 	{
