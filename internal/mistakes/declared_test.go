@@ -1,0 +1,186 @@
+package mistakes
+
+import (
+	"context"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/golang-jwt/jwt/v5"
+
+	"example.com/usher/depends"
+	"example.com/usher/security"
+	"example.com/usher/wsroute"
+)
+
+type join struct {
+	Room  string `path:"rom"`
+	Since int    `query:"since" default:"x"`
+	Limit int    `query:"limit" validate:"positive"`
+	User  User   `depends:"frehs"`
+}
+
+func badTag() error {
+	deps := depends.New()
+	depends.Supply(deps, User{Name: "alice"})
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/rooms/:room", func(context.Context, *conn, join) error { return nil })
+	return ws.Mount(gin.New())
+}
+
+type joinMended struct {
+	Room  string `path:"room"`
+	Since int    `query:"since" default:"0"`
+	Limit int    `query:"limit" validate:"gt=0"`
+	User  User   `depends:"fresh"`
+}
+
+func badTagMended() error {
+	deps := depends.New()
+	depends.Provide(deps, func(context.Context, struct{}) (User, error) { return User{Name: "alice"}, nil })
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/rooms/:room", func(context.Context, *conn, joinMended) error { return nil })
+	return ws.Mount(gin.New())
+}
+
+type page struct {
+	user User
+	*Store
+	User
+}
+
+func (p page) String() string { return p.user.Name }
+
+func badField() error {
+	deps := depends.New()
+	depends.Supply(deps, User{Name: "alice"})
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/", func(context.Context, *conn, page) error { return nil })
+	return ws.Mount(gin.New())
+}
+
+// Paging is embedded, and so are its parameters.
+type Paging struct {
+	Skip int `query:"skip" default:"0"`
+}
+
+type pageMended struct {
+	User  User
+	Store *Store
+	Paging
+}
+
+func badFieldMended() error {
+	deps := depends.New()
+	depends.Supply(deps, User{Name: "alice"})
+	depends.Supply(deps, &Store{})
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/", func(context.Context, *conn, pageMended) error { return nil })
+	return ws.Mount(gin.New())
+}
+
+func badInput() error {
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "/", func(context.Context, *conn, *Paging) error { return nil })
+	return ws.Mount(gin.New())
+}
+
+func badInputMended() error {
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "/", func(context.Context, *conn, Paging) error { return nil })
+	return ws.Mount(gin.New())
+}
+
+type Event struct {
+	At     time.Time `json:"at"`
+	Notify chan int  `json:"notify"`
+}
+
+func badMessage() error {
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[Event, Event], struct{}) error { return nil })
+	return ws.Mount(gin.New())
+}
+
+type EventMended struct {
+	At     time.Time `json:"at"`
+	Notify chan int  `json:"-"`
+}
+
+func badMessageMended() error {
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[EventMended, EventMended], struct{}) error { return nil })
+	return ws.Mount(gin.New())
+}
+
+func nothing(context.Context, *conn, struct{}) error { return nil }
+
+func badRoute() error {
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "rooms", nothing)
+	wsroute.Handle(ws, "/files/*rest/more", nothing)
+	return ws.Mount(gin.New())
+}
+
+func badRouteMended() error {
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "/rooms", nothing)
+	wsroute.Handle(ws, "/files/*rest", nothing)
+	return ws.Mount(gin.New())
+}
+
+func conflict() error {
+	engine := gin.New()
+	engine.GET("/rooms/:room", func(c *gin.Context) { c.String(200, "a page") })
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "/rooms/:room", nothing)
+	return ws.Mount(engine)
+}
+
+func conflictMended() error {
+	engine := gin.New()
+	engine.GET("/rooms/:room", func(c *gin.Context) { c.String(200, "a page") })
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.Handle(ws, "/rooms/:room/ws", nothing)
+	return ws.Mount(engine)
+}
+
+func badConfig() error {
+	ws := wsroute.New(depends.New(), &wsroute.Config{
+		Origins:        []string{"chat.example.com"},
+		TrustedProxies: []string{"proxy"},
+		PingInterval:   time.Minute,
+	})
+	return ws.Mount(gin.New())
+}
+
+func badConfigMended() error {
+	ws := wsroute.New(depends.New(), &wsroute.Config{
+		Origins:        []string{"https://chat.example.com"},
+		TrustedProxies: []string{"10.0.0.7"},
+		PingInterval:   time.Minute,
+		PongTimeout:    90 * time.Second,
+	})
+	return ws.Mount(gin.New())
+}
+
+type Claims struct{ jwt.RegisteredClaims }
+
+func unsafe() error {
+	deps := depends.New()
+	security.Use(deps, security.JWT[Claims]{
+		Keys:    []security.Key{security.HS256([]byte("secret"))},
+		Sources: []depends.Source{security.BearerHeader()},
+	})
+	return wsroute.New(deps, nil).Mount(gin.New())
+}
+
+func unsafeMended() error {
+	deps := depends.New()
+	security.Use(deps, security.JWT[Claims]{
+		Keys:     []security.Key{security.HS256([]byte("0123456789abcdef0123456789abcdef"))},
+		Issuer:   "https://issuer.example.com",
+		Audience: "chat",
+		Sources:  []depends.Source{security.BearerHeader()},
+	})
+	return wsroute.New(deps, nil).Mount(gin.New())
+}

@@ -1,0 +1,3 @@
+// Package mistakes holds no code, only tests: programs that must not start, each
+// with the one that does. They write docs/errors.md.
+package mistakes
