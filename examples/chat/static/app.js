@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 // A room remembers the last 100 messages. The page asks for fewer, so that those
 // which are said in the meantime do not make it lose count.
 const wanted = 90;
-const lookEvery = 4_000; // ms
+const lookEvery = 3_000; // ms
 
 let user = ""; // who is signed in
 let token = ""; // for as long as the page is open, and nowhere else
@@ -191,6 +191,7 @@ function begin(mine) {
   $("messages").replaceChildren();
   $("messages").ariaBusy = String(mine.seen < mine.expected); // history is not read out
   setTimeout(() => { $("messages").ariaBusy = "false"; }, 2_000);
+  following = true;
   $("newest").hidden = true;
   showMembers([]);
 }
@@ -344,22 +345,34 @@ function note(text) {
   append(element("p", "note", text), false);
 }
 
-// append adds to the messages. The list follows the last one, unless the reader
-// has scrolled up; then a button says that there is more.
+// The messages follow the last one, unless the reader has scrolled up; then a
+// button says that there is more.
+let following = true;
+
 function append(item, follow) {
-  const list = $("messages");
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-  list.append(item);
-  if (atEnd || follow) list.scrollTop = list.scrollHeight;
+  $("messages").append(item);
+  if (following || follow) toEnd();
   else $("newest").hidden = false;
 }
 
-$("newest").addEventListener("click", () => {
+function toEnd() {
+  following = true;
+  $("newest").hidden = true;
   $("messages").scrollTop = $("messages").scrollHeight;
+}
+
+$("newest").addEventListener("click", () => {
+  toEnd();
   $("text").focus();
 });
 
 $("messages").addEventListener("scroll", () => {
   const list = $("messages");
-  if (list.scrollHeight - list.scrollTop - list.clientHeight < 40) $("newest").hidden = true;
+  following = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+  if (following) $("newest").hidden = true;
 });
+
+// A keyboard on the screen or a longer notice takes room away.
+new ResizeObserver(() => {
+  if (following) toEnd();
+}).observe($("messages"));
