@@ -169,6 +169,30 @@ func TestTryNowAndGiveUp(t *testing.T) {
 	alice.has("text")
 }
 
+// After a code that says that trying again is no use, nobody tries; and who joins
+// again gets what was said in between, once.
+func TestRefusedMessage(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", key)
+	alice, bob := enter(t, s, "alice", "lobby"), enter(t, s, "bob", "lobby")
+	bob.types("before" + kb.Enter)
+	alice.hears("bob", "before")
+	alice.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("text").value = "x".repeat(501)`))
+	alice.types(kb.Enter)
+	alice.says("status", "The server did not accept a message. (1008")
+	alice.says("now", "Join again")
+	if got := value[string](alice, `document.getElementById("countdown").innerText`); got != "" {
+		t.Errorf("it tries again %s", got)
+	}
+	bob.until(`!document.getElementById("members").innerText.includes("alice")`)
+	bob.types("meanwhile" + kb.Enter)
+	bob.hears("bob", "meanwhile")
+	alice.clicks("now")
+	alice.hears("bob", "meanwhile")
+	if got := alice.counts(".message"); got != 2 {
+		t.Errorf("alice sees %d messages, want 2", got)
+	}
+}
+
 // Without this, a silent watch would pass every other test.
 func TestViolationsAreSeen(t *testing.T) {
 	w := open(t, serve(t, "127.0.0.1:0", key).url)

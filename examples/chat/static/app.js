@@ -209,8 +209,13 @@ function stopped(mine, { why, signIn }) {
   talk = null;
   tell(`${mine.room} was not joined. ${why}`, "bad");
   $("room").value = mine.room;
+  $("room").ariaInvalid = "true";
   $("room").select();
 }
+
+$("room").addEventListener("input", () => {
+  $("room").ariaInvalid = null;
+});
 
 $("now").addEventListener("click", () => {
   if ($("now").textContent === "Join again") join(talk.room);
