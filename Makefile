@@ -9,20 +9,22 @@ CACHE  ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/usher
 KEY    := $(shell { $(GO) env GOVERSION; cat internal/tools/go.mod internal/tools/go.sum; } | cksum | cut -d ' ' -f 1)
 LINTER := $(CACHE)/golangci-lint-$(KEY)
 
-.PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check
+.PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check e2e
 
 # Some tests, such as those that count allocations, run only without the race
 # detector: test and race are both of the check.
-check: fmt-check vet tidy-check lint test race fuzz-smoke
+check: fmt-check vet tidy-check lint test race fuzz-smoke e2e
 
 test:
 	$(GO) test ./...
 
 vet:
 	$(GO) vet ./...
+	$(GO) -C e2e vet ./...
 
 lint: $(LINTER)
 	$(LINTER) run ./...
+	cd e2e && LOG_LEVEL=error $(LINTER) run --config ../.golangci.yml ./...
 
 fmt: $(LINTER)
 	$(LINTER) fmt ./...
@@ -44,6 +46,11 @@ fuzz:
 
 fuzz-smoke:
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
+
+# The page of the chat example, in a browser. Without one the tests are skipped,
+# unless CI_E2E is set.
+e2e:
+	$(GO) -C e2e test -count=1 -v ./...
 
 tidy-check:
 	@find . -name go.mod -not -path '*/testdata/*' | sort | while read -r mod; do \

@@ -1,5 +1,5 @@
-// Command chat is a chat in the browser: rooms, sign-in, history. It needs
-// nothing but Go:
+// Command chat is a chat in the browser: rooms, members, sign-in, history. It
+// needs nothing but Go:
 //
 //	go run ./examples/chat
 //
@@ -76,10 +76,10 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	if err := s.check(); err != nil {
 		return nil, nil, err
 	}
-	accounts := demoAccounts()
+	accounts, rooms := demoAccounts(), &Rooms{}
 	deps := depends.New()
 	depends.Supply(deps, accounts)
-	depends.Supply(deps, &Rooms{})
+	depends.Supply(deps, rooms)
 	depends.Provide(deps, currentUser)
 	security.Use(deps, bearer(s.key))
 
@@ -96,6 +96,7 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	engine := gin.New()
 	engine.Use(gin.Recovery(), harden)
 	engine.POST("/token", tokenIssuer{accounts, s.key, s.ttl}.post)
+	guide{rooms, accounts, bearer(s.key)}.serve(engine)
 	if err := servePage(engine); err != nil {
 		return nil, nil, err
 	}

@@ -11,10 +11,11 @@ import (
 //go:embed static
 var static embed.FS
 
-// policy lets the page load its own two files and talk to its own server,
-// nothing else. 'self' covers ws: and wss: (CSP 3 §6.7.2.8).
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+// policy lets the page load its own files and talk to its own server, nothing
+// else, and never make markup or code of a string. 'self' covers ws: and wss:
+// (CSP 3 §6.7.2.8).
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // harden sets the headers that make a browser strict, on every response.
 func harden(c *gin.Context) {
@@ -34,7 +35,7 @@ func servePage(engine *gin.Engine) error {
 		c.Header("Cache-Control", "no-cache") // the files are those of this build
 		server.ServeHTTP(c.Writer, c.Request)
 	}
-	for _, path := range []string{"/", "/app.js", "/style.css"} {
+	for _, path := range []string{"/", "/app.js", "/link.js", "/style.css", "/icon.svg"} {
 		engine.Match([]string{http.MethodGet, http.MethodHead}, path, serve)
 	}
 	return nil

@@ -10,7 +10,8 @@ import (
 func TestPage(t *testing.T) {
 	srv, _ := start(t)
 	for path, want := range map[string]string{
-		"/": "text/html", "/app.js": "text/javascript", "/style.css": "text/css",
+		"/": "text/html", "/app.js": "text/javascript", "/link.js": "text/javascript",
+		"/style.css": "text/css", "/icon.svg": "image/svg+xml",
 	} {
 		got := request(t, srv, http.MethodGet, path, "")
 		if kind := got.header.Get("Content-Type"); got.status != http.StatusOK || !strings.HasPrefix(kind, want) || got.body == "" {
@@ -34,7 +35,7 @@ func TestPage(t *testing.T) {
 // The policy forbids inline code, and what people write must not become markup.
 func TestPageIsPlain(t *testing.T) {
 	forbidden := regexp.MustCompile(`style="|\son[a-z]+="|<script>|<style|innerHTML|insertAdjacentHTML|document\.write|eval\(|https?://`)
-	for _, name := range []string{"index.html", "app.js", "style.css"} {
+	for _, name := range []string{"index.html", "app.js", "link.js", "style.css"} {
 		text, err := static.ReadFile("static/" + name)
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -24,6 +26,13 @@ type member interface {
 	Send(ctx context.Context, said Said) error
 }
 
+// Room is what those who are signed in may know of a room.
+type Room struct {
+	Name    string   `json:"name"`
+	Members []string `json:"members"` // each user once, by name
+	Said    int      `json:"said"`    // how many messages there were
+}
+
 // Rooms are the rooms that somebody is in.
 type Rooms struct {
 	mu   sync.Mutex
@@ -35,16 +44,17 @@ type Rooms struct {
 // somebody joins.
 type room struct {
 	mu      sync.Mutex
-	members map[member]struct{}
-	history []Said // the last of them
-	said    int    // how many there were
+	members map[member]string // the users' names: one may be here with two connections
+	history []Said            // the last of them
+	said    int               // how many there were
 }
 
-// Join makes m a member of a room, and first sends it the room's history without
-// the first since messages, which it has already; or nothingBefore.
+// Join makes m, a connection of user, a member of a room, and first sends it the
+// room's history without the first since messages, which it has already; or
+// nothingBefore.
 //
 // The caller has to Leave.
-func (r *Rooms) Join(name string, m member, since int) *room {
+func (r *Rooms) Join(name string, user User, m member, since int) *room {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	joined, ok := r.open[name]
@@ -52,10 +62,10 @@ func (r *Rooms) Join(name string, m member, since int) *room {
 		if r.open == nil {
 			r.open = map[string]*room{}
 		}
-		joined = &room{members: map[member]struct{}{}}
+		joined = &room{members: map[member]string{}}
 		r.open[name] = joined
 	}
-	joined.add(m, since)
+	joined.add(m, user.Name, since)
 	return joined
 }
 
@@ -68,7 +78,34 @@ func (r *Rooms) Leave(name string, m member) {
 	}
 }
 
-func (r *room) add(m member, since int) {
+// Look returns a room as it is now. One that nobody is in is empty.
+func (r *Rooms) Look(name string) Room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if open, ok := r.open[name]; ok {
+		return open.look(name)
+	}
+	return Room{Name: name, Members: []string{}}
+}
+
+// List returns the rooms that somebody is in, by name.
+func (r *Rooms) List() []Room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]Room, 0, len(r.open))
+	for _, name := range slices.Sorted(maps.Keys(r.open)) {
+		list = append(list, r.open[name].look(name))
+	}
+	return list
+}
+
+func (r *room) look(name string) Room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Room{name, slices.Compact(slices.Sorted(maps.Values(r.members))), r.said}
+}
+
+func (r *room) add(m member, user string, since int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if since == nothingBefore {
@@ -83,7 +120,7 @@ func (r *room) add(m member, since int) {
 			_ = m.Send(context.Background(), said) // whoever is gone leaves by itself
 		}
 	}
-	r.members[m] = struct{}{}
+	r.members[m] = user
 }
 
 func (r *room) remove(m member) (left int) {

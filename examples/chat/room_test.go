@@ -26,7 +26,7 @@ func texts(first, last int) (list []string) {
 
 func TestHistory(t *testing.T) {
 	var rooms Rooms
-	room := rooms.Join("a", &listener{}, 0)
+	room := rooms.Join("a", User{"x"}, &listener{}, 0)
 	const said = maxHistory + 50
 	for _, text := range texts(1, said) {
 		room.Say(Said{"x", text})
@@ -41,7 +41,7 @@ func TestHistory(t *testing.T) {
 		said + 1:      texts(51, said), // a count from before the room was forgotten
 	} {
 		var l listener
-		rooms.Join("a", &l, since)
+		rooms.Join("a", User{"x"}, &l, since)
 		if diff := cmp.Diff(want, l.heard); diff != "" {
 			t.Errorf("since %d (-want +got):\n%s", since, diff)
 		}
@@ -51,8 +51,8 @@ func TestHistory(t *testing.T) {
 func TestEmptyRoomIsForgotten(t *testing.T) {
 	var rooms Rooms
 	one, two := &listener{}, &listener{}
-	rooms.Join("a", one, 0).Say(Said{"x", "1"})
-	rooms.Join("a", two, 0)
+	rooms.Join("a", User{"x"}, one, 0).Say(Said{"x", "1"})
+	rooms.Join("a", User{"x"}, two, 0)
 	rooms.Leave("a", one)
 	if len(rooms.open) != 1 {
 		t.Error("a room with a member was forgotten")
@@ -62,7 +62,7 @@ func TestEmptyRoomIsForgotten(t *testing.T) {
 	if len(rooms.open) != 0 {
 		t.Error("an empty room is kept")
 	}
-	rooms.Join("a", one, 0).Say(Said{"x", "2"})
+	rooms.Join("a", User{"x"}, one, 0).Say(Said{"x", "2"})
 	if diff := cmp.Diff([]string{"1", "2"}, one.heard); diff != "" {
 		t.Errorf("after the room was forgotten (-want +got):\n%s", diff)
 	}
@@ -73,7 +73,7 @@ func TestJoinWhileOthersTalk(t *testing.T) {
 	const talkers, each, joiners = 4, 25, 20 // all of it fits into the history
 	var rooms Rooms
 	first := &listener{}
-	room := rooms.Join("a", first, 0)
+	room := rooms.Join("a", User{"x"}, first, 0)
 	late := make([]listener, joiners)
 	var wg sync.WaitGroup
 	for i := range talkers {
@@ -84,7 +84,7 @@ func TestJoinWhileOthersTalk(t *testing.T) {
 		})
 	}
 	for i := range late {
-		wg.Go(func() { rooms.Join("a", &late[i], 0) })
+		wg.Go(func() { rooms.Join("a", User{"x"}, &late[i], 0) })
 	}
 	wg.Wait()
 	if len(first.heard) != talkers*each {

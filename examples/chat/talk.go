@@ -30,7 +30,7 @@ func talk(ctx context.Context, conn *wsroute.Conn[Say, Said], in talkInput) erro
 	if in.Since != nil {
 		since = *in.Since
 	}
-	room := in.Rooms.Join(in.Room, conn, since)
+	room := in.Rooms.Join(in.Room, in.User, conn, since)
 	defer in.Rooms.Leave(in.Room, conn)
 	for {
 		say, err := conn.Receive(ctx)

@@ -1,131 +1,383 @@
-"use strict";
+// The page: signing in, choosing a room, talking. What people wrote is text,
+// never markup.
+
+import { Link } from "./link.js";
 
 const $ = (id) => document.getElementById(id);
 
-let name = ""; // who is signed in
-let token = ""; // for as long as the page is open, and nowhere else
-let socket = null; // the one whose events count
+// A room remembers the last 100 messages. The page asks for fewer, so that those
+// which are said in the meantime do not make it lose count.
+const wanted = 90;
+const lookEvery = 3_000; // ms
 
-function tell(text) {
-  $("status").textContent = text;
-}
+let user = ""; // who is signed in
+let token = ""; // for as long as the page is open, and nowhere else
+let link = null; // the connection to the room
+let talk = null; // the conversation on the page: its room, how much of it was seen
+let returnTo = ""; // the room to go back to after signing in again
+let recent = []; // the rooms that were joined, the last one first
+
+// ---- what is to be seen
 
 // show makes one of the three views the visible one.
 function show(view, focus) {
-  for (const id of ["sign-in", "join", "chat"]) $(id).hidden = id !== view;
+  for (const id of ["sign-in", "lobby", "chat"]) $(id).hidden = id !== view;
   $("who").hidden = view === "sign-in";
-  $("who").textContent = name;
+  $("name").textContent = user;
+  document.title = view === "chat" ? `${talk.room} – Chat` : "Chat";
   $(focus).focus();
+  if (focus === "room") $("room").select(); // typing replaces it, Enter takes it
+  look();
 }
+
+// tell says how things are: tone is "", "good", "busy" or "bad". Its buttons
+// come and go; whoever was on one that goes is brought to where work goes on.
+function tell(text, tone = "", { until = 0, now = "", giveUp = false } = {}) {
+  const from = document.activeElement;
+  if ($("status").textContent !== text) $("status").textContent = text;
+  $("notice").dataset.tone = tone;
+  $("now").hidden = now === "";
+  $("now").textContent = now;
+  $("give-up").hidden = !giveUp;
+  if (from?.hidden) $($("chat").hidden ? "room" : "text").focus();
+  countDown(until);
+}
+
+let ticking = 0;
+
+// countDown shows the seconds that are left. They are no news for a screen reader.
+function countDown(until) {
+  clearInterval(ticking);
+  const tick = () => {
+    const left = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+    $("countdown").textContent = until ? `in ${left} s` : "";
+  };
+  tick();
+  if (until) ticking = setInterval(tick, 250);
+}
+
+// face is the round sign of a user.
+function face(name) {
+  const sign = document.createElement("span");
+  sign.className = "face";
+  sign.ariaHidden = "true";
+  sign.dataset.hue = [...name].reduce((sum, c) => sum * 31 + c.codePointAt(0), 7) % 6;
+  sign.textContent = [...name][0]?.toUpperCase() ?? "";
+  return sign;
+}
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+// ---- signing in
+
+let signingIn = false;
 
 $("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
-  tell("");
+  if (signingIn) return;
+  signingIn = true;
+  tell("Signing in …", "busy");
   try {
     const form = new URLSearchParams(new FormData(event.target));
-    const response = await fetch("/token", { method: "POST", body: form });
+    const response = await fetch("/token", { method: "POST", body: form, signal: AbortSignal.timeout(10_000) });
     const answer = await response.json();
     if (!response.ok) {
-      tell(answer.error === "invalid_grant" ? "That is not the name and password of an account." : `Signing in failed: ${answer.error}`);
+      tell(answer.error === "invalid_grant" ? "That is not the name and the password of an account." : `Signing in failed. (${answer.error})`, "bad");
+      $("password").select();
       return;
     }
-    name = $("username").value;
+    if (form.get("username") !== user) talk = null; // what another one saw
+    user = form.get("username");
     token = answer.access_token;
     $("password").value = "";
-    show("join", "room");
+    tell("");
+    show("lobby", "room");
+    if (returnTo) join(returnTo);
+    returnTo = "";
   } catch {
-    tell("The server cannot be reached.");
+    tell("The server cannot be reached.", "bad");
+  } finally {
+    signingIn = false;
   }
 });
+
+// signOut forgets the token. why says so if it was not the user who wanted it.
+function signOut(why) {
+  link?.leave();
+  link = null;
+  token = "";
+  $("username").value = user;
+  tell(why, why ? "bad" : "");
+  show("sign-in", why ? "password" : "username");
+}
+
+$("sign-out").addEventListener("click", () => {
+  returnTo = user = "";
+  talk = null;
+  recent = [];
+  signOut("");
+});
+
+// ---- the rooms
 
 $("join").addEventListener("submit", (event) => {
   event.preventDefault();
-  join($("room").value);
+  join($("room").value.trim());
 });
 
 function join(room) {
-  tell("Joining …");
-  const url = new URL(`/ws/rooms/${encodeURIComponent(room)}`, location.href);
-  url.searchParams.set("since", "0"); // all that the room remembers
-  url.searchParams.set("token", token);
-  const target = new URL(url);
-  target.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-
-  const mine = new WebSocket(target);
-  let opened = false;
-  socket = mine;
-  mine.addEventListener("open", () => {
-    if (socket !== mine) return;
-    opened = true;
-    tell("");
-    $("messages").replaceChildren(); // the room sends its history anew
-    $("title").textContent = room;
-    show("chat", "text");
-  });
-  mine.addEventListener("message", (event) => {
-    if (socket === mine) append(JSON.parse(event.data));
-  });
-  mine.addEventListener("close", (event) => {
-    if (socket !== mine) return; // left on purpose
-    socket = null;
-    if (!opened) {
-      explain(url);
-      return;
-    }
-    show("join", "room");
-    tell(`Disconnected (${event.code}${event.reason ? " " + event.reason : ""}). Join again to go on.`);
-  });
+  link?.leave();
+  if (talk?.room !== room) talk = { room, seen: null, expected: 0, last: "", members: [], opened: false };
+  link = new Link(room, token, { since, tell: changed, hear });
 }
 
-// explain asks for the same URL without a WebSocket. A browser does not say why
-// a socket was refused; the route answers a plain request with the reason.
-async function explain(url) {
-  try {
-    const response = await fetch(url, { cache: "no-store" });
-    if (response.status === 426) {
-      tell("The connection failed, but the server would accept it now. Try again.");
-      return;
-    }
-    const problem = await response.json();
-    const faults = (problem.errors ?? []).map((e) => `${e.loc.join(" ")}: ${e.code}`);
-    tell(`The server refused: ${[problem.title, problem.reason, problem.detail, ...faults].filter(Boolean).join(" – ")}`);
-    if (response.status === 401) {
-      token = "";
-      show("sign-in", "username");
-    }
-  } catch {
-    tell("The server cannot be reached.");
+// since says how much of the conversation is here, by what the server says of
+// the room. Only a room that was empty in between, or whose server was restarted,
+// has heard less than this page.
+async function since() {
+  const mine = talk;
+  const { body: room } = await ask(`/rooms/${encodeURIComponent(mine.room)}`);
+  if (!room || mine !== talk) return mine.seen ?? 0;
+  const least = Math.max(0, room.said - wanted);
+  if (mine.seen === null) {
+    mine.seen = least;
+  } else if (room.said < mine.seen) {
+    mine.seen = 0;
+    note("The room began anew. What stands above is on this page only.");
+  } else if (mine.seen < least) {
+    mine.seen = least;
+    note("Some messages were missed.");
+  }
+  mine.expected = room.said;
+  return mine.seen;
+}
+
+// changed shows what has become of the link.
+function changed(state) {
+  const mine = talk;
+  $("send").ariaDisabled = String(state.is !== "open");
+  $("chat").dataset.live = String(state.is === "open");
+  switch (state.is) {
+    case "connecting":
+      tell(`Connecting to ${mine.room} …`, "busy", { giveUp: true });
+      break;
+    case "open":
+      tell("Connected.", "good");
+      if (!mine.opened) begin(mine);
+      if ($("chat").hidden) show("chat", "text");
+      else look();
+      break;
+    case "lost":
+      tell(state.why, "busy", { giveUp: true });
+      break;
+    case "waiting":
+      tell(`${state.why} Trying again.`, "busy", { until: state.until, now: "Try now", giveUp: true });
+      break;
+    case "stopped":
+      stopped(mine, state);
   }
 }
 
-$("leave").addEventListener("click", () => {
-  const left = socket;
-  socket = null;
-  left?.close(1000);
-  tell("");
-  show("join", "room");
+// begin makes the page ready for a new conversation.
+function begin(mine) {
+  mine.opened = true;
+  recent = [mine.room, ...recent.filter((room) => room !== mine.room)].slice(0, 8);
+  $("title").textContent = mine.room;
+  $("messages").replaceChildren();
+  $("messages").ariaBusy = String(mine.seen < mine.expected); // history is not read out
+  setTimeout(() => { $("messages").ariaBusy = "false"; }, 2_000);
+  following = true;
+  $("newest").hidden = true;
+  showMembers([]);
+}
+
+function stopped(mine, { why, signIn }) {
+  if (signIn) {
+    returnTo = mine.room;
+    signOut(`${why} Sign in again to go on to ${mine.room}.`);
+    return;
+  }
+  if (mine.opened) {
+    tell(why, "bad", { now: "Join again" });
+    return;
+  }
+  talk = null;
+  tell(`${mine.room} was not joined. ${why}`, "bad");
+  $("room").value = mine.room;
+  $("room").ariaInvalid = "true";
+  $("room").select();
+}
+
+$("room").addEventListener("input", () => {
+  $("room").ariaInvalid = null;
 });
+
+$("now").addEventListener("click", () => {
+  if ($("now").textContent === "Join again") join(talk.room);
+  else link?.hurry();
+});
+
+$("give-up").addEventListener("click", () => {
+  link?.leave();
+  if (talk.opened) tell("Not connected.", "bad", { now: "Join again" });
+  else tell("");
+  $(talk.opened ? "now" : "room").focus();
+});
+
+$("leave").addEventListener("click", () => {
+  link?.leave();
+  link = null;
+  $("room").value = talk.room;
+  talk = null;
+  tell("");
+  show("lobby", "room");
+});
+
+addEventListener("online", () => link?.hurry());
+
+// ---- who is where
+
+// ask asks for something that is for those who are signed in. What fails is told
+// elsewhere; an expired token is known by its status.
+async function ask(path) {
+  try {
+    const response = await fetch(path, {
+      cache: "no-store", headers: { Authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(5_000),
+    });
+    const body = await response.json();
+    return { status: response.status, body: response.ok ? body : null };
+  } catch {
+    return { status: 0, body: null };
+  }
+}
+
+let looking = 0;
+
+// look brings what is shown of others up to date, now and every few seconds.
+async function look() {
+  clearTimeout(looking);
+  const turn = looking = setTimeout(look, lookEvery);
+  if (document.hidden || !token) return;
+  const mine = talk;
+  const inRoom = !$("chat").hidden;
+  if (inRoom && !link?.open) return;
+  const { status, body } = await ask(inRoom ? `/rooms/${encodeURIComponent(mine.room)}` : "/rooms");
+  if (turn !== looking) return; // a later look has begun
+  if (status === 401 && !inRoom) {
+    signOut("Your sign-in is not valid any more. (401)");
+  } else if (inRoom) {
+    $("members-note").hidden = status !== 401;
+    if (body) showMembers(body.members);
+  } else if (body) {
+    showRooms(body.rooms);
+  }
+}
+
+document.addEventListener("visibilitychange", look);
+
+// replace fills a list anew, if it is not the same already.
+function replace(list, things, make) {
+  const key = JSON.stringify(things);
+  if (list.dataset.key === key && list.childElementCount === things.length) return;
+  list.dataset.key = key;
+  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.name : null;
+  list.replaceChildren(...things.map(make));
+  if (focused !== null) (list.querySelector(`[data-name="${CSS.escape(focused)}"]`) ?? $("room")).focus();
+}
+
+// showMembers shows the members of the room, of whom the user is one even if the
+// server was asked a moment too early.
+function showMembers(members) {
+  talk.members = [...new Set([user, ...members])].sort();
+  replace($("members"), talk.members, (name) => {
+    const item = element("li", "", "");
+    item.append(face(name), element("span", "", name === user ? `${name} (you)` : name));
+    return item;
+  });
+}
+
+function showRooms(open) {
+  const others = recent.filter((name) => !open.some((room) => room.name === name));
+  const rooms = [...open, ...others.map((name) => ({ name, members: [] }))];
+  $("no-rooms").hidden = rooms.length > 0;
+  replace($("rooms"), rooms.map(({ name, members }) => ({ name, members })), ({ name, members }) => {
+    const item = element("li", "", "");
+    const button = element("button", "quiet room", "");
+    button.type = "button";
+    button.dataset.name = name;
+    button.append(element("b", "", name), " ", element("span", "", members.length ? members.join(", ") : "nobody just now"));
+    button.addEventListener("click", () => join(name));
+    item.append(button);
+    return item;
+  });
+}
+
+// ---- talking
 
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value;
-  if (text === "" || socket?.readyState !== WebSocket.OPEN) return;
-  socket.send(JSON.stringify({ text }));
+  if (text.trim() === "") return;
+  if (!link?.open) {
+    $("status").textContent = "Not sent: there is no connection. What you wrote stays here.";
+    return;
+  }
+  link.send({ text });
   $("text").value = "";
+  $("text").focus();
 });
 
-// append adds a message to the list, which follows the last one unless the
-// reader has scrolled up. What people wrote is text, never markup.
-function append(said) {
-  const list = $("messages");
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-  const item = document.createElement("li");
-  item.classList.toggle("mine", said.from === name);
-  const from = document.createElement("b");
-  from.textContent = said.from;
-  const text = document.createElement("span");
-  text.textContent = said.text;
-  item.append(from, " ", text);
-  list.append(item);
-  if (atEnd) list.scrollTop = list.scrollHeight;
+// hear adds what somebody said.
+function hear(said) {
+  talk.seen = (talk.seen ?? 0) + 1;
+  const message = element("div", said.from === user ? "message mine" : "message", "");
+  message.classList.toggle("more", said.from === talk.last); // the same one goes on
+  talk.last = said.from;
+  message.append(face(said.from), element("p", "from", said.from), element("p", "text", said.text));
+  append(message, said.from === user);
+  if (talk.seen >= talk.expected) $("messages").ariaBusy = "false";
+  if (!talk.members.includes(said.from) && $("messages").ariaBusy !== "true") look();
 }
+
+// note adds a remark of the page's own.
+function note(text) {
+  talk.last = "";
+  append(element("p", "note", text), false);
+}
+
+// The messages follow the last one, unless the reader has scrolled up; then a
+// button says that there is more.
+let following = true;
+
+function append(item, follow) {
+  $("messages").append(item);
+  if (following || follow) toEnd();
+  else $("newest").hidden = false;
+}
+
+function toEnd() {
+  following = true;
+  $("newest").hidden = true;
+  $("messages").scrollTop = $("messages").scrollHeight;
+}
+
+$("newest").addEventListener("click", () => {
+  toEnd();
+  $("text").focus();
+});
+
+$("messages").addEventListener("scroll", () => {
+  const list = $("messages");
+  following = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+  if (following) $("newest").hidden = true;
+});
+
+// A keyboard on the screen or a longer notice takes room away.
+new ResizeObserver(() => {
+  if (following) toEnd();
+}).observe($("messages"));

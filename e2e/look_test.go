@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// faint returns the texts of the page whose contrast to what is behind them is
+// less than WCAG 2.2 asks for.
+//
+//go:embed testdata/faint.js
+var faint string
+
+// nameless returns what can be used on the page and has no name to say.
+//
+//go:embed testdata/nameless.js
+var nameless string
+
+// screens are where the page is looked at.
+var screens = []struct {
+	name          string
+	width, height int64
+}{
+	{"desktop", 1280, 800},
+	{"phone", 390, 844},
+	{"small", 360, 640}, // not in pictures
+}
+
+func scheme(name string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		return err
+	})
+}
+
+// inspects looks at the page in every size, in light and in dark. With
+// E2E_SCREENSHOTS, a directory, it takes pictures.
+func (w *window) inspects(view string) {
+	w.t.Helper()
+	for _, screen := range screens {
+		for _, colors := range []string{"light", "dark"} {
+			name := fmt.Sprintf("%s-%s-%s", view, screen.name, colors)
+			w.do(chromedp.EmulateViewport(screen.width, screen.height), scheme(colors))
+			w.until(fmt.Sprintf("innerWidth === %d", screen.width))
+			if got := value[int64](w, "document.scrollingElement.scrollWidth"); got > screen.width {
+				w.t.Errorf("%s: the page is %d wide", name, got)
+			}
+			if got := value[[]string](w, faint); len(got) > 0 {
+				w.t.Errorf("%s: too faint to read: %q", name, got)
+			}
+			if dir := os.Getenv("E2E_SCREENSHOTS"); dir != "" && screen.name != "small" {
+				w.shoots(filepath.Join(dir, name+".png"))
+			}
+		}
+	}
+	if got := value[[]string](w, nameless); len(got) > 0 {
+		w.t.Errorf("%s: nothing says what these are: %q", view, got)
+	}
+}
+
+// shoots takes a picture of what is to be seen.
+func (w *window) shoots(path string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, picture, 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// The page is looked at in all that it can show.
+func TestLooks(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", key)
+	bob := enter(t, s, "bob", "lobby")
+	bob.types("Good morning!" + kb.Enter)
+	bob.hears("bob", "Good morning!")
+	bob.types("Has anybody seen the bridge? It was here yesterday, between the mill and the bakery, and I would like to cross the river." + kb.Enter)
+
+	alice := open(t, s.url)
+	alice.has("username")
+	alice.inspects("1-signed-out")
+	alice.types("alice" + kb.Tab + "nothing" + kb.Enter)
+	alice.says("status", "not the name and the password")
+	alice.inspects("2-wrong-password")
+	alice.types(passwords["alice"] + kb.Enter)
+	alice.has("room")
+	alice.says("rooms", "lobby")
+	alice.inspects("3-rooms")
+	alice.joins("no-room")
+	alice.says("status", "422")
+	alice.inspects("4-refused")
+	alice.joins("lobby")
+	alice.has("text")
+	alice.says("members", "bob")
+	for _, text := range []string{"Morning, bob.", "Look behind the looking-glass.", "https://example.com/" + long(120)} {
+		alice.types(text + kb.Enter)
+		alice.hears("alice", text)
+	}
+	bob.hears("alice", "https://example.com/"+long(120))
+	bob.types("It is there!" + kb.Enter)
+	alice.hears("bob", "It is there!")
+	alice.inspects("5-talking")
+	s.end(t, os.Kill)
+	alice.says("countdown", "in ")
+	alice.inspects("6-lost")
+}
+
+func long(n int) string {
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = 'a' + byte(i%26)
+	}
+	return string(text)
+}

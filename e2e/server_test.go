@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// The keys that sign the tokens: a server that comes back with the same one
+// believes what it has said before.
+const (
+	key      = "a key of the browser's tests, 32 bytes or more"
+	otherKey = "another key of the browser's tests, as long"
+)
+
+// program builds the chat example, once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "usher-e2e-")
+	if err != nil {
+		return "", err
+	}
+	tidyUp = append(tidyUp, func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "chat")
+	build := exec.Command("go", "build", "-o", path, "./examples/chat")
+	build.Dir = ".."
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	return path, build.Run()
+})
+
+// server is the chat example, as a process.
+type server struct {
+	url string
+	cmd *exec.Cmd
+	log *bytes.Buffer
+}
+
+// serve starts the program on an address and returns when it listens.
+func serve(t *testing.T, addr, key string) *server {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatalf("the chat example does not build: %v", err)
+	}
+	s := &server{cmd: exec.Command(path, "-addr", addr), log: new(bytes.Buffer)}
+	s.cmd.Env = append(os.Environ(), "CHAT_KEY="+key)
+	s.cmd.Stderr = s.log
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.end(t, os.Kill) })
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		s.end(t, os.Kill)
+		t.Fatalf("the server says no address: %v\n%s", err, s.log)
+	}
+	s.url = strings.TrimSpace(line)
+	return s
+}
+
+// end stops the server with a signal and waits until it is gone.
+func (s *server) end(t *testing.T, signal os.Signal) {
+	t.Helper()
+	if s.cmd.ProcessState != nil {
+		return
+	}
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		t.Errorf("stopping the server: %v", err)
+	}
+	_ = s.cmd.Wait() // a killed one returns an error
+}
+
+// again starts a server where s has been.
+func (s *server) again(t *testing.T, key string) *server {
+	t.Helper()
+	u, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, u.Host, key)
+}

@@ -1,0 +1,196 @@
+// How somebody stays in a room: connecting, being refused and finding out why,
+// being lost, and coming back where that helps. Nothing here touches the page.
+
+// After these close codes the same thing may work in a moment. After any other
+// it would end the same way, and is not tried again.
+const transient = new Set([1001, 1006, 1011, 1012, 1013]);
+
+const openWithin = 10_000; // ms until a handshake counts as failed
+const answerWithin = 5_000; // ms for a plain request
+const firstDelay = 1_000;
+const longestDelay = 30_000;
+const steadyAfter = 10_000; // ms after which a connection has proved itself
+
+const meanings = {
+  1000: "The server ended the conversation.",
+  1001: "The server is going away.",
+  1003: "The server did not accept a message.",
+  1007: "The server did not accept a message.",
+  1008: "The server did not accept a message.",
+  1009: "A message was too long for the server.",
+  1011: "The server failed.",
+  1012: "The server restarts.",
+  1013: "The server could not keep up with this connection.",
+  3000: "Your sign-in is not valid any more.",
+  3003: "You may not be in this room any more.",
+};
+
+const reasons = {
+  credentials_required: "You are not signed in.",
+  internal_error: "The server failed.",
+};
+
+const statuses = {
+  401: "Your sign-in is not valid any more.",
+  403: "You may not join this room.",
+  404: "There is no such room.",
+  429: "That was too often.",
+  503: "The server takes nobody in just now.",
+};
+
+const faults = {
+  "room alphanum": "The name of a room has letters and digits, and nothing else.",
+  "room max": "The name of a room has at most 64 characters.",
+};
+
+// sentence says what a problem document means, with its code for those who look
+// into it.
+function sentence(status, problem) {
+  const said = (problem.errors ?? []).map(({ loc, code }) => {
+    const name = loc.slice(1).join(" ");
+    return faults[`${name} ${code}`] ?? `The server did not accept ${name}: ${code}.`;
+  });
+  if (said.length === 0) {
+    said.push(problem.detail ?? reasons[problem.reason] ?? statuses[status] ?? problem.title ?? "The server refused.");
+  }
+  return `${said.join(" ")} (${[status, problem.reason].filter(Boolean).join(" ")})`;
+}
+
+// diagnose asks for the URL of a socket without a socket. A browser does not say
+// why a socket was refused; the route tells a plain request.
+async function diagnose(url) {
+  let response;
+  try {
+    response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(answerWithin) });
+  } catch {
+    return { verdict: "retry", why: "The server cannot be reached." };
+  }
+  if (response.status === 426) return { verdict: "accepted" };
+  const problem = await response.json().catch(() => ({}));
+  const why = sentence(response.status, problem);
+  switch (response.status) {
+    case 401:
+      return { verdict: "sign-in", why };
+    case 408: case 429: case 502: case 503: case 504:
+      return { verdict: "retry", why, after: Number(response.headers.get("Retry-After")) || 0 };
+  }
+  return { verdict: "refused", why };
+}
+
+// Link is the connection of a user to a room, however often it has to be made.
+//
+// hooks.since() resolves to the number of messages that the page has already,
+// hooks.hear(said) takes a message, and hooks.tell(state) is told every change:
+//   { is: "connecting" }, { is: "open" }, { is: "lost", why },
+//   { is: "waiting", why, until }   until is when it tries again
+//   { is: "stopped", why, signIn }  signIn says that a new token would help
+export class Link {
+  #room;
+  #token;
+  #hooks;
+  #socket = null;
+  #timer = 0; // of the next attempt; 0 if there is none
+  #failures = 0; // one after the other
+  #over = false;
+
+  constructor(room, token, hooks) {
+    this.#room = room;
+    this.#token = token;
+    this.#hooks = hooks;
+    this.#connect();
+  }
+
+  get open() {
+    return !this.#over && this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  send(message) {
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  // hurry makes the next attempt now, if the link waits for one.
+  hurry() {
+    if (this.#timer) this.#connect();
+  }
+
+  // leave ends the link. Nothing is told after it.
+  leave() {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#socket?.close(1000);
+  }
+
+  async #connect() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#hooks.tell({ is: "connecting" });
+    const since = await this.#hooks.since();
+    if (this.#over) return;
+
+    const url = new URL(`/ws/rooms/${encodeURIComponent(this.#room)}`, location.href);
+    url.searchParams.set("since", since);
+    url.searchParams.set("token", this.#token);
+    const target = new URL(url);
+    target.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(target);
+    this.#socket = socket;
+    const slow = setTimeout(() => socket.close(), openWithin); // ends in 1006
+    let opened = 0;
+    socket.addEventListener("open", () => {
+      clearTimeout(slow);
+      opened = Date.now();
+      if (!this.#over) this.#hooks.tell({ is: "open" });
+    });
+    socket.addEventListener("message", (event) => {
+      if (!this.#over) this.#hooks.hear(JSON.parse(event.data));
+    });
+    socket.addEventListener("close", (event) => {
+      clearTimeout(slow);
+      if (this.#over) return;
+      if (opened && Date.now() - opened > steadyAfter) this.#failures = 0;
+      this.#closed(event, url, opened > 0);
+    });
+  }
+
+  async #closed({ code, reason }, url, opened) {
+    const why = `${meanings[code] ?? "The server closed the connection."} (${[code, reason].filter(Boolean).join(" ")})`;
+    if (!transient.has(code)) {
+      this.#stop(why, code === 3000);
+      return;
+    }
+    if (code !== 1006) {
+      this.#wait(why, 0);
+      return;
+    }
+    this.#hooks.tell({ is: "lost", why: opened ? "The connection was lost." : "The connection could not be made." });
+    const found = await diagnose(url);
+    if (this.#over) return;
+    switch (found.verdict) {
+      case "retry":
+        this.#wait(found.why, found.after ?? 0);
+        break;
+      case "accepted":
+        this.#wait(!opened && this.#failures > 1
+          ? "The server would let you in, but no WebSocket gets through to it. Something in between may not let it pass."
+          : "The connection was lost.", 0);
+        break;
+      default:
+        this.#stop(found.why, found.verdict === "sign-in");
+    }
+  }
+
+  // wait tries again, later each time: between half and all of 1, 2, 4 … 30 s, so
+  // that those who were lost together do not come back together. It is not before
+  // the seconds that the server asked for.
+  #wait(why, seconds) {
+    const most = Math.min(longestDelay, firstDelay * 2 ** this.#failures++);
+    const delay = Math.max(most * (0.5 + Math.random() / 2), seconds * 1000);
+    this.#timer = setTimeout(() => this.#connect(), delay);
+    this.#hooks.tell({ is: "waiting", why, until: Date.now() + delay });
+  }
+
+  #stop(why, signIn) {
+    this.#over = true;
+    this.#hooks.tell({ is: "stopped", why, signIn });
+  }
+}
