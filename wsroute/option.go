@@ -24,6 +24,9 @@ type route struct {
 	fn       plan.Func
 	guards   []plan.Guard
 	messages []string // what is wrong with the message types
+	receives string
+	sends    string
+	named    []string // the options that are no guards
 	serve    func(ctx context.Context, s *session, in any) error
 
 	diagnose     bool

@@ -13,13 +13,25 @@ type origin struct{ scheme, host, port string }
 // originPolicy decides whose pages may connect.
 type originPolicy struct {
 	allowed map[origin]bool // nil means the page's own server
+	list    []string
+}
+
+// explain says it in words.
+func (p originPolicy) explain() string {
+	switch {
+	case p.allowed == nil:
+		return "the server's own pages, at an IP address or localhost; programs"
+	case len(p.list) == 0:
+		return "no page; programs"
+	}
+	return strings.Join(p.list, ", ") + "; programs"
 }
 
 func newOriginPolicy(list []string) (originPolicy, []string) {
 	if list == nil {
 		return originPolicy{}, nil
 	}
-	p := originPolicy{allowed: map[origin]bool{}}
+	p := originPolicy{allowed: map[origin]bool{}, list: list}
 	var bad []string
 	for _, text := range list {
 		o, ok := parseOrigin(text)

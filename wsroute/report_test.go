@@ -177,7 +177,16 @@ func TestExplain(t *testing.T) {
 	},
 	) error {
 		return nil
+	}, wsroute.Diagnose, wsroute.Subprotocols("v1", "v2"))
+	wsroute.Handle(ws, "/me", func(context.Context, *wsroute.Conn[say, wsroute.Message], struct {
+		Who  who
+		Skip []string `query:"skip"`
+		_    gate
+	},
+	) error {
+		return nil
 	})
+	wsroute.Handle(ws, "/open", echo[string])
 	if err := ws.Mount(gin.New().Group("/ws")); err != nil {
 		t.Fatal(err)
 	}

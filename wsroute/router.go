@@ -2,7 +2,6 @@ package wsroute
 
 import (
 	"context"
-	"io"
 	"reflect"
 	"slices"
 
@@ -88,6 +87,8 @@ func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Con
 	r.add(path, options, &route{
 		in:       reflect.TypeFor[In](),
 		fn:       plan.DescribeFunc(handler),
+		receives: plan.TypeName(reflect.TypeFor[Recv]()),
+		sends:    plan.TypeName(reflect.TypeFor[Send]()),
 		messages: bad,
 		serve: func(ctx context.Context, s *session, in any) error {
 			return handler(ctx, newConn(s, codec), *in.(*In))
@@ -104,6 +105,9 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 	rt.graph = r.graph
 	for _, o := range append(append([]RouteOption{}, r.options...), options...) {
 		o.apply(rt)
+		if _, guard := o.(requireOption); !guard {
+			rt.named = append(rt.named, o.String())
+		}
 	}
 	r.shared.routes = append(r.shared.routes, rt)
 }
@@ -129,16 +133,4 @@ func (r *Router) WithOverrides(replacements ...depends.Replacement) *Router {
 		out.shared.routes = append(out.shared.routes, &c)
 	}
 	return &out
-}
-
-// Explain prints what guards each mounted route, in the order in which it
-// happens: parameters, schemes, providers with their lifetimes, the handler. It
-// returns the first error of w.
-func (r *Router) Explain(w io.Writer) error {
-	for _, e := range r.shared.mounted {
-		if err := e.plan.Explain(w); err != nil {
-			return err
-		}
-	}
-	return nil
 }

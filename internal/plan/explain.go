@@ -6,14 +6,19 @@ import (
 	"strings"
 )
 
-// Explain prints what guards the route, in the order in which it happens.
-func (p *Plan) Explain(w io.Writer) error {
+// Explain prints what guards the route and in which order things happen, between
+// the lines that the caller knows: each is a word and what it says.
+func (p *Plan) Explain(w io.Writer, before, after [][2]string) error {
 	t := p.Target
 	var b strings.Builder
 	line := func(what, format string, args ...any) {
-		fmt.Fprintf(&b, "  %-12s"+format+"\n", append([]any{what}, args...)...)
+		fmt.Fprintf(&b, "  %-12s%s\n", what, fmt.Sprintf(format, args...))
 	}
-	b.WriteString(t.String() + "\n")
+	b.WriteString(t.Label + where(t.Site, Site{}) + "\n")
+	line("guarded by", "%s", p.guards())
+	for _, l := range before {
+		line(l[0], "%s", l[1])
+	}
 	for _, ps := range p.params {
 		line("parameter", "%s", ps.param.explain())
 	}
@@ -23,18 +28,52 @@ func (p *Plan) Explain(w io.Writer) error {
 			line("scheme", "%s", s.explainScheme())
 			continue
 		}
-		optional := ""
-		if s.soft {
-			optional = ", optional"
-		}
-		line("provider", "%s from %s (%s%s)", TypeName(s.provider.Out), s.provider, s.provider.Lifetime, optional)
+		line("provider", "%s by %s%s", TypeName(s.provider.Out), s.provider, s.explainLife())
 	}
-	for _, g := range t.Guards {
-		line("requires", "%s%s", TypeName(g.Type), where(g.Site, Site{}))
+	line("handler", "%s%s takes %s", t.Func.Name, where(t.Func.Site, Site{}), TypeName(t.In))
+	for _, l := range after {
+		line(l[0], "%s", l[1])
 	}
-	line("handler", "%s takes %s", t.Func.Name, TypeName(t.In))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// guards names what must succeed and is there to refuse: schemes that are not
+// optional, and guards.
+func (p *Plan) guards() string {
+	var names []string
+	for i := range p.steps {
+		if s := &p.steps[i]; s.provider.Scheme != nil && !s.soft {
+			names = append(names, s.provider.Scheme.Name)
+		}
+	}
+	for _, g := range p.Target.Guards {
+		names = append(names, TypeName(g.Type))
+	}
+	for i := range p.Target.input.fields {
+		if f := &p.Target.input.fields[i]; f.guard {
+			names = append(names, TypeName(f.typ))
+		}
+	}
+	if names == nil {
+		return "nothing: everybody who may connect at all is let in"
+	}
+	return strings.Join(names, ", then ")
+}
+
+// explainLife says how long a value lives, if it is not the usual.
+func (s *step) explainLife() string {
+	text := ""
+	if s.provider.Lifetime != Connection {
+		text += ", " + s.provider.Lifetime.String()
+	}
+	if s.soft {
+		text += ", optional"
+	}
+	if s.provider.Override {
+		text += ", overridden"
+	}
+	return text
 }
 
 func (s *step) explainScheme() string {
@@ -42,22 +81,18 @@ func (s *step) explainScheme() string {
 	for i, source := range s.provider.Scheme.Sources {
 		places[i] = strings.TrimSpace(source.In + " " + source.Name + " " + source.Prefix)
 	}
-	text := fmt.Sprintf("%s provides %s, from %s", s.provider.Scheme.Name, TypeName(s.provider.Out), strings.Join(places, " or "))
-	if s.soft {
-		text += ", optional"
-	}
-	return text
+	return fmt.Sprintf("%s by %s, from %s%s", TypeName(s.provider.Out), s.provider.Scheme.Name, strings.Join(places, " or "), s.explainLife())
 }
 
 func (p *param) explain() string {
 	text := fmt.Sprintf("%s %s %s", p.in, p.name, TypeName(p.typ))
 	if p.rule != "" {
-		text += " validate " + p.rule
+		text += ", " + p.rule
 	}
 	if p.def.IsValid() {
-		text += fmt.Sprintf(" default %v", p.def.Interface())
+		text += fmt.Sprintf(", default %v", p.def.Interface())
 	} else if p.optional {
-		text += " optional"
+		text += ", optional"
 	}
 	return text
 }

@@ -1,0 +1,139 @@
+// Command existing is a gin program that has sessions, request ids, errors of its
+// own and plain routes, and into which a WebSocket route is built. It is the
+// program of docs/gin.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+)
+
+// Session is what the program's own middleware finds out about a request.
+type Session struct{ Name string }
+
+// RequestID is what the program's logs are joined by.
+type RequestID string
+
+// ErrNoRoom is the program's own error, of the days before it had sockets.
+var ErrNoRoom = errors.New("no such room")
+
+// Room is proof that the room exists.
+type Room struct{ Name string }
+
+type roomInput struct {
+	Org  string `path:"org"`
+	Room string `path:"room" validate:"alphanum"`
+}
+
+func findRoom(_ context.Context, in roomInput) (Room, error) {
+	if in.Org != "acme" || in.Room != "lobby" {
+		return Room{}, ErrNoRoom
+	}
+	return Room{in.Room}, nil
+}
+
+// middleware is what every route of the program goes through.
+func middleware(c *gin.Context) {
+	c.Set("id", c.GetHeader("X-Request-Id"))
+	c.Header("X-Request-Id", c.GetHeader("X-Request-Id"))
+	if name, err := c.Cookie("session"); err == nil {
+		c.Set("session", Session{Name: name})
+	}
+}
+
+// fromMiddleware makes dependencies of what the middleware left behind.
+func fromMiddleware(deps *depends.Graph) {
+	wsroute.FromGin(deps, func(c *gin.Context) (Session, error) {
+		session, ok := c.Get("session")
+		if !ok {
+			return Session{}, depends.Unauthorized("Session", depends.ErrAbsent)
+		}
+		return session.(Session), nil
+	})
+	wsroute.FromGin(deps, func(c *gin.Context) (RequestID, error) {
+		return RequestID(c.GetString("id")), nil
+	})
+}
+
+type joinInput struct {
+	Session Session
+	ID      RequestID
+	Room    Room
+	Addr    depends.ClientAddr
+}
+
+func join(ctx context.Context, conn *wsroute.Conn[string, string], in joinInput) error {
+	log.Printf("%s: %s joins %s from %s", in.ID, in.Session.Name, in.Room.Name, in.Addr)
+	return conn.Send(ctx, "welcome to "+in.Room.Name+", "+in.Session.Name)
+}
+
+// config is what the socket's routes have in common.
+func config() *wsroute.Config {
+	return &wsroute.Config{
+		TrustedProxies: []string{"127.0.0.1"},
+		MapError: func(err error) *depends.Rejection {
+			if errors.Is(err, ErrNoRoom) {
+				return depends.NotFound("no_such_room", err)
+			}
+			return nil
+		},
+		OnUpgrade: func(_ *http.Request, header http.Header) {
+			header.Add("Set-Cookie", "seen=1; Path=/; Secure; HttpOnly; SameSite=Lax")
+		},
+	}
+}
+
+// program adds the socket to the plain routes.
+func program() (*wsroute.Router, *gin.Engine, error) {
+	engine := gin.New()
+	engine.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery(), middleware)
+	rooms := engine.Group("/orgs/:org/rooms/:room")
+	rooms.GET("", func(c *gin.Context) { c.String(http.StatusOK, "about %s", c.Param("room")) })
+
+	deps := depends.New()
+	fromMiddleware(deps)
+	depends.Provide(deps, findRoom)
+	ws := wsroute.New(deps, config())
+	wsroute.Handle(ws, "/ws", join)
+	return ws, engine, ws.Mount(rooms)
+}
+
+// serve is a server of the program's own, in place of wsroute.Serve.
+func serve(ctx context.Context, listener net.Listener, ws *wsroute.Router, engine *gin.Engine) error {
+	engine.RedirectTrailingSlash = false
+	engine.HandleMethodNotAllowed = true
+	server := &http.Server{Handler: engine, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		_ = ws.Drain(stop)
+		_ = server.Shutdown(stop)
+	}()
+	return server.Serve(listener)
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ws, engine, err := program()
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Print(serve(ctx, listener, ws, engine))
+}
