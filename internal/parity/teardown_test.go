@@ -97,6 +97,7 @@ var teardowns = []scenario{
 			})
 			handle(w, "/ws", func(context.Context, *conn, struct{ C C }) error { return errValue })
 			out := w.wire("/ws?fail=true")
+			w.told() // the refusal does not wait for the cleanups
 			return join(out, w.wire("/ws?fail=false")) + "; " + w.told() + map[bool]string{true: "; logged"}[w.log.has("ValueError")]
 		},
 	},
