@@ -29,7 +29,7 @@ func (r *Router) Mount(router gin.IRouter) error {
 	}
 	return r.register(endpoints, func(e *endpoint) {
 		router.GET(e.route.path, func(c *gin.Context) {
-			var path []plan.PathValue
+			path := make([]plan.PathValue, 0, len(c.Params))
 			for _, p := range c.Params {
 				path = append(path, plan.PathValue{Name: p.Key, Value: e.pathValue(p.Key, p.Value)})
 			}
@@ -49,7 +49,7 @@ func (r *Router) Handler() (http.Handler, error) {
 	err = r.register(endpoints, func(e *endpoint) {
 		names := paramNames(e.segments)
 		mux.HandleFunc("GET "+muxPattern(e.segments), func(w http.ResponseWriter, req *http.Request) {
-			var path []plan.PathValue
+			path := make([]plan.PathValue, 0, len(names))
 			for _, name := range names {
 				path = append(path, plan.PathValue{Name: name, Value: req.PathValue(name)})
 			}
@@ -105,6 +105,11 @@ func (r *Router) compile(prefix string) ([]*endpoint, error) {
 	}
 	for _, e := range endpoints {
 		e.plan = plan.Build(e.target)
+		for _, source := range e.plan.Sources() {
+			if source.In == "query" {
+				e.secrets = append(e.secrets, source.Name)
+			}
+		}
 	}
 	return endpoints, nil
 }

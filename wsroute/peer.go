@@ -123,15 +123,15 @@ func (p *peer) logEnd(result error) {
 	if result == nil && !errors.Is(cause, ErrClosed) {
 		result = cause
 	}
-	var closed *CloseError
+	closed, byPeer := errors.AsType[*CloseError](cause)
 	switch {
-	case errors.As(cause, &closed):
+	case byPeer:
 		code, reason = closed.Code, closed.Reason
 	case code == 0:
 		code = closeAbnormal
 	}
 	level := slog.LevelInfo
-	if code == closeInternal && closed == nil {
+	if code == closeInternal && !byPeer {
 		level = slog.LevelError
 	}
 	p.log(level, "connection ended", result,
