@@ -60,7 +60,7 @@ var textFiles = sync.OnceValues(func() (files []repoFile, err error) {
 			return err
 		case entry.IsDir() && (entry.Name() == ".git" || entry.Name() == ".bin"):
 			return filepath.SkipDir
-		case !entry.Type().IsRegular():
+		case !entry.Type().IsRegular() || entry.Name() == ".git": // a worktree has a file of that name
 			return nil
 		}
 		text, err := os.ReadFile(name)
