@@ -30,15 +30,15 @@ func newConn[Recv, Send any](s *session, c *codec[Recv, Send]) *Conn[Recv, Send]
 // end, the cause of it. If ctx ends first its cause is returned, and no message
 // is lost.
 func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
-	var v Recv
+	var zero Recv
 	in, err := c.session.receive(ctx)
 	if err != nil {
-		return v, err
+		return zero, err
 	}
+	var v Recv
 	bad := c.codec.decode(in, &v)
 	release(in.buf)
 	if bad != nil {
-		var zero Recv
 		return zero, bad
 	}
 	return v, nil

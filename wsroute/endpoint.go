@@ -31,6 +31,7 @@ type endpoint struct {
 	target   *plan.Target
 	segments []segment
 	plan     *plan.Plan
+	secrets  []string // query parameters that hold credentials
 }
 
 // handshake is what a connection needs until it is upgraded or refused. Two
@@ -54,12 +55,14 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		return
 	}
 	h := &handshake{
-		request:  plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r)},
-		settled:  make(chan error, 1),
-		answered: make(chan error, 1),
+		request: plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r)},
 	}
 	if err := h.request.Parse(e.plan); err != nil {
 		e.refuse(w, r, &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")})
+		return
+	}
+	if err := h.request.Refused(e.plan); err != nil && !e.shared.hub.closed() {
+		e.answerError(w, r, err)
 		return
 	}
 	h.request.ReadHanded(e.plan, c)
@@ -69,6 +72,7 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		e.refuse(w, r, drainingRejection(err))
 		return
 	}
+	h.settled, h.answered = make(chan error, 1), make(chan error, 1)
 	go h.peer.run(h)
 	err, abandoned := h.await(r.Context(), e.shared.config.ResolveTimeout)
 	if abandoned {

@@ -29,6 +29,13 @@ func (h *hub) enter(p *peer) error {
 	return nil
 }
 
+// closed reports whether draining has begun.
+func (h *hub) closed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.draining
+}
+
 func (h *hub) leave(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

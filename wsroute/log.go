@@ -24,21 +24,20 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 	if !logger.Enabled(context.Background(), level) {
 		return
 	}
-	attrs = append([]slog.Attr{slog.String("route", e.target.Label), slog.String("remote", remote)}, attrs...)
+	all := make([]slog.Attr, 0, 8) // enough for every line
+	all = append(append(all, slog.String("route", e.target.Label), slog.String("remote", remote)), attrs...)
 	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
+		all = append(all, slog.String("error", err.Error()))
 	}
-	var p *plan.Panic
-	if errors.As(err, &p) {
-		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+	if p, ok := errors.AsType[*plan.Panic](err); ok {
+		all = append(all, slog.String("stack", string(p.Stack)))
 	}
-	logger.LogAttrs(context.Background(), level, text, attrs...)
+	logger.LogAttrs(context.Background(), level, text, all...)
 }
 
 // answerError answers a failed handshake, if there is anybody to answer.
 func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, err error) {
-	var failed *upgradeError
-	if errors.Is(err, errGone) || errors.As(err, &failed) {
+	if _, failed := errors.AsType[*upgradeError](err); failed || errors.Is(err, errGone) {
 		e.log(slog.LevelInfo, "connection refused", e.shared.proxies.remote(r), err, slog.Int("status", statusGone))
 		return
 	}
@@ -57,13 +56,13 @@ func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *dep
 }
 
 func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {
-	attrs := []slog.Attr{slog.Int("status", rejection.Status), slog.String("reason", rejection.Reason)}
+	attrs := make([]slog.Attr, 0, 3)
+	attrs = append(attrs, slog.Int("status", rejection.Status), slog.String("reason", rejection.Reason))
 	level := slog.LevelInfo
 	if rejection.Status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	var o *originError
-	if errors.As(err, &o) {
+	if o, ok := errors.AsType[*originError](err); ok {
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("hint", o.hint()))
 	}

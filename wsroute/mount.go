@@ -31,7 +31,7 @@ func (r *Router) Mount(router gin.IRouter) error {
 	}
 	return r.register(endpoints, func(e *endpoint) {
 		router.GET(e.route.path, func(c *gin.Context) {
-			var path []plan.PathValue
+			path := make([]plan.PathValue, 0, len(c.Params))
 			for _, p := range c.Params {
 				if p.Value == "" { // gin lets a parameter be empty
 					r.notFound(c.Writer, c.Request)
@@ -63,7 +63,7 @@ func (r *Router) Handler() (http.Handler, error) {
 				r.notFound(w, req)
 				return
 			}
-			var values []plan.PathValue
+			values := make([]plan.PathValue, 0, len(names))
 			for _, name := range names {
 				values = append(values, plan.PathValue{Name: name, Value: req.PathValue(name)})
 			}
@@ -138,6 +138,11 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	}
 	for _, e := range endpoints {
 		e.plan = plan.Build(e.target)
+		for _, source := range e.plan.Sources() {
+			if source.In == "query" {
+				e.secrets = append(e.secrets, source.Name)
+			}
+		}
 	}
 	return endpoints, nil
 }

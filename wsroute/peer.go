@@ -35,6 +35,7 @@ func newPeer(e *endpoint, remote string) *peer {
 // lifetime, handler, close, release of the Connection lifetime. Each stage is
 // deferred, so that it happens also when user code ends the goroutine.
 func (p *peer) run(h *handshake) {
+	growStack()
 	result, upgraded := errGoexit, false
 	defer p.endpoint.shared.hub.leave(p)
 	defer func() {
@@ -125,15 +126,15 @@ func (p *peer) logCleanup(err error) {
 func (p *peer) logEnd(result error) {
 	code, reason := p.session.code, p.session.reason
 	cause := context.Cause(p.session.ctx)
-	var closed *CloseError
+	closed, byPeer := errors.AsType[*CloseError](cause)
 	switch {
-	case errors.As(cause, &closed):
+	case byPeer:
 		code, reason = closed.Code, closed.Reason
 	case code == 0:
 		code = closeAbnormal
 	}
 	level := slog.LevelInfo
-	if code == closeInternal && closed == nil {
+	if code == closeInternal && !byPeer {
 		level = slog.LevelError
 	}
 	p.log(level, "connection ended", result,

@@ -67,16 +67,24 @@ func checkHandshake(r *http.Request) *depends.Rejection {
 	return nil
 }
 
+var strictBase64 = base64.StdEncoding.Strict()
+
 func isKey(text string) bool {
-	raw, err := base64.StdEncoding.Strict().DecodeString(text)
-	return err == nil && len(raw) == keyLength
+	var raw [keyLength + 2]byte // the encoding is of whole triples
+	if strictBase64.DecodedLen(len(text)) != len(raw) {
+		return false
+	}
+	n, err := strictBase64.Decode(raw[:], []byte(text))
+	return err == nil && n == keyLength
 }
 
 // hasToken looks for a token in header lines that are lists, without regard to case.
 func hasToken(lines []string, token string) bool {
-	for _, item := range listItems(lines) {
-		if strings.EqualFold(item, token) {
-			return true
+	for _, line := range lines {
+		for item := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(item), token) {
+				return true
+			}
 		}
 	}
 	return false

@@ -56,8 +56,7 @@ func (e *endpoint) closing(err error) (code int, reason string, _ error) {
 // A panic of MapError is added to the error, and told as one.
 func (e *endpoint) mapped(err error) (r *depends.Rejection, logged error) {
 	ask := e.shared.config.MapError
-	var p *plan.Panic
-	if ask == nil || err == nil || errors.As(err, &p) {
+	if ask == nil || err == nil || isPanic(err) {
 		return nil, err
 	}
 	defer func() {
@@ -86,12 +85,11 @@ func drainingRejection(err error) *depends.Rejection {
 
 // rejectionFor says what a peer is told of an error that ended its handshake.
 func rejectionFor(err error) *depends.Rejection {
-	var r *depends.Rejection
-	var p *plan.Panic
+	r, rejected := errors.AsType[*depends.Rejection](err)
 	switch {
-	case errors.As(err, &p): // whatever it wraps, it was not said on purpose
+	case isPanic(err): // whatever it wraps, it was not said on purpose
 		return &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error", Err: err}
-	case errors.As(err, &r):
+	case rejected:
 		return valid(r)
 	case errors.Is(err, ErrDraining):
 		return drainingRejection(err)
@@ -105,23 +103,30 @@ func rejectionFor(err error) *depends.Rejection {
 
 // closeFor says with which code a connection closes whose handler returned err.
 func closeFor(err error) (code int, reason string) {
-	var r *depends.Rejection
-	var m *MessageError
-	var p *plan.Panic
-	switch {
-	case err == nil:
+	if err == nil {
 		return closeNormal, ""
-	case errors.As(err, &p):
+	}
+	if isPanic(err) {
 		return closeInternal, ""
-	case errors.As(err, &m):
+	}
+	if m, ok := errors.AsType[*MessageError](err); ok {
 		return m.Code, m.Reason
-	case errors.As(err, &r):
+	}
+	if r, ok := errors.AsType[*depends.Rejection](err); ok {
 		return r.CodeAfterUpgrade(), r.Reason
 	}
 	return closeInternal, ""
 }
 
-// write answers a request with a refusal.
+func isPanic(err error) bool {
+	_, ok := errors.AsType[*plan.Panic](err)
+	return ok
+}
+
+// Every refusal has these two, and nobody changes them in place.
+var problemType, noStore = []string{"application/problem+json"}, []string{"no-store"}
+
+// writeRejection answers a request with a refusal.
 func writeRejection(w http.ResponseWriter, r *depends.Rejection, timeout time.Duration) {
 	body, _ := json.Marshal(problem{ // no field of it can fail
 		Type: "about:blank", Title: title(r), Status: r.Status, Detail: r.Detail, Reason: r.Reason, Code: r.CloseCode, Errors: r.Params,
@@ -130,8 +135,7 @@ func writeRejection(w http.ResponseWriter, r *depends.Rejection, timeout time.Du
 	for name, values := range r.Header {
 		h[http.CanonicalHeaderKey(name)] = values
 	}
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
+	h["Content-Type"], h["Cache-Control"] = problemType, noStore
 	if r.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
 	}
@@ -152,8 +156,7 @@ func title(r *depends.Rejection) string {
 // ended prefers why a connection ended to what its end made of err: a provider
 // that is cancelled returns all sorts of errors. A panic stays one.
 func ended(ctx context.Context, err error) error {
-	var p *plan.Panic
-	if cause := context.Cause(ctx); cause != nil && err != nil && !errors.As(err, &p) {
+	if cause := context.Cause(ctx); cause != nil && err != nil && !isPanic(err) {
 		return cause
 	}
 	return err

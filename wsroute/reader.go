@@ -30,12 +30,11 @@ func release(buf *bytes.Buffer) {
 func (s *session) read() {
 	defer close(s.done)
 	err := s.readMessages()
-	var closed *websocket.CloseError
-	var network net.Error
+	closed, isClose := errors.AsType[*websocket.CloseError](err)
 	switch {
-	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
+	case isClose && closed.Code != websocket.CloseAbnormalClosure:
 		// peerClosed has ended the session
-	case closed != nil, errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
+	case isClose, isNetwork(err), errors.Is(err, io.ErrUnexpectedEOF):
 		s.lose(err)
 	case errors.Is(err, websocket.ErrReadLimit): // gorilla has sent 1009, mostly
 		s.end(fmt.Errorf("%w: a message of more than %d bytes", ErrProtocol, s.lim.ReadLimit), closeTooBig, "message_too_big", false)
@@ -46,11 +45,18 @@ func (s *session) read() {
 	}
 	// A socket that is closed with data in it, in either direction, takes our
 	// close frame with it.
-	hard := make(chan struct{})
-	timer := time.AfterFunc(s.lim.CloseTimeout+closeSlack, func() { close(hard) })
-	_ = s.wire.wait(0, hard)
-	timer.Stop()
+	if s.wire.queued() > 0 {
+		hard := make(chan struct{})
+		timer := time.AfterFunc(s.lim.CloseTimeout+closeSlack, func() { close(hard) })
+		_ = s.wire.wait(0, hard)
+		timer.Stop()
+	}
 	_ = s.wire.Close()
+}
+
+func isNetwork(err error) bool {
+	_, ok := errors.AsType[net.Error](err)
+	return ok
 }
 
 // linger reads on after gorilla gave up, until the peer has seen our close frame

@@ -166,11 +166,10 @@ func (r *Router) hideQuery(req *http.Request, all bool) *http.Request {
 		if !all && !matches(e.segments, req.URL.Path) {
 			continue
 		}
-		for _, s := range e.plan.Sources() {
-			if s.In == "query" {
-				names = append(names, s.Name)
-			}
-		}
+		names = append(names, e.secrets...)
+	}
+	if names == nil {
+		return req
 	}
 	stripped := plan.StripQuery(req.URL.RawQuery, names)
 	if stripped == req.URL.RawQuery {

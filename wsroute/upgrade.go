@@ -57,7 +57,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	_ = raw.SetDeadline(time.Time{}) // the server's own
 	h.wire = newWire(raw, early, h.timeout)
-	return h.wire, bufio.NewReadWriter(bufio.NewReaderSize(h.wire, 16), buffered.Writer), nil
+	buffered.Reader.Reset(h.wire) // gorilla looks at it, and reads with a buffer of its own
+	return h.wire, buffered, nil
 }
 
 // header returns what the 101 says beside the handshake itself: what middleware

@@ -41,6 +41,7 @@ type step struct {
 	fills    []fill
 	needs    []int // steps that may be absent, and without which this one is too
 	soft     bool  // nothing but Optional fields need it
+	stranger error // of a scheme: the refusal of a request without its credential
 	nilable  bool  // its value may be nil, which is a fault
 }
 
@@ -154,6 +155,9 @@ func (b *builder) instance(p *Provider) *made {
 	b.own(params)
 	b.plan.Handshake = b.plan.Handshake || p.Lifetime == Handshake
 	m := &made{step: len(b.plan.steps), output: s.output}
+	if p.Scheme != nil {
+		s.stranger = &Error{Provider: p.Func.Name, Err: b.plan.graph.public.NoCredential(p.Scheme)}
+	}
 	b.plan.steps = append(b.plan.steps, s)
 	if b.made[p] == nil { // a fresh call seeds the cache, and does not replace in it
 		b.made[p] = m

@@ -119,9 +119,30 @@ func (r *Request) values(p *param) []string {
 	return nil
 }
 
-// credentials returns what the sources of a scheme hold.
-func (r *Request) credentials(s *Scheme) []Credential {
-	var found []Credential
+// Refused returns the refusal of a request without the credentials that the plan
+// asks for, or with too many. Resolving would return the same, but has to be set
+// up; most strangers need no more than a look.
+func (r *Request) Refused(p *Plan) error {
+	for i := range p.steps {
+		s := p.steps[i].provider.Scheme
+		if s == nil {
+			return nil
+		}
+		var few [2]Credential
+		switch found := r.credentials(s, few[:0]); {
+		case len(found) == 1:
+			return nil // whether it is good comes first
+		case len(found) > 1:
+			return &Error{Provider: p.steps[i].provider.Func.Name, Err: p.graph.public.ManyCredentials(s)}
+		case !p.steps[i].soft:
+			return p.steps[i].stranger
+		}
+	}
+	return nil
+}
+
+// credentials appends what the sources of a scheme hold.
+func (r *Request) credentials(s *Scheme, found []Credential) []Credential {
 	for _, source := range s.Sources {
 		var lines []string
 		if source.In == "query" {

@@ -150,7 +150,7 @@ func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
 
 // authenticate hands the one credential of a scheme to it.
 func (r *Run) authenticate(ctx context.Context, p *Provider, output any) error {
-	found := r.Request.credentials(p.Scheme)
+	found := r.Request.credentials(p.Scheme, nil)
 	switch len(found) {
 	case 0:
 		return r.Plan.graph.public.NoCredential(p.Scheme)

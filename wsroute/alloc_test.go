@@ -1,0 +1,85 @@
+package wsroute_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"testing"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// mallocs is how often run allocates, all goroutines together.
+func mallocs(times int, run func()) float64 {
+	var before, after runtime.MemStats
+	for range times / 5 {
+		run() // it fills the pools
+	}
+	runtime.ReadMemStats(&before)
+	for range times {
+		run()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / float64(times)
+}
+
+// The counts are those of the server and of the smallest client there is. They
+// may fall; what makes them rise should be worth it.
+func TestAllocationsOfHandshakes(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates too")
+	}
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, quiet())
+	type in struct {
+		Who   who
+		Room  string `path:"room" validate:"alphanum,max=64"`
+		Since int    `query:"since" default:"0" validate:"gte=0"`
+	}
+	wsroute.Handle(ws, "/:room", func(ctx context.Context, conn *wsroute.Conn[string, string], _ in) error {
+		_, err := conn.Receive(ctx)
+		return err
+	})
+	srv := wstest.Start(t, ws)
+	ask := func(target, header, behind string) func() {
+		request := []byte(fmt.Sprintf(handshake[:len(handshake)-2], target) + header + "\r\n" + behind)
+		answer := make([]byte, 4<<10)
+		return func() {
+			conn, err := srv.Connect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Write(request); err != nil {
+				t.Fatal(err)
+			}
+			for behind != "" || answer[0] == 0 {
+				if _, err := conn.Read(answer); errors.Is(err, io.EOF) {
+					break
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	const token, closing = "Authorization: Bearer alice\r\n", "\x88\x82\x00\x00\x00\x00\x03\xe8"
+	for _, test := range []struct {
+		name string
+		run  func()
+		most float64
+	}{
+		{"accepted", ask("/lobby?since=7", token, closing), 150},
+		{"no token", ask("/lobby?since=7", "Connection: close\r\n", " "), 95},
+		{"bad parameter", ask("/lobby?since=-1", token+"Connection: close\r\n", " "), 122},
+		{"foreign origin", ask("/lobby?since=7", "Origin: https://evil.example\r\nConnection: close\r\n", " "), 90},
+	} {
+		if got := mallocs(200, test.run); got > test.most {
+			t.Errorf("%s: %.1f allocations, want at most %v", test.name, got, test.most)
+		}
+	}
+}
