@@ -138,20 +138,6 @@ func supplied[T any](value T) *plan.Provider {
 	}
 }
 
-func provideScheme(g *Graph, s Scheme, out reflect.Type, invoke plan.Invoke) {
-	scheme := &plan.Scheme{Name: s.Name, Challenge: s.Challenge}
-	for _, source := range s.Sources {
-		scheme.Sources = append(scheme.Sources, source.canonical())
-	}
-	for _, f := range s.check() {
-		scheme.Faults = append(scheme.Faults, [2]string{f.Fact, f.Hint})
-	}
-	g.graph.Register(&plan.Provider{
-		Out: out, Invoke: invoke, Scheme: scheme,
-		Func: plan.Func{Name: s.Name}, Site: plan.Caller(),
-	})
-}
-
 // Replacement stands in for a provider, in a test: see wstest.
 type Replacement struct{ replacement }
 

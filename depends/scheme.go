@@ -2,31 +2,65 @@ package depends
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 
 	"example.com/usher/internal/plan"
 )
 
 // Source is a place in the handshake request where a credential may stand.
 type Source struct {
-	// In is "header" or "query".
+	// In is "header", "query", "cookie" or "subprotocol".
 	In string
-	// Name is the header's or the query parameter's name.
+	// Name is the header's, the query parameter's or the cookie's name; of a
+	// subprotocol, what the token is for.
 	Name string
 	// Prefix is the authentication scheme in front of the credential, such as
 	// "Bearer" (RFC 9110 §11.4), matched without regard to case. A header with
 	// another scheme holds no credential of this source. Empty takes the whole value.
 	Prefix string
+	// Alternative parts the sources of a scheme that is one of several: those of
+	// the first alternative that holds a credential are looked at alone. Usually 0.
+	Alternative int
 }
 
 // Credential is what a source held: a secret. It prints as its source alone.
 type Credential struct {
 	Source Source
 	Value  string
+
+	inner plan.Credential
 }
+
+// Request returns the request that the credential came with, without it: what a
+// scheme may compare it to, such as the Origin. It must not be changed. It is an
+// empty request for a credential that was made by hand.
+func (c Credential) Request() *http.Request {
+	switch {
+	case c.inner.Of == nil:
+		return &http.Request{Header: http.Header{}, URL: &url.URL{}}
+	case c.inner.Plan == nil:
+		return c.inner.Of.HTTP
+	}
+	return c.inner.Of.Snapshot(c.inner.Plan)
+}
+
+// Param returns a query parameter of Scheme.Params, the last of its name, or "".
+func (c Credential) Param(name string) string {
+	if c.inner.Of == nil {
+		return ""
+	}
+	return c.inner.Of.Query(name)
+}
+
+// Diagnosing says that the peer asks only whether it would be let in (see
+// wsroute.Diagnose): nothing may be spent.
+func (c Credential) Diagnosing() bool { return c.inner.Of != nil && c.inner.Of.Diagnose }
 
 // String names the source and hides the value.
 func (c Credential) String() string { return "credential in " + c.Source.In + " " + c.Source.Name }
@@ -45,6 +79,9 @@ type Scheme struct {
 	// Challenge is the WWW-Authenticate of the 401 and the 400, such as
 	// `Bearer realm="chat"`. Required: RFC 9110 §15.5.2.
 	Challenge string
+	// Params are query parameters that the scheme reads beside its credential,
+	// and that are hidden like it.
+	Params []string
 	// Faults are the reasons why this configuration must not start, each with a
 	// hint. Any of them is a wiring fault at Mount.
 	Faults []SchemeFault
@@ -63,10 +100,47 @@ type SchemeFault struct {
 //
 // Programs use security.Use; this is the seam that it stands on.
 func ProvideScheme[T any](g *Graph, scheme Scheme, authenticate func(context.Context, Credential) (T, error)) {
-	provideScheme(g, scheme, reflect.TypeFor[T](), plan.Call[plan.Credential, T](
-		func(ctx context.Context, c plan.Credential) (T, error) {
-			return authenticate(ctx, Credential{Source: Source(c.Source), Value: c.Value})
-		}))
+	inner := scheme.inner()
+	if _, says := any(*new(T)).(scoped); says {
+		inner.Granted = func(value any) []string { return any(*value.(*T)).(scoped).Scopes() }
+	}
+	g.graph.Register(&plan.Provider{
+		Out: reflect.TypeFor[T](), Scheme: inner, Func: plan.Func{Name: scheme.Name}, Site: plan.Caller(),
+		Invoke: plan.Call[plan.Credential, T](func(ctx context.Context, c plan.Credential) (T, error) {
+			return authenticate(ctx, Credential{Source: Source(c.Source), Value: c.Value, inner: c})
+		}),
+	})
+}
+
+// scoped is a value that says which scopes it grants (RFC 6749 §3.3).
+type scoped interface{ Scopes() []string }
+
+// FindCredential takes the one credential of a scheme out of a request that is
+// no handshake, or refuses as a handshake would be: 401 for none, 400 for more
+// than one. Programs use security.Authenticate; this is the seam that it stands on.
+func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
+	request := &plan.Request{HTTP: r, RawQuery: r.URL.RawQuery}
+	if err := request.ForScheme(); err != nil {
+		return Credential{}, &Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
+	}
+	c, err := request.Find(&public, scheme.inner())
+	if err != nil {
+		return Credential{}, err
+	}
+	return Credential{Source: Source(c.Source), Value: c.Value, inner: c}, nil
+}
+
+// inner returns the scheme as the resolver knows it.
+func (s Scheme) inner() *plan.Scheme {
+	out := &plan.Scheme{Name: s.Name, Challenge: s.Challenge, Params: s.Params}
+	for _, source := range s.Sources {
+		out.Sources = append(out.Sources, source.canonical())
+	}
+	slices.SortStableFunc(out.Sources, func(a, b plan.Source) int { return a.Alternative - b.Alternative })
+	for _, f := range s.check() {
+		out.Faults = append(out.Faults, [2]string{f.Fact, f.Hint})
+	}
+	return out
 }
 
 // canonical returns the source as the request holds it.
@@ -76,6 +150,9 @@ func (s Source) canonical() plan.Source {
 	}
 	return plan.Source(s)
 }
+
+// places are where a source can be.
+var places = []string{"header", "query", "cookie", "subprotocol"}
 
 // check returns the scheme's own faults and those of its description.
 func (s Scheme) check() []SchemeFault {
@@ -89,10 +166,10 @@ func (s Scheme) check() []SchemeFault {
 	seen := map[plan.Source]bool{}
 	for _, source := range s.Sources {
 		switch {
-		case source.In != "header" && source.In != "query":
-			faults = append(faults, SchemeFault{fmt.Sprintf("%s looks for its credential in %q", s.Name, source.In), `the sources are "header" and "query"`})
+		case !slices.Contains(places, source.In):
+			faults = append(faults, SchemeFault{fmt.Sprintf("%s looks for its credential in %q", s.Name, source.In), "the places are " + strings.Join(places, ", ")})
 		case source.Name == "":
-			faults = append(faults, SchemeFault{fmt.Sprintf("%s has a %s source without a name", s.Name, source.In), "name the header or the query parameter"})
+			faults = append(faults, SchemeFault{fmt.Sprintf("%s has a %s source without a name", s.Name, source.In), "name it"})
 		case seen[source.canonical()]:
 			faults = append(faults, SchemeFault{fmt.Sprintf("%s names the %s %q twice", s.Name, source.In, source.Name), "name it once: a credential found twice is refused"})
 		}

@@ -42,6 +42,25 @@ func (e *WiringError) Error() string { return e.text }
 // Unwrap returns the error of an App provider that failed.
 func (e *WiringError) Unwrap() error { return e.Err }
 
+// extended adds parameters to the last of challenges (RFC 9110 §11.6.1).
+func extended(challenge string, params ...string) string {
+	separator := " "
+	if strings.Contains(challenge[strings.LastIndex(challenge, ",")+1:], "=") { // it has parameters
+		separator = ", "
+	}
+	return challenge + separator + strings.Join(params, ", ")
+}
+
+// invalidRequest is the refusal of RFC 6750 §3.1 for a request that is not well-formed.
+func invalidRequest(s *plan.Scheme, err error) *Rejection {
+	return &Rejection{
+		Status: http.StatusBadRequest,
+		Reason: "invalid_request",
+		Header: http.Header{"Www-Authenticate": {extended(s.Challenge, `error="invalid_request"`)}},
+		Err:    err,
+	}
+}
+
 // public is what the plan package needs to know of this one's types.
 var public = plan.Public{
 	ClientAddr: reflect.TypeFor[ClientAddr](),
@@ -60,17 +79,19 @@ var public = plan.Public{
 		return r
 	},
 	ManyCredentials: func(s *plan.Scheme) error {
-		separator := " "
-		if strings.Contains(s.Challenge, " ") {
-			separator = ", "
-		}
-		return &Rejection{
-			Status: http.StatusBadRequest,
-			Reason: "invalid_request",
-			Detail: "more than one credential was sent",
-			Header: http.Header{"Www-Authenticate": {s.Challenge + separator + `error="invalid_request"`}},
-			Err:    fmt.Errorf("more than one credential for %s", s.Name),
-		}
+		r := invalidRequest(s, fmt.Errorf("more than one credential for %s", s.Name))
+		r.Detail = "more than one credential was sent"
+		return r
+	},
+	BadCredential: func(s *plan.Scheme, err error) error {
+		r := invalidRequest(s, err)
+		r.Detail = err.Error()
+		return r
+	},
+	InsufficientScope: func(s *plan.Scheme, required []string) error {
+		r := Forbidden("insufficient_scope", fmt.Errorf("%s does not grant all of %q", s.Name, required))
+		r.Header = http.Header{"Www-Authenticate": {extended(s.Challenge, `error="insufficient_scope"`, "scope=\""+strings.Join(required, " ")+"\"")}}
+		return r
 	},
 	BadParams: func(list []plan.ParamError) error {
 		r := &Rejection{Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters"}

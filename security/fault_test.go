@@ -114,7 +114,7 @@ func TestConfigurationFaults(t *testing.T) {
 		},
 		{
 			"cookie", func(j *security.JWT[Claims]) { j.Sources = []depends.Source{{In: "header", Name: "cookie"}} },
-			"JWT[security_test.Claims] takes the Cookie header for a token | browsers send cookies for any page that asks: use BearerHeader() or QueryToken(name)",
+			"JWT[security_test.Claims] takes the Cookie header for a token | name the cookie: use CookieToken(name)",
 		},
 		{
 			"authorization", func(j *security.JWT[Claims]) { j.Sources = []depends.Source{{In: "header", Name: "authorization"}} },

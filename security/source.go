@@ -9,8 +9,10 @@ import (
 
 // The places of a source, as depends knows them.
 const (
-	inHeader = "header"
-	inQuery  = "query"
+	inHeader      = "header"
+	inQuery       = "query"
+	inCookie      = "cookie"
+	inSubprotocol = "subprotocol"
 )
 
 // BearerHeader finds a token in "Authorization: Bearer …" (RFC 6750 §2.1).
@@ -33,6 +35,34 @@ func QueryToken(name string) depends.Source {
 	return depends.Source{In: inQuery, Name: name}
 }
 
+// Header finds a credential that is the whole value of a header of its own, such
+// as "X-API-Key".
+func Header(name string) depends.Source {
+	return depends.Source{In: inHeader, Name: name}
+}
+
+// CookieToken finds a credential in the cookie name. A browser sends cookies for
+// any page that connects, so such a route demands an Origin, and does not start
+// unless wsroute.Config.Origins says which. Two cookies of the name are refused.
+func CookieToken(name string) depends.Source {
+	return depends.Source{In: inCookie, Name: name}
+}
+
+// SubprotocolToken finds a token among the subprotocols that a page offers, the
+// one header that a browser's WebSocket lets it set. It is taken in two forms:
+//
+//	new WebSocket(url, ["bearer", token])
+//	new WebSocket(url, ["chat", "base64url.bearer.authorization.<name>." + base64url(token)])
+//
+// The first is plain, for tokens of letters, digits and ".-_~", such as JWTs. The
+// second is Kubernetes': name says what the token is for, and another subprotocol,
+// one that the route speaks, must stand beside it. The token is never selected and
+// never echoed; "bearer" is, if the route speaks none of the others, since a
+// browser demands that one is.
+func SubprotocolToken(name string) depends.Source {
+	return depends.Source{In: inSubprotocol, Name: name}
+}
+
 // sourceFaults tells what depends cannot know to be wrong with the sources of a
 // bearer token. Unknown places, empty names and repetitions are found by depends.
 func sourceFaults(scheme string, sources []depends.Source) []depends.SchemeFault {
@@ -45,7 +75,7 @@ func sourceFaults(scheme string, sources []depends.Source) []depends.SchemeFault
 		case header == "Cookie":
 			faults = append(faults, depends.SchemeFault{
 				Fact: scheme + " takes the Cookie header for a token",
-				Hint: "browsers send cookies for any page that asks: use BearerHeader() or QueryToken(name)",
+				Hint: "name the cookie: use CookieToken(name)",
 			})
 		case header == "Authorization" && s.Prefix == "":
 			faults = append(faults, depends.SchemeFault{

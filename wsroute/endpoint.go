@@ -32,6 +32,8 @@ type endpoint struct {
 	segments []segment
 	plan     *plan.Plan
 	secrets  []string // query parameters that hold credentials
+	offers   []string // for what subprotocols carry tokens
+	cookies  bool     // a scheme takes a cookie
 }
 
 // handshake is what a connection needs until it is upgraded or refused. Two
@@ -57,12 +59,13 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	h := &handshake{
 		request: plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r)},
 	}
+	h.request.Protocols, h.request.Diagnose = plan.Offers(rawOffers(r)), !upgrade
 	if err := h.request.Parse(e.plan); err != nil {
 		e.refuse(w, r, &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")})
 		return
 	}
 	if err := h.request.Refused(e.plan); err != nil && !e.shared.hub.closed() {
-		e.answerError(w, r, err)
+		e.answerError(w, r, &h.request, err)
 		return
 	}
 	h.request.ReadHanded(e.plan, c)
@@ -76,7 +79,7 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	go h.peer.run(h)
 	err, abandoned := h.await(r.Context(), e.shared.config.ResolveTimeout)
 	if abandoned {
-		e.answerError(w, r, err)
+		e.answerError(w, r, &h.request, err)
 		return
 	}
 	h.answer(w, r, err, upgrade)
@@ -98,7 +101,7 @@ func (e *endpoint) check(w http.ResponseWriter, r *http.Request) (upgrade bool, 
 	if rejection != nil {
 		return upgrade, rejection
 	}
-	if !e.shared.origins.allows(r.Header["Origin"], r.Host) {
+	if !e.allows(r, upgrade) {
 		return upgrade, &depends.Rejection{
 			Status: http.StatusForbidden, Reason: "origin_not_allowed", Err: &originError{r.Header["Origin"], r.Host},
 		}
@@ -110,6 +113,15 @@ func (e *endpoint) check(w http.ResponseWriter, r *http.Request) (upgrade bool, 
 		}
 	}
 	return upgrade, nil
+}
+
+// allows decides by the Origin. Where a cookie counts, a request without one is
+// no program but a browser's navigation or fetch: a page of ours says so itself.
+func (e *endpoint) allows(r *http.Request, upgrade bool) bool {
+	if e.cookies && len(r.Header["Origin"]) == 0 {
+		return !upgrade && r.Header.Get("Sec-Fetch-Site") == "same-origin"
+	}
+	return e.shared.origins.allows(r.Header["Origin"], r.Host)
 }
 
 // await waits for the resolver, but not longer than the budget or the client.
@@ -143,8 +155,14 @@ func (h *handshake) settle(err error) error {
 
 // answer writes the 101 or the refusal, and hands the connection over.
 func (h *handshake) answer(w http.ResponseWriter, r *http.Request, err error, upgrade bool) {
-	outcome := errGone // if writing the answer panics
-	defer func() { h.answered <- outcome }()
+	outcome, told := errGone, false // if writing the answer panics
+	tell := func() {
+		if !told {
+			told = true
+			h.answered <- outcome
+		}
+	}
+	defer tell()
 	e := h.peer.endpoint
 	switch {
 	case err == nil && !upgrade:
@@ -155,9 +173,13 @@ func (h *handshake) answer(w http.ResponseWriter, r *http.Request, err error, up
 		err = h.upgrade(w, r)
 	}
 	outcome = err
-	if err != nil {
-		e.answerError(w, r, err)
+	if err == nil {
+		return
 	}
+	if e.route.tells {
+		tell() // what was resolved need not wait for the stranger
+	}
+	e.answerError(w, r, &h.request, err)
 }
 
 // upgrade hijacks the connection and writes the 101. It is the last moment at
@@ -177,7 +199,7 @@ func (h *handshake) upgrade(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if protocol := e.route.selectSubprotocol(listItems(r.Header["Sec-Websocket-Protocol"])); protocol != "" {
+	if protocol := e.route.selectSubprotocol(h.request.Selectable(e.plan)); protocol != "" {
 		header["Sec-Websocket-Protocol"] = []string{protocol}
 	}
 	if g, ok := w.(gin.ResponseWriter); ok {

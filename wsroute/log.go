@@ -36,7 +36,7 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 }
 
 // answerError answers a failed handshake, if there is anybody to answer.
-func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, err error) {
+func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *plan.Request, err error) {
 	if _, failed := errors.AsType[*upgradeError](err); failed || errors.Is(err, errGone) {
 		e.log(slog.LevelInfo, "connection refused", e.shared.proxies.remote(r), err, slog.Int("status", statusGone))
 		return
@@ -46,6 +46,9 @@ func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, err error
 		w.Header().Set("Connection", "close")
 	}
 	e.logRefusal(r, rejection, err)
+	if e.route.tells && !asked.Diagnose && e.tell(w, r, asked, rejection) {
+		return
+	}
 	writeRejection(w, rejection, e.shared.config.WriteTimeout)
 }
 

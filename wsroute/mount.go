@@ -113,7 +113,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	for _, rt := range s.routes {
 		full := prefix + rt.path
 		t := &plan.Target{
-			Label: "GET " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Foreign: onGin,
+			Label: "GET " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Foreign: onGin,
 		}
 		targets = append(targets, t)
 		extra = append(extra, rt.faults(t)...)
@@ -128,6 +128,9 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		endpoints = append(endpoints, e)
 	}
 	faults := plan.Check(r.graph, targets, extra)
+	if s.config.Origins == nil {
+		faults = append(faults, cookiesWithoutOrigins(targets)...)
+	}
 	if len(faults) == 0 {
 		if f := r.graph.MakeApp(s.config.CleanupTimeout); f != nil {
 			faults = append(faults, f)
@@ -138,13 +141,30 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	}
 	for _, e := range endpoints {
 		e.plan = plan.Build(e.target)
+		e.secrets = e.plan.SecretParams()
 		for _, source := range e.plan.Sources() {
-			if source.In == "query" {
-				e.secrets = append(e.secrets, source.Name)
+			e.cookies = e.cookies || source.In == "cookie"
+			if source.In == "subprotocol" {
+				e.offers = append(e.offers, source.Name)
 			}
 		}
 	}
 	return endpoints, nil
+}
+
+// cookiesWithoutOrigins refuses routes that any page could open in the name of
+// whoever looks at it: a browser adds cookies by itself.
+func cookiesWithoutOrigins(targets []*plan.Target) []*plan.Fault {
+	var found []*plan.Fault
+	for _, t := range targets {
+		for _, name := range t.CookieSchemes() {
+			found = append(found, &plan.Fault{
+				Kind: "unsafe", Fact: name + " takes a cookie, and the router does not say whose pages may connect", Target: t,
+				Path: []string{"registered " + t.Site.String()}, Hint: `set Config.Origins, such as []string{"https://chat.example.com"}`,
+			})
+		}
+	}
+	return found
 }
 
 func conflicts(before []*endpoint, e *endpoint) []*plan.Fault {

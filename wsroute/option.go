@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"example.com/usher/internal/plan"
@@ -30,6 +31,8 @@ type route struct {
 	serve    func(ctx context.Context, s *session, in any) error
 
 	diagnose     bool
+	tells        bool // a refusal is told by a close frame
+	scopes       []string
 	subprotocols []string
 }
 
@@ -56,6 +59,36 @@ func (diagnoseOption) String() string  { return "Diagnose" }
 // refusal, or 426 when all is well. Without it a plain GET is 426 at once.
 var Diagnose RouteOption = diagnoseOption{}
 
+type acceptOption struct{}
+
+func (acceptOption) apply(rt *route) { rt.tells = true }
+func (acceptOption) String() string  { return "AcceptThenClose" }
+
+// AcceptThenClose lets a page learn why it is refused: browsers hide an HTTP
+// refusal (they report 1006), so the connection is accepted and closed with the
+// refusal's close code and reason. It holds for what is refused behind the cheap
+// checks, that is by credentials, parameters and providers; a malformed handshake
+// or a foreign Origin is refused with HTTP as ever. Nothing that the peer sends is
+// delivered, and the closing takes no longer than Config.CloseTimeout and 3 s.
+//
+// It costs a stranger's handshake more than a refusal does. [Diagnose] and tickets
+// tell a page the same without it.
+var AcceptThenClose RouteOption = acceptOption{}
+
+type scopesOption []string
+
+func (o scopesOption) apply(rt *route) {
+	rt.scopes = append(rt.scopes[:len(rt.scopes):len(rt.scopes)], o...)
+}
+func (o scopesOption) String() string { return "Scopes(" + strings.Join(o, ", ") + ")" }
+
+// Scopes demands OAuth 2.0 scopes (RFC 6749 §3.3) of every scheme that a route
+// uses: what authenticated must grant them, or the connection is refused with 403
+// "insufficient_scope". A scopes tag on a field demands them of the schemes behind
+// that field; all that are demanded on the ways to a scheme are united. A value
+// grants what its method Scopes() []string returns.
+func Scopes(names ...string) RouteOption { return scopesOption(names) }
+
 type subprotocolsOption []string
 
 func (o subprotocolsOption) apply(rt *route) { rt.subprotocols = o }
@@ -67,13 +100,16 @@ func (o subprotocolsOption) String() string  { return "Subprotocols(" + strings.
 func Subprotocols(names ...string) RouteOption { return subprotocolsOption(names) }
 
 // selectSubprotocol returns the route's first choice among the client's offers.
-func (rt *route) selectSubprotocol(offers []string) string {
+// A marker stands there only with its token, and is selected if nothing else is:
+// a browser that offered it would fail otherwise.
+func (rt *route) selectSubprotocol(offers []string, marked bool) string {
 	for _, name := range rt.subprotocols {
-		for _, offer := range offers {
-			if offer == name {
-				return name
-			}
+		if slices.Contains(offers, name) {
+			return name
 		}
+	}
+	if marked {
+		return plan.BearerMarker
 	}
 	return ""
 }

@@ -2,28 +2,14 @@ package wsroute
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"math"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
 )
-
-// problem is the body of a refusal (RFC 9457 §3).
-type problem struct {
-	Type   string               `json:"type"`
-	Title  string               `json:"title"`
-	Status int                  `json:"status"`
-	Detail string               `json:"detail,omitempty"`
-	Reason string               `json:"reason,omitempty"`
-	Code   int                  `json:"code,omitempty"` // the close code, if the program chose one
-	Errors []depends.ParamError `json:"errors,omitempty"`
-}
 
 // retryAfter is what a peer is asked to wait when the fault is ours and passes.
 const retryAfter = 2 * time.Second
@@ -123,34 +109,11 @@ func isPanic(err error) bool {
 	return ok
 }
 
-// Every refusal has these two, and nobody changes them in place.
-var problemType, noStore = []string{"application/problem+json"}, []string{"no-store"}
-
 // writeRejection answers a request with a refusal.
 func writeRejection(w http.ResponseWriter, r *depends.Rejection, timeout time.Duration) {
-	body, _ := json.Marshal(problem{ // no field of it can fail
-		Type: "about:blank", Title: title(r), Status: r.Status, Detail: r.Detail, Reason: r.Reason, Code: r.CloseCode, Errors: r.Params,
-	})
-	h := w.Header()
-	for name, values := range r.Header {
-		h[http.CanonicalHeaderKey(name)] = values
-	}
-	h["Content-Type"], h["Cache-Control"] = problemType, noStore
-	if r.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
-	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
 	// The server's own write deadline may have passed while a provider worked.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
-	w.WriteHeader(r.Status)
-	_, _ = w.Write(body)
-}
-
-func title(r *depends.Rejection) string {
-	if r.Title != "" {
-		return r.Title
-	}
-	return http.StatusText(r.Status)
+	r.ServeHTTP(w, nil)
 }
 
 // ended prefers why a connection ended to what its end made of err: a provider

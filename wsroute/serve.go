@@ -128,16 +128,18 @@ func loopback(addr net.Addr) bool {
 	return err == nil && ap.Addr().IsLoopback()
 }
 
-// rawQueryKey is the context key under which the query that the peer sent
-// reaches its endpoint, past everything that logs.
-type rawQueryKey struct{}
+// hiddenKey is the context key under which what the peer sent reaches its
+// endpoint, past everything that logs.
+type hiddenKey struct{}
 
-// hiddenQuery is a pointer in the context, so that printing the context does not
-// print the query.
-type hiddenQuery struct{ raw string }
+// hidden is a pointer in the context, so that printing the context prints none of it.
+type hidden struct {
+	query  string
+	offers []string // header lines of subprotocols
+}
 
 // hideCredentials takes the credentials that the router's schemes read from the
-// query out of the URL, on the router's own paths and, in a gin engine, on paths
+// query and from subprotocols out of the request, on the router's own paths and, in a gin engine, on paths
 // that are no route at all: a mistyped one is logged too.
 func (r *Router) hideCredentials(next http.Handler) http.Handler {
 	var routes [][]segment
@@ -150,43 +152,55 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.URL.RawQuery != "" {
+		if req.URL.RawQuery != "" || req.Header["Sec-Websocket-Protocol"] != nil {
 			isRoute := !isGin || slices.ContainsFunc(routes, func(s []segment) bool { return matches(s, req.URL.Path) })
-			req = r.hideQuery(req, !isRoute)
+			req = r.hide(req, !isRoute)
 		}
 		next.ServeHTTP(w, req)
 	})
 }
 
-// hideQuery hides the credentials of the routes that the request is for, or of
-// all routes.
-func (r *Router) hideQuery(req *http.Request, all bool) *http.Request {
-	var names []string
+// hide hides the credentials of the routes that the request is for, or of all
+// routes.
+func (r *Router) hide(req *http.Request, all bool) *http.Request {
+	var names, offers []string
 	for _, e := range r.shared.mounted {
-		if !all && !matches(e.segments, req.URL.Path) {
-			continue
+		if all || matches(e.segments, req.URL.Path) {
+			names, offers = append(names, e.secrets...), append(offers, e.offers...)
 		}
-		names = append(names, e.secrets...)
 	}
-	if names == nil {
+	query := plan.StripQuery(req.URL.RawQuery, names)
+	lines, found := plan.StripOffers(req.Header["Sec-Websocket-Protocol"], offers)
+	if query == req.URL.RawQuery && !found {
 		return req
 	}
-	stripped := plan.StripQuery(req.URL.RawQuery, names)
-	if stripped == req.URL.RawQuery {
-		return req
-	}
-	hidden := &hiddenQuery{req.URL.RawQuery}
-	req = req.WithContext(context.WithValue(req.Context(), rawQueryKey{}, hidden))
+	kept := &hidden{req.URL.RawQuery, req.Header["Sec-Websocket-Protocol"]}
+	req = req.WithContext(context.WithValue(req.Context(), hiddenKey{}, kept))
 	url := *req.URL
-	url.RawQuery = stripped
+	url.RawQuery = query
 	req.URL, req.RequestURI = &url, url.RequestURI()
+	if found {
+		req.Header = req.Header.Clone()
+		delete(req.Header, "Sec-Websocket-Protocol")
+		if lines != nil {
+			req.Header["Sec-Websocket-Protocol"] = lines
+		}
+	}
 	return req
 }
 
 // rawQuery returns the query as the peer sent it.
 func rawQuery(r *http.Request) string {
-	if hidden, ok := r.Context().Value(rawQueryKey{}).(*hiddenQuery); ok {
-		return hidden.raw
+	if h, ok := r.Context().Value(hiddenKey{}).(*hidden); ok {
+		return h.query
 	}
 	return r.URL.RawQuery
+}
+
+// rawOffers returns the lines of subprotocols as the peer sent them.
+func rawOffers(r *http.Request) []string {
+	if h, ok := r.Context().Value(hiddenKey{}).(*hidden); ok {
+		return h.offers
+	}
+	return r.Header["Sec-Websocket-Protocol"]
 }

@@ -39,10 +39,11 @@ type step struct {
 	input    int // the record's field for the provider's input; -1 for none
 	output   int
 	fills    []fill
-	needs    []int // steps that may be absent, and without which this one is too
-	soft     bool  // nothing but Optional fields need it
-	stranger error // of a scheme: the refusal of a request without its credential
-	nilable  bool  // its value may be nil, which is a fault
+	needs    []int    // steps that may be absent, and without which this one is too
+	soft     bool     // nothing but Optional fields need it
+	scopes   []string // of a scheme: what it must grant on this route
+	stranger error    // of a scheme: the refusal of a request without its credential
+	nilable  bool     // its value may be nil, which is a fault
 }
 
 // fill sets one field of an input before its function is called.
@@ -59,7 +60,8 @@ type builder struct {
 	plan  *Plan
 	types []reflect.StructField
 	made  map[*Provider]*made
-	hard  map[*Provider]bool // needed by more than Optional fields
+	hard  map[*Provider]bool     // needed by more than Optional fields
+	paths map[*Provider][]string // the scopes on the ways to a provider, united
 }
 
 // made is a provider's place in the plan.
@@ -70,7 +72,7 @@ func Build(t *Target) *Plan {
 	b := &builder{
 		plan: &Plan{Target: t, graph: t.Graph, absent: -1},
 		made: map[*Provider]*made{},
-		hard: map[*Provider]bool{},
+		hard: map[*Provider]bool{}, paths: map[*Provider][]string{},
 	}
 	roots := make([]field, 0, len(t.Guards)+len(t.input.fields))
 	for _, g := range t.Guards {
@@ -78,6 +80,7 @@ func Build(t *Target) *Plan {
 	}
 	roots = append(roots, t.input.fields...)
 	b.needHard(t.Graph, roots)
+	b.require(t.Graph, roots, t.Scopes)
 	b.schemes(t.Graph, roots, map[*Provider]bool{})
 	for _, f := range roots[:len(t.Guards)] {
 		b.dependency(t.Graph, &f)
@@ -111,11 +114,41 @@ func (b *builder) schemes(g *Graph, fields []field, seen map[*Provider]bool) {
 		seen[p] = true
 		if p.Scheme != nil {
 			b.plan.schemes = append(b.plan.schemes, p.Scheme)
-			b.instance(p)
+			b.plan.steps[b.instance(p).step].scopes = b.paths[p]
+			for _, source := range p.Scheme.Sources {
+				b.plan.readsCookies = b.plan.readsCookies || source.In == "cookie"
+			}
 		} else if p.input != nil {
 			b.schemes(p.graph, p.input.fields, seen)
 		}
 	}
+}
+
+// require unites the scopes along every way that leads to a scheme.
+func (b *builder) require(g *Graph, fields []field, above []string) {
+	for i := range fields {
+		p := b.provider(g, &fields[i])
+		if p == nil {
+			continue
+		}
+		all := unite(above, fields[i].scopes)
+		before, seen := b.paths[p]
+		b.paths[p] = unite(before, all)
+		if p.input != nil && (!seen || len(b.paths[p]) > len(before)) {
+			b.require(p.graph, p.input.fields, b.paths[p])
+		}
+	}
+}
+
+// unite appends to a what it lacks of b.
+func unite(a, b []string) []string {
+	a = slices.Clip(a)
+	for _, s := range b {
+		if !contains(a, s) {
+			a = append(a, s)
+		}
+	}
+	return a
 }
 
 // provider returns what a field is resolved from while connecting; nil for what
@@ -218,6 +251,20 @@ func (b *builder) finish() {
 		b.plan.absent = b.slot(reflect.ArrayOf(len(b.plan.steps), reflect.TypeFor[bool]()))
 	}
 	b.plan.record = reflect.StructOf(b.types)
+}
+
+// SecretParams returns the query parameters that nobody but schemes may see.
+func (p *Plan) SecretParams() []string {
+	var names []string
+	for _, s := range p.schemes {
+		names = append(names, s.Params...)
+		for _, source := range s.Sources {
+			if source.In == "query" {
+				names = append(names, source.Name)
+			}
+		}
+	}
+	return names
 }
 
 // Sources returns where the plan's schemes look for credentials.

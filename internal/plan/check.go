@@ -16,10 +16,12 @@ type Target struct {
 	Guards    []Guard // outermost first
 	PathNames []string
 	Graph     *Graph
-	Foreign   bool // a foreign router's context is there to hand values over
+	Scopes    []string // that every scheme of the route must grant
+	Foreign   bool     // a foreign router's context is there to hand values over
 
-	input *input
-	met   []*Fault
+	input   *input
+	met     []*Fault
+	cookies []string
 }
 
 // Guard is a dependency that a route demands without taking its value.
@@ -41,7 +43,7 @@ func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
 		c.faults.add(f.Target, f)
 	}
 	for _, t := range targets {
-		t.input = analyse(t.Graph, t.In)
+		t.input, t.cookies = analyse(t.Graph, t.In), nil
 		c.target(t)
 	}
 	c.t = nil
@@ -66,6 +68,8 @@ func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
 
 type checker struct {
 	root    *Graph
+	schemes []*Provider // met on this route
+	params  []taken     // met on this route
 	t       *Target
 	faults  faults
 	visited map[*Provider]bool // on this route
@@ -83,7 +87,7 @@ type need struct {
 func (c *checker) reached(p *Provider) bool { return c.ever[p] }
 
 func (c *checker) target(t *Target) {
-	c.t, c.visited, c.stack = t, map[*Provider]bool{}, nil
+	c.t, c.visited, c.stack, c.schemes, c.params = t, map[*Provider]bool{}, nil, nil, nil
 	for i := range t.Guards {
 		c.stack = []need{{guard: &t.Guards[i]}}
 		c.dependency(t.Graph, &field{typ: t.Guards[i].Type, guard: true}, Connection)
@@ -98,6 +102,8 @@ func (c *checker) target(t *Target) {
 		c.stack = []need{{field: t.input.fields[i].name}}
 		c.field(t.Graph, &t.input.fields[i], nil)
 	}
+	c.credentials()
+	c.scopes(t)
 }
 
 // provider checks p itself and all that it needs.
@@ -143,6 +149,7 @@ func (c *checker) itself(p *Provider) {
 	if p.Scheme == nil {
 		return
 	}
+	c.schemes = append(c.schemes, p)
 	for _, fault := range p.Scheme.Faults {
 		c.faults.add(c.t, &Fault{Kind: "unsafe", Type: p.Out, Fact: fault[0], Hint: fault[1], Path: []string{"used" + where(p.Site, Site{})}})
 	}
@@ -200,6 +207,7 @@ func (c *checker) param(p *param, by *Provider) {
 	if by != nil {
 		taker, at = by.Func.Name, where(by.Func.Site, by.Site)
 	}
+	c.params = append(c.params, taken{p, taker + at})
 	if p.in == "path" && !slices.Contains(c.t.PathNames, p.name) {
 		f := &Fault{
 			Kind: "bad tag", Fact: fmt.Sprintf("`path:%q`: %s has no parameter of that name", p.name, c.t.Label),

@@ -81,7 +81,14 @@ func (s *step) explainScheme() string {
 	for i, source := range s.provider.Scheme.Sources {
 		places[i] = strings.TrimSpace(source.In + " " + source.Name + " " + source.Prefix)
 	}
-	return fmt.Sprintf("%s by %s, from %s%s", TypeName(s.provider.Out), s.provider.Scheme.Name, strings.Join(places, " or "), s.explainLife())
+	return fmt.Sprintf("%s by %s, from %s%s", TypeName(s.provider.Out), s.provider.Scheme.Name, strings.Join(places, " or "), s.explainLife()) + s.explainScopes()
+}
+
+func (s *step) explainScopes() string {
+	if s.scopes == nil {
+		return ""
+	}
+	return ", with the scopes " + strings.Join(s.scopes, " ")
 }
 
 func (p *param) explain() string {

@@ -20,6 +20,7 @@ type field struct {
 	optional      bool
 	fresh         bool
 	handshakeOnly bool
+	scopes        []string // that a scheme behind it must grant
 }
 
 // input is an input struct, analysed once.
@@ -57,7 +58,7 @@ func (in *input) addFields(g *Graph, t reflect.Type, prefix []int) {
 		if sf.PkgPath != "" && sf.Name != "_" {
 			bad = append(bad, problem{"it is not exported, so it cannot be filled", "export it, or name it _ if only its check is wanted"})
 		}
-		f := field{name: sf.Name, index: index, typ: sf.Type, fresh: read.fresh, handshakeOnly: read.handshakeOnly}
+		f := field{name: sf.Name, index: index, typ: sf.Type, fresh: read.fresh, handshakeOnly: read.handshakeOnly, scopes: read.scopes}
 		if read.in != "" {
 			bad = append(bad, f.makeParam(g, sf, read)...)
 		} else {
@@ -103,6 +104,9 @@ func (f *field) makeDependency(g *Graph, sf reflect.StructField, read tag) []pro
 	}
 	if sf.Type == requestType || sf.Type == g.public.ClientAddr {
 		f.request = true
+		if read.scopes != nil {
+			bad = append(bad, problem{TypeName(sf.Type) + " has no scheme that could grant scopes", "drop the tag"})
+		}
 		if f.fresh || f.handshakeOnly {
 			bad = append(bad, problem{TypeName(sf.Type) + " takes no \"depends\" option", "drop the tag"})
 		}
@@ -117,6 +121,9 @@ func (f *field) makeParam(g *Graph, sf reflect.StructField, read tag) []problem 
 	}
 	if read.fresh || read.handshakeOnly {
 		bad = append(bad, problem{"tag \"depends\" belongs to dependencies, and this is a parameter", "drop the tag"})
+	}
+	if read.scopes != nil {
+		bad = append(bad, problem{"tag \"scopes\" belongs to dependencies, and this is a parameter", "drop the tag"})
 	}
 	p, more := newParam(g.validate, sf.Type, read)
 	f.param = p

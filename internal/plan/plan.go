@@ -31,13 +31,19 @@ func (l Lifetime) String() string {
 // size orders lifetimes: a value may depend on values of its own size or larger.
 func (l Lifetime) size() int { return [...]int{Handshake: 0, Connection: 1, App: 2}[l] }
 
-// Source is a place in the request where a credential may stand.
-type Source struct{ In, Name, Prefix string }
+// Source is a place in the request where a credential may stand. Of sources with
+// different alternatives, those of the first that holds one are looked at alone.
+type Source struct {
+	In, Name, Prefix string
+	Alternative      int
+}
 
-// Credential is what a source held.
+// Credential is what a source held, and the resolution that asks.
 type Credential struct {
 	Source Source
 	Value  string
+	Of     *Request
+	Plan   *Plan // nil outside of a route
 }
 
 // Scheme describes a way to authenticate.
@@ -45,7 +51,11 @@ type Scheme struct {
 	Name      string
 	Sources   []Source
 	Challenge string
+	Params    []string    // of the query, hidden like the credential
 	Faults    [][2]string // fact and hint
+	// Granted returns the scopes that a value grants, of which it is given a
+	// pointer; nil if its type does not say.
+	Granted func(value any) []string
 }
 
 // ParamError is one refused parameter.
@@ -64,8 +74,11 @@ type Public struct {
 	Client     func(netip.Addr) reflect.Value
 	// Absent is the error that says that a dependency is not there.
 	Absent error
-	// NoCredential and ManyCredentials refuse a request for a scheme.
+	// NoCredential, ManyCredentials and BadCredential refuse a request for a
+	// scheme, and InsufficientScope one that it has authenticated.
 	NoCredential, ManyCredentials func(*Scheme) error
+	BadCredential                 func(*Scheme, error) error
+	InsufficientScope             func(s *Scheme, required []string) error
 	// BadParams refuses a request for its parameters.
 	BadParams func([]ParamError) error
 	// Fault makes the public form of a wiring fault.

@@ -21,12 +21,41 @@ type Request struct {
 	Path     []PathValue
 	RawQuery string // of the request as the peer sent it, credentials included
 	Client   netip.Addr
+	// Protocols are the subprotocols that the peer offers, tokens included.
+	Protocols []string
+	// Diagnose says that the peer asks only whether it would be let in.
+	Diagnose bool
 
 	handed []handed
 
 	query   url.Values
 	cookies []*http.Cookie
 	one     [1]string // backs the result of values for a single value
+}
+
+// ForScheme makes a request ready to be asked for the credential of a scheme
+// outside of any route.
+func (r *Request) ForScheme() error {
+	r.Protocols = Offers(r.HTTP.Header["Sec-Websocket-Protocol"])
+	r.cookies = r.HTTP.Cookies()
+	query, err := url.ParseQuery(r.RawQuery)
+	r.query = query
+	return err
+}
+
+// Find returns the one credential of a scheme, or the refusal.
+func (r *Request) Find(public *Public, s *Scheme) (Credential, error) {
+	var few [2]Credential
+	found, err := r.credentials(s, few[:0])
+	switch {
+	case err != nil:
+		return Credential{}, public.BadCredential(s, err)
+	case len(found) == 0:
+		return Credential{}, public.NoCredential(s)
+	case len(found) > 1:
+		return Credential{}, public.ManyCredentials(s)
+	}
+	return found[0], nil
 }
 
 // Parse reads what the plan will need, once. An error is a query that does not
@@ -87,6 +116,14 @@ func (r *Request) take(by *Provider, into reflect.Value) error {
 	return fmt.Errorf("%s was not read from the router's context", TypeName(by.Out)) // Check refuses such a route
 }
 
+// Query returns the last value of a query parameter, or "".
+func (r *Request) Query(name string) string {
+	if values := r.query[name]; len(values) > 0 {
+		return values[len(values)-1]
+	}
+	return ""
+}
+
 // values returns what the request holds under a parameter's name. The result is
 // valid until the next call.
 func (r *Request) values(p *param) []string {
@@ -129,47 +166,19 @@ func (r *Request) Refused(p *Plan) error {
 			return nil
 		}
 		var few [2]Credential
-		switch found := r.credentials(s, few[:0]); {
-		case len(found) == 1:
+		found, err := r.credentials(s, few[:0])
+		switch {
+		case err == nil && len(found) == 1:
 			return nil // whether it is good comes first
-		case len(found) > 1:
-			return &Error{Provider: p.steps[i].provider.Func.Name, Err: p.graph.public.ManyCredentials(s)}
-		case !p.steps[i].soft:
+		case err == nil && len(found) == 0 && p.steps[i].soft:
+			continue
+		case err == nil && len(found) == 0:
 			return p.steps[i].stranger
 		}
+		_, err = r.Find(p.graph.public, s)
+		return &Error{Provider: p.steps[i].provider.Func.Name, Err: err}
 	}
 	return nil
-}
-
-// credentials appends what the sources of a scheme hold.
-func (r *Request) credentials(s *Scheme, found []Credential) []Credential {
-	for _, source := range s.Sources {
-		var lines []string
-		if source.In == "query" {
-			lines = r.query[source.Name]
-		} else {
-			lines = r.HTTP.Header[source.Name]
-		}
-		for _, line := range lines {
-			if value := source.take(line); value != "" {
-				found = append(found, Credential{source, value})
-			}
-		}
-	}
-	return found
-}
-
-// take returns the credential in a value of the source, or "". An empty
-// credential is none.
-func (s Source) take(line string) string {
-	if s.Prefix == "" {
-		return strings.TrimSpace(line)
-	}
-	scheme, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if !strings.EqualFold(scheme, s.Prefix) {
-		return ""
-	}
-	return strings.TrimSpace(rest)
 }
 
 // Snapshot returns the request that dependencies may keep: without the
@@ -181,27 +190,8 @@ func (r *Request) Snapshot(p *Plan) *http.Request {
 	for _, v := range r.Path {
 		out.SetPathValue(v.Name, v.Value)
 	}
-	var names []string
-	for _, scheme := range p.schemes {
-		for _, source := range scheme.Sources {
-			if source.In == "query" {
-				names = append(names, source.Name)
-				continue
-			}
-			var kept []string
-			for _, line := range out.Header[source.Name] {
-				if source.take(line) == "" {
-					kept = append(kept, line)
-				}
-			}
-			if kept == nil {
-				delete(out.Header, source.Name)
-			} else {
-				out.Header[source.Name] = kept
-			}
-		}
-	}
-	out.URL.RawQuery = StripQuery(out.URL.RawQuery, names)
+	stripHeaders(out.Header, p.Sources())
+	out.URL.RawQuery = StripQuery(out.URL.RawQuery, p.SecretParams())
 	out.RequestURI = out.URL.RequestURI()
 	return out
 }

@@ -141,23 +141,32 @@ func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
 	}
 	output := rec.Field(s.output).Addr().Interface()
 	if s.provider.Scheme != nil {
-		return r.authenticate(ctx, s.provider, output)
+		return r.authenticate(ctx, s, output)
 	}
 	input := rec.Field(s.input)
 	r.fill(rec, input, s.fills)
 	return s.provider.Invoke(ctx, input.Addr().Interface(), output)
 }
 
-// authenticate hands the one credential of a scheme to it.
-func (r *Run) authenticate(ctx context.Context, p *Provider, output any) error {
-	found := r.Request.credentials(p.Scheme, nil)
-	switch len(found) {
-	case 0:
-		return r.Plan.graph.public.NoCredential(p.Scheme)
-	case 1:
-		return p.Invoke(ctx, &found[0], output)
+// authenticate hands the one credential of a scheme to it, and checks that what
+// it says grants the scopes that the route requires.
+func (r *Run) authenticate(ctx context.Context, s *step, output any) error {
+	p, public := s.provider, r.Plan.graph.public
+	credential, err := r.Request.Find(public, p.Scheme)
+	if err != nil {
+		return err
 	}
-	return r.Plan.graph.public.ManyCredentials(p.Scheme)
+	credential.Plan = r.Plan
+	if err := p.Invoke(ctx, &credential, output); err != nil || s.scopes == nil {
+		return err
+	}
+	granted := p.Scheme.Granted(output)
+	for _, scope := range s.scopes {
+		if !contains(granted, scope) {
+			return public.InsufficientScope(p.Scheme, s.scopes)
+		}
+	}
+	return nil
 }
 
 // fill copies the values that an input declares into it.

@@ -22,6 +22,7 @@ type tag struct {
 	hasDefault    bool
 	fresh         bool
 	handshakeOnly bool
+	scopes        []string
 }
 
 // problem is what is wrong with a field.
@@ -66,7 +67,10 @@ func (t *tag) set(key, value string) []problem {
 	case "depends":
 		return t.edge(value)
 	case "scopes":
-		return []problem{{"tag \"scopes\" is not supported by this version", "check the scopes in a provider and return depends.Forbidden"}}
+		t.scopes = strings.Fields(value)
+		if bad := badScopes(t.scopes); bad != "" {
+			return []problem{{bad, `write names with one space between them: scopes:"rooms:read rooms:write"`}}
+		}
 	default:
 		return unknownTag(key)
 	}
@@ -105,6 +109,21 @@ func unknownTag(key string) []problem {
 		p.hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return []problem{p}
+}
+
+// badScopes says why names are no scopes (RFC 6749 §3.3), or nothing.
+func badScopes(names []string) string {
+	if len(names) == 0 {
+		return "no scope is named"
+	}
+	for _, name := range names {
+		for i := range len(name) {
+			if c := name[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
+				return fmt.Sprintf("%q is no name of a scope", name)
+			}
+		}
+	}
+	return ""
 }
 
 // splitTag reads the conventional format strictly, where reflect's Lookup would

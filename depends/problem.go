@@ -1,0 +1,49 @@
+package depends
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+)
+
+// problem is the body of a refusal (RFC 9457 §3).
+type problem struct {
+	Type   string       `json:"type"`
+	Title  string       `json:"title"`
+	Status int          `json:"status"`
+	Detail string       `json:"detail,omitempty"`
+	Reason string       `json:"reason,omitempty"`
+	Code   int          `json:"code,omitempty"` // the close code, if the program chose one
+	Errors []ParamError `json:"errors,omitempty"`
+}
+
+// Every refusal has these two, and nobody changes them in place.
+var problemType, noStore = []string{"application/problem+json"}, []string{"no-store"}
+
+// ServeHTTP answers a plain HTTP request with the refusal: its status, its
+// headers and a problem document (RFC 9457), never Err. A Status that does not
+// refuse is sent as 500.
+func (r *Rejection) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	status, title := r.Status, r.Title
+	if status < http.StatusBadRequest || status > 599 {
+		status = http.StatusInternalServerError
+	}
+	if title == "" {
+		title = http.StatusText(status)
+	}
+	body, _ := json.Marshal(problem{ // no field of it can fail
+		Type: "about:blank", Title: title, Status: status, Detail: r.Detail, Reason: r.Reason, Code: r.CloseCode, Errors: r.Params,
+	})
+	h := w.Header()
+	for name, values := range r.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	h["Content-Type"], h["Cache-Control"] = problemType, noStore
+	if r.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

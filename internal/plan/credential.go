@@ -1,0 +1,227 @@
+package plan
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The two ways in which a subprotocol carries a token, since a browser can set
+// no other header: as Kubernetes does, in an offer of its own, whose name says
+// what for and whose end is the token in base64url; and as an offer behind the
+// marker.
+const (
+	bearerOffer  = "base64url.bearer.authorization."
+	BearerMarker = "bearer"
+)
+
+var (
+	errOffer = errors.New("a subprotocol that carries a token is not base64url of UTF-8 text")
+	errAlone = errors.New("a subprotocol that carries a token is offered alone; one that can be selected must stand beside it")
+)
+
+// credentials appends what the sources of a scheme hold. An error is a source
+// that cannot be read.
+func (r *Request) credentials(s *Scheme, found []Credential) ([]Credential, error) {
+	for _, source := range s.Sources {
+		if len(found) > 0 && source.Alternative != found[0].Source.Alternative {
+			break // the first that is present decides
+		}
+		add := func(value string) {
+			if value != "" { // an empty credential is none
+				found = append(found, Credential{Source: source, Value: value, Of: r})
+			}
+		}
+		switch source.In {
+		case "query":
+			for _, value := range r.query[source.Name] {
+				add(strings.TrimSpace(value))
+			}
+		case "header":
+			for _, line := range r.HTTP.Header[source.Name] {
+				add(source.take(line))
+			}
+		case "cookie":
+			for _, c := range r.cookies {
+				if c.Name == source.Name {
+					add(c.Value)
+				}
+			}
+		case "subprotocol":
+			if r.Diagnose && !s.readsBearer() { // a page's fetch cannot offer one, but it can set a header
+				for _, line := range r.HTTP.Header["Authorization"] {
+					add(Source{Prefix: BearerMarker}.take(line))
+				}
+			}
+			_, tokens, err := splitOffers(r.Protocols, source.Name)
+			if err != nil {
+				return nil, err
+			}
+			for _, token := range tokens {
+				add(token)
+			}
+		}
+	}
+	return found, nil
+}
+
+// readsBearer says whether a source reads the header that stands in for a
+// subprotocol when a page diagnoses.
+func (s *Scheme) readsBearer() bool {
+	return slices.ContainsFunc(s.Sources, func(source Source) bool {
+		return source.In == "header" && source.Name == "Authorization" && strings.EqualFold(source.Prefix, BearerMarker)
+	})
+}
+
+// take returns the credential in a header line of the source, or "".
+func (s Source) take(line string) string {
+	if s.Prefix == "" {
+		return strings.TrimSpace(line)
+	}
+	scheme, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if !strings.EqualFold(scheme, s.Prefix) {
+		return ""
+	}
+	return strings.TrimSpace(rest)
+}
+
+// Offers returns the subprotocols of header lines, in order (RFC 6455 §11.3.4:
+// there may be several lines).
+func Offers(lines []string) []string {
+	var list []string
+	for _, line := range lines {
+		for item := range strings.SplitSeq(line, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				list = append(list, item)
+			}
+		}
+	}
+	return list
+}
+
+// splitOffers parts the tokens for name from the subprotocols that can be
+// selected, among which the marker stays.
+func splitOffers(offers []string, name string) (rest, tokens []string, err error) {
+	for i := 0; i < len(offers); i++ {
+		encoded, ok := strings.CutPrefix(offers[i], bearerOffer+name+".")
+		switch {
+		case ok:
+			raw, bad := base64.RawURLEncoding.Strict().DecodeString(encoded)
+			if bad != nil || len(raw) == 0 || !utf8.Valid(raw) {
+				err = errOffer
+			}
+			tokens = append(tokens, string(raw))
+		case offers[i] == BearerMarker && i+1 < len(offers):
+			rest = append(rest, BearerMarker)
+			i++
+			tokens = append(tokens, offers[i])
+		default:
+			rest = append(rest, offers[i])
+		}
+	}
+	if err == nil && len(tokens) > 0 && len(rest) == 0 {
+		err = errAlone
+	}
+	return rest, tokens, err
+}
+
+// Selectable returns the subprotocols that may be selected: those that the peer
+// offers, without the tokens of the plan's schemes. marked says that the marker is
+// among them because a token stood behind it.
+func (r *Request) Selectable(p *Plan) (rest []string, marked bool) {
+	rest = r.Protocols
+	for _, source := range p.Sources() {
+		if source.In != "subprotocol" {
+			continue
+		}
+		before := len(rest)
+		rest, _, _ = splitOffers(rest, source.Name)
+		marked = marked || len(rest) < before && contains(rest, BearerMarker)
+	}
+	return rest, marked
+}
+
+// StripOffers returns header lines of subprotocols without the tokens for the
+// names, and whether that took anything away.
+func StripOffers(lines, names []string) ([]string, bool) {
+	offers := Offers(lines)
+	rest := offers
+	for _, name := range names {
+		rest, _, _ = splitOffers(rest, name)
+	}
+	if len(rest) == len(offers) {
+		return lines, false
+	}
+	if len(rest) == 0 {
+		return nil, true
+	}
+	return []string{strings.Join(rest, ", ")}, true
+}
+
+// stripCookies returns Cookie lines without the cookies of the names.
+func stripCookies(lines, names []string) []string {
+	var kept []string
+	for _, line := range lines {
+		var pairs []string
+		for pair := range strings.SplitSeq(line, ";") {
+			name, _, _ := strings.Cut(pair, "=")
+			if pair = strings.TrimSpace(pair); pair != "" && !contains(names, strings.TrimSpace(name)) {
+				pairs = append(pairs, pair)
+			}
+		}
+		if len(pairs) > 0 {
+			kept = append(kept, strings.Join(pairs, "; "))
+		}
+	}
+	return kept
+}
+
+// stripHeaders takes the credentials of sources out of headers, which are the
+// caller's own.
+func stripHeaders(h http.Header, sources []Source) {
+	var cookies, offers []string
+	for _, source := range sources {
+		switch source.In {
+		case "cookie":
+			cookies = append(cookies, source.Name)
+		case "subprotocol":
+			offers = append(offers, source.Name)
+		case "header":
+			var kept []string
+			for _, line := range h[source.Name] {
+				if source.take(line) == "" {
+					kept = append(kept, line)
+				}
+			}
+			set(h, source.Name, kept)
+		}
+	}
+	if cookies != nil {
+		set(h, "Cookie", stripCookies(h["Cookie"], cookies))
+	}
+	if offers != nil {
+		lines, _ := StripOffers(h["Sec-Websocket-Protocol"], offers)
+		set(h, "Sec-Websocket-Protocol", lines)
+		set(h, "Authorization", withoutBearer(h["Authorization"])) // as a diagnosing page sends it
+	}
+}
+
+func withoutBearer(lines []string) (kept []string) {
+	for _, line := range lines {
+		if (Source{Prefix: BearerMarker}).take(line) == "" {
+			kept = append(kept, line)
+		}
+	}
+	return kept
+}
+
+func set(h http.Header, name string, lines []string) {
+	if lines == nil {
+		delete(h, name)
+		return
+	}
+	h[name] = lines
+}

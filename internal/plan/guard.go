@@ -1,0 +1,117 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+)
+
+// taken is a parameter and who takes it.
+type taken struct {
+	param *param
+	by    string
+}
+
+// credentials refuses parameters that would read what a scheme of the route takes
+// out of the request.
+func (c *checker) credentials() {
+	for _, p := range c.schemes {
+		for _, source := range p.Scheme.Sources {
+			if source.In == "cookie" {
+				c.t.cookies = append(c.t.cookies, p.Scheme.Name)
+			}
+			for _, t := range c.params {
+				in := source.In
+				name := source.Name
+				if in == "subprotocol" {
+					in, name = "header", "Sec-Websocket-Protocol"
+				}
+				whole := t.param.in == "header" && t.param.key == "Cookie" && in == "cookie"
+				if !whole && (t.param.in != in || t.param.key != name) {
+					continue
+				}
+				c.faults.add(c.t, &Fault{
+					Kind: "bad tag", Fact: fmt.Sprintf("`%s:%q` would read the credential of %s", t.param.in, t.param.name, p.Scheme.Name),
+					Path: []string{"declared by " + t.by}, Hint: "take the type that the scheme provides, " + TypeName(p.Out),
+				})
+			}
+		}
+	}
+}
+
+// CookieSchemes names the schemes of the route that take a cookie, once Check has
+// gone through it.
+func (t *Target) CookieSchemes() (names []string) { return t.cookies }
+
+// scopes refuses scopes that nothing on the route could grant.
+func (c *checker) scopes(t *Target) {
+	roots := make([]field, 0, len(t.Guards)+len(t.input.fields))
+	for _, g := range t.Guards {
+		roots = append(roots, field{name: TypeName(g.Type), typ: g.Type, guard: true})
+	}
+	roots = append(roots, t.input.fields...)
+	if t.Scopes != nil {
+		found, able := c.grants(t.Graph, roots, map[*Provider]bool{})
+		c.scopeFault(fmt.Sprintf("Scopes(%s) of the route", strings.Join(t.Scopes, ", ")), found, able)
+		if bad := badScopes(t.Scopes); bad != "" {
+			c.faults.add(t, &Fault{Kind: "bad route", Fact: bad, Hint: "name each as its own argument"})
+		}
+	}
+	c.scopesBelow(t.Graph, roots, "the handler", map[*Provider]bool{})
+}
+
+func (c *checker) scopesBelow(g *Graph, fields []field, owner string, seen map[*Provider]bool) {
+	for i := range fields {
+		f := &fields[i]
+		if f.scopes != nil && c.behind(g, f) != nil {
+			found, able := c.grants(g, fields[i:i+1], map[*Provider]bool{})
+			c.scopeFault(fmt.Sprintf("`scopes:%q` of field %s of %s", strings.Join(f.scopes, " "), f.name, owner), found, able)
+		}
+		if p := c.behind(g, f); p != nil && p.input != nil && !seen[p] {
+			seen[p] = true
+			c.scopesBelow(p.graph, p.input.fields, p.Func.Name, seen)
+		}
+	}
+}
+
+func (c *checker) scopeFault(what string, found, able bool) {
+	switch {
+	case !found:
+		c.faults.add(c.t, &Fault{Kind: "bad tag", Fact: what + ": no scheme stands behind it", Hint: "put them where a scheme's type is needed"})
+	case !able:
+		c.faults.add(c.t, &Fault{
+			Kind: "bad tag", Fact: what + ": the scheme behind it grants none",
+			Hint: "give the type that the scheme provides a method Scopes() []string",
+		})
+	}
+}
+
+// grants says whether schemes stand behind fields, and whether all of them can
+// say what they grant.
+func (c *checker) grants(g *Graph, fields []field, seen map[*Provider]bool) (found, able bool) {
+	able = true
+	for i := range fields {
+		p := c.behind(g, &fields[i])
+		if p == nil || seen[p] {
+			continue
+		}
+		seen[p] = true
+		if p.Scheme != nil {
+			found, able = true, able && p.Scheme.Granted != nil
+		} else if p.input != nil {
+			below, can := c.grants(p.graph, p.input.fields, seen)
+			found, able = found || below, able && can
+		}
+	}
+	return found, able
+}
+
+// behind returns the provider of a field, or nil.
+func (c *checker) behind(g *Graph, f *field) *Provider {
+	if f.param != nil || f.request || f.index == nil && !f.guard {
+		return nil
+	}
+	if found := g.lookup(f.typ); len(found) > 0 {
+		return found[0]
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package security
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+
+	"example.com/usher/depends"
+)
+
+// APIKey authenticates a program by a key that it was given, and provides whom
+// the key belongs to.
+//
+// A key that is absent is refused with 401 and the challenge ApiKey, an unknown
+// one with the same and the reason "invalid_key". It is safe for concurrent use
+// if Find is.
+type APIKey[T any] struct {
+	// Sources are the places to look for the key, such as Header("X-API-Key").
+	// At least one.
+	Sources []depends.Source
+
+	// Find returns whom a key belongs to, by the SHA-256 of the key: the store
+	// needs to hold no key, and how long it searches tells nothing about one. It
+	// returns depends.ErrAbsent, or an error that wraps it, for an unknown key.
+	// Required.
+	Find func(ctx context.Context, hash [sha256.Size]byte) (T, error)
+
+	// InsecureQuery allows a query source. URLs are written down, and a key,
+	// unlike a ticket, does not expire.
+	InsecureQuery bool
+}
+
+const apiKeyChallenge = "ApiKey"
+
+// Describe implements [Scheme].
+func (a APIKey[T]) Describe() depends.Scheme {
+	d := depends.Scheme{Name: "APIKey", Sources: a.Sources, Challenge: apiKeyChallenge}
+	if a.Find == nil {
+		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "APIKey has no Find", Hint: "set Find to the look-up of a key's hash"})
+	}
+	for _, s := range a.Sources {
+		if s.In == inQuery && !a.InsecureQuery {
+			d.Faults = append(d.Faults, depends.SchemeFault{
+				Fact: "APIKey takes a key that does not expire from the query",
+				Hint: "take it from a header, or set InsecureQuery: true",
+			})
+		}
+	}
+	return d
+}
+
+// Authenticate implements [Scheme].
+func (a APIKey[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	owner, err := a.Find(ctx, sha256.Sum256([]byte(c.Value)))
+	return unknown(owner, err, apiKeyChallenge, "invalid_key")
+}
+
+// unknown makes the refusal of a credential that belongs to nobody: absence, as a
+// look-up says it, must not be taken for a missing credential.
+func unknown[T any](owner T, err error, challenge, reason string) (T, error) {
+	if err == nil || !errors.Is(err, depends.ErrAbsent) {
+		return owner, err
+	}
+	var none T
+	return none, &depends.Rejection{
+		Status: http.StatusUnauthorized,
+		Reason: reason,
+		Header: http.Header{"Www-Authenticate": {challenge}},
+		Err:    errors.New("security: " + reason), // not err, which would be an absence to an Optional
+	}
+}

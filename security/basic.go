@@ -1,0 +1,59 @@
+package security
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+
+	"example.com/usher/depends"
+)
+
+// Basic authenticates with a name and a password (RFC 7617). Programs send them
+// in the Authorization header; a browser's WebSocket does not.
+//
+// Whatever is wrong with a credential, malformed ones included, is refused with
+// the same 401 "invalid_credentials". It is safe for concurrent use if Verify is.
+type Basic[T any] struct {
+	// Realm is named in the challenge: printable ASCII. Required.
+	Realm string
+
+	// Verify returns whose name and password they are. It should take as long
+	// for an unknown name as for a wrong password, for instance by comparing
+	// with a hash of nobody's. It returns depends.ErrAbsent, or an error that
+	// wraps it, if they are not good. Required.
+	Verify func(ctx context.Context, name, password string) (T, error)
+}
+
+// Describe implements [Scheme].
+func (b Basic[T]) Describe() depends.Scheme {
+	d := depends.Scheme{
+		Name:      "Basic",
+		Sources:   []depends.Source{{In: inHeader, Name: "Authorization", Prefix: "Basic"}},
+		Challenge: b.challenge(),
+	}
+	if b.Realm == "" || !printable(b.Realm) {
+		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Basic names no Realm that can stand in a header", Hint: "set Realm to printable ASCII"})
+	}
+	if b.Verify == nil {
+		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Basic has no Verify", Hint: "set Verify to the check of a name and a password"})
+	}
+	return d
+}
+
+func (b Basic[T]) challenge() string {
+	return "Basic realm=" + quoted(b.Realm) + `, charset="UTF-8"`
+}
+
+// Authenticate implements [Scheme].
+func (b Basic[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	const reason = "invalid_credentials"
+	var none T
+	raw, err := base64.StdEncoding.DecodeString(c.Value)
+	name, password, ok := strings.Cut(string(raw), ":")
+	if err != nil || !ok || !utf8.Valid(raw) {
+		return unknown(none, depends.ErrAbsent, b.challenge(), reason)
+	}
+	owner, err := b.Verify(ctx, name, password)
+	return unknown(owner, err, b.challenge(), reason)
+}

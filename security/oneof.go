@@ -1,0 +1,89 @@
+package security
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"example.com/usher/depends"
+)
+
+// OneOf authenticates with one of several schemes: a JWT or an API key. The
+// first, in their order, whose credential is present decides: if that is bad the
+// connection is refused, whatever stands in another's place. Without any, the
+// challenge is all of theirs.
+func OneOf[T any](schemes ...Scheme[T]) Scheme[T] {
+	out := oneOf[T]{schemes: make([]Scheme[T], 0, len(schemes))}
+	for _, s := range schemes {
+		out.schemes = append(out.schemes, ready(s))
+	}
+	return out
+}
+
+type oneOf[T any] struct{ schemes []Scheme[T] }
+
+// Describe implements [Scheme].
+func (o oneOf[T]) Describe() depends.Scheme {
+	var d depends.Scheme
+	var names, challenges []string
+	for i, s := range o.schemes {
+		inner := s.Describe()
+		names, challenges = append(names, inner.Name), append(challenges, inner.Challenge)
+		for _, source := range inner.Sources {
+			if source.Alternative != 0 {
+				d.Faults = append(d.Faults, depends.SchemeFault{Fact: "OneOf is given a OneOf", Hint: "give it all schemes itself"})
+			}
+			source.Alternative = i
+			d.Sources = append(d.Sources, source)
+		}
+		d.Params = append(d.Params, inner.Params...)
+		d.Faults = append(d.Faults, inner.Faults...)
+	}
+	d.Name, d.Challenge = strings.Join(names, " or "), strings.Join(challenges, ", ")
+	return d
+}
+
+// Authenticate implements [Scheme].
+func (o oneOf[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	s := o.schemes[c.Source.Alternative]
+	c.Source.Alternative = 0
+	return s.Authenticate(ctx, c)
+}
+
+// As makes a scheme provide another type, such as the program's User in place of
+// a token's claims, so that several schemes can stand in one [OneOf]. An error
+// of convert refuses as a provider's would.
+func As[T, U any](scheme Scheme[U], convert func(context.Context, U) (T, error)) Scheme[T] {
+	return as[T, U]{ready(scheme), convert}
+}
+
+type as[T, U any] struct {
+	scheme  Scheme[U]
+	convert func(context.Context, U) (T, error)
+}
+
+// Describe implements [Scheme].
+func (a as[T, U]) Describe() depends.Scheme { return a.scheme.Describe() }
+
+// Authenticate implements [Scheme].
+func (a as[T, U]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	value, err := a.scheme.Authenticate(ctx, c)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return a.convert(ctx, value)
+}
+
+// Authenticate asks a scheme about a request that is no handshake, such as the
+// POST that fetches a ticket, so that a plain HTTP handler and a WebSocket route
+// know the same users. The error is what would refuse the handshake; a
+// *depends.Rejection can answer the request itself.
+func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
+	c, err := depends.FindCredential(r, scheme.Describe())
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return scheme.Authenticate(r.Context(), c)
+}

@@ -1,0 +1,72 @@
+package security
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+
+	"example.com/usher/depends"
+)
+
+// csrfParam is the query parameter of a page's token against forged requests.
+const csrfParam = "csrf_token"
+
+// Session authenticates a browser by the cookie of a session that the program
+// keeps: the cookie's value names it and says nothing else.
+//
+// A browser sends cookies to whoever a page connects to, so a route with a
+// Session demands an Origin, and the router must be told which ones may connect
+// (wsroute.Config.Origins): anything else does not start. Set the cookie Secure,
+// HttpOnly and SameSite=Lax, with a name that begins with "__Host-".
+//
+// No cookie is refused with 401 and the challenge Session, an unknown session
+// with the same and the reason "invalid_session", two cookies of the name with
+// 400. It is safe for concurrent use if its functions are.
+type Session[T any] struct {
+	// Cookie is the name of the cookie. Required.
+	Cookie string
+
+	// Find returns the session of an identifier. It returns depends.ErrAbsent,
+	// or an error that wraps it, if there is none any more. Required.
+	Find func(ctx context.Context, id string) (T, error)
+
+	// CSRF returns the token that the session's pages were given, which they
+	// send as ?csrf_token=…; one that differs is refused with 403
+	// "invalid_csrf_token". It is a second lock behind the Origin check, for
+	// programs whose origins are many. By default, none is asked for.
+	CSRF func(session T) string
+}
+
+const sessionChallenge = "Session"
+
+// Describe implements [Scheme].
+func (s Session[T]) Describe() depends.Scheme {
+	d := depends.Scheme{Name: "Session", Sources: []depends.Source{CookieToken(s.Cookie)}, Challenge: sessionChallenge}
+	if s.CSRF != nil {
+		d.Params = []string{csrfParam}
+	}
+	if s.Find == nil {
+		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Session has no Find", Hint: "set Find to the look-up of a session"})
+	}
+	return d
+}
+
+// Authenticate implements [Scheme].
+func (s Session[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	session, err := s.Find(ctx, c.Value)
+	if session, err = unknown(session, err, sessionChallenge, "invalid_session"); err != nil || s.CSRF == nil {
+		return session, err
+	}
+	if want := s.CSRF(session); want == "" || !sameSecret(c.Param(csrfParam), want) {
+		var none T
+		return none, depends.Forbidden("invalid_csrf_token", errors.New("security: the CSRF token is not the session's"))
+	}
+	return session, nil
+}
+
+// sameSecret compares in a time that tells nothing, not even about the length.
+func sameSecret(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}

@@ -1,0 +1,71 @@
+package security_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/security"
+	"example.com/usher/wsroute/wstest"
+)
+
+// TestATokenFromEachSource that a JWT may name.
+func TestATokenFromEachSource(t *testing.T) {
+	scheme := config()
+	scheme.Sources = []depends.Source{
+		security.BearerHeader(), security.QueryToken("token"), security.CookieToken("__Host-token"), security.SubprotocolToken("chat"),
+	}
+	srv := guarded(t, security.As(security.Scheme[Claims](scheme), func(_ context.Context, c Claims) (account, error) {
+		return account{c.Subject}, nil
+	}))
+	origin, good := wstest.Header("Origin", page), mint(nil, nil)
+	for name, test := range map[string]struct {
+		target string
+		option wstest.Option
+	}{
+		"header":      {"/ws/a", wstest.Header("Authorization", "Bearer "+good)},
+		"query":       {"/ws/a?token=" + good, origin},
+		"cookie":      {"/ws/a", wstest.Cookie("__Host-token", good)},
+		"subprotocol": {"/ws/a", wstest.Subprotocol("bearer, " + good)},
+	} {
+		peer := wstest.Dial[string, string](t, srv, test.target, origin, test.option)
+		if got := peer.Receive(); got != "ann" {
+			t.Errorf("%s: got %q", name, got)
+		}
+		if strings.Contains(strings.Join(peer.Response.Header["Sec-Websocket-Protocol"], ""), good) {
+			t.Errorf("%s: the token is echoed", name)
+		}
+	}
+}
+
+// brokenStore answers as a store that is away, or that was tampered with.
+type brokenStore struct{ text string }
+
+func (s brokenStore) Put(context.Context, string, []byte, time.Time) error { return errors.New("away") }
+
+func (s brokenStore) Take(context.Context, string, bool) ([]byte, error) {
+	if s.text == "" {
+		return nil, errors.New("away")
+	}
+	return []byte(s.text), nil
+}
+
+func TestATicketStoreThatFails(t *testing.T) {
+	for _, store := range []security.TicketStore{brokenStore{}, brokenStore{"{"}} {
+		srv := guarded(t, &security.Tickets[account]{Store: store})
+		if r := wstest.Refused(t, srv, "/ws/a?ticket=x"); r.Status != 500 || strings.Contains(string(r.Body), "away") {
+			t.Errorf("%v: %d %s", store, r.Status, r.Body)
+		}
+	}
+}
+
+// TestACredentialMadeByHand has an empty request, for unit tests of a scheme.
+func TestACredentialMadeByHand(t *testing.T) {
+	c := depends.Credential{Value: "x"}
+	if c.Diagnosing() || c.Param("csrf_token") != "" || c.Request().Header.Get("Origin") != "" || c.Request().URL.Path != "" {
+		t.Errorf("%v", c.Request())
+	}
+}

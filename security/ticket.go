@@ -1,0 +1,232 @@
+package security
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"sync"
+	"time"
+
+	"example.com/usher/depends"
+)
+
+const (
+	ticketTTL       = 30 * time.Second
+	ticketChallenge = "Ticket"
+	maxTickets      = 100_000
+	maxTicketBody   = 4 << 10
+)
+
+// Tickets authenticates with tickets: secrets for one use, within 30 seconds,
+// for one path and one Origin. A page that is signed in POSTs to [Tickets.Handler]
+// and connects with ?ticket=…, so that what stands in the URL is worth nothing by
+// the time somebody reads it in a log, and so that a refusal is an ordinary HTTP
+// response that the page can read.
+//
+// What the ticket is given for is provided as a T, which must survive JSON. A
+// ticket that is unknown, used, expired, or for another path or Origin is refused
+// with the same 401 "invalid_ticket". A diagnosing GET spends none.
+//
+// Make one with &Tickets[T]{}; it must not be copied, and is safe for concurrent use.
+type Tickets[T any] struct {
+	// Store keeps tickets between the POST and the handshake: a shared one, if
+	// several processes serve them. By default, this process's memory.
+	Store TicketStore
+	// TTL is how long a ticket is good. By default, 30 seconds.
+	TTL time.Duration
+
+	memory memoryTickets
+}
+
+// TicketStore keeps tickets by the hash of their secret. Both methods must be
+// safe for concurrent use.
+type TicketStore interface {
+	// Put keeps a ticket until it expires.
+	Put(ctx context.Context, hash string, ticket []byte, expires time.Time) error
+	// Take returns a ticket and, if spend is true, removes it in the same step, so
+	// that of two takers one gets it. It returns depends.ErrAbsent if there is none.
+	Take(ctx context.Context, hash string, spend bool) ([]byte, error)
+}
+
+// ticket is what is kept.
+type ticket[T any] struct {
+	For     T         `json:"for"`
+	Path    string    `json:"path"`
+	Origin  string    `json:"origin"`
+	Expires time.Time `json:"expires"`
+}
+
+// Describe implements [Scheme].
+func (t *Tickets[T]) Describe() depends.Scheme {
+	d := depends.Scheme{Name: "Ticket", Sources: []depends.Source{QueryToken("ticket")}, Challenge: ticketChallenge}
+	if t.TTL < 0 || t.TTL > 5*time.Minute {
+		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets has a TTL of " + t.TTL.String(), Hint: "a ticket is used at once: 30 s is plenty, 5 min the most"})
+	}
+	if _, err := json.Marshal(*new(T)); err != nil {
+		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets cannot keep its type: " + err.Error(), Hint: "provide a type that encoding/json takes"})
+	}
+	return d
+}
+
+// Authenticate implements [Scheme].
+func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	var none T
+	raw, err := t.store().Take(ctx, hashOf(c.Value), !c.Diagnosing())
+	if err != nil {
+		return unknown(none, err, ticketChallenge, "invalid_ticket")
+	}
+	var kept ticket[T]
+	if err := json.Unmarshal(raw, &kept); err != nil {
+		return none, errors.New("security: the ticket store returned what it was not given")
+	}
+	r := c.Request()
+	origin := r.Header.Get("Origin")
+	if c.Diagnosing() && origin == "" {
+		origin = kept.Origin // a page's fetch of its own server sends none
+	}
+	if kept.Path != r.URL.Path || kept.Origin != origin || !time.Now().Before(kept.Expires) {
+		return unknown(none, depends.ErrAbsent, ticketChallenge, "invalid_ticket")
+	}
+	return kept.For, nil
+}
+
+// Handler gives tickets to those whom principal knows, usually by [Authenticate]:
+//
+//	POST /ticket   {"path":"/ws/rooms/lobby"}
+//	200            {"ticket":"…","expires_in":30}
+//
+// The path may come as JSON or as a form. An error of principal is answered as
+// its *depends.Rejection says, any other with 500.
+func (t *Tickets[T]) Handler(principal func(*http.Request) (T, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := t.give(w, r, principal); err != nil {
+			var rejection *depends.Rejection
+			if !errors.As(err, &rejection) {
+				rejection = &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error"}
+			}
+			rejection.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func(*http.Request) (T, error)) error {
+	if r.Method != http.MethodPost {
+		return &depends.Rejection{Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed", Header: http.Header{"Allow": {http.MethodPost}}}
+	}
+	who, err := principal(r)
+	if err != nil {
+		return err
+	}
+	path, err := wantedPath(w, r)
+	if err != nil {
+		return err
+	}
+	ttl := t.TTL
+	if ttl == 0 {
+		ttl = ticketTTL
+	}
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // it never fails
+	text := base64.RawURLEncoding.EncodeToString(secret[:])
+	expires := time.Now().Add(ttl)
+	raw, err := json.Marshal(ticket[T]{who, path, r.Header.Get("Origin"), expires})
+	if err != nil {
+		return err
+	}
+	if err := t.store().Put(r.Context(), hashOf(text), raw, expires); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(map[string]any{"ticket": text, "expires_in": int(ttl.Seconds())})
+}
+
+// wantedPath reads for which route the ticket is.
+func wantedPath(w http.ResponseWriter, r *http.Request) (string, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxTicketBody)
+	var body struct {
+		Path string `json:"path"`
+	}
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
+		raw, err := io.ReadAll(r.Body)
+		if err != nil || json.Unmarshal(raw, &body) != nil {
+			return "", &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_body", Detail: "the body is no JSON object of a path"}
+		}
+	} else {
+		body.Path = r.PostFormValue("path")
+	}
+	if len(body.Path) == 0 || body.Path[0] != '/' {
+		return "", &depends.Rejection{
+			Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters", Params: []depends.ParamError{{Loc: []string{"body", "path"}, Code: "missing"}},
+		}
+	}
+	return body.Path, nil
+}
+
+func (t *Tickets[T]) store() TicketStore {
+	if t.Store != nil {
+		return t.Store
+	}
+	return &t.memory
+}
+
+func hashOf(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// memoryTickets keeps tickets in memory. Expired ones go when new ones come.
+type memoryTickets struct {
+	mu      sync.Mutex
+	tickets map[string]memoryTicket
+	sweep   time.Time
+}
+
+type memoryTicket struct {
+	raw     []byte
+	expires time.Time
+}
+
+// Put implements [TicketStore].
+func (m *memoryTickets) Put(_ context.Context, hash string, raw []byte, expires time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if now.After(m.sweep) || len(m.tickets) >= maxTickets {
+		for key, kept := range m.tickets {
+			if !now.Before(kept.expires) {
+				delete(m.tickets, key)
+			}
+		}
+		m.sweep = now.Add(ticketTTL)
+	}
+	if len(m.tickets) >= maxTickets {
+		return depends.Unavailable(ticketTTL, errors.New("security: too many tickets are out"))
+	}
+	if m.tickets == nil {
+		m.tickets = map[string]memoryTicket{}
+	}
+	m.tickets[hash] = memoryTicket{raw, expires}
+	return nil
+}
+
+// Take implements [TicketStore].
+func (m *memoryTickets) Take(_ context.Context, hash string, spend bool) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept, ok := m.tickets[hash]
+	if spend {
+		delete(m.tickets, hash)
+	}
+	if !ok || !time.Now().Before(kept.expires) {
+		return nil, depends.ErrAbsent
+	}
+	return kept.raw, nil
+}

@@ -1,0 +1,301 @@
+package wsroute_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// everywhere is a scheme that takes its token from each kind of source.
+func everywhere(deps *depends.Graph) {
+	depends.ProvideScheme(deps, depends.Scheme{
+		Name: "test", Challenge: "Bearer",
+		Sources: []depends.Source{
+			{In: "header", Name: "Authorization", Prefix: "Bearer"},
+			{In: "query", Name: "token"},
+			{In: "cookie", Name: "token"},
+			{In: "subprotocol", Name: "chat"},
+		},
+	}, func(_ context.Context, c depends.Credential) (who, error) {
+		if c.Value != "good" {
+			return who{}, depends.Unauthorized("Bearer", nil)
+		}
+		return who{c.Value}, nil
+	})
+}
+
+// sends puts a credential into one source.
+type sends struct {
+	name    string
+	query   string
+	options []wstest.Option
+}
+
+const pageOrigin = "https://chat.example.com"
+
+func kubernetes(token string) string {
+	return "base64url.bearer.authorization.chat." + base64.RawURLEncoding.EncodeToString([]byte(token))
+}
+
+func sources(token string) []sends {
+	return []sends{
+		{name: "header", options: []wstest.Option{wstest.Header("Authorization", "Bearer "+token)}},
+		{name: "query", query: "&token=" + token},
+		{name: "cookie", options: []wstest.Option{wstest.Cookie("token", token)}},
+		{name: "pair", options: []wstest.Option{wstest.Subprotocol("bearer, " + token)}},
+		{name: "kubernetes", options: []wstest.Option{wstest.Subprotocol("v1, " + kubernetes(token))}},
+	}
+}
+
+// sourced serves a route that takes its token from everywhere.
+func sourced(t *testing.T) *wstest.Server {
+	deps := depends.New()
+	everywhere(deps)
+	config := quiet()
+	config.Origins = []string{pageOrigin}
+	ws := wsroute.New(deps, config)
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
+		Who     who
+		Request *http.Request
+	},
+	) error {
+		if all := fmt.Sprint(in.Request.URL, in.Request.RequestURI, in.Request.Header); strings.Contains(all, "good") || strings.Contains(all, kubernetes("good")) {
+			t.Errorf("the handler sees it: %s", all)
+		}
+		return conn.Send(ctx, in.Who.Name)
+	}, wsroute.Subprotocols("v1"))
+	return wstest.Start(t, ws)
+}
+
+// TestEverySource alone, and each beside each other: one passes, two are 400,
+// and what a handler sees of the request holds none of them.
+func TestEverySource(t *testing.T) {
+	srv := sourced(t)
+	origin := wstest.Header("Origin", pageOrigin)
+	for i, one := range sources("good") {
+		peer := wstest.Dial[string, string](t, srv, "/ws?a=b"+one.query, append(one.options, origin)...)
+		if got := peer.Receive(); got != "good" {
+			t.Errorf("%s: got %q", one.name, got)
+		}
+		want := map[string]string{"pair": "bearer", "kubernetes": "v1"}[one.name]
+		if got := strings.Join(peer.Response.Header["Sec-Websocket-Protocol"], ","); got != want {
+			t.Errorf("%s: selected %q, want %q", one.name, got, want)
+		}
+		for j, other := range sources("good") {
+			options := append(append([]wstest.Option{origin}, one.options...), other.options...)
+			if i == j && one.query != "" {
+				options = []wstest.Option{origin} // twice in the query
+			}
+			r := wstest.Refused(t, srv, "/ws?a=b"+one.query+other.query, options...)
+			if r.Status != 400 || r.Problem.Reason != "invalid_request" || !strings.Contains(r.Header.Get("Www-Authenticate"), `error="invalid_request"`) {
+				t.Errorf("%s and %s: %d %s", one.name, other.name, r.Status, r.Body)
+			}
+		}
+	}
+	for _, bad := range sources("bad") {
+		if r := wstest.Refused(t, srv, "/ws?a=b"+bad.query, append(bad.options, origin)...); r.Status != 401 {
+			t.Errorf("bad %s: %d", bad.name, r.Status)
+		}
+	}
+}
+
+// TestFormsOfASubprotocolToken, whole and broken.
+func TestFormsOfASubprotocolToken(t *testing.T) {
+	srv := sourced(t)
+	origin := wstest.Header("Origin", pageOrigin)
+	for name, offered := range map[string]string{
+		"alone":            kubernetes("good"),
+		"not base64url":    "v1, base64url.bearer.authorization.chat.###",
+		"padded":           "v1, base64url.bearer.authorization.chat.Z29vZA==",
+		"not UTF-8":        "v1, base64url.bearer.authorization.chat." + base64.RawURLEncoding.EncodeToString([]byte("\xff")),
+		"empty":            "v1, base64url.bearer.authorization.chat.",
+		"two":              "v1, " + kubernetes("good") + ", " + kubernetes("good"),
+		"pair, then again": "bearer, good, bearer, good",
+	} {
+		if r := wstest.Refused(t, srv, "/ws", origin, wstest.Subprotocol(offered)); r.Status != 400 {
+			t.Errorf("%s: %d %s", name, r.Status, r.Body)
+		}
+	}
+	for name, offered := range map[string]string{
+		"another's": "v1, base64url.bearer.authorization.other.Z29vZA", "marker alone": "bearer", "marker last": "v1, bearer",
+	} {
+		if r := wstest.Refused(t, srv, "/ws", origin, wstest.Subprotocol(offered)); r.Status != 401 {
+			t.Errorf("%s: %d %s", name, r.Status, r.Body)
+		}
+	}
+	two := []wstest.Option{origin, wstest.Subprotocol("v1"), wstest.Subprotocol(kubernetes("good"))}
+	if got := wstest.Dial[string, string](t, srv, "/ws", two...).Receive(); got != "good" {
+		t.Errorf("over two lines: %q", got)
+	}
+}
+
+// TestACookieDemandsAnOrigin: a browser adds cookies by itself.
+func TestACookieDemandsAnOrigin(t *testing.T) {
+	deps := depends.New()
+	everywhere(deps)
+	route := func(origins []string) *wsroute.Router {
+		config := quiet()
+		config.Origins = origins
+		ws := wsroute.New(deps, config)
+		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil }, wsroute.Diagnose)
+		return ws
+	}
+	if _, err := route(nil).WithOverrides().Handler(); err == nil || !strings.Contains(err.Error(), "unsafe: test takes a cookie") {
+		t.Errorf("without Origins: %v", err)
+	}
+	srv := wstest.Start(t, route([]string{pageOrigin}))
+	cookie := wstest.Cookie("token", "good")
+	for origin, want := range map[string]int{"": 403, "https://evil.example": 403, "null": 403} {
+		options := []wstest.Option{cookie}
+		if origin != "" {
+			options = append(options, wstest.Header("Origin", origin))
+		}
+		if r := wstest.Refused(t, srv, "/ws", options...); r.Status != want || r.Problem.Reason != "origin_not_allowed" {
+			t.Errorf("%q: %d %s", origin, r.Status, r.Body)
+		}
+	}
+	for site, want := range map[string]int{"same-origin": 426, "same-site": 403, "cross-site": 403, "none": 403, "": 403} {
+		if r := wstest.Get(t, srv, "/ws", cookie, wstest.Header("Sec-Fetch-Site", site)); r.Status != want {
+			t.Errorf("a diagnosing GET from %q: %d", site, r.Status)
+		}
+	}
+	bearer := wstest.Header("Authorization", "Bearer good")
+	if r := wstest.Get(t, srv, "/ws", bearer, wstest.Header("Sec-Fetch-Site", "same-origin")); r.Status != 426 {
+		t.Errorf("a bearer header counted twice, as a header and in place of a subprotocol: %d %s", r.Status, r.Body)
+	}
+}
+
+// TestAcceptThenClose tells a page what HTTP would hide from it.
+func TestAcceptThenClose(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	config := quiet()
+	ws := wsroute.New(deps, config)
+	received := make(chan string, 1)
+	handler := func(_ context.Context, conn *wsroute.Conn[string, string], in struct {
+		Who who
+		N   int `query:"n" default:"0"`
+	},
+	) error {
+		received <- conn.Subprotocol()
+		return nil
+	}
+	wsroute.Handle(ws, "/ws", handler, wsroute.AcceptThenClose, wsroute.Diagnose, wsroute.Subprotocols("v2"))
+	depends.Provide(deps, func(context.Context, none) (gate, error) { panic("secret") })
+	wsroute.Handle(ws, "/panic", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.AcceptThenClose)
+	srv := wstest.Start(t, ws)
+	for target, want := range map[string]wsroute.CloseError{
+		"/ws":                 {Code: 3000, Reason: "credentials_required"},
+		"/ws?token=x&n=x":     {Code: 1008, Reason: "invalid_parameters"},
+		"/ws?token=x&token=y": {Code: 1008, Reason: "invalid_request"},
+		"/panic":              {Code: 1011, Reason: "internal_error"},
+	} {
+		peer := wstest.Dial[string, string](t, srv, target, wstest.Subprotocol("v1, v2"))
+		peer.Send(strings.Repeat("x", 1000))
+		if got := peer.Closed(); *got != want {
+			t.Errorf("%s: closed with %v, want %v", target, got, want)
+		}
+		if got := peer.WebSocket.Subprotocol(); got != map[bool]string{true: "v1", false: "v2"}[target == "/panic"] {
+			t.Errorf("%s: selected %q", target, got)
+		}
+	}
+	if got := wstest.Dial[string, string](t, srv, "/ws?token=x").Closed(); got.Code != 1000 || <-received != "" {
+		t.Errorf("accepted: %v", got)
+	}
+	if r := wstest.Refused(t, srv, "/ws", wstest.Header("Origin", "https://evil.example")); r.Status != 403 {
+		t.Errorf("a foreign origin: %d", r.Status)
+	}
+	if r := wstest.Get(t, srv, "/ws"); r.Status != 401 {
+		t.Errorf("a diagnosing GET: %d", r.Status)
+	}
+}
+
+// granted is what a scheme provides that says its scopes.
+type granted struct{ names string }
+
+func (g granted) Scopes() []string { return strings.Fields(g.names) }
+
+// TestScopes are united on the ways to a scheme, and no provider runs twice.
+func TestScopes(t *testing.T) {
+	deps := depends.New()
+	depends.ProvideScheme(deps, depends.Scheme{Name: "test", Challenge: `Bearer realm="r"`, Sources: []depends.Source{{In: "query", Name: "token"}}},
+		func(_ context.Context, c depends.Credential) (granted, error) { return granted{c.Value}, nil })
+	calls := 0
+	depends.Provide(deps, func(context.Context, struct {
+		G granted `scopes:"me"`
+	},
+	) (who, error) {
+		calls++
+		return who{}, nil
+	})
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws.Group("/a", wsroute.Scopes("base")), "/ws", func(context.Context, *wsroute.Conn[string, string], struct {
+		Items who `scopes:"items me"`
+		Who   who
+	},
+	) error {
+		return nil
+	}, wsroute.Scopes("route"))
+	wsroute.Handle(ws, "/open", func(context.Context, *wsroute.Conn[string, string], struct{ G granted }) error { return nil })
+	srv := wstest.Start(t, ws)
+	if got := wstest.Dial[string, string](t, srv, "/a/ws?token=me+items+route+base+more").Closed(); got.Code != 1000 || calls != 1 {
+		t.Errorf("all scopes: %v, %d calls", got, calls)
+	}
+	if got := wstest.Dial[string, string](t, srv, "/open?token=none").Closed(); got.Code != 1000 {
+		t.Errorf("no scopes wanted: %v", got)
+	}
+	for _, token := range []string{"me+items+route", "none", "Me+items+route+base"} {
+		r := wstest.Refused(t, srv, "/a/ws?token="+token)
+		want := `Bearer realm="r", error="insufficient_scope", scope="base route items me"`
+		if r.Status != 403 || r.Problem.Reason != "insufficient_scope" || r.Header.Get("Www-Authenticate") != want {
+			t.Errorf("%s: %d %s", token, r.Status, r.Header)
+		}
+	}
+	var b strings.Builder
+	twin := ws.WithOverrides()
+	if _, err := twin.Handler(); err != nil {
+		t.Fatal(err)
+	}
+	if err := twin.Explain(&b); err != nil || !strings.Contains(b.String(), "with the scopes base route items me") {
+		t.Errorf("Explain: %v\n%s", err, b.String())
+	}
+}
+
+// TestScopesThatNobodyGrants are wiring faults, as is a parameter that would read
+// a credential.
+func TestScopesThatNobodyGrants(t *testing.T) {
+	deps := depends.New()
+	everywhere(deps)
+	depends.Supply(deps, gate{})
+	config := quiet()
+	config.Origins = []string{pageOrigin}
+	ws := wsroute.New(deps, config)
+	wsroute.Handle(ws, "/none", echo[string], wsroute.Scopes("a"))
+	wsroute.Handle(ws, "/bad", func(context.Context, *sixConn, struct {
+		Gate   gate   `scopes:"a"`
+		Who    who    `scopes:"b"`
+		Empty  who    `scopes:""`
+		Quote  who    `scopes:"a\\b"`
+		N      int    `query:"n" scopes:"a"`
+		Token  string `query:"token"`
+		Header string `header:"authorization"`
+		Cookie string `cookie:"token"`
+		All    string `header:"Cookie"`
+		Offers string `header:"Sec-WebSocket-Protocol"`
+	},
+	) error {
+		return nil
+	}, wsroute.Scopes("bad scope"))
+	_, err := ws.Handler()
+	if err == nil {
+		t.Fatal("it mounts")
+	}
+	golden(t, "testdata/scopes.txt", position.ReplaceAllString(err.Error(), "$1:N"))
+}

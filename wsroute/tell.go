@@ -1,0 +1,49 @@
+package wsroute
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
+)
+
+// toldLimit is the largest message that is read of a peer that was refused: what
+// fits into one control frame.
+const toldLimit = 125
+
+// tell accepts a connection that is refused, and closes it with the refusal's
+// code and reason. It returns when the closing handshake is over, which is
+// bounded, and false if the connection could not be accepted.
+func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Request, refusal *depends.Rejection) bool {
+	limits := *e.shared.limits
+	limits.ReadLimit = toldLimit
+	p := &peer{endpoint: e, session: newSession(context.Background(), &limits)}
+	if e.shared.hub.enter(p) != nil {
+		return false
+	}
+	defer e.shared.hub.leave(p)
+	header := http.Header{}
+	offers, marked := asked.Selectable(e.plan)
+	protocol := e.route.selectSubprotocol(offers, marked)
+	if protocol == "" && len(offers) > 0 { // a page that offered any would see 1006 otherwise
+		protocol = offers[0]
+	}
+	if protocol != "" {
+		header["Sec-Websocket-Protocol"] = []string{protocol}
+	}
+	if g, ok := w.(gin.ResponseWriter); ok {
+		g.WriteHeader(http.StatusSwitchingProtocols)
+	}
+	ws, line, hijacked, err := upgrade(w, r, header, limits.WriteTimeout)
+	if err != nil {
+		return hijacked
+	}
+	code, reason := refusal.CodeAfterUpgrade(), refusal.Reason
+	p.session.end(refusal, code, reason, true)
+	p.session.attach(ws, line)
+	p.session.finish()
+	return true
+}
