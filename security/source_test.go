@@ -27,7 +27,7 @@ func TestATokenFromEachSource(t *testing.T) {
 		option wstest.Option
 	}{
 		"header":      {"/ws/a", wstest.Header("Authorization", "Bearer "+good)},
-		"query":       {"/ws/a?token=" + good, origin},
+		"query":       {"/ws/a?token=" + good, wstest.Header("X-Other", "1")},
 		"cookie":      {"/ws/a", wstest.Cookie("__Host-token", good)},
 		"subprotocol": {"/ws/a", wstest.Subprotocol("bearer, " + good)},
 	} {
