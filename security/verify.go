@@ -85,7 +85,7 @@ func (j JWT[C]) claimRules() []jwt.ParserOption {
 func (v *verifier[C]) Describe() depends.Scheme { return v.description }
 
 // Authenticate implements [Scheme].
-func (v *verifier[C]) Authenticate(_ context.Context, credential depends.Credential) (C, error) {
+func (v *verifier[C]) Authenticate(ctx context.Context, credential depends.Credential) (C, error) {
 	var none C
 	if faults := v.description.Faults; len(faults) > 0 {
 		return none, fmt.Errorf("security: unsafe configuration: %s", faults[0].Fact)
@@ -98,7 +98,19 @@ func (v *verifier[C]) Authenticate(_ context.Context, credential depends.Credent
 	if err != nil {
 		return none, v.refuse(err)
 	}
+	identify(ctx, &claims)
 	return claims, nil
+}
+
+// identify says whose connection it is.
+func identify[C any](ctx context.Context, claims *C) {
+	c, ok := any(*claims).(jwt.Claims)
+	if !ok { // claimsFault has seen that one of the two is
+		c = any(claims).(jwt.Claims)
+	}
+	issuer, _ := c.GetIssuer()
+	subject, _ := c.GetSubject()
+	depends.Identify(ctx, issuer+" "+subject)
 }
 
 // refuse is the one answer to every bad token; why is for the log alone.

@@ -47,6 +47,20 @@ type Config struct {
 	// CleanupTimeout bounds the context of each cleanup. By default, 5 s.
 	CleanupTimeout time.Duration
 
+	// MaxConnections is how many connections the router has at once, handshakes
+	// included; more are refused with 503. By default, there is no limit.
+	MaxConnections int
+	// MaxHandshakes is how many handshakes are resolved at once; more are refused
+	// with 503. By default, there is no limit.
+	MaxHandshakes int
+	// MaxPerAddress is how many connections one address has at once, or one /64 of
+	// IPv6; more are refused with 429. See TrustedProxies. By default, there is no
+	// limit.
+	MaxPerAddress int
+	// MaxPerPrincipal is how many connections have the same principal at once (see
+	// depends.Identify); more are refused with 429. By default, there is no limit.
+	MaxPerPrincipal int
+
 	// ReadLimit is the largest message that is read, in bytes; a larger one
 	// closes with 1009. By default, 64 KiB.
 	ReadLimit int64
@@ -105,6 +119,9 @@ func (c *Config) withDefaults() (Config, []string) {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+	}
+	if out.MaxConnections < 0 || out.MaxHandshakes < 0 || out.MaxPerAddress < 0 || out.MaxPerPrincipal < 0 {
+		bad = append(bad, "Config.MaxConnections, MaxHandshakes, MaxPerAddress or MaxPerPrincipal is negative")
 	}
 	if out.ReadLimit < 0 || out.ReadAhead < 0 || out.SendQueue < 0 {
 		bad = append(bad, "Config.ReadLimit, ReadAhead or SendQueue is negative")

@@ -70,9 +70,11 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	}
 	h.request.ReadHanded(e.plan, c)
 	h.peer = newPeer(e, e.shared.proxies.remote(r))
-	if err := e.shared.hub.enter(h.peer); err != nil {
-		w.Header().Set("Connection", "close")
-		e.refuse(w, r, drainingRejection(err))
+	if refusal := e.shared.hub.enter(h.peer, &e.shared.config, h.request.Client); refusal != nil {
+		if errors.Is(refusal, ErrDraining) {
+			w.Header().Set("Connection", "close")
+		}
+		e.refuse(w, r, refusal)
 		return
 	}
 	h.settled, h.answered = make(chan error, 1), make(chan error, 1)

@@ -3,7 +3,10 @@ package wsroute
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
+
+	"example.com/usher/depends"
 )
 
 // hub knows every connection of a router, from the beginning of its handshake
@@ -13,14 +16,19 @@ type hub struct {
 	peers    map[*peer]struct{}
 	draining bool
 	empty    chan struct{} // closed when the last one leaves a draining hub
+	counts   counts
 }
 
-// enter registers a connection; it is refused once draining has begun.
-func (h *hub) enter(p *peer) error {
+// enter registers a connection; it is refused once draining has begun, and by
+// the limits.
+func (h *hub) enter(p *peer, c *Config, client netip.Addr) *depends.Rejection {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.draining {
-		return ErrDraining
+		return drainingRejection(ErrDraining)
+	}
+	if refusal := h.take(p, c, client); refusal != nil {
+		return refusal
 	}
 	if h.peers == nil {
 		h.peers = map[*peer]struct{}{}
@@ -40,6 +48,7 @@ func (h *hub) leave(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.peers, p)
+	h.release(p)
 	if h.draining && len(h.peers) == 0 {
 		select {
 		case <-h.empty:

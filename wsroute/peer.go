@@ -16,6 +16,8 @@ type peer struct {
 	endpoint *endpoint
 	session  *session
 	scope    plan.Scope // of the Connection lifetime
+	identity plan.Identity
+	counted  counted
 	remote   string
 	since    time.Time
 }
@@ -27,7 +29,7 @@ func newPeer(e *endpoint, remote string) *peer {
 		remote:   remote,
 		since:    time.Now(),
 	}
-	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup}
+	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Identity: &p.identity}
 	return p
 }
 
@@ -65,7 +67,7 @@ func (p *peer) connect(h *handshake, upgraded *bool) (in any, err error) {
 	release := func(error) {}
 	if run.Plan.Handshake {
 		ctx, cancel := context.WithCancelCause(p.session.ctx)
-		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report}
+		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Identity: p.scope.Identity}
 		run.Handshake = h.scope.Context(ctx)
 		release = func(cause error) {
 			defer cancel(cause)
@@ -78,10 +80,14 @@ func (p *peer) connect(h *handshake, upgraded *bool) (in any, err error) {
 			err = &plan.Error{Provider: run.At(), Err: err}
 		}
 		err = h.settle(ended(p.session.ctx, err))
-		*upgraded = err == nil
+		if *upgraded = err == nil; *upgraded {
+			p.endpoint.shared.hub.opened(p)
+		}
 		release(err)
 	}()
-	in, err = run.Resolve()
+	if in, err = run.Resolve(); err == nil {
+		err = p.endpoint.shared.hub.admit(p, &p.endpoint.shared.config)
+	}
 	return in, err
 }
 

@@ -21,7 +21,7 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	limits := *e.shared.limits
 	limits.ReadLimit = toldLimit
 	p := &peer{endpoint: e, session: newSession(context.Background(), &limits)}
-	if e.shared.hub.enter(p) != nil {
+	if e.shared.hub.enter(p, &e.shared.config, asked.Client) != nil {
 		return false
 	}
 	defer e.shared.hub.leave(p)

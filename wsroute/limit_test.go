@@ -1,0 +1,181 @@
+package wsroute_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// limited serves a route whose connections wait; ?as= says whose they are, and
+// ?fail= how their handshake ends.
+func limited(t *testing.T, config *wsroute.Config) *wstest.Server {
+	config.Logger = quiet().Logger
+	deps := depends.New()
+	depends.Provide(deps, func(ctx context.Context, in struct {
+		As   string `query:"as" default:""`
+		Fail string `query:"fail" default:""`
+	},
+	) (gate, error) {
+		depends.Identify(ctx, in.As)
+		switch in.Fail {
+		case "panic":
+			panic("in a provider")
+		case "error":
+			return gate{}, errors.New("failed")
+		case "slow":
+			<-ctx.Done()
+		}
+		return gate{}, nil
+	}, depends.Handshake)
+	ws := wsroute.New(deps, config)
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ _ gate }) error {
+		_, err := conn.Receive(ctx)
+		return err
+	})
+	return wstest.Start(t, ws)
+}
+
+// TestTwoHundredAtOnce, of which five are let in, whatever the limit counts.
+func TestTwoHundredAtOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		config wsroute.Config
+		query  string
+		status int
+	}{
+		"connections": {wsroute.Config{MaxConnections: 5}, "", 503},
+		"address":     {wsroute.Config{MaxPerAddress: 5}, "", 429},
+		"principal":   {wsroute.Config{MaxPerPrincipal: 5}, "?as=alice", 429},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := limited(t, &test.config)
+			var open, refused atomic.Int32
+			var conns sync.Map
+			var all sync.WaitGroup
+			for i := range 200 {
+				all.Go(func() {
+					status, body := upgradeOnce(t, srv, "/ws"+test.query, fmt.Sprintf("10.0.%d.1", i))
+					switch status {
+					case 101:
+						open.Add(1)
+						conns.Store(i, body)
+					case test.status:
+						refused.Add(1)
+					default:
+						t.Errorf("got %d", status)
+					}
+				})
+			}
+			all.Wait()
+			if open.Load() != 5 || refused.Load() != 195 {
+				t.Errorf("%d are open, %d refused", open.Load(), refused.Load())
+			}
+			conns.Range(func(_, body any) bool { return body.(io.Closer).Close() == nil })
+			for range 100 { // all are given back, though their peers went without a word
+				if status, body := upgradeOnce(t, srv, "/ws"+test.query, ""); status == 101 {
+					_ = body.Close()
+					return
+				}
+				<-time.After(10 * time.Millisecond)
+			}
+			t.Error("nobody is let in after the five have gone")
+		})
+	}
+}
+
+// upgradeOnce asks for a connection; a forged header changes nothing.
+func upgradeOnce(t *testing.T, srv *wstest.Server, target, forged string) (int, io.Closer) {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+srv.Host+target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = http.Header{
+		"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+	}
+	if forged != "" {
+		request.Header.Set("X-Forwarded-For", forged)
+	}
+	response, err := srv.Client().Do(request) //nolint:bodyclose // the caller's, if it is a connection
+	if err != nil {
+		t.Error(err)
+		return 0, nil
+	}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		_ = response.Body.Close()
+	}
+	return response.StatusCode, response.Body
+}
+
+// TestALimitIsGivenBack after every way in which a connection can fail and end.
+func TestALimitIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := limited(t, &wsroute.Config{MaxConnections: 1, MaxHandshakes: 1, MaxPerAddress: 1, MaxPerPrincipal: 1})
+		for range 3 {
+			for fail, status := range map[string]int{"panic": 500, "error": 500, "slow": 503} {
+				if r := wstest.Refused(t, srv, "/ws?as=alice&fail="+fail); r.Status != status {
+					t.Errorf("%s: got %d %s", fail, r.Status, r.Body)
+				}
+				synctest.Wait()
+			}
+			wstest.Refused(t, srv, "/ws?as=alice", wstest.Header("Origin", "https://evil.example"))
+			gone, err := srv.Connect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(gone, handshake, "/ws?fail=slow")
+			synctest.Wait()
+			if r := wstest.Refused(t, srv, "/ws"); r.Status != 503 || r.Problem.Reason != "too_many_connections" || r.Header.Get("Retry-After") != "2" {
+				t.Errorf("while one is resolved: %d %s", r.Status, r.Body)
+			}
+			_ = gone.Close()
+			synctest.Wait()
+			peer := wstest.Dial[string, string](t, srv, "/ws?as=alice")
+			_ = peer.WebSocket.NetConn().Close()
+			synctest.Wait()
+			wstest.Dial[string, string](t, srv, "/ws?as=alice").Close(1000, "")
+			synctest.Wait()
+		}
+	})
+}
+
+// TestHandshakesInFlight are limited by themselves; open connections do not count.
+func TestHandshakesInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := limited(t, &wsroute.Config{MaxHandshakes: 1})
+		wstest.Dial[string, string](t, srv, "/ws")
+		wstest.Dial[string, string](t, srv, "/ws")
+		gone, err := srv.Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer gone.Close()
+		fmt.Fprintf(gone, handshake, "/ws?fail=slow")
+		synctest.Wait()
+		if r := wstest.Refused(t, srv, "/ws"); r.Status != 503 || r.Problem.Reason != "too_many_handshakes" {
+			t.Errorf("got %d %s", r.Status, r.Body)
+		}
+		wstest.Dial[string, string](t, limited(t, &wsroute.Config{MaxPerPrincipal: 1}), "/ws")
+	})
+}
+
+// TestAPrincipalIsCountedByItself: others, and those whom nobody names, come in.
+func TestAPrincipalIsCountedByItself(t *testing.T) {
+	srv := limited(t, &wsroute.Config{MaxPerPrincipal: 1})
+	wstest.Dial[string, string](t, srv, "/ws?as=alice")
+	wstest.Dial[string, string](t, srv, "/ws?as=bob")
+	wstest.Dial[string, string](t, srv, "/ws")
+	wstest.Dial[string, string](t, srv, "/ws")
+	if r := wstest.Refused(t, srv, "/ws?as=alice"); r.Status != 429 || r.Problem.Reason != "too_many_of_principal" {
+		t.Errorf("got %d %s", r.Status, r.Body)
+	}
+}
