@@ -35,6 +35,7 @@ func newPeer(e *endpoint, remote string) *peer {
 // lifetime, handler, close, release of the Connection lifetime. Each stage is
 // deferred, so that it happens also when user code ends the goroutine.
 func (p *peer) run(h *handshake) {
+	growStack()
 	result, upgraded := errGoexit, false
 	defer p.endpoint.shared.hub.leave(p)
 	defer func() {
