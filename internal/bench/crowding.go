@@ -105,7 +105,7 @@ func (s *suite) idleRound(name string, count int) (err error) {
 		return fmt.Errorf("%s: %d connections have %d goroutines: some are gone", p.name, count, after.Goroutines-before.Goroutines)
 	}
 	s.book.row(fmt.Sprintf("memory/%d", count), "B", goalMemory).add(name, (after.Live-before.Live)/float64(count))
-	s.book.row(fmt.Sprintf("rss/%d", count), "B", goalMemory).add(name, (after.RSS-before.RSS)/float64(count))
+	s.book.row(fmt.Sprintf("rss/%d", count), "B", 0).add(name, (after.RSS-before.RSS)/float64(count))
 	s.book.row(fmt.Sprintf("goroutines/%d", count), "", 0).add(name, float64(after.Goroutines-before.Goroutines)/float64(count))
 	return nil
 }

@@ -30,6 +30,11 @@ type handServer struct {
 type handConn struct {
 	ws      *websocket.Conn
 	writing sync.Mutex
+	in      entry
+	hall    *hall // nil in a room
+	route   string
+	since   time.Time
+	stop    chan struct{} // closed at the end
 }
 
 func (c *handConn) write(kind int, data []byte) error {
@@ -59,13 +64,22 @@ func (c *handConn) dismiss(code int, reason string) {
 	_ = c.ws.SetReadDeadline(time.Now().Add(closeTimeout))
 }
 
-// ping keeps the connection alive until stop is closed.
-func (c *handConn) ping(stop <-chan struct{}) {
+// say answers what the peer has said.
+func (c *handConn) say(reply []byte) error {
+	if c.hall != nil {
+		c.hall.tell(reply)
+		return nil
+	}
+	return c.write(websocket.TextMessage, reply)
+}
+
+// ping keeps the connection alive until it ends.
+func (c *handConn) ping() {
 	ticker := time.NewTicker(pingInterval)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-stop:
+		case <-c.stop:
 			return
 		case <-ticker.C:
 			if c.control(websocket.PingMessage, nil) != nil {
@@ -91,43 +105,62 @@ func serveHand(ctx context.Context, listener net.Listener, id identity) error {
 	})
 }
 
-// handle is one request, and the connection's life.
+// handle is one request, and the connection's life. Its parts are functions of
+// their own, and what they need is in the connection: all that is here stays on
+// the stack of a connection that waits.
 func (s *handServer) handle(c *gin.Context, route string, inHall bool) {
+	if conn := s.open(c, route, inHall); conn != nil {
+		s.live(conn)
+	}
+}
+
+// open checks and upgrades, or refuses.
+func (s *handServer) open(c *gin.Context, route string, inHall bool) *handConn {
 	in, refused := s.checks.admit(c.Request, c.Param("room"))
 	if refused != nil {
 		s.checks.refuse(c.Writer, c.Request, route, refused)
-		return
+		return nil
 	}
 	ws, err := s.upgrader.Upgrade(c.Writer, c.Request, nil)
 	if err != nil {
-		return // gorilla has answered
+		return nil // gorilla has answered
 	}
-	conn, since := &handConn{ws: ws}, time.Now()
-	defer ws.Close()
+	ws.SetReadLimit(readLimit)
+	_ = ws.SetReadDeadline(time.Now().Add(pongTimeout))
+	ws.SetPongHandler(func(string) error { return ws.SetReadDeadline(time.Now().Add(pongTimeout)) })
+	conn := &handConn{ws: ws, in: in, route: route, since: time.Now(), stop: make(chan struct{})}
+	if inHall {
+		conn.hall = s.halls.get(in.room)
+	}
+	return conn
+}
+
+func (s *handServer) live(conn *handConn) {
+	defer s.part(conn)
 	if !s.crowd.enter(conn) {
 		conn.dismiss(websocket.CloseServiceRestart, "server_restart")
 		return
 	}
-	defer s.crowd.leave(conn)
-	ws.SetReadLimit(readLimit)
-	_ = ws.SetReadDeadline(time.Now().Add(pongTimeout))
-	ws.SetPongHandler(func(string) error { return ws.SetReadDeadline(time.Now().Add(pongTimeout)) })
-	stop := make(chan struct{})
-	defer close(stop)
-	go conn.ping(stop)
-	say := func(reply []byte) error { return conn.write(websocket.TextMessage, reply) }
-	if inHall {
-		h := s.halls.get(in.room)
-		h.join(conn)
-		defer h.leave(conn)
-		say = func(reply []byte) error { h.tell(reply); return nil }
+	if conn.hall != nil {
+		conn.hall.join(conn)
 	}
-	code, err := s.talk(conn, in.user, say)
-	logEnd(s.logger, route, c.Request.RemoteAddr, code, since, err)
+	go conn.ping()
+	code, err := s.talk(conn)
+	logEnd(s.logger, conn.route, conn.ws.RemoteAddr().String(), code, conn.since, err)
+}
+
+// part undoes what live does.
+func (s *handServer) part(conn *handConn) {
+	close(conn.stop)
+	if conn.hall != nil {
+		conn.hall.leave(conn)
+	}
+	s.crowd.leave(conn)
+	_ = conn.ws.Close()
 }
 
 // talk answers messages until the connection ends, and sees the close through.
-func (s *handServer) talk(conn *handConn, user User, say func([]byte) error) (code int, err error) {
+func (s *handServer) talk(conn *handConn) (code int, err error) {
 	for {
 		kind, data, err := conn.ws.ReadMessage()
 		if err != nil {
@@ -135,8 +168,8 @@ func (s *handServer) talk(conn *handConn, user User, say func([]byte) error) (co
 		}
 		if code = websocket.CloseUnsupportedData; kind == websocket.TextMessage {
 			var reply []byte
-			if reply, code = s.checks.answer(data, user); code == 0 {
-				if err := say(reply); err != nil {
+			if reply, code = s.checks.answer(data, conn.in.user); code == 0 {
+				if err := conn.say(reply); err != nil {
 					return websocket.CloseAbnormalClosure, err
 				}
 				continue

@@ -96,10 +96,10 @@ const preface = "# Performance\n\n" +
 	"`make bench-quick` prints a few ratios in less than a minute.\n\n" +
 	"Every server is the same room: a JWT with exp, iss, aud and sub; a path and a query parameter that are\n" +
 	"validated; a user who is looked up; an allowed Origin; a read limit, write deadlines, pings, the closing handshake;\n" +
-	"one line of log for each refusal and each end, with the same facts. The hand-written servers refuse with the same statuses, challenges\n" +
-	"and problem documents, and one test asks usher's and the one on gin and gorilla the same questions. Each runs as a\n" +
-	"process of its own, of which the processor time and the memory are read; the client's do not count. Absolute figures\n" +
-	"move from run to run with the machine. Only the ratios inside one run mean something.\n\n"
+	"one line of log for each refusal and each end, with the same facts. The hand-written servers refuse with the same\n" +
+	"statuses, challenges and problem documents, and one test asks all of them and usher's the same questions. Each runs\n" +
+	"as a process of its own, of which the processor time and the memory are read; the client's do not count. Absolute\n" +
+	"figures move from run to run with the machine. Only the ratios inside one run mean something.\n\n"
 
 const pairNotes = "\"By hand\" is gin and gorilla/websocket. The figures are medians over rounds in which the servers take\n" +
 	"turns. The ratio is usher to hand-written, round by round: median, then lowest and highest.\n\n" +

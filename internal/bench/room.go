@@ -142,8 +142,10 @@ func (h *hall) join(m member) {
 func (h *hall) leave(m member) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.members, m)
-	attendance.Add(-1)
+	if _, inside := h.members[m]; inside {
+		delete(h.members, m)
+		attendance.Add(-1)
+	}
 }
 
 func (h *hall) tell(message []byte) {
