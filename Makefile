@@ -9,11 +9,11 @@ CACHE  ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/usher
 KEY    := $(shell { $(GO) env GOVERSION; cat internal/tools/go.mod internal/tools/go.sum; } | cksum | cut -d ' ' -f 1)
 LINTER := $(CACHE)/golangci-lint-$(KEY)
 
-.PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check e2e
+.PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check e2e bench bench-quick bench-smoke
 
 # Some tests, such as those that count allocations, run only without the race
 # detector: test and race are both of the check.
-check: fmt-check vet tidy-check lint test race fuzz-smoke e2e
+check: fmt-check vet tidy-check lint test race fuzz-smoke bench-smoke e2e
 
 test:
 	$(GO) test ./...
@@ -57,6 +57,19 @@ tidy-check:
 		dir=$$(dirname "$$mod"); \
 		$(GO) -C "$$dir" mod tidy -diff || { echo "run 'go mod tidy' in $$dir"; exit 1; }; \
 	done
+
+# Each takes the machine for itself: what else runs moves the ratios.
+bench:
+	$(GO) -C internal/bench run . -write ../../docs/performance.md
+
+bench-quick:
+	$(GO) -C internal/bench run . quick
+
+# No timing is asserted: this only sees to it that the benchmarks run, and that
+# the servers they compare answer the same.
+bench-smoke:
+	$(GO) -C internal/bench vet ./...
+	$(GO) -C internal/bench test ./...
 
 $(LINTER):
 	@mkdir -p "$(CACHE)"

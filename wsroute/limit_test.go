@@ -105,7 +105,7 @@ func upgradeOnce(t *testing.T, srv *wstest.Server, target, forged string) (int, 
 	if forged != "" {
 		request.Header.Set("X-Forwarded-For", forged)
 	}
-	response, err := srv.Client().Do(request) //nolint:bodyclose // the caller's, if it is a connection
+	response, err := srv.Client().Do(request)
 	if err != nil {
 		t.Error(err)
 		return 0, nil
@@ -132,7 +132,7 @@ func TestALimitIsGivenBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fmt.Fprintf(gone, handshake, "/ws?fail=slow")
+			_, _ = fmt.Fprintf(gone, handshake, "/ws?fail=slow")
 			synctest.Wait()
 			if r := wstest.Refused(t, srv, "/ws"); r.Status != 503 || r.Problem.Reason != "too_many_connections" || r.Header.Get("Retry-After") != "2" {
 				t.Errorf("while one is resolved: %d %s", r.Status, r.Body)
@@ -159,7 +159,7 @@ func TestHandshakesInFlight(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer gone.Close()
-		fmt.Fprintf(gone, handshake, "/ws?fail=slow")
+		_, _ = fmt.Fprintf(gone, handshake, "/ws?fail=slow")
 		synctest.Wait()
 		if r := wstest.Refused(t, srv, "/ws"); r.Status != 503 || r.Problem.Reason != "too_many_handshakes" {
 			t.Errorf("got %d %s", r.Status, r.Body)

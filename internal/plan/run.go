@@ -54,6 +54,7 @@ func (r *Run) Resolve() (in any, err error) {
 			err = &Panic{Value: v, Stack: debug.Stack(), In: r.At()}
 		}
 	}()
+	plantedSlowdown()
 	p := r.Plan
 	rec := reflect.New(p.record).Elem()
 	bad, badAt := r.readParams(rec)

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// spareFiles is what a process has open besides its connections.
+const spareFiles = 50
+
+// affordable is how many connections the limit of open files lets a process have,
+// or as many as are wanted. The Go runtime has raised the limit to its maximum.
+func affordable(wanted int) (int, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
+	}
+	return min(wanted, int(limit.Cur)-spareFiles), nil
+}
+
+// openMany opens connections that then wait, and returns them even if one fails.
+func openMany(p *process, count, workers int) ([]net.Conn, error) {
+	conns := make([]net.Conn, count)
+	a := asks(p.token)[0]
+	err := spread(count, workers, func(i int, r *bufio.Reader) (err error) {
+		conns[i], err = a.open(p.addr, r)
+		if err == nil && r.Buffered() > 0 {
+			err = errors.New("something came behind the 101")
+		}
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("%s: opening %d connections: %w", p.name, count, err)
+	}
+	return conns, err
+}
+
+func closeMany(conns []net.Conn) {
+	for _, c := range conns {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+}
+
+// idles measure what a connection holds that waits for a message.
+func (s *suite) idles() error {
+	for _, wanted := range s.idle {
+		count, err := affordable(wanted)
+		if err != nil {
+			return err
+		}
+		if count < wanted {
+			note := fmt.Sprintf("WARNING: %d connections were not possible, as a process may not open so many files here: "+
+				"they are %d instead.", wanted, count)
+			s.book.notes = append(s.book.notes, note)
+			s.progress("%s", note)
+		}
+		for round := range s.idleRounds {
+			s.progress("%d idle connections, round %d of %d", count, round+1, s.idleRounds)
+			names := slices.Clone(pair)
+			if round == 0 && s.otherRounds > 0 {
+				names = append(names, others...)
+			}
+			for _, name := range names {
+				if err := s.idleRound(name, count); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *suite) idleRound(name string, count int) (err error) {
+	p, err := start(name, "HS256")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	if err := asks(p.token)[0].repeat(p.addr, 200); err != nil { // what is made once is not a connection's
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	before, err := p.tell("memory")
+	if err != nil {
+		return err
+	}
+	conns, err := openMany(p, count, workers)
+	defer closeMany(conns)
+	if err != nil {
+		return err
+	}
+	time.Sleep(200 * time.Millisecond) // the last handlers begin to wait
+	after, err := p.tell("memory")
+	if err != nil {
+		return err
+	}
+	if after.Goroutines < before.Goroutines+count {
+		return fmt.Errorf("%s: %d connections have %d goroutines: some are gone", p.name, count, after.Goroutines-before.Goroutines)
+	}
+	s.book.row(fmt.Sprintf("memory/%d", count), "B", goalMemory).add(name, (after.Live-before.Live)/float64(count))
+	s.book.row(fmt.Sprintf("rss/%d", count), "B", 0).add(name, (after.RSS-before.RSS)/float64(count))
+	s.book.row(fmt.Sprintf("goroutines/%d", count), "", 0).add(name, float64(after.Goroutines-before.Goroutines)/float64(count))
+	return nil
+}
+
+// bursts open connections as fast as they can be opened, and drain the server:
+// every peer must be told 1012, and no goroutine may be left.
+func (s *suite) bursts() error {
+	if s.burst == 0 {
+		return nil
+	}
+	for round := range s.rounds {
+		s.progress("%d at once and drained, round %d of %d", s.burst, round+1, s.rounds)
+		for _, name := range pair {
+			if err := s.burstRound(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *suite) burstRound(name string) (err error) {
+	const atOnce = 500 // goroutines that dial; the kernel's queue has room for them
+	p, err := start(name, "HS256")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	before, err := p.tell("memory")
+	if err != nil {
+		return err
+	}
+	var conns []net.Conn
+	defer func() { closeMany(conns) }()
+	micros, err := p.spent(func() (err error) {
+		conns, err = openMany(p, s.burst, atOnce)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(conns))
+	var wg sync.WaitGroup
+	for i, c := range conns {
+		wg.Go(func() { errs[i] = dismissed(c) })
+	}
+	drained, err := p.tell("drain")
+	if err != nil {
+		return err
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	if err := settled(p, before.Goroutines); err != nil {
+		return err
+	}
+	s.book.row(fmt.Sprintf("burst/%d", s.burst), "µs", 0).add(name, micros/float64(s.burst))
+	s.book.row(fmt.Sprintf("drain/%d", s.burst), "ms", 0).add(name, drained.Millis)
+	return nil
+}
+
+// dismissed waits for the server's close frame, and answers it.
+func dismissed(conn net.Conn) error {
+	r := bufio.NewReaderSize(conn, 64)
+	op, payload, err := readFrame(r, nil)
+	if err != nil {
+		return fmt.Errorf("instead of a close frame: %w", err)
+	}
+	if op != opClose || len(payload) < 2 || payload[0] != 1012>>8 || payload[1] != 1012&0xff {
+		return fmt.Errorf("a drain sends %d %q, want close with 1012", op, payload)
+	}
+	_, err = conn.Write(frame(opClose, payload[:2]))
+	return err
+}
+
+// settled waits until a server has no more goroutines than before.
+func settled(p *process, before int) error {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		r, err := p.tell("memory")
+		if err != nil || r.Goroutines <= before {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%s: %d goroutines, before the connections %d", p.name, r.Goroutines, before)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/lxzan/gws"
+)
+
+// gwsServer is the room on net/http and gws, which calls back on a goroutine for
+// each connection. The request's goroutine returns.
+type gwsServer struct {
+	gws.BuiltinEventHandler
+	checks *checks
+	logger *slog.Logger
+	halls  halls
+	crowd  crowd[*gwsConn]
+}
+
+// gwsConn is what the session of a connection holds.
+type gwsConn struct {
+	ws            *gws.Conn
+	in            entry
+	hall          *hall
+	route, remote string
+	since         time.Time
+	timer         *time.Timer
+}
+
+const gwsKey = "conn"
+
+func gwsOf(socket *gws.Conn) *gwsConn {
+	v, _ := socket.Session().Load(gwsKey)
+	return v.(*gwsConn)
+}
+
+// tell implements member.
+func (c *gwsConn) tell(message []byte) {
+	_ = c.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = c.ws.WriteMessage(gws.OpcodeText, message) // a failure closes the connection
+}
+
+func (c *gwsConn) ping() {
+	if c.ws.WritePing(nil) == nil {
+		c.timer.Reset(pingInterval)
+	}
+}
+
+func serveGWS(ctx context.Context, listener net.Listener, id identity) error {
+	logger := newLogger()
+	s := &gwsServer{checks: newChecks(id, logger), logger: logger}
+	upgrader := gws.NewUpgrader(s, &gws.ServerOption{ReadMaxPayloadSize: readLimit})
+	mux := http.NewServeMux()
+	for route, inHall := range map[string]bool{roomPath: false, hallPath: true} {
+		label := "GET " + route + "{room}"
+		mux.HandleFunc(label, func(w http.ResponseWriter, r *http.Request) { s.handle(w, r, upgrader, label, inHall) })
+	}
+	return serveByHand(ctx, listener, mux, logger, func(ctx context.Context) error {
+		return s.crowd.drain(ctx, func(c *gwsConn) { _ = c.ws.WriteClose(1012, []byte("server_restart")) })
+	})
+}
+
+func (s *gwsServer) handle(w http.ResponseWriter, r *http.Request, upgrader *gws.Upgrader, route string, inHall bool) {
+	in, refused := s.checks.admit(r, r.PathValue("room"))
+	if refused != nil {
+		s.checks.refuse(w, r, route, refused)
+		return
+	}
+	ws, err := upgrader.Upgrade(w, r)
+	if err != nil {
+		return // it has answered
+	}
+	conn := &gwsConn{ws: ws, in: in, route: route, remote: r.RemoteAddr, since: time.Now()}
+	ws.Session().Store(gwsKey, conn)
+	if !s.crowd.enter(conn) {
+		_ = ws.WriteClose(1012, []byte("server_restart"))
+		return
+	}
+	if inHall {
+		conn.hall = s.halls.get(in.room)
+		conn.hall.join(conn)
+	}
+	_ = ws.SetReadDeadline(time.Now().Add(pongTimeout))
+	conn.timer = time.AfterFunc(pingInterval, conn.ping)
+	go ws.ReadLoop()
+}
+
+// OnPong implements gws.Event.
+func (s *gwsServer) OnPong(socket *gws.Conn, _ []byte) {
+	_ = socket.SetReadDeadline(time.Now().Add(pongTimeout))
+}
+
+// OnPing implements gws.Event.
+func (s *gwsServer) OnPing(socket *gws.Conn, payload []byte) { _ = socket.WritePong(payload) }
+
+// OnMessage implements gws.Event.
+func (s *gwsServer) OnMessage(socket *gws.Conn, message *gws.Message) {
+	defer message.Close()
+	conn, code := gwsOf(socket), 1003
+	if message.Opcode == gws.OpcodeText {
+		var reply []byte
+		if reply, code = s.checks.answer(message.Bytes(), conn.in.user); code == 0 {
+			if conn.hall != nil {
+				conn.hall.tell(reply)
+			} else {
+				conn.tell(reply)
+			}
+			return
+		}
+	}
+	_ = socket.WriteClose(uint16(code), nil)
+}
+
+// OnClose implements gws.Event.
+func (s *gwsServer) OnClose(socket *gws.Conn, err error) {
+	conn := gwsOf(socket)
+	conn.timer.Stop()
+	if conn.hall != nil {
+		conn.hall.leave(conn)
+	}
+	s.crowd.leave(conn)
+	code := 1006
+	if closed, ok := err.(*gws.CloseError); ok {
+		code = int(closed.Code)
+	}
+	logEnd(s.logger, conn.route, conn.remote, code, conn.since, err)
+}
