@@ -34,7 +34,7 @@ type Credential struct {
 	Source Source
 	Value  string
 
-	inner plan.Credential
+	inner *plan.Credential // nil if it was made by hand
 }
 
 // Request returns the request that the credential came with, without it: what a
@@ -42,7 +42,7 @@ type Credential struct {
 // empty request for a credential that was made by hand.
 func (c Credential) Request() *http.Request {
 	switch {
-	case c.inner.Of == nil:
+	case c.inner == nil:
 		return &http.Request{Header: http.Header{}, URL: &url.URL{}}
 	case c.inner.Plan == nil:
 		return c.inner.Of.HTTP
@@ -52,7 +52,7 @@ func (c Credential) Request() *http.Request {
 
 // Param returns a query parameter of Scheme.Params, the last of its name, or "".
 func (c Credential) Param(name string) string {
-	if c.inner.Of == nil {
+	if c.inner == nil {
 		return ""
 	}
 	return c.inner.Of.Query(name)
@@ -60,7 +60,7 @@ func (c Credential) Param(name string) string {
 
 // Diagnosing says that the peer asks only whether it would be let in (see
 // wsroute.Diagnose): nothing may be spent.
-func (c Credential) Diagnosing() bool { return c.inner.Of != nil && c.inner.Of.Diagnose }
+func (c Credential) Diagnosing() bool { return c.inner != nil && c.inner.Of.Diagnose }
 
 // String names the source and hides the value.
 func (c Credential) String() string { return "credential in " + c.Source.In + " " + c.Source.Name }
@@ -106,9 +106,14 @@ func ProvideScheme[T any](g *Graph, scheme Scheme, authenticate func(context.Con
 	}
 	g.graph.Register(&plan.Provider{
 		Out: reflect.TypeFor[T](), Scheme: inner, Func: plan.Func{Name: scheme.Name}, Site: plan.Caller(),
-		Invoke: plan.Call[plan.Credential, T](func(ctx context.Context, c plan.Credential) (T, error) {
-			return authenticate(ctx, Credential{Source: Source(c.Source), Value: c.Value, inner: c})
-		}),
+		Invoke: func(ctx context.Context, in, out any) error {
+			c := in.(*plan.Credential)
+			value, err := authenticate(ctx, Credential{Source: Source(*c.Source), Value: c.Value, inner: c})
+			if err == nil {
+				*out.(*T) = value
+			}
+			return err
+		},
 	})
 }
 
@@ -127,7 +132,7 @@ func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
-	return Credential{Source: Source(c.Source), Value: c.Value, inner: c}, nil
+	return Credential{Source: Source(*c.Source), Value: c.Value, inner: c}, nil
 }
 
 // inner returns the scheme as the resolver knows it.

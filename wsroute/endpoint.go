@@ -1,27 +1,14 @@
 package wsroute
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"sync/atomic"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
-)
-
-// ErrDiagnose is the cause that cleanups are given when the dependencies were
-// resolved for a plain GET of a route with [Diagnose].
-var ErrDiagnose = errors.New("wsroute: resolved to diagnose, not to connect")
-
-var (
-	errBudget = errors.New("wsroute: the dependencies took longer than ResolveTimeout")
-	errGone   = errors.New("wsroute: the client left during the handshake")
-	errGoexit = errors.New("wsroute: runtime.Goexit was called")
 )
 
 // endpoint is a route, mounted.
@@ -36,37 +23,36 @@ type endpoint struct {
 	cookies  bool     // a scheme takes a cookie
 }
 
-// handshake is what a connection needs until it is upgraded or refused. Two
-// goroutines share it: the request's, which owns the ResponseWriter and returns
-// when the answer is written, and the connection's, which runs the providers.
-type handshake struct {
-	peer     *peer
-	request  plan.Request
-	scope    plan.Scope  // of the Handshake lifetime
-	decided  atomic.Bool // one of the two goroutines has decided the outcome
-	settled  chan error  // the resolver's outcome, if it decided
-	answered chan error  // what became of the answer: nil is an open connection
+// serve answers one request. It returns as soon as the answer is written, so
+// that net/http frees the goroutine, its stack, its buffers and the request.
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
+	growStack()
+	if h := e.begin(w, r, path, c); h != nil {
+		h.run()
+	}
 }
 
-// serve answers one request. It returns as soon as the answer is written, so
-// that net/http frees the goroutine, its buffers and the request.
-func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
+// begin does all that comes before the resolver, and returns nil if that was the
+// end of it. It is a function of its own for the sake of its stack, which is free
+// again while providers run.
+func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) *handshake {
 	upgrade, rejection := e.check(w, r)
 	if rejection != nil {
 		e.refuse(w, r, rejection)
-		return
+		return nil
 	}
 	h := &handshake{
+		w: w, r: r, answered: make(chan struct{}),
 		request: plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r)},
 	}
 	h.request.Protocols, h.request.Diagnose = plan.Offers(rawOffers(r)), !upgrade
 	if err := h.request.Parse(e.plan); err != nil {
 		e.refuse(w, r, &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")})
-		return
+		return nil
 	}
 	if err := h.request.Refused(e.plan); err != nil && !e.shared.hub.closed() {
 		e.answerError(w, r, &h.request, err)
-		return
+		return nil
 	}
 	h.request.ReadHanded(e.plan, c)
 	h.peer = newPeer(e, e.shared.proxies.remote(r))
@@ -75,16 +61,9 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.Pat
 			w.Header().Set("Connection", "close")
 		}
 		e.refuse(w, r, refusal)
-		return
+		return nil
 	}
-	h.settled, h.answered = make(chan error, 1), make(chan error, 1)
-	go h.peer.run(h)
-	err, abandoned := h.await(r.Context(), e.shared.config.ResolveTimeout)
-	if abandoned {
-		e.answerError(w, r, &h.request, err)
-		return
-	}
-	h.answer(w, r, err, upgrade)
+	return h
 }
 
 // check runs the checks that need nothing of the program, the cheapest first.
@@ -125,104 +104,6 @@ func (e *endpoint) allows(r *http.Request, upgrade bool) bool {
 	}
 	return e.shared.origins.allows(r.Header["Origin"], r.Host)
 }
-
-// await waits for the resolver, but not longer than the budget or the client.
-func (h *handshake) await(client context.Context, budget time.Duration) (err error, abandoned bool) { //nolint:revive // the error is the outcome, not a failure of await
-	timer := time.NewTimer(budget)
-	defer timer.Stop()
-	select {
-	case err = <-h.settled:
-		return err, false
-	case <-timer.C:
-		err = errBudget
-	case <-client.Done():
-		err = errGone
-	}
-	if h.decided.CompareAndSwap(false, true) {
-		h.peer.session.end(err, 0, "", true)
-		return err, true
-	}
-	return <-h.settled, false
-}
-
-// settle tells the request's goroutine how resolving ended, waits for its
-// answer, and returns what became of the connection: nil if it is open.
-func (h *handshake) settle(err error) error {
-	if !h.decided.CompareAndSwap(false, true) {
-		return context.Cause(h.peer.session.ctx) // somebody has answered already
-	}
-	h.settled <- err
-	return <-h.answered
-}
-
-// answer writes the 101 or the refusal, and hands the connection over.
-func (h *handshake) answer(w http.ResponseWriter, r *http.Request, err error, upgrade bool) {
-	outcome, told := errGone, false // if writing the answer panics
-	tell := func() {
-		if !told {
-			told = true
-			h.answered <- outcome
-		}
-	}
-	defer tell()
-	e := h.peer.endpoint
-	switch {
-	case err == nil && !upgrade:
-		outcome = ErrDiagnose
-		writeRejection(w, upgradeRequired(), e.shared.config.WriteTimeout)
-		return
-	case err == nil:
-		err = h.upgrade(w, r)
-	}
-	outcome = err
-	if err == nil {
-		return
-	}
-	if e.route.tells {
-		tell() // what was resolved need not wait for the stranger
-	}
-	e.answerError(w, r, &h.request, err)
-}
-
-// upgrade hijacks the connection and writes the 101. It is the last moment at
-// which the client's or the server's leaving is still a refusal.
-func (h *handshake) upgrade(w http.ResponseWriter, r *http.Request) error {
-	e, s := h.peer.endpoint, h.peer.session
-	if r.Context().Err() != nil {
-		return errGone
-	}
-	if s.ctx.Err() != nil {
-		return context.Cause(s.ctx)
-	}
-	if written, ok := w.(interface{ Written() bool }); ok && written.Written() {
-		return errors.New("wsroute: middleware has written a response already; one that refuses must abort")
-	}
-	header, err := h.header(w)
-	if err != nil {
-		return err
-	}
-	if protocol := e.route.selectSubprotocol(h.request.Selectable(e.plan)); protocol != "" {
-		header["Sec-Websocket-Protocol"] = []string{protocol}
-	}
-	if g, ok := w.(gin.ResponseWriter); ok {
-		g.WriteHeader(http.StatusSwitchingProtocols) // writes nothing: it is what gin's logger prints
-	}
-	ws, wire, hijacked, err := upgrade(w, r, header, s.lim.WriteTimeout)
-	if hijacked && err != nil {
-		return &upgradeError{err}
-	}
-	if err != nil {
-		return err
-	}
-	s.attach(ws, wire)
-	return nil
-}
-
-// upgradeError is a failure behind the hijack, when there is nobody to answer.
-type upgradeError struct{ err error }
-
-func (e *upgradeError) Error() string { return "wsroute: upgrade: " + e.err.Error() }
-func (e *upgradeError) Unwrap() error { return e.err }
 
 // originError is a refused Origin; its hint is the line to add.
 type originError struct {

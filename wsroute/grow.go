@@ -1,14 +1,14 @@
 package wsroute
 
-// growStack makes room on the goroutine's stack for what most connections need
-// until they wait: once, while there is little to move, in place of three times
-// with ever more calls on it.
+// growStack makes room on the goroutine's stack for what resolving a handshake
+// usually takes: once, while there is little to move, in place of twice with ever
+// more calls on it. The stack is net/http's, and goes with its goroutine.
 //
 //go:noinline
 func growStack() {
-	var room [5 << 10]byte
+	var room [10 << 10]byte
 	touch(&room)
 }
 
 //go:noinline
-func touch(room *[5 << 10]byte) { room[0] = 1 }
+func touch(room *[10 << 10]byte) { room[0] = 1 }

@@ -31,15 +31,11 @@ func (r *Router) Mount(router gin.IRouter) error {
 	}
 	return r.register(endpoints, func(e *endpoint) {
 		router.GET(e.route.path, func(c *gin.Context) {
-			path := make([]plan.PathValue, 0, len(c.Params))
-			for _, p := range c.Params {
-				if p.Value == "" { // gin lets a parameter be empty
-					r.notFound(c.Writer, c.Request)
-					return
-				}
-				path = append(path, plan.PathValue{Name: p.Key, Value: e.pathValue(p.Key, p.Value)})
+			if path, ok := e.ginPath(c.Params); ok {
+				e.serve(c.Writer, c.Request, path, c)
+			} else {
+				r.notFound(c.Writer, c.Request)
 			}
-			e.serve(c.Writer, c.Request, path, c)
 		})
 	})
 }
@@ -89,6 +85,19 @@ func (r *Router) Handler() (http.Handler, error) {
 
 func (r *Router) notFound(w http.ResponseWriter, _ *http.Request) {
 	writeRejection(w, depends.NotFound("not_found", nil), r.shared.config.WriteTimeout)
+}
+
+// ginPath returns the parameters of a path. gin lets one be empty, and then the
+// path is none of ours.
+func (e *endpoint) ginPath(params gin.Params) (path []plan.PathValue, ok bool) {
+	path = make([]plan.PathValue, 0, len(params))
+	for _, p := range params {
+		if p.Value == "" {
+			return nil, false
+		}
+		path = append(path, plan.PathValue{Name: p.Key, Value: e.pathValue(p.Key, p.Value)})
+	}
+	return path, true
 }
 
 // pathValue evens out what gin and net/http say of a *rest parameter: gin keeps

@@ -18,6 +18,7 @@ type peer struct {
 	scope    plan.Scope // of the Connection lifetime
 	identity plan.Identity
 	counted  counted
+	gone     string // the provider that ended its goroutine
 	remote   string
 	since    time.Time
 }
@@ -33,25 +34,21 @@ func newPeer(e *endpoint, remote string) *peer {
 	return p
 }
 
-// run is the connection's goroutine: providers, 101, release of the Handshake
-// lifetime, handler, close, release of the Connection lifetime. Each stage is
-// deferred, so that it happens also when user code ends the goroutine.
-func (p *peer) run(h *handshake) {
-	growStack()
-	result, upgraded := errGoexit, false
+// run is the goroutine of an open connection: release of the Handshake lifetime,
+// handler, close, release of the Connection lifetime. Each stage is deferred, so
+// that it happens also when user code ends the goroutine.
+func (p *peer) run(in any, endHandshake func(error)) {
+	result := errGoexit
 	defer p.endpoint.shared.hub.leave(p)
 	defer func() {
-		if upgraded {
-			p.session.finish()
-			p.logEnd(result)
-		}
+		p.session.finish()
+		growStack() // for the line of log; while the connection is open it is small
+		p.logEnd(result)
 	}()
 	defer func() { p.scope.End(p.session.ctx, result) }()
-	defer func() { result = p.conclude(result, upgraded) }()
-	in, err := p.connect(h, &upgraded)
-	if err != nil {
-		result = err
-		return
+	defer func() { result = p.conclude(result) }()
+	if endHandshake != nil {
+		endHandshake(nil)
 	}
 	if p.session.silent.Load() { // the router began to drain while the 101 was written
 		result = context.Cause(p.session.ctx)
@@ -60,35 +57,13 @@ func (p *peer) run(h *handshake) {
 	result = p.handle(in)
 }
 
-// connect resolves the dependencies and sees the handshake through. The record
-// and the request are garbage once it has returned and the handler runs.
-func (p *peer) connect(h *handshake, upgraded *bool) (in any, err error) {
-	run := &plan.Run{Plan: p.endpoint.plan, Request: &h.request, Connection: p.scope.Context(p.session.ctx)}
-	release := func(error) {}
-	if run.Plan.Handshake {
-		ctx, cancel := context.WithCancelCause(p.session.ctx)
-		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Identity: p.scope.Identity}
-		run.Handshake = h.scope.Context(ctx)
-		release = func(cause error) {
-			defer cancel(cause)
-			h.scope.End(ctx, cause)
-		}
+// release ends the lifetimes of a connection that was never opened.
+func (p *peer) release(cause error, endHandshake func(error)) {
+	defer p.endpoint.shared.hub.leave(p)
+	defer p.scope.End(p.session.ctx, cause)
+	if endHandshake != nil {
+		endHandshake(cause)
 	}
-	err = errGoexit
-	defer func() {
-		if errors.Is(err, errGoexit) && run.At() != "" {
-			err = &plan.Error{Provider: run.At(), Err: err}
-		}
-		err = h.settle(ended(p.session.ctx, err))
-		if *upgraded = err == nil; *upgraded {
-			p.endpoint.shared.hub.opened(p)
-		}
-		release(err)
-	}()
-	if in, err = run.Resolve(); err == nil {
-		err = p.endpoint.shared.hub.admit(p, &p.endpoint.shared.config)
-	}
-	return in, err
 }
 
 // handle calls the handler, and returns its panic as an error.
@@ -105,12 +80,11 @@ func (p *peer) handle(in any) (err error) {
 	return err
 }
 
-// conclude begins the end of a connection whose handler has returned or that
-// was never opened. Whatever ended it before stays the cause. It returns what is
-// to be logged.
-func (p *peer) conclude(result error, upgraded bool) error {
+// conclude begins the end of a connection whose handler has returned. Whatever
+// ended it before stays the cause. It returns what is to be logged.
+func (p *peer) conclude(result error) error {
 	code, reason := 0, ""
-	if upgraded && p.session.ctx.Err() == nil {
+	if p.session.ctx.Err() == nil {
 		code, reason, result = p.endpoint.closing(result)
 	}
 	cause := result

@@ -152,6 +152,9 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if wantsUpgrade(req) {
+			growStack()
+		}
 		if req.URL.RawQuery != "" || req.Header["Sec-Websocket-Protocol"] != nil {
 			isRoute := !isGin || slices.ContainsFunc(routes, func(s []segment) bool { return matches(s, req.URL.Path) })
 			req = r.hide(req, !isRoute)

@@ -23,49 +23,61 @@ var (
 	errAlone = errors.New("a subprotocol that carries a token is offered alone; one that can be selected must stand beside it")
 )
 
-// credentials appends what the sources of a scheme hold. An error is a source
-// that cannot be read.
-func (r *Request) credentials(s *Scheme, found []Credential) ([]Credential, error) {
-	for _, source := range s.Sources {
-		if len(found) > 0 && source.Alternative != found[0].Source.Alternative {
+// credentials finds what the sources of a scheme hold: the first, and how many
+// there are. An error is a source that cannot be read.
+func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
+	for i := range s.Sources {
+		source := &s.Sources[i]
+		if n > 0 && source.Alternative != first.Source.Alternative {
 			break // the first that is present decides
-		}
-		add := func(value string) {
-			if value != "" { // an empty credential is none
-				found = append(found, Credential{Source: source, Value: value, Of: r})
-			}
 		}
 		switch source.In {
 		case "query":
 			for _, value := range r.query[source.Name] {
-				add(strings.TrimSpace(value))
+				n = first.found(n, source, strings.TrimSpace(value))
 			}
 		case "header":
 			for _, line := range r.HTTP.Header[source.Name] {
-				add(source.take(line))
+				n = first.found(n, source, source.take(line))
 			}
 		case "cookie":
 			for _, c := range r.cookies {
 				if c.Name == source.Name {
-					add(c.Value)
+					n = first.found(n, source, c.Value)
 				}
 			}
 		case "subprotocol":
-			if r.Diagnose && !s.readsBearer() { // a page's fetch cannot offer one, but it can set a header
-				for _, line := range r.HTTP.Header["Authorization"] {
-					add(Source{Prefix: BearerMarker}.take(line))
-				}
-			}
-			_, tokens, err := splitOffers(r.Protocols, source.Name)
-			if err != nil {
-				return nil, err
-			}
-			for _, token := range tokens {
-				add(token)
+			if n, err = r.offered(s, source, n, first); err != nil {
+				return 0, err
 			}
 		}
 	}
-	return found, nil
+	return n, nil
+}
+
+// found counts a credential; an empty one is none.
+func (c *Credential) found(n int, source *Source, value string) int {
+	if value == "" {
+		return n
+	}
+	if n == 0 {
+		c.Source, c.Value = source, value
+	}
+	return n + 1
+}
+
+// offered looks among the subprotocols.
+func (r *Request) offered(s *Scheme, source *Source, n int, first *Credential) (int, error) {
+	if r.Diagnose && !s.readsBearer() { // a page's fetch cannot offer one, but it can set a header
+		for _, line := range r.HTTP.Header["Authorization"] {
+			n = first.found(n, source, Source{Prefix: BearerMarker}.take(line))
+		}
+	}
+	_, tokens, err := splitOffers(r.Protocols, source.Name)
+	for _, token := range tokens {
+		n = first.found(n, source, token)
+	}
+	return n, err
 }
 
 // readsBearer says whether a source reads the header that stands in for a

@@ -40,7 +40,7 @@ type Source struct {
 
 // Credential is what a source held, and the resolution that asks.
 type Credential struct {
-	Source Source
+	Source *Source
 	Value  string
 	Of     *Request
 	Plan   *Plan // nil outside of a route

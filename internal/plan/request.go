@@ -44,18 +44,18 @@ func (r *Request) ForScheme() error {
 }
 
 // Find returns the one credential of a scheme, or the refusal.
-func (r *Request) Find(public *Public, s *Scheme) (Credential, error) {
-	var few [2]Credential
-	found, err := r.credentials(s, few[:0])
+func (r *Request) Find(public *Public, s *Scheme) (*Credential, error) {
+	c := &Credential{Of: r}
+	n, err := r.credentials(s, c)
 	switch {
 	case err != nil:
-		return Credential{}, public.BadCredential(s, err)
-	case len(found) == 0:
-		return Credential{}, public.NoCredential(s)
-	case len(found) > 1:
-		return Credential{}, public.ManyCredentials(s)
+		return nil, public.BadCredential(s, err)
+	case n == 0:
+		return nil, public.NoCredential(s)
+	case n > 1:
+		return nil, public.ManyCredentials(s)
 	}
-	return found[0], nil
+	return c, nil
 }
 
 // Parse reads what the plan will need, once. An error is a query that does not
@@ -165,14 +165,14 @@ func (r *Request) Refused(p *Plan) error {
 		if s == nil {
 			return nil
 		}
-		var few [2]Credential
-		found, err := r.credentials(s, few[:0])
+		var first Credential
+		n, err := r.credentials(s, &first)
 		switch {
-		case err == nil && len(found) == 1:
+		case err == nil && n == 1:
 			return nil // whether it is good comes first
-		case err == nil && len(found) == 0 && p.steps[i].soft:
+		case err == nil && n == 0 && p.steps[i].soft:
 			continue
-		case err == nil && len(found) == 0:
+		case err == nil && n == 0:
 			return p.steps[i].stranger
 		}
 		_, err = r.Find(p.graph.public, s)

@@ -158,7 +158,7 @@ func (r *Run) authenticate(ctx context.Context, s *step, output any) error {
 		return err
 	}
 	credential.Plan = r.Plan
-	if err := p.Invoke(ctx, &credential, output); err != nil || s.scopes == nil {
+	if err := p.Invoke(ctx, credential, output); err != nil || s.scopes == nil {
 		return err
 	}
 	granted := p.Scheme.Granted(output)

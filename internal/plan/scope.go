@@ -64,6 +64,13 @@ func (s *Scope) Add(ctx context.Context, f CleanupFunc) {
 	s.call(ctx, f, cause)
 }
 
+// Pending says whether there is anything to release.
+func (s *Scope) Pending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.cleanups) > 0
+}
+
 // End runs the cleanups in reverse order, each exactly once, also when one
 // fails, panics or calls runtime.Goexit. Their contexts carry the values of ctx,
 // not its cancellation. Only the first call has an effect.

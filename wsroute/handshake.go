@@ -1,0 +1,186 @@
+package wsroute
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/internal/plan"
+)
+
+// ErrDiagnose is the cause that cleanups are given when the dependencies were
+// resolved for a plain GET of a route with [Diagnose].
+var ErrDiagnose = errors.New("wsroute: resolved to diagnose, not to connect")
+
+var (
+	errBudget = errors.New("wsroute: the dependencies took longer than ResolveTimeout")
+	errGone   = errors.New("wsroute: the client left during the handshake")
+	errGoexit = errors.New("wsroute: runtime.Goexit was called")
+)
+
+// handshake is what a connection needs until it is upgraded or refused. It is
+// resolved on the request's goroutine, and an open connection gets a goroutine of
+// its own: a provider needs a deep stack for a moment, a connection a small one
+// for hours. If the budget is over or the client gone while a provider works, who
+// notices answers in its place.
+type handshake struct {
+	peer     *peer
+	w        http.ResponseWriter
+	r        *http.Request
+	request  plan.Request
+	scope    plan.Scope // of the Handshake lifetime
+	end      func(cause error)
+	decided  atomic.Bool   // somebody has taken it upon himself to answer
+	answered chan struct{} // closed when somebody else has answered
+}
+
+// run resolves the dependencies and sees the handshake through.
+func (h *handshake) run() {
+	var in any
+	err := errGoexit
+	timer := time.AfterFunc(h.peer.endpoint.shared.config.ResolveTimeout, func() { h.abandon(errBudget) })
+	stop := context.AfterFunc(h.r.Context(), func() { h.abandon(errGone) })
+	defer func() { // also when a provider ends this goroutine
+		timer.Stop()
+		stop()
+		if h.decided.CompareAndSwap(false, true) {
+			h.settle(in, err)
+			return
+		}
+		<-h.answered
+		h.drop(context.Cause(h.peer.session.ctx))
+	}()
+	in, err = h.resolve()
+}
+
+// resolve runs the providers. A panic of one is returned.
+func (h *handshake) resolve() (in any, err error) {
+	p := h.peer
+	run := &plan.Run{Plan: p.endpoint.plan, Request: &h.request, Connection: p.scope.Context(p.session.ctx)}
+	if run.Plan.Handshake {
+		ctx, cancel := context.WithCancelCause(p.session.ctx)
+		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Identity: p.scope.Identity}
+		run.Handshake = h.scope.Context(ctx)
+		h.end = func(cause error) {
+			defer cancel(cause)
+			h.scope.End(ctx, cause)
+		}
+	}
+	defer func() {
+		if err == nil && in == nil { // runtime.Goexit: nobody gets what is returned
+			h.peer.gone = run.At()
+		}
+	}()
+	if in, err = run.Resolve(); err == nil {
+		err = p.endpoint.shared.hub.admit(p, &p.endpoint.shared.config)
+	}
+	return in, err
+}
+
+// abandon answers in place of a resolver that has not come to an end.
+func (h *handshake) abandon(cause error) {
+	if !h.decided.CompareAndSwap(false, true) {
+		return
+	}
+	defer close(h.answered)
+	h.peer.session.end(cause, 0, "", true)
+	h.w.Header().Set("Connection", "close") // the request's goroutine is busy
+	h.refuse(cause)
+	_ = http.NewResponseController(h.w).Flush()
+}
+
+// settle writes the 101 or the refusal of a resolved handshake, and hands the
+// connection over.
+func (h *handshake) settle(in any, err error) {
+	p := h.peer
+	if errors.Is(err, errGoexit) {
+		err = &plan.Error{Provider: p.gone, Err: err}
+		defer func() { _ = http.NewResponseController(h.w).Flush() }() // net/http will not
+	}
+	outcome := errGone // if writing the answer panics
+	defer func() {
+		if outcome != nil {
+			h.drop(outcome)
+		}
+	}()
+	err = ended(p.session.ctx, err)
+	switch {
+	case err == nil && h.request.Diagnose:
+		outcome = ErrDiagnose
+		writeRejection(h.w, upgradeRequired(), p.endpoint.shared.config.WriteTimeout)
+		return
+	case err == nil:
+		err = h.upgrade()
+	}
+	switch outcome = err; {
+	case err == nil:
+		p.endpoint.shared.hub.opened(p)
+		go p.run(in, h.end)
+	case p.endpoint.route.tells:
+		outcome = nil
+		h.drop(err) // what was resolved need not wait for the stranger
+		h.refuse(err)
+	default:
+		h.refuse(err)
+	}
+}
+
+func (h *handshake) refuse(err error) {
+	h.peer.endpoint.answerError(h.w, h.r, &h.request, err)
+}
+
+// drop releases all that was resolved for a connection that is refused. Cleanups
+// get a goroutine of their own: the answer goes out when this one returns.
+func (h *handshake) drop(cause error) {
+	p := h.peer
+	p.session.end(cause, 0, "", false)
+	if h.scope.Pending() || p.scope.Pending() {
+		go p.release(cause, h.end)
+		return
+	}
+	p.release(cause, h.end)
+}
+
+// upgrade hijacks the connection and writes the 101. It is the last moment at
+// which the client's or the server's leaving is still a refusal.
+func (h *handshake) upgrade() error {
+	e, s := h.peer.endpoint, h.peer.session
+	if h.r.Context().Err() != nil {
+		return errGone
+	}
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	if written, ok := h.w.(interface{ Written() bool }); ok && written.Written() {
+		return errors.New("wsroute: middleware has written a response already; one that refuses must abort")
+	}
+	header, err := h.header(h.w)
+	if err != nil {
+		return err
+	}
+	if protocol := e.route.selectSubprotocol(h.request.Selectable(e.plan)); protocol != "" {
+		header["Sec-Websocket-Protocol"] = []string{protocol}
+	}
+	if g, ok := h.w.(gin.ResponseWriter); ok {
+		g.WriteHeader(http.StatusSwitchingProtocols) // writes nothing: it is what gin's logger prints
+	}
+	ws, wire, hijacked, err := upgrade(h.w, h.r, header, s.lim.WriteTimeout)
+	if hijacked && err != nil {
+		return &upgradeError{err}
+	}
+	if err != nil {
+		return err
+	}
+	s.attach(ws, wire)
+	return nil
+}
+
+// upgradeError is a failure behind the hijack, when there is nobody to answer.
+type upgradeError struct{ err error }
+
+func (e *upgradeError) Error() string { return "wsroute: upgrade: " + e.err.Error() }
+func (e *upgradeError) Unwrap() error { return e.err }
