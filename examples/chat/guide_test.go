@@ -35,6 +35,8 @@ func TestMembers(t *testing.T) {
 		peer.Send(Say{"hi"})
 		peer.Receive() // the first thing that comes is what somebody says
 	}
+	bob.Receive()
+	bob.Receive() // all three have spoken in the lobby
 	if diff := cmp.Diff(Room{"lobby", []string{"alice", "bob"}, 3}, look(t, srv, "lobby")); diff != "" {
 		t.Errorf("the lobby (-want +got):\n%s", diff)
 	}
