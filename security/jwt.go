@@ -30,8 +30,11 @@ const (
 // A JWT is safe for concurrent use. [Use] prepares it once; Authenticate on a
 // literal works too, and prepares it every time.
 type JWT[C any] struct {
-	// Keys verify signatures. At least one. See [Key.WithID] for rotation.
+	// Keys verify signatures. At least one, unless there is a JWKS. See [Key.WithID] for rotation.
 	Keys []Key
+
+	// JWKS are the keys that the issuer publishes, in place of Keys.
+	JWKS *JWKS
 
 	// Issuer is the iss that tokens must have, compared byte by byte. Required,
 	// unless InsecureAnyIssuer.
@@ -106,12 +109,18 @@ func (j JWT[C]) leeway() time.Duration {
 // faults tells every reason why this configuration must not start.
 func (j JWT[C]) faults() []depends.SchemeFault {
 	scheme := "JWT[" + reflect.TypeFor[C]().String() + "]"
-	faults := keyFaults(scheme, j.Keys)
+	var faults []depends.SchemeFault
+	if j.JWKS == nil {
+		faults = keyFaults(scheme, j.Keys)
+	} else {
+		faults = j.JWKS.faults(scheme)
+	}
 	fault := func(bad bool, fact, hint string) {
 		if bad {
 			faults = append(faults, depends.SchemeFault{Fact: scheme + " " + fact, Hint: hint})
 		}
 	}
+	fault(j.JWKS != nil && len(j.Keys) > 0, "has both Keys and a JWKS", "put the keys into the set, or leave the set out")
 	fault(j.Issuer == "" && !j.InsecureAnyIssuer, "names no Issuer",
 		"set Issuer to the iss of your tokens, or InsecureAnyIssuer: true to accept tokens whoever their iss names")
 	fault(j.Issuer != "" && j.InsecureAnyIssuer, "names an Issuer and accepts any",

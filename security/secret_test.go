@@ -25,7 +25,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
 	}
-	asJSON, err := json.Marshal(j)
+	asJSON, err := json.Marshal(j) //nolint:staticcheck // it may fail, but must not print
 	if err != nil {
 		out.WriteString(err.Error())
 	}

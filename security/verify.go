@@ -28,6 +28,7 @@ type verifier[C any] struct {
 	validator   *jwt.Validator
 	lookup      jwt.Keyfunc
 	named       map[string]Key // by ID
+	jwks        *JWKS          // in place of named and unnamed
 
 	// unnamed holds what the parser takes as keys, by algorithm. Functions, as
 	// in Key, so that a printed verifier shows no secret.
@@ -41,6 +42,7 @@ func (j JWT[C]) prepare() *verifier[C] {
 		refused:     j.challenge("invalid_token"),
 		named:       map[string]Key{},
 		unnamed:     map[string]func() any{},
+		jwks:        j.JWKS,
 	}
 	if len(v.description.Faults) > 0 {
 		return v // of no use; Authenticate says so
@@ -60,6 +62,9 @@ func (j JWT[C]) prepare() *verifier[C] {
 	for algorithm, keys := range sets {
 		var set any = jwt.VerificationKeySet{Keys: keys}
 		v.unnamed[algorithm] = func() any { return set }
+	}
+	if j.JWKS != nil {
+		methods = []string{jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg()}
 	}
 	v.lookup = v.key
 	// The signature first, the claims afterwards: the parser only sees to the
@@ -90,7 +95,13 @@ func (v *verifier[C]) Authenticate(ctx context.Context, credential depends.Crede
 	if faults := v.description.Faults; len(faults) > 0 {
 		return none, fmt.Errorf("security: unsafe configuration: %s", faults[0].Fact)
 	}
-	payload, err := v.verify(credential.Value)
+	payload, err := v.verify(ctx, credential.Value)
+	if away, ours := errors.AsType[*depends.Rejection](err); ours {
+		return none, away
+	}
+	if ctx.Err() != nil && err != nil {
+		return none, err // nobody has looked at the token
+	}
 	if err != nil {
 		return none, v.refuse(err)
 	}
@@ -124,7 +135,7 @@ func (v *verifier[C]) refuse(why error) error {
 }
 
 // verify returns the claims of a token whose signature is good, as they came.
-func (v *verifier[C]) verify(token string) ([]byte, error) {
+func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) {
 	if len(token) > maxToken {
 		return nil, because(jwt.ErrTokenMalformed, "%d bytes are more than %d", len(token), maxToken)
 	}
@@ -134,7 +145,19 @@ func (v *verifier[C]) verify(token string) ([]byte, error) {
 		return nil, because(jwt.ErrTokenMalformed, "it has a line break")
 	}
 	var sealed sealedClaims
-	if _, err := v.parser.ParseWithClaims(token, &sealed, v.lookup); err != nil {
+	lookup, away := v.lookup, error(nil)
+	if v.jwks != nil {
+		lookup = func(t *jwt.Token) (key any, err error) {
+			if key, err = v.published(ctx, t); errors.As(err, new(*depends.Rejection)) {
+				away = err // the parser would make a fault of the token of it
+			}
+			return key, err
+		}
+	}
+	if _, err := v.parser.ParseWithClaims(token, &sealed, lookup); err != nil {
+		if away != nil {
+			return nil, away
+		}
 		return nil, forgery(err)
 	}
 	return sealed.payload, nil
@@ -180,6 +203,19 @@ func (v *verifier[C]) key(token *jwt.Token) (any, error) {
 		return nil, because(jwt.ErrTokenUnverifiable, "its algorithm is %s, but the key is %v", algorithm, key)
 	}
 	return key.material(), nil
+}
+
+// published chooses from the keys that the issuer publishes.
+func (v *verifier[C]) published(ctx context.Context, token *jwt.Token) (any, error) {
+	if err := checkHeader(token); err != nil {
+		return nil, err
+	}
+	value, named := token.Header["kid"]
+	id, ok := value.(string)
+	if named && !ok || len(id) > maxKeyID {
+		return nil, because(jwt.ErrTokenUnverifiable, "kid is no string of at most %d bytes", maxKeyID)
+	}
+	return v.jwks.find(ctx, token.Method.Alg(), id, named)
 }
 
 // strictBase64 is the encoding of a token's parts (RFC 7515 §2).

@@ -1,0 +1,254 @@
+package security
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"example.com/usher/depends"
+)
+
+const (
+	jwksRefresh = 15 * time.Minute
+	jwksTimeout = 5 * time.Second
+	maxJWKS     = 1 << 20
+
+	// Unknown IDs may cause so many fetches at once, and then one in each interval.
+	jwksBurst    = 2
+	jwksInterval = 10 * time.Second
+	// While the endpoint fails it is asked again after these waits.
+	jwksFirstRetry = time.Second
+	jwksLastRetry  = 30 * time.Second
+)
+
+// JWKS is a set of keys that an issuer publishes (RFC 7517 §5) and rotates, for
+// [JWT].JWKS. Keys verify RS256 (RSA), ES256 (P-256) and EdDSA (Ed25519); others
+// in the set, such as those for encryption, are passed over, and symmetric ones
+// always.
+//
+// The set is fetched when the first token comes, so that a program starts while
+// its issuer is down, and refreshed behind the tokens that come after Refresh:
+// nobody waits for that, and an outage goes unnoticed. A token whose key is
+// unknown waits for one fetch, which is shared with all that come meanwhile, so
+// that a rotation works at its first token; strangers with invented keys cannot
+// cause more than a few. What fails on our side, or the issuer's, refuses with
+// 503 and never with 401.
+//
+// Make one with &JWKS{URL: …}; it must not be copied, and is safe for concurrent use.
+type JWKS struct {
+	// URL is where the set is: https, or http on this machine. Required.
+	URL string
+	// Refresh is how old the set may be before it is fetched anew. By default, 15
+	// minutes.
+	Refresh time.Duration
+	// Client fetches, for programs that need a proxy or certificates of their own.
+	// Redirects to another host, answers of more than 1 MiB and of more than 5 s
+	// are refused whatever it says. By default, one that keeps no connection.
+	Client *http.Client
+
+	mu       sync.Mutex
+	keys     []Key
+	fetched  time.Time // when keys were
+	failed   error     // of the last fetch
+	retry    time.Time // not before this, after a failure
+	wait     time.Duration
+	spent    int       // of the burst
+	refilled time.Time // when the burst was last given back
+	flight   *flight
+}
+
+// flight is a fetch that goes on.
+type flight struct {
+	done chan struct{}
+}
+
+// faults tells why the set cannot be fetched safely.
+func (s *JWKS) faults(scheme string) []depends.SchemeFault {
+	u, err := url.Parse(s.URL)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
+		return []depends.SchemeFault{{Fact: scheme + " has a JWKS without a usable URL", Hint: "set URL to the issuer's jwks_uri"}}
+	case u.Scheme != "https" && (u.Scheme != "http" || !thisMachine(u.Hostname())):
+		return []depends.SchemeFault{{Fact: scheme + " fetches its keys without TLS", Hint: "set URL to an https address; http is for this machine alone"}}
+	case s.Refresh < 0:
+		return []depends.SchemeFault{{Fact: scheme + " has a JWKS with a negative Refresh", Hint: "leave it out for 15 minutes"}}
+	}
+	return nil
+}
+
+func thisMachine(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// errKeysAway is an answer that we owe and cannot give.
+func errKeysAway(err error) error {
+	return depends.Unavailable(jwksFirstRetry, fmt.Errorf("security: the keys cannot be fetched: %w", err))
+}
+
+// find returns what verifies a token. An error that is a *depends.Rejection is
+// our fault, any other the token's.
+func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (any, error) {
+	for fetched := false; ; fetched = true {
+		s.mu.Lock()
+		key, err := s.lookup(algorithm, id, named)
+		now := time.Now()
+		if err == nil {
+			if now.Sub(s.fetched) >= s.refresh() && now.After(s.retry) {
+				s.fetch()
+			}
+			s.mu.Unlock()
+			return key.material(), nil
+		}
+		if fetched || !s.mayFetch(now) {
+			failed := s.failed
+			s.mu.Unlock()
+			if failed != nil {
+				return nil, errKeysAway(failed)
+			}
+			return nil, err
+		}
+		f := s.fetch()
+		s.mu.Unlock()
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// lookup finds a key in the set as it is; s.mu is held.
+func (s *JWKS) lookup(algorithm, id string, named bool) (Key, error) {
+	var found []Key
+	for _, k := range s.keys {
+		if k.algorithm == algorithm && (!named || k.named && k.id == id) {
+			found = append(found, k)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return Key{}, because(jwt.ErrTokenUnverifiable, "it has no kid, and the set has %d keys for %s", len(found), algorithm)
+	case named:
+		return Key{}, because(jwt.ErrTokenUnverifiable, "the set has no %s key with the ID %+.40q", algorithm, id)
+	}
+	return Key{}, because(jwt.ErrTokenUnverifiable, "it has no kid, and the set has no key for %s", algorithm)
+}
+
+// mayFetch says whether an unknown key is worth a fetch now; s.mu is held.
+func (s *JWKS) mayFetch(now time.Time) bool {
+	switch {
+	case s.flight != nil:
+		return true // it costs nothing to wait for it
+	case s.failed != nil:
+		return now.After(s.retry)
+	case s.fetched.IsZero():
+		return true
+	}
+	if back := int(now.Sub(s.refilled) / jwksInterval); back > 0 {
+		s.spent, s.refilled = max(0, s.spent-back), now
+	}
+	if s.spent >= jwksBurst {
+		return false
+	}
+	s.spent++
+	return true
+}
+
+func (s *JWKS) refresh() time.Duration {
+	if s.Refresh == 0 {
+		return jwksRefresh
+	}
+	return s.Refresh
+}
+
+// fetch begins a fetch, or returns the one that goes on; s.mu is held.
+func (s *JWKS) fetch() *flight {
+	if s.flight == nil {
+		s.flight = &flight{done: make(chan struct{})}
+		go s.fly(s.flight)
+	}
+	return s.flight
+}
+
+// fly fetches the set. What was known before stays if that fails.
+func (s *JWKS) fly(f *flight) {
+	defer close(f.done)
+	keys, err := s.get()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flight, s.failed = nil, err
+	now := time.Now()
+	if err != nil {
+		s.wait = min(max(2*s.wait, jwksFirstRetry), jwksLastRetry)
+		s.retry = now.Add(s.wait)
+		return
+	}
+	if s.fetched.IsZero() {
+		s.refilled = now
+	}
+	s.keys, s.fetched, s.wait = keys, now, 0
+}
+
+// get asks the endpoint once.
+func (s *JWKS) get() ([]Key, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), jwksTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+	if err != nil {
+		return nil, errors.New("the URL is none")
+	}
+	request.Header.Set("Accept", "application/jwk-set+json, application/json")
+	response, err := s.client().Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the endpoint answered %d", response.StatusCode)
+	}
+	raw, err := io.ReadAll(io.LimitReader(response.Body, maxJWKS+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > maxJWKS {
+		return nil, fmt.Errorf("the set has more than %d bytes", maxJWKS)
+	}
+	return parseJWKS(raw)
+}
+
+func (s *JWKS) client() *http.Client {
+	c := http.Client{Transport: ownTransport}
+	if s.Client != nil {
+		c = *s.Client
+	}
+	c.Jar = nil
+	c.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		first := via[0].URL
+		if len(via) > 3 || r.URL.Host != first.Host || r.URL.Scheme != first.Scheme {
+			return errors.New("the endpoint redirects to another host")
+		}
+		return nil
+	}
+	return &c
+}
+
+// ownTransport keeps no connection: a set is fetched four times an hour.
+var ownTransport = &http.Transport{
+	Proxy:               http.ProxyFromEnvironment,
+	DialContext:         (&net.Dialer{Timeout: jwksTimeout}).DialContext,
+	TLSHandshakeTimeout: jwksTimeout,
+	DisableKeepAlives:   true,
+	ForceAttemptHTTP2:   true,
+}
