@@ -84,8 +84,20 @@ var overrides = []scenario{
 		},
 	},
 	{
-		id: "S129", app: `Security(real, ["x"]) overridden`, fastapi: `the override sees ["x"]`, verdict: notYet,
-		why: "OAuth2 scopes",
+		id: "S129", app: `Security(real, ["x"]) overridden`, fastapi: `the override sees ["x"]`, verdict: different,
+		why:  "scopes are checked against what a scheme grants; an override stands in for the scheme, and has passed",
+		want: `101 "o" C(1000)`,
+		run: func(w *world) string {
+			scoped(w)
+			gives(w, func(in struct{ P principal }) (name, error) { return name(in.P.scopes), nil })
+			shows(w, "/ws", func(in struct {
+				Name name `scopes:"x"`
+			},
+			) string {
+				return string(in.Name)
+			})
+			return w.wireOf(w.serve(depends.OverrideValue(principal{"o"})), "/ws")
+		},
 	},
 	{
 		id: "S130", app: "a→o and x→o, and o itself", fastapi: "[1,2,3]", verdict: matched, want: `101 "1 2 3" C(1000)`,

@@ -2,11 +2,14 @@ package parity_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"strings"
 	"time"
 
 	"example.com/usher/depends"
 	"example.com/usher/security"
+	"example.com/usher/wsroute"
 )
 
 // token is what a bearer scheme provides.
@@ -21,6 +24,23 @@ func bearer(w *world) {
 func showsToken(w *world) {
 	bearer(w)
 	shows(w, "/ws", func(in struct{ Token token }) string { return string(in.Token) })
+}
+
+// principal is whom a token names by the scopes that it grants.
+type principal struct{ scopes string }
+
+// Scopes implements what usher looks for.
+func (p principal) Scopes() []string { return strings.Fields(p.scopes) }
+
+// scoped takes any token but "bad", and its words for scopes.
+func scoped(w *world) {
+	depends.ProvideScheme(w.deps, depends.Scheme{Name: "Bearer", Challenge: "Bearer", Sources: []depends.Source{security.QueryToken("token")}},
+		func(_ context.Context, c depends.Credential) (principal, error) {
+			if c.Value == "bad" {
+				return principal{}, depends.Unauthorized("Bearer", nil)
+			}
+			return principal{c.Value}, nil
+		})
 }
 
 // firstMessage is S123's authentication by the first message, in the handler.
@@ -73,34 +93,83 @@ var securities = []scenario{
 		},
 	},
 	{
-		id: "S117", app: "HTTPBasic: none, bad base64, no colon, john:a:b", fastapi: `401 with realm / 401 / 401 / john, "a:b"`, verdict: notYet,
-		why: "a Basic scheme",
-	},
-	{
-		id: "S119", app: `items(scope items) of active(scope me); tokens me, "me items", bad`, fastapi: `401 scope="items me" / ok / 401`, verdict: notYet,
-		why: "OAuth2 scopes",
-	},
-	{
-		id: "S120", app: "SecurityScopes along six paths", fastapi: "each path's scopes; user called 5 times", verdict: different,
-		why: "a dependency is one value: it runs once however many ask, and scopes will be checked against what it was granted", want: `101 "user called 1 time" C(1000)`,
+		id: "S117", app: "HTTPBasic: none, bad base64, no colon, john:a:b", fastapi: `401 with realm / 401 / 401 / john, "a:b"`, verdict: matched,
+		want: `401 credentials_required [Basic realm="simple", charset="UTF-8"] / 401 invalid_credentials [Basic realm="simple", charset="UTF-8"] / 401 invalid_credentials [Basic realm="simple", charset="UTF-8"] / 101 "john a:b" C(1000)`,
 		run: func(w *world) string {
-			gives(w, func(none) (A, error) { w.next(); return A{}, nil })
-			calls[B, struct{ A A }](w, "active")
-			calls[C, struct{ A A }](w, "other")
-			shows(w, "/ws", func(in struct {
-				A A
-				B B
-				C C
-			},
-			) string {
-				return map[bool]string{true: "user called 1 time"}[w.count == 1]
-			})
-			return w.wire("/ws")
+			security.Use(w.deps, security.Basic[token]{Realm: "simple", Verify: func(_ context.Context, name, password string) (token, error) {
+				return token(name + " " + password), nil
+			}})
+			shows(w, "/ws", func(in struct{ Token token }) string { return string(in.Token) })
+			encode := base64.StdEncoding.EncodeToString
+			return join(w.wire("/ws"), w.wire("/ws", "Authorization: Basic ###"), w.wire("/ws", "Authorization: Basic "+encode([]byte("john"))),
+				w.wire("/ws", "Authorization: Basic "+encode([]byte("john:a:b"))))
 		},
 	},
 	{
-		id: "S122", app: `db used plainly and below Security(user, ["read"])`, fastapi: "db called once", verdict: notYet,
-		why: "OAuth2 scopes",
+		id: "S119", app: `items(scope items) of active(scope me); tokens me, "me items", bad`, fastapi: `401 "Not enough permissions", scope="items me" / ok / 401`, verdict: matched,
+		why:  "but with 403, as RFC 6750 §3.1 has it for a good token that is not enough",
+		want: `403 insufficient_scope [Bearer error="insufficient_scope", scope="items me"] / 101 C(1000) / 401 unauthorized [Bearer]`,
+		run: func(w *world) string {
+			scoped(w)
+			gives(w, func(struct {
+				User principal `scopes:"me"`
+			},
+			) (A, error) {
+				return A{}, nil
+			})
+			handle(w, "/ws", func(context.Context, *conn, struct {
+				Active A `scopes:"items"`
+			},
+			) error {
+				return nil
+			})
+			return join(w.wire("/ws?token=me"), w.wire("/ws?token=me+items"), w.wire("/ws?token=bad"))
+		},
+	},
+	{
+		id: "S120", app: "SecurityScopes along six paths", fastapi: "each path's scopes; user called 5 times", verdict: different,
+		why:  "a dependency is one value: it runs once however many ask, and the scopes of all ways to a scheme are united",
+		want: `403 insufficient_scope [Bearer error="insufficient_scope", scope="route items me x"] / 101 "user called 1 time" C(1000)`,
+		run: func(w *world) string {
+			scoped(w)
+			gives(w, func(struct{ P principal }) (A, error) { w.next(); return A{}, nil })
+			calls[B, struct {
+				A A `scopes:"me"`
+			}](w, "active")
+			calls[C, struct{ A A }](w, "other")
+			handle(w, "/ws", func(ctx context.Context, c *conn, _ struct {
+				Items B `scopes:"items me"`
+				Plain B
+				Other C `scopes:"x"`
+				A     A
+			},
+			) error {
+				return c.Send(ctx, map[bool]string{true: "user called 1 time"}[w.count == 1])
+			}, wsroute.Scopes("route"))
+			return join(w.wire("/ws?token=route+items+me"), w.wire("/ws?token=route+items+me+x"))
+		},
+	},
+	{
+		id: "S122", app: `db used plainly and below Security(user, ["read"])`, fastapi: "db called once", verdict: matched, want: "101 C(1000); db",
+		run: func(w *world) string {
+			scoped(w)
+			calls[D, none](w, "db")
+			gives(w, func(struct {
+				_ principal
+				_ D
+			},
+			) (A, error) {
+				return A{}, nil
+			})
+			handle(w, "/ws", func(context.Context, *conn, struct {
+				User A `scopes:"read"`
+				DB   D
+			},
+			) error {
+				return nil
+			})
+			return w.wire("/ws?token=read") + "; " + w.told()
+		},
 	},
 	{
 		id: "S123", app: "a dependency accepts and reads the first message within 0.3 s; ok, x, silence", fastapi: `"hi ok" C(1000) / C(4401,"bad token") / C(1008,"auth timeout")`, verdict: different,

@@ -95,7 +95,9 @@ func (c *checker) grants(g *Graph, fields []field, seen map[*Provider]bool) (fou
 			continue
 		}
 		seen[p] = true
-		if p.Scheme != nil {
+		if p.Override {
+			found = true // it stands in for whatever would have been behind it
+		} else if p.Scheme != nil {
 			found, able = true, able && p.Scheme.Granted != nil
 		} else if p.input != nil {
 			below, can := c.grants(p.graph, p.input.fields, seen)
