@@ -14,7 +14,6 @@ import (
 	"runtime/pprof"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,82 +42,6 @@ func (b *safeBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
-}
-
-// TestNoSecretIsPrinted: a token in each source, with each outcome, under gin's
-// own logger and recovery.
-func TestNoSecretIsPrinted(t *testing.T) {
-	const canary = "canary-7a41"
-	var out safeBuffer
-	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	deps := depends.New()
-	bearer(deps)
-	type modeInput struct {
-		Mode    string `query:"mode"`
-		Who     who
-		Request *http.Request
-	}
-	depends.Provide(deps, func(_ context.Context, in modeInput) (gate, error) {
-		if strings.Contains(in.Request.URL.String()+in.Request.RequestURI, canary) || in.Request.Header.Get("Authorization") != "" {
-			t.Errorf("a provider sees the token: %v %v", in.Request.URL, in.Request.Header)
-		}
-		switch in.Mode {
-		case "error":
-			return gate{}, errors.New("failed")
-		case "panic":
-			panic("failed")
-		case "epipe":
-			panic(&net.OpError{Op: "write", Err: syscall.EPIPE})
-		}
-		return gate{}, nil
-	})
-	ws := wsroute.New(deps, &wsroute.Config{Logger: logger})
-	wsroute.Handle(ws, "/ws/:room", func(_ context.Context, _ *wsroute.Conn[string, string], in struct {
-		_ gate
-		N int `query:"n" default:"0"`
-	},
-	) error {
-		return nil
-	}, wsroute.Diagnose)
-	engine := gin.New()
-	engine.Use(gin.LoggerWithWriter(&out), gin.RecoveryWithWriter(&out))
-	engine.GET("/plain", func(c *gin.Context) { c.String(http.StatusOK, c.Query("token")) })
-	if err := ws.Mount(engine); err != nil {
-		t.Fatal(err)
-	}
-	srv := wstest.StartHandler(t, ws, engine)
-	for _, mode := range []string{"ok", "error", "panic", "epipe", "ok&n=x"} {
-		for _, source := range []string{"header", "query", "both"} {
-			var options []wstest.Option
-			path := "/ws/a?mode=" + mode
-			if source != "query" {
-				options = append(options, wstest.Header("Authorization", "Bearer "+canary))
-			}
-			if source != "header" {
-				path += "&token=" + canary
-			}
-			if mode == "ok" && source != "both" {
-				wstest.Dial[string, string](t, srv, path, options...).Closed()
-				continue
-			}
-			if r := wstest.Refused(t, srv, path, options...); strings.Contains(string(r.Body), canary) || source == "both" && r.Status != 400 {
-				t.Errorf("got %d %s", r.Status, r.Body)
-			}
-			wstest.Get(t, srv, path, options...)
-		}
-	}
-	if r := wstest.Get(t, srv, "/ws/a/?token="+canary); r.Status != 404 || r.Header.Get("Location") != "" {
-		t.Errorf("a redirect: %+v", r)
-	}
-	if r := wstest.Get(t, srv, "/plain?token=mine"); string(r.Body) != "mine" {
-		t.Errorf("a route of the program's own lost its query: %s", r.Body)
-	}
-	srv.Stop()
-	for line := range strings.Lines(out.String()) {
-		if strings.Contains(line, canary) {
-			t.Errorf("printed: %s", line)
-		}
-	}
 }
 
 func TestOneLineForARefusalAndOneForAnEnd(t *testing.T) {

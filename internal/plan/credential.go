@@ -115,8 +115,10 @@ func Offers(lines []string) []string {
 }
 
 // splitOffers parts the tokens for name from the subprotocols that can be
-// selected, among which the marker stays.
+// selected, among which the marker stays, at the end: nothing stands behind it
+// that could be taken for a token when this is done again.
 func splitOffers(offers []string, name string) (rest, tokens []string, err error) {
+	marked := false
 	for i := 0; i < len(offers); i++ {
 		encoded, ok := strings.CutPrefix(offers[i], bearerOffer+name+".")
 		switch {
@@ -127,12 +129,15 @@ func splitOffers(offers []string, name string) (rest, tokens []string, err error
 			}
 			tokens = append(tokens, string(raw))
 		case offers[i] == BearerMarker && i+1 < len(offers):
-			rest = append(rest, BearerMarker)
+			marked = true
 			i++
 			tokens = append(tokens, offers[i])
 		default:
 			rest = append(rest, offers[i])
 		}
+	}
+	if marked && !contains(rest, BearerMarker) {
+		rest = append(rest, BearerMarker)
 	}
 	if err == nil && len(tokens) > 0 && len(rest) == 0 {
 		err = errAlone

@@ -1,0 +1,70 @@
+package plan
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// FuzzSubprotocol: no token is among what can be selected, none is lost, and
+// taking tokens out twice is taking them out once.
+func FuzzSubprotocol(f *testing.F) {
+	for _, seed := range []string{
+		"", "v1", "bearer, t", "v1, bearer, t, v2", "bearer", "v1, base64url.bearer.authorization.chat.dA", "base64url.bearer.authorization.chat.dA",
+		"v1, base64url.bearer.authorization.other.dA", "bearer, base64url.bearer.authorization.chat.dA", "bearer,bearer,bearer", " , ,, bearer ,t", "base64url.bearer.authorization.chat.",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		offers := Offers([]string{line})
+		rest, tokens, err := splitOffers(offers, "chat")
+		for _, offer := range rest {
+			if strings.HasPrefix(offer, bearerOffer+"chat.") {
+				t.Fatalf("%q can be selected", offer)
+			}
+			if !slices.Contains(offers, offer) {
+				t.Fatalf("%q was not offered", offer)
+			}
+		}
+		if len(rest)+len(tokens) > len(offers) || len(rest)+2*len(tokens) < len(offers) && !strings.Contains(line, BearerMarker) {
+			t.Fatalf("%q became %q and %q", offers, rest, tokens)
+		}
+		again, more, _ := splitOffers(rest, "chat")
+		if more != nil || !slices.Equal(again, rest) {
+			t.Fatalf("%q, taken out again, is %q and %q", rest, again, more)
+		}
+		if err == nil && len(tokens) == 1 && len(offers) == 2 && offers[0] != BearerMarker && offers[1] != BearerMarker {
+			want := offers[0] + offers[1]
+			if !strings.Contains(want, base64.RawURLEncoding.EncodeToString([]byte(tokens[0]))) {
+				t.Fatalf("%q holds no %q", offers, tokens[0])
+			}
+		}
+	})
+}
+
+// FuzzAuthorization: a credential is what stands behind its scheme's name, and
+// what is stripped holds none.
+func FuzzAuthorization(f *testing.F) {
+	for _, seed := range []string{"", "Bearer", "Bearer ", "Bearer x", "bEARER   x ", "Basic x", "Bearer x y", "Bearerx", " Bearer x", "Bearer\tx"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		source := Source{In: "header", Name: "Authorization", Prefix: "Bearer"}
+		got := source.take(line)
+		trimmed := textproto.TrimString(strings.TrimSpace(line))
+		has := len(trimmed) > len("Bearer ") && strings.EqualFold(trimmed[:len("Bearer ")], "Bearer ")
+		if (got != "") != has || got != strings.TrimSpace(got) || !strings.HasSuffix(trimmed, got) {
+			t.Fatalf("%q: got %q", line, got)
+		}
+		h := http.Header{"Authorization": {line, "Basic other"}}
+		stripHeaders(h, []Source{source})
+		for _, kept := range h["Authorization"] {
+			if source.take(kept) != "" {
+				t.Fatalf("%q keeps %q", line, kept)
+			}
+		}
+	})
+}

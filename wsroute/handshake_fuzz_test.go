@@ -1,0 +1,62 @@
+package wsroute_test
+
+import (
+	"bufio"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+
+	"example.com/usher/wsroute"
+)
+
+// FuzzHandshake: a request is upgraded if and only if it is what RFC 6455 §4.2.1
+// asks for, which is written here once more.
+func FuzzHandshake(f *testing.F) {
+	const good = "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	f.Add("GET", "HTTP/1.1", good)
+	f.Add("POST", "HTTP/1.1", good)
+	f.Add("GET", "HTTP/1.0", good)
+	f.Add("GET", "HTTP/1.1", strings.Replace(good, "13", "12", 1))
+	f.Add("GET", "HTTP/1.1", good+"Content-Length: 1\r\n")
+	f.Add("GET", "HTTP/1.1", good+"Transfer-Encoding: chunked\r\n")
+	f.Add("GET", "HTTP/1.1", strings.Replace(good, "Upgrade: websocket", "Upgrade: h2c, WebSocket", 1))
+	f.Add("GET", "HTTP/1.1", strings.Replace(good, "Connection: Upgrade", "Connection: keep-alive\r\nConnection: upgrade", 1))
+	f.Add("GET", "HTTP/1.1", good+"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+	f.Fuzz(func(t *testing.T, method, proto, headers string) {
+		raw := method + " /ws " + proto + "\r\n" + headers + "\r\n"
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
+		if err != nil {
+			t.Skip("net/http refuses it")
+		}
+		if got, want := wsroute.Upgrades(r), isHandshake(r); got != want {
+			t.Errorf("%q is upgraded: %v, and should be: %v", raw, got, want)
+		}
+	})
+}
+
+// isHandshake follows the list of RFC 6455 §4.2.1, point by point.
+func isHandshake(r *http.Request) bool {
+	one := func(name string) string {
+		if lines := r.Header.Values(name); len(lines) == 1 {
+			return strings.Trim(lines[0], " \t")
+		}
+		return ""
+	}
+	names := func(name, wanted string) bool {
+		for _, item := range strings.Split(strings.Join(r.Header.Values(name), ","), ",") {
+			if strings.EqualFold(strings.TrimSpace(item), wanted) {
+				return true
+			}
+		}
+		return false
+	}
+	key, err := base64.StdEncoding.Strict().DecodeString(one("Sec-WebSocket-Key"))
+	newEnough := r.ProtoMajor > 1 || r.ProtoMajor == 1 && r.ProtoMinor >= 1
+	return r.Method == "GET" && newEnough && // 1
+		names("Upgrade", "websocket") && // 3
+		names("Connection", "upgrade") && // 4
+		err == nil && len(key) == 16 && // 5
+		one("Sec-WebSocket-Version") == "13" && // 6
+		r.ContentLength == 0 && r.TransferEncoding == nil // no body: what follows are frames
+}
