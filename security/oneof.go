@@ -11,7 +11,8 @@ import (
 // OneOf authenticates with one of several schemes: a JWT or an API key. The
 // first, in their order, whose credential is present decides: if that is bad the
 // connection is refused, whatever stands in another's place. Without any, the
-// challenge is all of theirs.
+// challenge is all of theirs, but for that of [Tickets]: who has none gets one with
+// another's credential.
 func OneOf[T any](schemes ...Scheme[T]) Scheme[T] {
 	out := oneOf[T]{schemes: make([]Scheme[T], 0, len(schemes))}
 	for _, s := range schemes {
@@ -19,6 +20,9 @@ func OneOf[T any](schemes ...Scheme[T]) Scheme[T] {
 	}
 	return out
 }
+
+// derived is a scheme whose credentials are got with another's.
+type derived interface{ derived() }
 
 type oneOf[T any] struct{ schemes []Scheme[T] }
 
@@ -28,7 +32,10 @@ func (o oneOf[T]) Describe() depends.Scheme {
 	var names, challenges []string
 	for i, s := range o.schemes {
 		inner := s.Describe()
-		names, challenges = append(names, inner.Name), append(challenges, inner.Challenge)
+		names = append(names, inner.Name)
+		if _, is := s.(derived); !is || len(o.schemes) == 1 {
+			challenges = append(challenges, inner.Challenge)
+		}
 		for _, source := range inner.Sources {
 			if source.Alternative != 0 {
 				d.Faults = append(d.Faults, depends.SchemeFault{Fact: "OneOf is given a OneOf", Hint: "give it all schemes itself"})

@@ -75,6 +75,8 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 	return d
 }
 
+func (t *Tickets[T]) derived() {}
+
 // Authenticate implements [Scheme].
 func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
 	var none T
@@ -94,6 +96,7 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	if kept.Path != r.URL.Path || kept.Origin != origin || !time.Now().Before(kept.Expires) {
 		return unknown(none, depends.ErrAbsent, ticketChallenge, "invalid_ticket")
 	}
+	identify(ctx, &kept.For)
 	return kept.For, nil
 }
 

@@ -113,11 +113,14 @@ func (v *verifier[C]) Authenticate(ctx context.Context, credential depends.Crede
 	return claims, nil
 }
 
-// identify says whose connection it is.
+// identify says whose connection it is, if the value is a token's claims.
 func identify[C any](ctx context.Context, claims *C) {
 	c, ok := any(*claims).(jwt.Claims)
-	if !ok { // claimsFault has seen that one of the two is
-		c = any(claims).(jwt.Claims)
+	if !ok {
+		c, ok = any(claims).(jwt.Claims)
+	}
+	if !ok {
+		return // a ticket is for whatever the program says
 	}
 	issuer, _ := c.GetIssuer()
 	subject, _ := c.GetSubject()

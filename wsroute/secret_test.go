@@ -62,18 +62,25 @@ func newLeaky(t *testing.T) *leaky {
 	l.ws = wsroute.New(deps, &wsroute.Config{
 		Logger: slog.New(slog.NewJSONHandler(&l.out, &slog.HandlerOptions{Level: slog.LevelDebug})), Origins: []string{pageOrigin},
 	})
-	handler := func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
-		_       gate
-		N       int `query:"n" default:"0"`
-		Request *http.Request
-	},
-	) error {
+	handler := func(ctx context.Context, conn *wsroute.Conn[string, string], in leakyInput) error {
 		m, err := conn.Receive(ctx)
 		if m == "panic" {
 			panic(in.Request)
 		}
 		return errors.Join(err, fmt.Errorf("for %v", in.Request))
 	}
+	l.serve(t, handler)
+	return l
+}
+
+type leakyInput struct {
+	_       gate
+	N       int `query:"n" default:"0"`
+	Request *http.Request
+}
+
+// serve mounts the routes beside a plain one, and prints what Explain says.
+func (l *leaky) serve(t *testing.T, handler func(context.Context, *wsroute.Conn[string, string], leakyInput) error) {
 	wsroute.Handle(l.ws, "/ws/:room", handler, wsroute.Diagnose, wsroute.Subprotocols("v1"))
 	wsroute.Handle(l.ws, "/told/:room", handler, wsroute.AcceptThenClose, wsroute.Subprotocols("v1"))
 	engine := gin.New()
@@ -91,7 +98,6 @@ func newLeaky(t *testing.T) *leaky {
 		t.Fatal(err)
 	}
 	l.srv = wstest.StartHandler(t, l.ws, engine)
-	return l
 }
 
 func leaks(text string) bool {

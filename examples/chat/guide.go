@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -31,43 +29,23 @@ func (g guide) serve(engine *gin.Engine) {
 }
 
 // guard lets those pass who show a token in the header, as a WebSocket may too.
-// The answer to the others is like that of wsroute.
 func (g guide) guard(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
-	err := g.admit(c.Request.Context(), c.Request.Header.Values("Authorization"))
+	if _, err := g.claims(c.Request); err != nil {
+		var r *depends.Rejection
+		if !errors.As(err, &r) {
+			r = &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error"}
+		}
+		r.ServeHTTP(c.Writer, c.Request)
+		c.Abort()
+	}
+}
+
+// claims returns those of the token of a user who still has an account.
+func (g guide) claims(r *http.Request) (Claims, error) {
+	claims, err := security.Authenticate(r, security.Scheme[Claims](g.scheme))
 	if err == nil {
-		return
+		_, err = currentUser(r.Context(), userInput{claims, g.accounts})
 	}
-	status, reason := http.StatusInternalServerError, "internal_error"
-	var r *depends.Rejection
-	if errors.As(err, &r) {
-		status, reason = r.Status, r.Reason
-		c.Header("WWW-Authenticate", r.Header.Get("WWW-Authenticate"))
-	}
-	c.Header("Content-Type", "application/problem+json") // c.JSON keeps it
-	c.AbortWithStatusJSON(status, gin.H{"type": "about:blank", "title": http.StatusText(status), "status": status, "reason": reason})
-}
-
-// admit returns nil if the one Authorization header has the token of a user.
-func (g guide) admit(ctx context.Context, headers []string) error {
-	source := security.BearerHeader()
-	if len(headers) != 1 {
-		return credentialsRequired()
-	}
-	prefix, token, ok := strings.Cut(headers[0], " ")
-	if !ok || !strings.EqualFold(prefix, source.Prefix) {
-		return credentialsRequired()
-	}
-	claims, err := g.scheme.Authenticate(ctx, depends.Credential{Source: source, Value: strings.TrimSpace(token)})
-	if err != nil {
-		return err
-	}
-	_, err = currentUser(ctx, userInput{claims, g.accounts})
-	return err
-}
-
-func credentialsRequired() error {
-	r := depends.Unauthorized("Bearer", nil)
-	r.Reason = "credentials_required"
-	return r
+	return claims, err
 }

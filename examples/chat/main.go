@@ -81,7 +81,8 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	depends.Supply(deps, accounts)
 	depends.Supply(deps, rooms)
 	depends.Provide(deps, currentUser)
-	security.Use(deps, bearer(s.key))
+	tickets := &security.Tickets[Claims]{}
+	security.Use(deps, credential(s.key, tickets))
 
 	ws := wsroute.New(deps, &wsroute.Config{
 		Logger: logger,
@@ -96,7 +97,9 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	engine := gin.New()
 	engine.Use(gin.Recovery(), harden)
 	engine.POST("/token", tokenIssuer{accounts, s.key, s.ttl}.post)
-	guide{rooms, accounts, bearer(s.key)}.serve(engine)
+	plain := guide{rooms, accounts, bearer(s.key)}
+	plain.serve(engine)
+	engine.POST("/ticket", gin.WrapH(tickets.Handler(plain.claims)))
 	if err := servePage(engine); err != nil {
 		return nil, nil, err
 	}

@@ -23,15 +23,22 @@ const (
 // Claims are what a token says of its bearer.
 type Claims struct{ jwt.RegisteredClaims }
 
-// bearer is how a connection shows its token: programs in the header, the page
-// in the query, since a browser cannot set a header for a WebSocket.
+// bearer is how a request shows its token: a plain one in the header.
 func bearer(key []byte) security.JWT[Claims] {
 	return security.JWT[Claims]{
 		Keys:     []security.Key{security.HS256(key)},
 		Issuer:   issuer,
 		Audience: audience,
-		Sources:  []depends.Source{security.BearerHeader(), security.QueryToken("token")},
 	}
+}
+
+// credential is how a connection shows who it is of: programs in the header, the
+// page in the subprotocol, since a browser can set no other header; whoever can do
+// neither in the query, better with a ticket than with a token.
+func credential(key []byte, tickets *security.Tickets[Claims]) security.Scheme[Claims] {
+	token := bearer(key)
+	token.Sources = []depends.Source{security.BearerHeader(), security.SubprotocolToken("chat"), security.QueryToken("token")}
+	return security.OneOf(security.Scheme[Claims](token), tickets)
 }
 
 // tokenIssuer answers POST /token: a name and a password for a token, by the

@@ -58,10 +58,10 @@ function sentence(status, problem) {
 
 // diagnose asks for the URL of a socket without a socket. A browser does not say
 // why a socket was refused; the route tells a plain request.
-async function diagnose(url) {
+async function diagnose(url, token) {
   let response;
   try {
-    response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(answerWithin) });
+    response = await fetch(url, { cache: "no-store", headers: { Authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(answerWithin) });
   } catch {
     return { verdict: "retry", why: "The server cannot be reached." };
   }
@@ -129,10 +129,10 @@ export class Link {
 
     const url = new URL(`/ws/rooms/${encodeURIComponent(this.#room)}`, location.href);
     url.searchParams.set("since", since);
-    url.searchParams.set("token", this.#token);
     const target = new URL(url);
     target.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(target);
+    // The only header that a page can set: see security.SubprotocolToken.
+    const socket = new WebSocket(target, ["bearer", this.#token]);
     this.#socket = socket;
     const slow = setTimeout(() => socket.close(), openWithin); // ends in 1006
     let opened = 0;
@@ -163,7 +163,7 @@ export class Link {
       return;
     }
     this.#hooks.tell({ is: "lost", why: opened ? "The connection was lost." : "The connection could not be made." });
-    const found = await diagnose(url);
+    const found = await diagnose(url, this.#token);
     if (this.#over) return;
     switch (found.verdict) {
       case "retry":
