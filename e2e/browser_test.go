@@ -147,6 +147,12 @@ func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// goes to another URL.
+func (w *window) goes(url string) {
+	w.t.Helper()
+	w.do(chromedp.Navigate(url))
+}
+
 // value is what a JavaScript expression is on the page.
 func value[T any](w *window, expression string) T {
 	w.t.Helper()

@@ -19,33 +19,43 @@ const (
 	otherKey = "another key of the browser's tests, as long"
 )
 
-// program builds the chat example, once.
-var program = sync.OnceValues(func() (string, error) {
+// chat and ladder build examples, once.
+var (
+	chat   = sync.OnceValues(func() (string, error) { return build("chat") })
+	ladder = sync.OnceValues(func() (string, error) { return build("auth-ladder") })
+)
+
+func build(example string) (string, error) {
 	dir, err := os.MkdirTemp("", "usher-e2e-")
 	if err != nil {
 		return "", err
 	}
 	tidyUp = append(tidyUp, func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "chat")
-	build := exec.Command("go", "build", "-o", path, "./examples/chat")
+	path := filepath.Join(dir, example)
+	build := exec.Command("go", "build", "-o", path, "./examples/"+example)
 	build.Dir = ".."
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	return path, build.Run()
-})
+}
 
-// server is the chat example, as a process.
+// server is an example, as a process.
 type server struct {
 	url string
 	cmd *exec.Cmd
 	log *bytes.Buffer
 }
 
-// serve starts the program on an address and returns when it listens.
+// serve starts the chat on an address and returns when it listens.
 func serve(t *testing.T, addr, key string) *server {
+	t.Helper()
+	return start(t, chat, addr, key)
+}
+
+func start(t *testing.T, program func() (string, error), addr, key string) *server {
 	t.Helper()
 	path, err := program()
 	if err != nil {
-		t.Fatalf("the chat example does not build: %v", err)
+		t.Fatalf("the example does not build: %v", err)
 	}
 	s := &server{cmd: exec.Command(path, "-addr", addr), log: new(bytes.Buffer)}
 	s.cmd.Env = append(os.Environ(), "CHAT_KEY="+key)
