@@ -42,7 +42,7 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		return nil
 	}
 	h := &handshake{
-		w: w, r: r, answered: make(chan struct{}),
+		w: w, r: r,
 		request: plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r)},
 	}
 	h.request.Protocols, h.request.Diagnose = plan.Offers(rawOffers(r)), !upgrade

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,14 +35,15 @@ type handshake struct {
 	request  plan.Request
 	scope    plan.Scope // of the Handshake lifetime
 	end      func(cause error)
-	decided  atomic.Bool   // somebody has taken it upon himself to answer
-	answered chan struct{} // closed when somebody else has answered
+	decided  atomic.Bool    // somebody has taken it upon himself to answer
+	answered sync.WaitGroup // for somebody else to answer
 }
 
 // run resolves the dependencies and sees the handshake through.
 func (h *handshake) run() {
 	var in any
 	err := errGoexit
+	h.answered.Add(1)
 	timer := time.AfterFunc(h.peer.endpoint.shared.config.ResolveTimeout, func() { h.abandon(errBudget) })
 	stop := context.AfterFunc(h.r.Context(), func() { h.abandon(errGone) })
 	defer func() { // also when a provider ends this goroutine
@@ -51,7 +53,7 @@ func (h *handshake) run() {
 			h.settle(in, err)
 			return
 		}
-		<-h.answered
+		h.answered.Wait()
 		h.drop(context.Cause(h.peer.session.ctx))
 	}()
 	in, err = h.resolve()
@@ -86,7 +88,7 @@ func (h *handshake) abandon(cause error) {
 	if !h.decided.CompareAndSwap(false, true) {
 		return
 	}
-	defer close(h.answered)
+	defer h.answered.Done()
 	h.peer.session.end(cause, 0, "", true)
 	h.w.Header().Set("Connection", "close") // the request's goroutine is busy
 	h.refuse(cause)
@@ -163,6 +165,9 @@ func (h *handshake) upgrade() error {
 		return err
 	}
 	if protocol := e.route.selectSubprotocol(h.request.Selectable(e.plan)); protocol != "" {
+		if header == nil {
+			header = http.Header{}
+		}
 		header["Sec-Websocket-Protocol"] = []string{protocol}
 	}
 	if g, ok := h.w.(gin.ResponseWriter); ok {

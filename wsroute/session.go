@@ -33,6 +33,7 @@ type limits struct {
 // writes, and only a backlog has a goroutine.
 type session struct {
 	ctx    context.Context // ends when the connection does, with the cause
+	own    connContext     // behind ctx
 	cancel context.CancelCauseFunc
 	lim    *limits
 
@@ -64,11 +65,27 @@ type inbound struct {
 
 type sessionKey struct{}
 
+// connContext is a connection's context: it knows the session.
+type connContext struct {
+	context.Context
+	session *session
+}
+
+// Value implements context.Context.
+func (c *connContext) Value(key any) any {
+	if key == (sessionKey{}) {
+		return c.session
+	}
+	return c.Context.Value(key)
+}
+
 // newSession returns a session without a socket, for the handshake: its context
 // is what providers get.
 func newSession(parent context.Context, lim *limits) *session {
 	s := &session{lim: lim}
-	s.ctx, s.cancel = context.WithCancelCause(context.WithValue(parent, sessionKey{}, s))
+	s.own.session = s
+	s.own.Context, s.cancel = context.WithCancelCause(parent)
+	s.ctx = &s.own
 	return s
 }
 
@@ -80,7 +97,7 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	ws.SetPingHandler(s.pinged)
 	s.ws, s.wire = ws, w
 	w.mu.Lock()
-	w.failed, w.drained = s.writeFailed, s.pong
+	w.owner = s
 	w.mu.Unlock()
 	s.mu.Lock()
 	s.inbox = make(chan inbound, s.lim.ReadAhead)

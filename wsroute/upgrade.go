@@ -64,13 +64,17 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // header returns what the 101 says beside the handshake itself: what middleware
 // has set, as OnUpgrade has changed it. A panic of OnUpgrade is returned.
 func (h *handshake) header(w http.ResponseWriter) (header http.Header, err error) {
+	change := h.peer.endpoint.shared.config.OnUpgrade
+	set := w.Header()
+	if len(set) == 0 && change == nil {
+		return nil, nil //nolint:nilnil // no header is what most have
+	}
 	header = http.Header{}
-	for name, values := range w.Header() {
+	for name, values := range set {
 		if !ofHandshake(name) {
 			header[name] = values
 		}
 	}
-	change := h.peer.endpoint.shared.config.OnUpgrade
 	if change == nil {
 		return header, nil
 	}

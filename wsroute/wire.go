@@ -19,7 +19,7 @@ type wire struct {
 	net.Conn
 	try       tryWriter // nil if the socket cannot be tried without blocking
 	timeout   time.Duration
-	failed    func(error) // told once, of the first write that fails
+	owner     wireOwner // nil until there is one
 	born      time.Time
 	lastRead  atomic.Int64 // when something was read, as a time since born: the wall clock may jump
 	early     []byte       // read by net/http before the hijack
@@ -30,10 +30,15 @@ type wire struct {
 	left      int           // bytes of the frame that is being written by gorilla
 	moved     chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	emptied   func()        // called once the queue is empty, with mu held
-	drained   func()        // called after each backlog, without mu
 	flushing  bool
 	err       error
 	closeOnce sync.Once
+}
+
+// wireOwner is told what becomes of a wire, without its lock.
+type wireOwner interface {
+	writeFailed(err error) // once, of the first write that fails
+	pong()                 // after each backlog
 }
 
 // chunk is a piece of the queue.
@@ -43,10 +48,7 @@ type chunk struct {
 }
 
 func newWire(raw net.Conn, early []byte, timeout time.Duration) *wire {
-	return &wire{
-		Conn: raw, early: early, timeout: timeout, try: newTryWriter(raw), born: time.Now(),
-		failed: func(error) {}, drained: func() {},
-	}
+	return &wire{Conn: raw, early: early, timeout: timeout, try: newTryWriter(raw), born: time.Now()}
 }
 
 // touch notes that the peer is alive.
@@ -149,7 +151,9 @@ func (w *wire) flush() {
 		if err != nil && !goesOn {
 			w.err = err
 			w.wake()
-			go w.failed(err)
+			if w.owner != nil {
+				go w.owner.writeFailed(err)
+			}
 		}
 	}
 	w.flushing = false
@@ -161,9 +165,11 @@ func (w *wire) flush() {
 	if w.emptied != nil {
 		w.emptied()
 	}
-	drained := w.drained
+	owner := w.owner
 	w.mu.Unlock()
-	drained()
+	if owner != nil {
+		owner.pong()
+	}
 }
 
 // took takes n written bytes out of the queue; w.mu is held.
