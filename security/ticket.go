@@ -96,7 +96,7 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	if kept.Path != r.URL.Path || kept.Origin != origin || !time.Now().Before(kept.Expires) {
 		return unknown(none, depends.ErrAbsent, ticketChallenge, "invalid_ticket")
 	}
-	identify(ctx, &kept.For)
+	identify(ctx, &kept.For, 0)
 	return kept.For, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -29,6 +30,7 @@ type verifier[C any] struct {
 	lookup      jwt.Keyfunc
 	named       map[string]Key // by ID
 	jwks        *JWKS          // in place of named and unnamed
+	leeway      time.Duration
 
 	// unnamed holds what the parser takes as keys, by algorithm. Functions, as
 	// in Key, so that a printed verifier shows no secret.
@@ -43,6 +45,7 @@ func (j JWT[C]) prepare() *verifier[C] {
 		named:       map[string]Key{},
 		unnamed:     map[string]func() any{},
 		jwks:        j.JWKS,
+		leeway:      j.leeway(),
 	}
 	if len(v.description.Faults) > 0 {
 		return v // of no use; Authenticate says so
@@ -109,12 +112,13 @@ func (v *verifier[C]) Authenticate(ctx context.Context, credential depends.Crede
 	if err != nil {
 		return none, v.refuse(err)
 	}
-	identify(ctx, &claims)
+	identify(ctx, &claims, v.leeway)
 	return claims, nil
 }
 
-// identify says whose connection it is, if the value is a token's claims.
-func identify[C any](ctx context.Context, claims *C) {
+// identify says whose connection it is and until when, if the value is a token's
+// claims.
+func identify[C any](ctx context.Context, claims *C, leeway time.Duration) {
 	c, ok := any(*claims).(jwt.Claims)
 	if !ok {
 		c, ok = any(claims).(jwt.Claims)
@@ -125,6 +129,9 @@ func identify[C any](ctx context.Context, claims *C) {
 	issuer, _ := c.GetIssuer()
 	subject, _ := c.GetSubject()
 	depends.Identify(ctx, issuer+" "+subject)
+	if expires, err := c.GetExpirationTime(); err == nil && expires != nil {
+		depends.ValidUntil(ctx, expires.Add(leeway))
+	}
 }
 
 // refuse is the one answer to every bad token; why is for the log alone.

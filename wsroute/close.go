@@ -19,6 +19,7 @@ const (
 	closeInternal    = 1011
 	closeRestart     = 1012
 	closeTryAgain    = 1013
+	closeExpired     = 3000 // Unauthorized, of the IANA registry
 )
 
 // maxReason is how many bytes of reason fit into a close frame: a control
@@ -37,6 +38,9 @@ var (
 	// ErrStalled is a handler that took no message for Config.StallTimeout while
 	// the read-ahead was full.
 	ErrStalled = errors.New("wsroute: the handler stalled")
+	// ErrExpired is the end of what the connection was authorised by: see
+	// depends.ValidUntil.
+	ErrExpired = errors.New("wsroute: the authorisation expired")
 	// ErrDraining is the end of the router, by Drain.
 	ErrDraining = errors.New("wsroute: draining")
 	// ErrProtocol is a peer that broke RFC 6455, a limit or the encoding.

@@ -180,6 +180,7 @@ func (h *handshake) upgrade() error {
 	if err != nil {
 		return err
 	}
+	s.expires = h.peer.identity.Until()
 	s.attach(ws, wire)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"example.com/usher/depends"
 )
@@ -58,6 +59,11 @@ func (h *hub) take(p *peer, c *Config, client netip.Addr) *depends.Rejection {
 
 // admit counts a connection that is resolved and about to be accepted.
 func (h *hub) admit(p *peer, c *Config) error {
+	if until := p.identity.Until(); !until.IsZero() && !time.Now().Before(until) {
+		r := depends.Unauthorized(`Bearer error="invalid_token"`, ErrExpired)
+		r.Reason = "token_expired"
+		return r
+	}
 	principal := p.identity.Principal()
 	if c.MaxPerPrincipal <= 0 || principal == "" {
 		return nil

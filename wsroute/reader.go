@@ -136,6 +136,9 @@ func (s *session) receive(ctx context.Context) (inbound, error) {
 
 // take drops a message that was read before our own end.
 func (s *session) take(in inbound) (inbound, error) {
+	if s.expired() {
+		s.expire()
+	}
 	if s.silent.Load() {
 		release(in.buf)
 		return inbound{}, context.Cause(s.ctx)
@@ -166,6 +169,9 @@ func (s *session) send(ctx context.Context, kind int, data []byte) error {
 func (s *session) trySend(kind int, data []byte) (sent bool, err error) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
+	if s.expired() {
+		s.expire()
+	}
 	if s.ctx.Err() != nil {
 		return false, context.Cause(s.ctx)
 	}

@@ -43,6 +43,8 @@ type session struct {
 	done    chan struct{} // closed when the socket is
 	sending sync.Mutex    // one message at a time, as gorilla demands
 
+	expires time.Time // by the wall clock; zero is never
+
 	silent atomic.Bool            // ended by our side: nothing more is delivered
 	owed   atomic.Pointer[string] // the payload of the pong that is not sent yet
 
@@ -105,6 +107,9 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	s.attached = true
 	s.nextPing = time.Now().Add(s.lim.PingInterval)
 	s.timer = time.AfterFunc(s.lim.PingInterval, s.tick)
+	if !s.expires.IsZero() {
+		s.rearm(time.Now())
+	}
 	ended := s.ended
 	s.mu.Unlock()
 	go s.read()
@@ -224,7 +229,7 @@ func (s *session) finish() {
 	}
 }
 
-// tick is the connection's one timer: ping, lost peer, stalled handler.
+// tick is the connection's one timer: ping, lost peer, stalled handler, expiry.
 func (s *session) tick() {
 	s.mu.Lock()
 	if s.ended {
@@ -232,21 +237,17 @@ func (s *session) tick() {
 		return
 	}
 	now := time.Now()
-	stalled, due := s.deadline()
+	due, end := s.deadline()
 	if !now.Before(due) {
 		s.mu.Unlock()
-		if stalled {
-			s.end(ErrStalled, closePolicy, "handler_stalled", true)
-		} else {
-			s.lose(fmt.Errorf("nothing was read for %v", s.lim.PongTimeout))
-		}
+		end()
 		return
 	}
 	ping := !now.Before(s.nextPing)
 	if ping {
 		s.nextPing = now.Add(s.lim.PingInterval)
 	}
-	s.timer.Reset(min(due.Sub(now), s.nextPing.Sub(now)))
+	s.rearm(now)
 	s.mu.Unlock()
 	if !ping {
 		return
@@ -256,15 +257,36 @@ func (s *session) tick() {
 	}
 }
 
-// deadline returns when the connection ends if nothing changes, and of what: a
-// stalled handler or a lost peer; s.mu is held. The pong clock stands still while
-// a full inbox keeps us from reading.
-func (s *session) deadline() (stalled bool, due time.Time) {
-	if !s.stalled.IsZero() {
-		return true, s.stalled.Add(s.lim.StallTimeout)
+// deadline returns when the connection ends if nothing changes, and how: by a
+// stalled handler, a lost peer, or because it expires; s.mu is held. The pong clock
+// stands still while a full inbox keeps us from reading.
+func (s *session) deadline() (due time.Time, end func()) {
+	if s.stalled.IsZero() {
+		due = s.wire.touched().Add(s.lim.PongTimeout)
+		end = func() { s.lose(fmt.Errorf("nothing was read for %v", s.lim.PongTimeout)) }
+	} else {
+		due = s.stalled.Add(s.lim.StallTimeout)
+		end = func() { s.end(ErrStalled, closePolicy, "handler_stalled", true) }
 	}
-	return false, s.wire.touched().Add(s.lim.PongTimeout)
+	if !s.expires.IsZero() && s.expires.Before(due) {
+		due, end = s.expires, s.expire
+	}
+	return due, end
 }
+
+// rearm sets the timer to whatever comes first; s.mu is held.
+func (s *session) rearm(now time.Time) {
+	due, _ := s.deadline()
+	s.timer.Reset(min(due.Sub(now), s.nextPing.Sub(now)))
+}
+
+// expired says whether the time is over. The timer sees to that, but not while the
+// machine sleeps.
+func (s *session) expired() bool {
+	return !s.expires.IsZero() && !time.Now().Before(s.expires)
+}
+
+func (s *session) expire() { s.end(ErrExpired, closeExpired, "token_expired", true) }
 
 // stall marks that the inbox is full, or that it is not any more.
 func (s *session) stall(full bool) {
@@ -277,6 +299,6 @@ func (s *session) stall(full bool) {
 	}
 	s.stalled = time.Now()
 	if !s.ended {
-		s.timer.Reset(min(s.lim.StallTimeout, time.Until(s.nextPing)))
+		s.rearm(s.stalled)
 	}
 }

@@ -5,6 +5,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
 
 	"example.com/usher/wsroute/wstest"
 )
@@ -59,4 +63,18 @@ func TestHowATokenComes(t *testing.T) {
 	if got := request(t, srv, http.MethodPost, "/ticket", "path=/ws/rooms/lobby"); got.status != 401 || got.header.Get("WWW-Authenticate") != "Bearer" {
 		t.Errorf("a ticket without a token: %d %v", got.status, got.header)
 	}
+}
+
+// TestAConnectionEndsWithItsToken, and not before.
+func TestAConnectionEndsWithItsToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, _ := start(t)
+		peer := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
+		opened := time.Now()
+		_ = peer.WebSocket.SetReadDeadline(time.Time{})
+		_, _, err := peer.WebSocket.ReadMessage()
+		if d := time.Since(opened); !websocket.IsCloseError(err, 3000) || d > testSettings.ttl+time.Millisecond || d < testSettings.ttl-2*time.Second {
+			t.Errorf("after %v: %v", d, err)
+		}
+	})
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"example.com/usher/depends"
 	"example.com/usher/security"
 	"example.com/usher/wsroute"
@@ -180,7 +182,23 @@ var securities = []scenario{
 		},
 	},
 	{
-		id: "S124", app: "a JWT that expires in 1 s; stay for 3 s", fastapi: "nothing happens", verdict: notYet,
-		why: "the end of a connection whose token expires",
+		id: "S124", app: "a JWT that expires in 1 s; stay for 3 s", fastapi: "nothing happens", verdict: beaten,
+		want: `C(3000,"token_expired") after 1s`,
+		run: func(w *world) string {
+			key := []byte("a secret of thirty-two bytes, or so")
+			security.Use(w.deps, security.JWT[jwt.RegisteredClaims]{
+				Keys: []security.Key{security.HS256(key)}, Issuer: "i", Audience: "a", Leeway: time.Nanosecond,
+			})
+			handle(w, "/ws", idle[struct{ Claims jwt.RegisteredClaims }])
+			now := time.Now()
+			token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
+				Issuer: "i", Audience: jwt.ClaimStrings{"a"}, Subject: "s", ExpiresAt: jwt.NewNumericDate(now.Add(time.Second)),
+			}).SignedString(key)
+			if err != nil {
+				w.Fatal(err)
+			}
+			out := w.open("/ws", "Authorization: Bearer "+token).rest()
+			return out + " after " + time.Since(now).Round(time.Millisecond).String()
+		},
 	},
 }
