@@ -127,7 +127,9 @@ func TestExpiryWhileTheHandlerWorks(t *testing.T) {
 			peer.Send(fmt.Sprint(i))
 		}
 		start := time.Now()
-		<-causes
+		if err := <-causes; !errors.Is(err, wsroute.ErrExpired) {
+			t.Errorf("the cause is %v", err)
+		}
 		if d := time.Since(start); d != 10*time.Second {
 			t.Errorf("after %v", d)
 		}
