@@ -28,6 +28,11 @@ type Config struct {
 	// connection is the client, whatever a header says.
 	TrustedProxies []string
 
+	// RequireTLS refuses, with 403 "tls_required", connections that did not come
+	// over TLS: to this server, or to a trusted proxy whose X-Forwarded-Proto says
+	// https or wss. By default, both come in, since TLS mostly ends at a proxy.
+	RequireTLS bool
+
 	// MapError says what a peer is told of an error that a provider or a handler
 	// returned, such as a 404 for sql.ErrNoRows, and may change what it would be
 	// told of a *depends.Rejection or a [*MessageError]. nil leaves the error as

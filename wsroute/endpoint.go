@@ -82,6 +82,9 @@ func (e *endpoint) check(w http.ResponseWriter, r *http.Request) (upgrade bool, 
 	if rejection != nil {
 		return upgrade, rejection
 	}
+	if e.shared.config.RequireTLS && !e.shared.proxies.secure(r) {
+		return upgrade, &depends.Rejection{Status: http.StatusForbidden, Reason: "tls_required", Detail: "connect with wss://"}
+	}
 	if !e.allows(r, upgrade) {
 		return upgrade, &depends.Rejection{
 			Status: http.StatusForbidden, Reason: "origin_not_allowed", Err: &originError{r.Header["Origin"], r.Host},
@@ -116,7 +119,8 @@ func (e *originError) Error() string {
 }
 
 func (e *originError) hint() string {
-	if len(e.origins) != 1 {
+	const longest = 300 // a host name has at most 253 bytes
+	if len(e.origins) != 1 || len(e.origins[0]) > longest {
 		return ""
 	}
 	if _, ok := parseOrigin(e.origins[0]); !ok {

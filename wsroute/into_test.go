@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-playground/validator/v10"
+	"github.com/gorilla/websocket"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
@@ -287,5 +289,73 @@ func TestBesideTheProgramsOwnMux(t *testing.T) {
 		t.Errorf("got %v %v", r, err)
 	} else {
 		_ = r.Body.Close()
+	}
+}
+
+// TestRequireTLS: a header is believed of a trusted proxy alone.
+func TestRequireTLS(t *testing.T) {
+	serve := func(trusted ...string) *wstest.Server {
+		config := quiet()
+		config.RequireTLS, config.TrustedProxies = true, trusted
+		ws := wsroute.New(depends.New(), config)
+		wsroute.Handle(ws, "/", echo[string])
+		return wstest.Start(t, ws)
+	}
+	trusting := serve("127.0.0.1")
+	for _, scheme := range []string{"https", "wss"} {
+		wstest.Dial[string, string](t, trusting, "/", wstest.Header("X-Forwarded-Proto", scheme)).Close(1000, "")
+	}
+	two := []wstest.Option{wstest.Header("X-Forwarded-Proto", "https"), wstest.Header("X-Forwarded-Proto", "http")}
+	for name, refused := range map[string]*wstest.Refusal{
+		"plain":            wstest.Refused(t, trusting, "/"),
+		"plain by a proxy": wstest.Refused(t, trusting, "/", wstest.Header("X-Forwarded-Proto", "http")),
+		"two words":        wstest.Refused(t, trusting, "/", two...),
+		"an own word":      wstest.Refused(t, serve(), "/", wstest.Header("X-Forwarded-Proto", "https")),
+	} {
+		if refused.Status != 403 || refused.Problem.Reason != "tls_required" {
+			t.Errorf("%s: %d %s", name, refused.Status, refused.Body)
+		}
+	}
+	config := quiet()
+	config.RequireTLS = true
+	ws := wsroute.New(depends.New(), config)
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], none) error { return nil })
+	handler, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewTLSServer(handler)
+	defer server.Close()
+	dialer := websocket.Dialer{TLSClientConfig: server.Client().Transport.(*http.Transport).TLSClientConfig}
+	conn, response, err := dialer.Dial("wss"+strings.TrimPrefix(server.URL, "https"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, 1000) {
+		t.Errorf("over TLS: %v", err)
+	}
+	_ = conn.Close()
+	if err := ws.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNobodyWritesLinesIntoTheLog with what a peer may choose.
+func TestNobodyWritesLinesIntoTheLog(t *testing.T) {
+	const evil = "\x1b[31mlevel=ERROR forged\x1b[0m"
+	var out safeBuffer
+	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out)})
+	wsroute.Handle(ws, "/", echo[string])
+	srv := wstest.Start(t, ws)
+	wstest.Dial[string, string](t, srv, "/", wstest.Subprotocol("x")).Close(4000, "bye\n"+evil)
+	status, _, _ := exchange(t, srv, strings.Replace(fmt.Sprintf(handshake, "/"), "Upgrade: websocket", "Upgrade: websocket\r\nOrigin: https://"+strings.Repeat("e", 5000), 1))
+	if status != 403 {
+		t.Errorf("got %d", status)
+	}
+	srv.Stop()
+	got := out.String()
+	if strings.Contains(got, "\x1b") || strings.Count(got, "\n") != 2 || strings.Contains(got, strings.Repeat("e", 1000)) {
+		t.Errorf("the log:\n%q", got)
 	}
 }

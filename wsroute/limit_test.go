@@ -21,6 +21,11 @@ import (
 // ?fail= how their handshake ends.
 func limited(t *testing.T, config *wsroute.Config) *wstest.Server {
 	config.Logger = quiet().Logger
+	config.OnUpgrade = func(r *http.Request, _ http.Header) {
+		if r.URL.Query().Get("fail") == "upgrade" {
+			panic("in the upgrade")
+		}
+	}
 	deps := depends.New()
 	depends.Provide(deps, func(ctx context.Context, in struct {
 		As   string `query:"as" default:""`
@@ -121,7 +126,7 @@ func TestALimitIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := limited(t, &wsroute.Config{MaxConnections: 1, MaxHandshakes: 1, MaxPerAddress: 1, MaxPerPrincipal: 1})
 		for range 3 {
-			for fail, status := range map[string]int{"panic": 500, "error": 500, "slow": 503} {
+			for fail, status := range map[string]int{"panic": 500, "error": 500, "slow": 503, "upgrade": 500} {
 				if r := wstest.Refused(t, srv, "/ws?as=alice&fail="+fail); r.Status != status {
 					t.Errorf("%s: got %d %s", fail, r.Status, r.Body)
 				}

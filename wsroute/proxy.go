@@ -51,6 +51,19 @@ func (p proxies) client(r *http.Request) netip.Addr {
 	return client
 }
 
+// secure says whether the client came over TLS, as far as can be believed.
+func (p proxies) secure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	said := r.Header["X-Forwarded-Proto"]
+	if err != nil || len(said) != 1 || !p.trust(plain(remote.Addr())) {
+		return false
+	}
+	return strings.EqualFold(said[0], "https") || strings.EqualFold(said[0], "wss")
+}
+
 // parseForwarded reads one entry, to which some proxies add the port.
 func parseForwarded(text string) (netip.Addr, bool) {
 	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
