@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
@@ -298,4 +300,33 @@ func TestScopesThatNobodyGrants(t *testing.T) {
 		t.Fatal("it mounts")
 	}
 	golden(t, "testdata/scopes.txt", position.ReplaceAllString(err.Error(), "$1:N"))
+}
+
+// TestAcceptThenCloseOfAProviderThatHangs: the peer is told when the budget is
+// over, though the provider goes on.
+func TestAcceptThenCloseOfAProviderThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		j := &journal{}
+		deps := depends.New()
+		depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
+			depends.Cleanup(ctx, func(context.Context, error) error { j.add("released"); return nil })
+			<-release // whatever its context says
+			return gate{}, nil
+		})
+		ws := wsroute.New(deps, quiet())
+		wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error {
+			j.add("handler!")
+			return nil
+		}, wsroute.AcceptThenClose)
+		srv := wstest.Start(t, ws)
+		start := time.Now()
+		got := wstest.Dial[string, string](t, srv, "/").Closed()
+		if d := time.Since(start); *got != (wsroute.CloseError{Code: 1013, Reason: "timeout"}) || d != 5*time.Second {
+			t.Errorf("after %v: %v", d, got)
+		}
+		close(release)
+		synctest.Wait()
+		j.want(t, "released")
+	})
 }

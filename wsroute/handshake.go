@@ -3,7 +3,9 @@ package wsroute
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,19 +91,23 @@ func (h *handshake) abandon(cause error) {
 		return
 	}
 	defer h.answered.Done()
+	defer func() { // a writer of the program's own may panic, and this goroutine has nobody above it
+		if v := recover(); v != nil {
+			h.peer.log(slog.LevelError, "a refusal was not written", &plan.Panic{Value: v, Stack: debug.Stack(), In: "the ResponseWriter"})
+		}
+	}()
 	h.peer.session.end(cause, 0, "", true)
 	h.w.Header().Set("Connection", "close") // the request's goroutine is busy
-	h.refuse(cause)
-	_ = http.NewResponseController(h.w).Flush()
+	h.refuse(cause, true)
 }
 
 // settle writes the 101 or the refusal of a resolved handshake, and hands the
 // connection over.
 func (h *handshake) settle(in any, err error) {
 	p := h.peer
-	if errors.Is(err, errGoexit) {
+	exits := errors.Is(err, errGoexit)
+	if exits {
 		err = &plan.Error{Provider: p.gone, Err: err}
-		defer func() { _ = http.NewResponseController(h.w).Flush() }() // net/http will not
 	}
 	outcome := errGone // if writing the answer panics
 	defer func() {
@@ -125,14 +131,18 @@ func (h *handshake) settle(in any, err error) {
 	case p.endpoint.route.tells:
 		outcome = nil
 		h.drop(err) // what was resolved need not wait for the stranger
-		h.refuse(err)
+		h.refuse(err, exits)
 	default:
-		h.refuse(err)
+		h.refuse(err, exits)
 	}
 }
 
-func (h *handshake) refuse(err error) {
-	h.peer.endpoint.answerError(h.w, h.r, &h.request, err)
+// refuse answers with a refusal. Flushed, it goes out although the request's
+// goroutine is busy, or comes to no end.
+func (h *handshake) refuse(err error, flush bool) {
+	if h.peer.endpoint.answerError(h.w, h.r, &h.request, err) && flush {
+		_ = http.NewResponseController(h.w).Flush()
+	}
 }
 
 // drop releases all that was resolved for a connection that is refused. Cleanups

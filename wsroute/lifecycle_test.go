@@ -351,3 +351,39 @@ func TestTheRecordIsFreedWhileTheHandlerRuns(t *testing.T) {
 	}
 	t.Error("a Handshake value is held while the connection idles")
 }
+
+// brittle is a ResponseWriter of the program's own.
+type brittle struct{ http.ResponseWriter }
+
+func (brittle) WriteHeader(int) { panic("brittle") }
+
+func (b brittle) Unwrap() http.ResponseWriter { return b.ResponseWriter }
+
+// TestAWriterThatPanicsBehindTheBudget does not end the process.
+func TestAWriterThatPanicsBehindTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out safeBuffer
+		deps := depends.New()
+		depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
+			<-ctx.Done()
+			return gate{}, ctx.Err()
+		})
+		ws := wsroute.New(deps, &wsroute.Config{Logger: textLogger(&out)})
+		wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
+		handler, err := ws.Handler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := wstest.StartHandler(t, ws, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(brittle{w}, r) }))
+		conn, err := srv.Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = fmt.Fprintf(conn, handshake, "/")
+		time.Sleep(6 * time.Second)
+		if !strings.Contains(out.String(), "brittle") {
+			t.Errorf("the log: %s", out.String())
+		}
+	})
+}

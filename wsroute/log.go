@@ -35,11 +35,12 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 	logger.LogAttrs(context.Background(), level, text, all...)
 }
 
-// answerError answers a failed handshake, if there is anybody to answer.
-func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *plan.Request, err error) {
+// answerError answers a failed handshake, if there is anybody to answer, and says
+// whether it wrote a response.
+func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *plan.Request, err error) bool {
 	if _, failed := errors.AsType[*upgradeError](err); failed || errors.Is(err, errGone) {
 		e.log(slog.LevelInfo, "connection refused", e.shared.proxies.remote(r), err, slog.Int("status", statusGone))
-		return
+		return false
 	}
 	rejection, err := e.rejection(err)
 	if errors.Is(err, ErrDraining) {
@@ -47,9 +48,10 @@ func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *pl
 	}
 	e.logRefusal(r, rejection, err)
 	if e.route.tells && !asked.Diagnose && e.tell(w, r, asked, rejection) {
-		return
+		return false
 	}
 	writeRejection(w, rejection, e.shared.config.WriteTimeout)
+	return true
 }
 
 // refuse answers a request that met no provider.
