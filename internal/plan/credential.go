@@ -124,7 +124,8 @@ func splitOffers(offers []string, name string) (rest, tokens []string, err error
 		switch {
 		case ok:
 			raw, bad := base64.RawURLEncoding.Strict().DecodeString(encoded)
-			if bad != nil || len(raw) == 0 || !utf8.Valid(raw) {
+			// The decoder skips line breaks, so that a token would have many spellings.
+			if bad != nil || len(raw) == 0 || !utf8.Valid(raw) || strings.ContainsAny(encoded, "\r\n") {
 				err = errOffer
 			}
 			tokens = append(tokens, string(raw))
