@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // maxKeys is how many keys a set may have: an issuer has a handful.
@@ -28,6 +29,8 @@ type jwk struct {
 	X   string  `json:"x"`
 	Y   string  `json:"y"`
 	D   any     `json:"d"` // of a private key, which nobody should publish
+
+	Ops *[]string `json:"key_ops"`
 }
 
 // parseJWKS reads the keys of a set that can verify tokens. Keys for other
@@ -47,8 +50,9 @@ func parseJWKS(raw []byte) ([]Key, error) {
 	seen := map[string]bool{}
 	for _, text := range set.Keys {
 		var k jwk
-		if json.Unmarshal(text, &k) != nil {
-			continue // of a kind that is to come
+		// RFC 7517 §4: readers disagree which of two members of one name counts.
+		if json.Unmarshal(text, &k) != nil || checkMembers(text, func([]byte) kind { return unregistered }) != nil {
+			continue // broken, or of a kind that is to come
 		}
 		key, ok := k.key()
 		if !ok {
@@ -70,6 +74,9 @@ func parseJWKS(raw []byte) ([]Key, error) {
 
 // key returns the key if it verifies signatures, and is strong enough.
 func (k *jwk) key() (Key, bool) {
+	if k.Ops != nil && !slices.Contains(*k.Ops, "verify") {
+		return Key{}, false
+	}
 	if k.Use != "" && k.Use != "sig" || k.D != nil || k.Kid != nil && len(*k.Kid) > maxKeyID {
 		return Key{}, false
 	}

@@ -47,8 +47,8 @@ const (
 type JWKS struct {
 	// URL is where the set is: https, or http on this machine. Required.
 	URL string
-	// Refresh is how old the set may be before it is fetched anew. By default, 15
-	// minutes.
+	// Refresh is how old the set may be before it is fetched anew: at least 10
+	// seconds. By default, 15 minutes.
 	Refresh time.Duration
 	// Client fetches, for programs that need a proxy or certificates of their own.
 	// Redirects to another host, answers of more than 1 MiB and of more than 5 s
@@ -75,12 +75,12 @@ type flight struct {
 func (s *JWKS) faults(scheme string) []depends.SchemeFault {
 	u, err := url.Parse(s.URL)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
+	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "":
 		return []depends.SchemeFault{{Fact: scheme + " has a JWKS without a usable URL", Hint: "set URL to the issuer's jwks_uri"}}
 	case u.Scheme != "https" && (u.Scheme != "http" || !thisMachine(u.Hostname())):
 		return []depends.SchemeFault{{Fact: scheme + " fetches its keys without TLS", Hint: "set URL to an https address; http is for this machine alone"}}
-	case s.Refresh < 0:
-		return []depends.SchemeFault{{Fact: scheme + " has a JWKS with a negative Refresh", Hint: "leave it out for 15 minutes"}}
+	case s.Refresh != 0 && s.Refresh < jwksInterval:
+		return []depends.SchemeFault{{Fact: fmt.Sprintf("%s has a JWKS with a Refresh of %v", scheme, s.Refresh), Hint: fmt.Sprintf("set Refresh to at least %v, or leave it out for %v", jwksInterval, jwksRefresh)}}
 	}
 	return nil
 }
@@ -90,35 +90,47 @@ func thisMachine(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// errKeysAway is an answer that we owe and cannot give.
-func errKeysAway(err error) error {
-	return depends.Unavailable(jwksFirstRetry, fmt.Errorf("security: the keys cannot be fetched: %w", err))
+// errKeysAway is an answer that we owe and cannot give before wait has passed.
+func errKeysAway(err error, wait time.Duration) error {
+	return depends.Unavailable(max(wait, jwksFirstRetry), fmt.Errorf("security: the keys cannot be fetched: %w", err))
 }
+
+// errUnknownKey says that a later set may have the key: a rotation.
+var errUnknownKey = errors.New("unknown key")
 
 // find returns what verifies a token. An error that is a *depends.Rejection is
 // our fault, any other the token's.
 func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (any, error) {
-	for fetched := false; ; fetched = true {
+	// A fetch that was under way when the token came may bring the set from before
+	// a rotation: after one that was only joined, another is worth it.
+	for fetches := 2; ; fetches-- {
 		s.mu.Lock()
 		key, err := s.lookup(algorithm, id, named)
 		now := time.Now()
-		if err == nil {
-			if now.Sub(s.fetched) >= s.refresh() && now.After(s.retry) {
+		if !errors.Is(err, errUnknownKey) {
+			if err == nil && now.Sub(s.fetched) >= s.refresh() && now.After(s.retry) {
 				s.fetch()
 			}
 			s.mu.Unlock()
+			if err != nil {
+				return nil, err
+			}
 			return key.material(), nil
 		}
-		if fetched || !s.mayFetch(now) {
-			failed := s.failed
+		joined := s.flight != nil
+		if fetches == 0 || !s.mayFetch(now) {
+			failed, wait := s.failed, s.retry.Sub(now)
 			s.mu.Unlock()
 			if failed != nil {
-				return nil, errKeysAway(failed)
+				return nil, errKeysAway(failed, wait)
 			}
 			return nil, err
 		}
 		f := s.fetch()
 		s.mu.Unlock()
+		if !joined {
+			fetches = 1
+		}
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -141,9 +153,13 @@ func (s *JWKS) lookup(algorithm, id string, named bool) (Key, error) {
 	case len(found) > 1:
 		return Key{}, because(jwt.ErrTokenUnverifiable, "it has no kid, and the set has %d keys for %s", len(found), algorithm)
 	case named:
-		return Key{}, because(jwt.ErrTokenUnverifiable, "the set has no %s key with the ID %+.40q", algorithm, id)
+		return Key{}, unknownKey("the set has no %s key with the ID %+.40q", algorithm, id)
 	}
-	return Key{}, because(jwt.ErrTokenUnverifiable, "it has no kid, and the set has no key for %s", algorithm)
+	return Key{}, unknownKey("it has no kid, and the set has no key for %s", algorithm)
+}
+
+func unknownKey(format string, args ...any) error {
+	return because(fmt.Errorf("%w: %w", jwt.ErrTokenUnverifiable, errUnknownKey), format, args...)
 }
 
 // mayFetch says whether an unknown key is worth a fetch now; s.mu is held.
@@ -185,7 +201,7 @@ func (s *JWKS) fetch() *flight {
 // fly fetches the set. What was known before stays if that fails.
 func (s *JWKS) fly(f *flight) {
 	defer close(f.done)
-	keys, err := s.get()
+	keys, err := s.tryGet()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flight, s.failed = nil, err
@@ -201,6 +217,17 @@ func (s *JWKS) fly(f *flight) {
 	s.keys, s.fetched, s.wait = keys, now, 0
 }
 
+// tryGet is get, for a Client of the program's that may panic: on a goroutine of
+// ours that would end the program.
+func (s *JWKS) tryGet() (keys []Key, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			keys, err = nil, plain(fmt.Errorf("the Client panics: %v", p))
+		}
+	}()
+	return s.get()
+}
+
 // get asks the endpoint once.
 func (s *JWKS) get() ([]Key, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), jwksTimeout)
@@ -212,7 +239,10 @@ func (s *JWKS) get() ([]Key, error) {
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	response, err := s.client().Do(request)
 	if err != nil {
-		return nil, err
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // without the URL, whose query may hold a secret
+		}
+		return nil, plain(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
@@ -220,7 +250,7 @@ func (s *JWKS) get() ([]Key, error) {
 	}
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxJWKS+1))
 	if err != nil {
-		return nil, err
+		return nil, plain(err)
 	}
 	if len(raw) > maxJWKS {
 		return nil, fmt.Errorf("the set has more than %d bytes", maxJWKS)

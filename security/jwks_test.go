@@ -325,6 +325,7 @@ func TestJWKSThatMustNotStart(t *testing.T) {
 	for url, want := range map[string]string{
 		"":                               "without a usable URL",
 		"https://":                       "without a usable URL",
+		"https://:443/keys":              "without a usable URL",
 		"https://u:p@login.example/keys": "without a usable URL",
 		"http://login.example/keys":      "without TLS",
 		"ftp://localhost/keys":           "without TLS",
@@ -339,7 +340,7 @@ func TestJWKSThatMustNotStart(t *testing.T) {
 	}
 	both := config()
 	both.JWKS = &security.JWKS{URL: "https://login.example/keys", Refresh: -1}
-	if text := fmt.Sprint(both.Describe().Faults); !strings.Contains(text, "both Keys and a JWKS") || !strings.Contains(text, "negative Refresh") {
+	if text := fmt.Sprint(both.Describe().Faults); !strings.Contains(text, "both Keys and a JWKS") || !strings.Contains(text, "a Refresh of -1ns") {
 		t.Error(text)
 	}
 }
