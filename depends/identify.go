@@ -7,17 +7,34 @@ import (
 	"example.com/usher/internal/plan"
 )
 
-// Identify says whose connection it is that a provider or a scheme resolves for,
-// in words that mean the same person or program on every connection: an account's
-// identifier. wsroute counts connections by it (Config.MaxPerPrincipal). The last
-// call wins, so that a provider which knows more than a scheme corrects it;
-// security.JWT says the issuer and the subject.
+// Identity says whose connection it is, and by what it shows that. Its words mean
+// the same on every connection and in every process. What is empty is not known.
+type Identity struct {
+	// Issuer and Subject name a person or a program, as iss and sub of RFC 7519
+	// do: an account. Subject means nothing without its Issuer; the latter is empty for
+	// accounts of the program's own.
+	Issuer, Subject string
+	// Session is one sign-in of the subject, as sid of OpenID Connect is.
+	Session string
+	// TokenID is the jti of a token (RFC 7519 §4.1.7), or a name of another
+	// credential. It must be no secret.
+	TokenID string
+	// IssuedAt is when the credential was made. If it is not known, the beginning
+	// of the handshake counts.
+	IssuedAt time.Time
+}
+
+// Identify says whose connection it is that a provider or a scheme resolves for.
+// wsroute counts connections by issuer and subject (Config.MaxPerPrincipal) and
+// revokes by all of it (Router.Revoke). Of several calls the last one wins, field
+// by field, so that a provider which knows more than a scheme corrects it.
+// security.JWT says what the claims hold.
 //
 // ctx is the one that the provider was called with. Outside of a handshake
 // Identify does nothing.
-func Identify(ctx context.Context, principal string) {
-	if s := plan.ScopeOf(ctx); s != nil && s.Identity != nil {
-		s.Identity.Set(principal)
+func Identify(ctx context.Context, who Identity) {
+	if s := plan.ScopeOf(ctx); s != nil && s.Standing != nil {
+		s.Standing.Set(plan.Identity(who))
 	}
 }
 
@@ -32,7 +49,7 @@ func Identify(ctx context.Context, principal string) {
 // ctx is the one that the provider was called with. Outside of a handshake
 // ValidUntil does nothing.
 func ValidUntil(ctx context.Context, t time.Time) {
-	if s := plan.ScopeOf(ctx); s != nil && s.Identity != nil {
-		s.Identity.Limit(t)
+	if s := plan.ScopeOf(ctx); s != nil && s.Standing != nil {
+		s.Standing.Limit(t)
 	}
 }

@@ -144,3 +144,21 @@ func tryClaims[C any](payload string) (problem string) {
 	}
 	return ""
 }
+
+// tokenID returns the jti of claims, which jwt.Claims has no method for.
+func tokenID[C any](claims *C) string {
+	if m, ok := any(*claims).(jwt.MapClaims); ok {
+		id, _ := m["jti"].(string)
+		return id
+	}
+	v := reflect.Indirect(reflect.ValueOf(claims).Elem())
+	if v.Kind() != reflect.Struct {
+		return ""
+	}
+	if field := v.FieldByName("RegisteredClaims"); field.IsValid() && field.CanInterface() {
+		if r, ok := field.Interface().(jwt.RegisteredClaims); ok {
+			return r.ID
+		}
+	}
+	return ""
+}

@@ -126,9 +126,16 @@ func identify[C any](ctx context.Context, claims *C, leeway time.Duration) {
 	if !ok {
 		return // a ticket is for whatever the program says
 	}
-	issuer, _ := c.GetIssuer()
-	subject, _ := c.GetSubject()
-	depends.Identify(ctx, issuer+" "+subject)
+	who := depends.Identity{TokenID: tokenID(claims)}
+	who.Issuer, _ = c.GetIssuer()
+	who.Subject, _ = c.GetSubject()
+	if issued, err := c.GetIssuedAt(); err == nil && issued != nil {
+		who.IssuedAt = issued.Time
+	}
+	if s, ok := c.(interface{ SessionID() string }); ok {
+		who.Session = s.SessionID()
+	}
+	depends.Identify(ctx, who)
 	if expires, err := c.GetExpirationTime(); err == nil && expires != nil {
 		depends.ValidUntil(ctx, expires.Add(leeway))
 	}

@@ -42,7 +42,11 @@ func TestAPointerIsCheckedLikeItsStruct(t *testing.T) {
 // pong alone (RFC 6455 §5.5.3), and nothing piles up.
 func TestAPingFloodIsAnsweredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		peer := wstest.Dial[string, string](t, serveEcho[string](t), "/")
+		config := quiet()
+		config.WriteTimeout = 24 * time.Hour
+		ws := wsroute.New(depends.New(), config)
+		wsroute.Handle(ws, "/", echo[string])
+		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 		const pings = 5000
 		payload := make([]byte, 100)
 		for i := range pings {
@@ -52,6 +56,7 @@ func TestAPingFloodIsAnsweredOnce(t *testing.T) {
 			if err := peer.WebSocket.WriteControl(websocket.PingMessage, payload, time.Time{}); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(100 * time.Millisecond) // as often as a peer may
 		}
 		synctest.Wait()
 		pongs, last := 0, ""

@@ -86,23 +86,35 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 		}
 		c.decode = func(in inbound, into *Recv) *MessageError { return decodeJSON(v, checked, in, into) }
 	}
+	c.encode = encoder[Send]()
+	bad = append(bad, encodingFaults[Send]()...)
+	return c, bad
+}
+
+// encoder returns what writes a Send.
+func encoder[Send any]() func(Send) (kind int, data []byte, err error) {
 	switch any((*Send)(nil)).(type) {
 	case *string:
-		c.encode = func(s Send) (int, []byte, error) { return text([]byte(any(s).(string))) }
+		return func(s Send) (int, []byte, error) { return text([]byte(any(s).(string))) }
 	case *[]byte:
-		c.encode = func(s Send) (int, []byte, error) { return websocket.BinaryMessage, any(s).([]byte), nil }
+		return func(s Send) (int, []byte, error) { return websocket.BinaryMessage, any(s).([]byte), nil }
 	case *Message:
-		c.encode = func(s Send) (int, []byte, error) {
+		return func(s Send) (int, []byte, error) {
 			if m := any(s).(Message); m.Binary {
 				return websocket.BinaryMessage, m.Data, nil
 			}
 			return text(any(s).(Message).Data)
 		}
-	default:
-		bad = append(bad, jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})...)
-		c.encode = func(s Send) (int, []byte, error) { return encodeJSON(s) }
 	}
-	return c, bad
+	return func(s Send) (int, []byte, error) { return encodeJSON(s) }
+}
+
+func encodingFaults[Send any]() []string {
+	switch any((*Send)(nil)).(type) {
+	case *string, *[]byte, *Message:
+		return nil
+	}
+	return jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})
 }
 
 func wantText(in inbound) *MessageError {

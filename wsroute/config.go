@@ -66,6 +66,10 @@ type Config struct {
 	// depends.Identify); more are refused with 429. By default, there is no limit.
 	MaxPerPrincipal int
 
+	// Broadcast takes what Router.Revoke is told to the other processes that serve
+	// the same peers. By default, Revoke ends the connections of this one alone.
+	Broadcast Broadcast
+
 	// ReadLimit is the largest message that is read, in bytes; a larger one
 	// closes with 1009. By default, 64 KiB.
 	ReadLimit int64
@@ -76,8 +80,19 @@ type Config struct {
 	// StallTimeout is how long the read-ahead may stay full before the
 	// connection closes with 1008 "handler_stalled". By default, 30 s.
 	StallTimeout time.Duration
+	// MessageTimeout is how long a message may take from its first frame to its
+	// last; then the connection closes with 1008 "message_timeout". By default, 10 s.
+	MessageTimeout time.Duration
+	// MessageRate is how many messages a second a peer may send, and MessageBurst
+	// how many at once, by default as many as in two seconds; more close with 1008
+	// "too_many_messages". By default, there is no limit. Pings and pongs always
+	// have one: 10 a second, 20 at once.
+	MessageRate  float64
+	MessageBurst int
 	// SendQueue is how many bytes may wait for a slow reader. By default, 1 MiB.
 	SendQueue int
+	// SendMessages is how many messages may wait for a slow reader. By default, 256.
+	SendMessages int
 	// WriteTimeout is how long a reader may take nothing before the connection
 	// is given up. By default, 5 s.
 	WriteTimeout time.Duration
@@ -111,6 +126,7 @@ func (c *Config) withDefaults() (Config, []string) {
 	}{
 		{"ResolveTimeout", &out.ResolveTimeout, 5 * time.Second},
 		{"CleanupTimeout", &out.CleanupTimeout, 5 * time.Second},
+		{"MessageTimeout", &out.MessageTimeout, 10 * time.Second},
 		{"StallTimeout", &out.StallTimeout, 30 * time.Second},
 		{"WriteTimeout", &out.WriteTimeout, 5 * time.Second},
 		{"PingInterval", &out.PingInterval, 25 * time.Second},
@@ -128,8 +144,14 @@ func (c *Config) withDefaults() (Config, []string) {
 	if out.MaxConnections < 0 || out.MaxHandshakes < 0 || out.MaxPerAddress < 0 || out.MaxPerPrincipal < 0 {
 		bad = append(bad, "Config.MaxConnections, MaxHandshakes, MaxPerAddress or MaxPerPrincipal is negative")
 	}
-	if out.ReadLimit < 0 || out.ReadAhead < 0 || out.SendQueue < 0 {
-		bad = append(bad, "Config.ReadLimit, ReadAhead or SendQueue is negative")
+	if out.ReadLimit < 0 || out.ReadAhead < 0 || out.SendQueue < 0 || out.SendMessages < 0 {
+		bad = append(bad, "Config.ReadLimit, ReadAhead, SendQueue or SendMessages is negative")
+	}
+	if out.MessageRate < 0 || out.MessageBurst < 0 || out.MessageBurst > 0 && out.MessageRate == 0 {
+		bad = append(bad, "Config.MessageRate or MessageBurst is negative, or there is a burst without a rate")
+	}
+	if out.MessageBurst == 0 {
+		out.MessageBurst = max(1, int(2*out.MessageRate))
 	}
 	if out.ReadLimit == 0 {
 		out.ReadLimit = 64 << 10
@@ -140,6 +162,9 @@ func (c *Config) withDefaults() (Config, []string) {
 	if out.SendQueue == 0 {
 		out.SendQueue = 1 << 20
 	}
+	if out.SendMessages == 0 {
+		out.SendMessages = 256
+	}
 	if out.PongTimeout <= out.PingInterval {
 		bad = append(bad, fmt.Sprintf("Config.PongTimeout (%v) must exceed PingInterval (%v), or every quiet peer is lost", out.PongTimeout, out.PingInterval))
 	}
@@ -148,7 +173,8 @@ func (c *Config) withDefaults() (Config, []string) {
 
 func (c *Config) limits() *limits {
 	return &limits{
-		ReadLimit: c.ReadLimit, ReadAhead: c.ReadAhead, SendQueue: c.SendQueue,
+		ReadLimit: c.ReadLimit, ReadAhead: c.ReadAhead, SendQueue: c.SendQueue, SendMessages: c.SendMessages,
+		MessageTimeout: c.MessageTimeout, MessageRate: rate{c.MessageRate, c.MessageBurst},
 		PingInterval: c.PingInterval, PongTimeout: c.PongTimeout, StallTimeout: c.StallTimeout,
 		WriteTimeout: c.WriteTimeout, CloseTimeout: c.CloseTimeout,
 	}

@@ -47,11 +47,12 @@ func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
 // Send queues a message; nil means queued, not that the peer has it. Messages go
 // out in the order of the calls.
 //
-// Up to Config.SendQueue bytes wait for a slow peer. When the queue is full, the
-// handler's own Send, one whose ctx is the handler's or derived from it, waits
+// Up to Config.SendQueue bytes and Config.SendMessages messages wait for a slow peer.
+// When the queue is full, the handler's own Send, one whose ctx is the handler's or derived from it, waits
 // for room. Any other never waits: the connection is closed with 1013, so that a
-// slow member of a room delays nobody. A peer that takes nothing for
-// Config.WriteTimeout is given up in both cases.
+// slow member of a room delays nobody. On a route with [DropOldest] nobody waits, and
+// the oldest message gives way. A peer that takes nothing for Config.WriteTimeout is
+// given up in all cases.
 //
 // After the end of the connection Send returns its cause. Text that is not UTF-8
 // and a value that does not encode are errors, and nothing is sent.
@@ -60,7 +61,7 @@ func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
 	if err != nil {
 		return err
 	}
-	return c.session.send(ctx, kind, data)
+	return c.session.send(ctx, outgoing{kind: kind, data: data})
 }
 
 // Close begins the closing handshake with a code and a reason, which is cut at

@@ -67,7 +67,7 @@ func (h *handshake) resolve() (in any, err error) {
 	run := &plan.Run{Plan: p.endpoint.plan, Request: &h.request, Connection: p.scope.Context(p.session.ctx)}
 	if run.Plan.Handshake {
 		ctx, cancel := context.WithCancelCause(p.session.ctx)
-		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Identity: p.scope.Identity}
+		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Standing: p.scope.Standing}
 		run.Handshake = h.scope.Context(ctx)
 		h.end = func(cause error) {
 			defer cancel(cause)
@@ -183,14 +183,14 @@ func (h *handshake) upgrade() error {
 	if g, ok := h.w.(gin.ResponseWriter); ok {
 		g.WriteHeader(http.StatusSwitchingProtocols) // writes nothing: it is what gin's logger prints
 	}
-	ws, wire, hijacked, err := upgrade(h.w, h.r, header, s.lim.WriteTimeout)
+	ws, wire, hijacked, err := upgrade(h.w, h.r, header, e.route.compresses, s.lim.WriteTimeout)
 	if hijacked && err != nil {
 		return &upgradeError{err}
 	}
 	if err != nil {
 		return err
 	}
-	s.expires = h.peer.identity.Until()
+	s.expires = h.peer.standing.Until()
 	s.attach(ws, wire)
 	return nil
 }

@@ -17,6 +17,7 @@ type hub struct {
 	draining bool
 	empty    chan struct{} // closed when the last one leaves a draining hub
 	counts   counts
+	revoked  []revoked // while handshakes are in flight
 }
 
 // enter registers a connection; it is refused once draining has begun, and by

@@ -59,12 +59,15 @@ func (h *hub) take(p *peer, c *Config, client netip.Addr) *depends.Rejection {
 
 // admit counts a connection that is resolved and about to be accepted.
 func (h *hub) admit(p *peer, c *Config) error {
-	if until := p.identity.Until(); !until.IsZero() && !time.Now().Before(until) {
+	if until := p.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
 		r := depends.Unauthorized(`Bearer error="invalid_token"`, ErrExpired)
 		r.Reason = "token_expired"
 		return r
 	}
-	principal := p.identity.Principal()
+	if err := h.caught(p); err != nil {
+		return err
+	}
+	principal := p.standing.Identity().Principal()
 	if c.MaxPerPrincipal <= 0 || principal == "" {
 		return nil
 	}
@@ -92,6 +95,7 @@ func (h *hub) endHandshake(p *peer) {
 	if p.counted.handshake {
 		p.counted.handshake = false
 		h.counts.handshakes--
+		h.forget()
 	}
 }
 

@@ -32,7 +32,7 @@ func limited(t *testing.T, config *wsroute.Config) *wstest.Server {
 		Fail string `query:"fail" default:""`
 	},
 	) (gate, error) {
-		depends.Identify(ctx, in.As)
+		depends.Identify(ctx, depends.Identity{Subject: in.As})
 		switch in.Fail {
 		case "panic":
 			panic("in a provider")

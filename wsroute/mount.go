@@ -213,6 +213,11 @@ func (r *Router) register(endpoints []*endpoint, add func(*endpoint)) error {
 		}
 		return plan.Report(r.graph.Public(), targets, faults)
 	}
+	if r.shared.mounted == nil {
+		if err := r.subscribe(); err != nil {
+			return fmt.Errorf("wsroute: Config.Broadcast: %w", err)
+		}
+	}
 	r.shared.mounted = append(slices.Clip(r.shared.mounted), endpoints...)
 	return nil
 }

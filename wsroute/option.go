@@ -30,6 +30,8 @@ type route struct {
 	named    []string // the options that are no guards
 	serve    func(ctx context.Context, s *session, in any) error
 
+	drops        bool
+	compresses   bool
 	diagnose     bool
 	tells        bool // a refusal is told by a close frame
 	scopes       []string
@@ -58,6 +60,29 @@ func (diagnoseOption) String() string  { return "Diagnose" }
 // handshake, released with the cause [ErrDiagnose], and the answer is the
 // refusal, or 426 when all is well. Without it a plain GET is 426 at once.
 var Diagnose RouteOption = diagnoseOption{}
+
+type dropOption struct{}
+
+func (dropOption) apply(rt *route) { rt.drops = true }
+func (dropOption) String() string  { return "DropOldest" }
+
+// DropOldest is for streams of which the newest message is worth the most, such as
+// positions or prices: when a slow reader's queue is full, the oldest message that
+// waits is dropped. Without it the handler's own Send waits for room, and a message
+// from anybody else closes the connection with 1013.
+var DropOldest RouteOption = dropOption{}
+
+type compressOption struct{}
+
+func (compressOption) apply(rt *route) { rt.compresses = true }
+func (compressOption) String() string  { return "Compress" }
+
+// Compress lets a client negotiate permessage-deflate (RFC 7692) without context
+// takeover. Config.ReadLimit then bounds a message both as it comes and as it is
+// inflated. It costs processor time and memory for each message. A message must not
+// hold a secret beside what a stranger can choose: its length would tell (RFC 7692
+// §8). By default, nothing is compressed.
+var Compress RouteOption = compressOption{}
 
 type acceptOption struct{}
 

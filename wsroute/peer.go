@@ -16,7 +16,7 @@ type peer struct {
 	endpoint *endpoint
 	session  *session
 	scope    plan.Scope // of the Connection lifetime
-	identity plan.Identity
+	standing plan.Standing
 	counted  counted
 	gone     string // the provider that ended its goroutine
 	remote   string
@@ -30,7 +30,8 @@ func newPeer(e *endpoint, remote string) *peer {
 		remote:   remote,
 		since:    time.Now(),
 	}
-	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Identity: &p.identity}
+	p.session.drops, p.session.inflates, p.session.who = e.route.drops, e.route.compresses, &p.standing
+	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Standing: &p.standing}
 	return p
 }
 

@@ -17,7 +17,7 @@ const retryAfter = 2 * time.Second
 // rejection says what a peer is told of an error that ended its handshake, and
 // returns the error as it is to be logged.
 func (e *endpoint) rejection(err error) (*depends.Rejection, error) {
-	if errors.Is(err, ErrDraining) || errors.Is(err, errBudget) {
+	if errors.Is(err, ErrDraining) || errors.Is(err, ErrRevoked) || errors.Is(err, errBudget) {
 		return rejectionFor(err), err // no error of the program
 	}
 	r, err := e.mapped(err)
@@ -79,6 +79,8 @@ func rejectionFor(err error) *depends.Rejection {
 		return valid(r)
 	case errors.Is(err, ErrDraining):
 		return drainingRejection(err)
+	case errors.Is(err, ErrRevoked):
+		return revokedRejection(err)
 	case errors.Is(err, errBudget):
 		r = depends.Unavailable(retryAfter, err)
 		r.Reason = "timeout"

@@ -39,6 +39,8 @@ func (s *session) read() {
 	case errors.Is(err, websocket.ErrReadLimit): // gorilla has sent 1009, mostly
 		s.end(fmt.Errorf("%w: a message of more than %d bytes", ErrProtocol, s.lim.ReadLimit), closeTooBig, "message_too_big", false)
 		s.linger()
+	case errors.Is(err, errFlood): // said already
+		s.linger()
 	default: // gorilla has sent 1002 for it
 		s.end(fmt.Errorf("%w: %w", ErrProtocol, err), websocket.CloseProtocolError, "protocol_error", false)
 		s.linger()
@@ -48,7 +50,7 @@ func (s *session) read() {
 	if s.wire.queued() > 0 {
 		hard := make(chan struct{})
 		timer := time.AfterFunc(s.lim.CloseTimeout+closeSlack, func() { close(hard) })
-		_ = s.wire.wait(0, hard)
+		_ = s.wire.wait(func() bool { return s.wire.size == 0 }, hard)
 		timer.Stop()
 	}
 	_ = s.wire.Close()
@@ -72,7 +74,7 @@ func (s *session) readMessages() error {
 			return err
 		}
 		buf := messageBuffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
-		if _, err = buf.ReadFrom(r); err != nil {
+		if err = s.assemble(buf, r); err != nil {
 			release(buf)
 			return err
 		}
@@ -80,6 +82,9 @@ func (s *session) readMessages() error {
 		switch {
 		case s.silent.Load():
 			release(buf)
+		case !s.messages.take(s.lim.MessageRate):
+			release(buf)
+			s.end(fmt.Errorf("%w: more than %v messages a second", ErrProtocol, s.lim.MessageRate.perSecond), closePolicy, "too_many_messages", true)
 		case !in.binary && !utf8.Valid(buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
 			release(buf)
 			s.end(fmt.Errorf("%w: text that is not UTF-8", ErrProtocol), closeInvalid, "invalid_utf8", true)
@@ -146,14 +151,31 @@ func (s *session) take(in inbound) (inbound, error) {
 	return in, nil
 }
 
-// send queues one message. When the queue is full, the connection's own handler
-// waits for room; for anybody else the connection is too slow, and ends.
-func (s *session) send(ctx context.Context, kind int, data []byte) error {
+// outgoing is a message, encoded; prepared is set if several are told the same.
+type outgoing struct {
+	kind     int
+	data     []byte
+	prepared *websocket.PreparedMessage
+}
+
+func (m outgoing) size() int { return len(m.data) }
+
+func (m outgoing) write(ws *websocket.Conn) error {
+	if m.prepared != nil {
+		return ws.WritePreparedMessage(m.prepared)
+	}
+	return ws.WriteMessage(m.kind, m.data)
+}
+
+// send queues one message. When the queue is full, the oldest gives way on a route
+// that says so. Otherwise the connection's own handler waits for room; for anybody
+// else the connection is too slow, and ends.
+func (s *session) send(ctx context.Context, m outgoing) error {
 	for {
 		if ctx.Err() != nil && s.ctx.Err() == nil {
 			return context.Cause(ctx)
 		}
-		sent, err := s.trySend(kind, data)
+		sent, err := s.trySend(m)
 		if sent || err != nil {
 			return err
 		}
@@ -161,12 +183,12 @@ func (s *session) send(ctx context.Context, kind int, data []byte) error {
 			s.end(ErrSlowReader, closeTryAgain, "slow_reader", true)
 			return context.Cause(s.ctx)
 		}
-		_ = s.wire.wait(max(0, s.lim.SendQueue-len(data)), ctx.Done())
+		_ = s.wire.wait(func() bool { return s.wire.fits(m.size(), s.lim) }, ctx.Done())
 	}
 }
 
-// trySend queues the message if there is room, whatever its size if nothing is queued.
-func (s *session) trySend(kind int, data []byte) (sent bool, err error) {
+// trySend queues the message if there is room.
+func (s *session) trySend(m outgoing) (sent bool, err error) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if s.expired() {
@@ -175,13 +197,21 @@ func (s *session) trySend(kind int, data []byte) (sent bool, err error) {
 	if s.ctx.Err() != nil {
 		return false, context.Cause(s.ctx)
 	}
-	if size := s.wire.queued(); size > 0 && size+len(data) > s.lim.SendQueue {
-		return false, nil
+	for !s.room(m) {
+		if !s.drops || !s.wire.dropOldest() {
+			return false, nil
+		}
 	}
-	if err := s.ws.WriteMessage(kind, data); err != nil {
+	if err := m.write(s.ws); err != nil {
 		s.writeFailed(err)
 		<-s.ctx.Done()
 		return false, context.Cause(s.ctx)
 	}
 	return true, nil
+}
+
+func (s *session) room(m outgoing) bool {
+	s.wire.mu.Lock()
+	defer s.wire.mu.Unlock()
+	return s.wire.fits(m.size(), s.lim)
 }

@@ -30,21 +30,23 @@ type shared struct {
 	routes  []*route
 	hub     hub
 	mounted []*endpoint
+	twins   *twins
 }
 
 // New returns a router whose routes resolve from deps. A nil config means
 // defaults.
 func New(deps *depends.Graph, config *Config) *Router {
+	family := &twins{}
 	settings, bad := config.withDefaults()
 	origins, badOrigins := newOriginPolicy(settings.Origins)
 	proxies, badProxies := newProxies(settings.TrustedProxies)
 	return &Router{
 		deps:  deps,
 		graph: deps.Inner(),
-		shared: &shared{
+		shared: family.add(&shared{
 			config: settings, limits: settings.limits(), bad: slices.Concat(bad, badOrigins, badProxies),
 			origins: origins, proxies: proxies,
-		},
+		}),
 	}
 }
 
@@ -114,7 +116,8 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 
 // WithOverrides returns a copy of the router, its routes and its dependencies,
 // in which the replacements stand in for the providers of their types. Nothing
-// that the original serves is touched. It is what wstest mounts.
+// that the original serves is touched, but what is revoked on one of them is
+// revoked on both. It is what wstest mounts.
 func (r *Router) WithOverrides(replacements ...depends.Replacement) *Router {
 	overrides := make([]*plan.Provider, 0, len(replacements))
 	for _, o := range replacements {
@@ -123,10 +126,10 @@ func (r *Router) WithOverrides(replacements ...depends.Replacement) *Router {
 	twin := r.graph.Copy(overrides)
 	out := *r
 	out.deps, out.graph = nil, twin(r.graph)
-	out.shared = &shared{
+	out.shared = r.shared.twins.add(&shared{
 		config: r.shared.config, limits: r.shared.limits, bad: r.shared.bad,
 		origins: r.shared.origins, proxies: r.shared.proxies,
-	}
+	})
 	for _, rt := range r.shared.routes {
 		c := *rt
 		c.graph = twin(rt.graph)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"example.com/usher/internal/plan"
 )
 
 // closeSlack is added to CloseTimeout for a queue that must be written first: a
@@ -19,13 +21,17 @@ const closeSlack = 3 * time.Second
 
 // limits are what a Config says of each connection.
 type limits struct {
-	ReadLimit            int64
-	ReadAhead, SendQueue int
-	PingInterval         time.Duration
-	PongTimeout          time.Duration
-	StallTimeout         time.Duration
-	WriteTimeout         time.Duration
-	CloseTimeout         time.Duration
+	ReadLimit      int64
+	ReadAhead      int
+	SendQueue      int
+	SendMessages   int
+	MessageTimeout time.Duration
+	MessageRate    rate
+	PingInterval   time.Duration
+	PongTimeout    time.Duration
+	StallTimeout   time.Duration
+	WriteTimeout   time.Duration
+	CloseTimeout   time.Duration
 }
 
 // session is the untyped half of a connection: its socket, its clock and its
@@ -43,7 +49,15 @@ type session struct {
 	done    chan struct{} // closed when the socket is
 	sending sync.Mutex    // one message at a time, as gorilla demands
 
-	expires time.Time // by the wall clock; zero is never
+	expires  time.Time // by the wall clock; zero is never
+	drops    bool      // the route has DropOldest
+	inflates bool      // the route has Compress
+	who      *plan.Standing
+
+	// The reading goroutine's own.
+	assembling bool
+	messages   bucket
+	controls   bucket
 
 	silent atomic.Bool            // ended by our side: nothing more is delivered
 	owed   atomic.Pointer[string] // the payload of the pong that is not sent yet
@@ -57,6 +71,7 @@ type session struct {
 	timer    *time.Timer
 	nextPing time.Time
 	stalled  time.Time // since when the inbox has been full; zero if it is not
+	partial  time.Time // when the message began of which more is awaited; zero if none
 }
 
 // inbound is a message that was read and not yet received.
@@ -97,7 +112,9 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	ws.SetReadLimit(s.lim.ReadLimit)
 	ws.SetCloseHandler(s.peerClosed)
 	ws.SetPingHandler(s.pinged)
+	ws.SetPongHandler(func(string) error { return s.control() })
 	s.ws, s.wire = ws, w
+	w.awaited = s.await
 	w.mu.Lock()
 	w.owner = s
 	w.mu.Unlock()
@@ -112,10 +129,10 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	}
 	ended := s.ended
 	s.mu.Unlock()
-	go s.read()
-	if ended {
+	if ended { // before anything is read, which gorilla may have a code of its own for
 		s.shut()
 	}
+	go s.read()
 }
 
 // pongBacklog is how much may be queued for a peer that is still sent a pong for
@@ -126,6 +143,9 @@ const pongBacklog = 4 << 10
 // read what it was sent (RFC 6455 §5.5.3): pings must not fill the queue. It runs
 // on the reading goroutine.
 func (s *session) pinged(data string) error {
+	if err := s.control(); err != nil {
+		return err
+	}
 	s.owed.Store(&data)
 	if s.wire.queued() <= pongBacklog {
 		s.pong()
@@ -143,11 +163,19 @@ func (s *session) pong() {
 // end begins the end of the connection from our side: from now on nothing is
 // delivered. The first end wins. Code 0 sends no close frame; discard drops what
 // is queued and not begun.
-func (s *session) end(cause error, code int, reason string, discard bool) {
+// It says whether it was this one.
+func (s *session) end(cause error, code int, reason string, discard bool) bool {
 	if code != 0 && !sendable(code) {
 		code, reason = closeInternal, ""
 	}
-	s.endAs(cause, code, reason, discard, true)
+	return s.endAs(cause, code, reason, discard, true)
+}
+
+// quiesce returns when no Send that was under way at the session's end can still
+// write. It does not wait for the peer.
+func (s *session) quiesce() {
+	s.sending.Lock()
+	defer s.sending.Unlock() //nolint:staticcheck // having had it is the point
 }
 
 // lose is the end by a peer that went without a word. What it sent before is
@@ -156,11 +184,11 @@ func (s *session) lose(why error) {
 	s.endAs(fmt.Errorf("%w: %w", ErrPeerLost, why), 0, "", true, false)
 }
 
-func (s *session) endAs(cause error, code int, reason string, discard, silent bool) {
+func (s *session) endAs(cause error, code int, reason string, discard, silent bool) bool {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	s.silent.Store(silent)
 	s.ended, s.code, s.reason, s.discard = true, code, cutReason(reason), discard
@@ -170,6 +198,7 @@ func (s *session) endAs(cause error, code int, reason string, discard, silent bo
 	if attached {
 		s.shut()
 	}
+	return true
 }
 
 // shut tells the peer of the end, and bounds what it may still take. The reading
@@ -267,6 +296,12 @@ func (s *session) deadline() (due time.Time, end func()) {
 	} else {
 		due = s.stalled.Add(s.lim.StallTimeout)
 		end = func() { s.end(ErrStalled, closePolicy, "handler_stalled", true) }
+	}
+	if late := s.partial.Add(s.lim.MessageTimeout); !s.partial.IsZero() && late.Before(due) {
+		due = late
+		end = func() {
+			s.end(fmt.Errorf("%w: a message was not complete after %v", ErrProtocol, s.lim.MessageTimeout), closePolicy, "message_timeout", true)
+		}
 	}
 	if !s.expires.IsZero() && s.expires.Before(due) {
 		due, end = s.expires, s.expire

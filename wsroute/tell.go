@@ -37,7 +37,7 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	if g, ok := w.(gin.ResponseWriter); ok {
 		g.WriteHeader(http.StatusSwitchingProtocols)
 	}
-	ws, line, hijacked, err := upgrade(w, r, header, limits.WriteTimeout)
+	ws, line, hijacked, err := upgrade(w, r, header, false, limits.WriteTimeout)
 	if err != nil {
 		return hijacked
 	}

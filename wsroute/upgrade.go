@@ -103,14 +103,15 @@ func ofHandshake(name string) bool {
 	return strings.HasPrefix(name, "Sec-Websocket-")
 }
 
-// upgrade takes the connection over and writes the 101 with a header of ours. It never writes a refusal: an error is the
-// caller's to answer if the connection was not taken over, which hijacked says.
-func upgrade(w http.ResponseWriter, r *http.Request, header http.Header, timeout time.Duration) (ws *websocket.Conn, line *wire, hijacked bool, err error) {
+// upgrade takes the connection over and writes the 101 with a header of
+// ours. It never writes a refusal: an error is the caller's to answer if the connection was not taken over, which hijacked says.
+func upgrade(w http.ResponseWriter, r *http.Request, header http.Header, compress bool, timeout time.Duration) (ws *websocket.Conn, line *wire, hijacked bool, err error) {
 	var refused error
 	up := websocket.Upgrader{
-		ReadBufferSize:  readBufferSize,
-		WriteBufferPool: &writeBuffers,
-		CheckOrigin:     func(*http.Request) bool { return true }, // checked before any provider ran
+		ReadBufferSize:    readBufferSize,
+		WriteBufferPool:   &writeBuffers,
+		EnableCompression: compress,
+		CheckOrigin:       func(*http.Request) bool { return true }, // checked before any provider ran
 		Error: func(_ http.ResponseWriter, _ *http.Request, status int, reason error) {
 			refused = fmt.Errorf("%d: %w", status, reason)
 		},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,10 +24,12 @@ type wire struct {
 	born      time.Time
 	lastRead  atomic.Int64 // when something was read, as a time since born: the wall clock may jump
 	early     []byte       // read by net/http before the hijack
+	awaited   func()       // called before each read that may wait; nil until there is an owner
 	frames    bool         // the 101 is written; frames follow
 	mu        sync.Mutex
 	queue     []chunk
 	size      int           // bytes in queue
+	messages  int           // data frames in queue that are not begun
 	left      int           // bytes of the frame that is being written by gorilla
 	moved     chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	emptied   func()        // called once the queue is empty, with mu held
@@ -34,6 +37,9 @@ type wire struct {
 	err       error
 	closeOnce sync.Once
 }
+
+// opClose is the first opcode of control frames (RFC 6455 §11.8).
+const opClose = 8
 
 // wireOwner is told what becomes of a wire, without its lock.
 type wireOwner interface {
@@ -46,6 +52,12 @@ type chunk struct {
 	data  []byte
 	first bool // a frame begins here, and nothing of it is written
 }
+
+// opcode returns what frame begins with a chunk (RFC 6455 §5.2).
+func (c *chunk) opcode() byte { return c.data[0] & 0xf }
+
+// message says whether a data message begins with a chunk that is not begun.
+func (c *chunk) message() bool { return c.first && c.opcode() != 0 && c.opcode() < opClose }
 
 func newWire(raw net.Conn, early []byte, timeout time.Duration) *wire {
 	return &wire{Conn: raw, early: early, timeout: timeout, try: newTryWriter(raw), born: time.Now()}
@@ -65,6 +77,9 @@ func (w *wire) Read(b []byte) (int, error) {
 			w.early = nil
 		}
 		return n, nil
+	}
+	if w.awaited != nil {
+		w.awaited()
 	}
 	n, err := w.Conn.Read(b)
 	if n > 0 {
@@ -100,7 +115,10 @@ func (w *wire) Write(b []byte) (int, error) {
 		}
 	}
 	if n < len(b) {
-		w.queue = append(w.queue, chunk{append([]byte(nil), b[n:]...), first && n == 0})
+		c := chunk{append([]byte(nil), b[n:]...), first && n == 0}
+		if w.queue = append(w.queue, c); c.message() {
+			w.messages++
+		}
 		w.size += len(b) - n
 		if !w.flushing {
 			w.flushing = true
@@ -138,6 +156,9 @@ func (w *wire) flush() {
 	w.mu.Lock()
 	for len(w.queue) > 0 && w.err == nil {
 		c := &w.queue[0]
+		if c.message() {
+			w.messages--
+		}
 		c.first = false // from here on the frame must be written to its end
 		data := c.data[:min(piece, len(c.data))]
 		w.mu.Unlock()
@@ -191,12 +212,18 @@ func (w *wire) wake() {
 	}
 }
 
-// wait returns when the queue holds at most limit bytes, the wire has failed, or
-// done is closed.
-func (w *wire) wait(limit int, done <-chan struct{}) error {
+// fits says whether a message of n bytes may be queued: one alone may be of any
+// size; w.mu is held.
+func (w *wire) fits(n int, lim *limits) bool {
+	return w.size == 0 || w.size+n <= lim.SendQueue && w.messages < lim.SendMessages
+}
+
+// wait returns when enough says so, which is called with w.mu held, when the wire
+// has failed, or when done is closed.
+func (w *wire) wait(enough func() bool, done <-chan struct{}) error {
 	for {
 		w.mu.Lock()
-		if w.err != nil || w.size <= limit {
+		if w.err != nil || enough() {
 			defer w.mu.Unlock()
 			return w.err
 		}
@@ -239,11 +266,41 @@ func (w *wire) discard() {
 			for _, dropped := range w.queue[i:] {
 				w.size -= len(dropped.data)
 			}
-			w.queue = w.queue[:i:i]
+			w.queue, w.messages = w.queue[:i:i], 0
 			w.wake()
 			return
 		}
 	}
+}
+
+// dropOldest drops the oldest message of which nothing is written yet, with all its
+// fragments; control frames stay. It says whether there was one.
+func (w *wire) dropOldest() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	oldest := slices.IndexFunc(w.queue, func(c chunk) bool { return c.message() })
+	if oldest < 0 {
+		return false
+	}
+	w.messages--
+	kept := w.queue[:oldest:oldest]
+	dropping := false
+	for i, c := range w.queue[oldest:] {
+		switch {
+		case i > 0 && c.message(): // the next one
+			w.queue = append(kept, w.queue[oldest+i:]...)
+			return true
+		case c.first:
+			dropping = c.opcode() < opClose
+		}
+		if dropping {
+			w.size -= len(c.data)
+			continue
+		}
+		kept = append(kept, c)
+	}
+	w.queue = kept
+	return true
 }
 
 // Close closes the socket. What is queued is lost.

@@ -81,7 +81,7 @@ func TestDiscardNeverCutsAFrame(t *testing.T) {
 				t.Fatal(err)
 			}
 			go func() {
-				_ = w.wait(0, nil)
+				_ = w.wait(func() bool { return w.size == 0 }, nil)
 				_ = w.Close()
 			}()
 			_ = client.SetReadDeadline(time.Now().Add(time.Minute))
@@ -139,7 +139,7 @@ func TestAfterABacklogTheSocketIsAsBefore(t *testing.T) {
 	if _, err := io.CopyN(io.Discard, client, int64(sent)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.wait(0, nil); err != nil {
+	if err := w.wait(func() bool { return w.size == 0 }, nil); err != nil {
 		t.Fatal(err)
 	}
 	<-time.After(timeout) // whatever deadline was set has passed

@@ -17,8 +17,8 @@ type CleanupFunc = func(ctx context.Context, cause error) error
 type Scope struct {
 	Budget time.Duration // for each cleanup
 	Report func(error)   // told of each cleanup that fails; nil drops
-	// Identity is told whose connection it is; nil forgets it.
-	Identity *Identity
+	// Standing is told whose connection it is; nil forgets it.
+	Standing *Standing
 
 	mu       sync.Mutex
 	cleanups []CleanupFunc

@@ -1,0 +1,200 @@
+package wsroute
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
+)
+
+// ErrRevoked is the end by [Router.Revoke].
+var ErrRevoked = errors.New("wsroute: the authorisation was revoked")
+
+// Revocation says whose connections end: those whose [depends.Identity] agrees
+// with everything that is set. It can be sent as JSON.
+type Revocation struct {
+	Issuer  string `json:"issuer,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	Session string `json:"session,omitempty"`
+	TokenID string `json:"token_id,omitempty"`
+	// IssuedBefore ends connections whose credential was made before that time,
+	// or, if that is not known, whose handshake began before it.
+	IssuedBefore time.Time `json:"issued_before,omitzero"`
+}
+
+// of says whether a connection is meant that began at a time.
+func (r Revocation) of(who plan.Identity, since time.Time) bool {
+	agrees := func(wanted, have string) bool { return wanted == "" || wanted == have }
+	if !agrees(r.Issuer, who.Issuer) || !agrees(r.Subject, who.Subject) ||
+		!agrees(r.Session, who.Session) || !agrees(r.TokenID, who.TokenID) {
+		return false
+	}
+	issued := who.IssuedAt
+	if issued.IsZero() {
+		issued = since
+	}
+	return r.IssuedBefore.IsZero() || issued.Before(r.IssuedBefore)
+}
+
+// Broadcast takes revocations to all processes that serve the same peers. A
+// program implements it on the message broker that it has; [LocalBroadcast] is for
+// several routers in one process. Its methods are called concurrently.
+type Broadcast interface {
+	// Publish hands a revocation to the subscribers of all processes. It may
+	// come back to the one that has published it.
+	Publish(ctx context.Context, r Revocation) error
+	// Subscribe lets receive be called with each revocation that is published,
+	// until the process ends. Mount calls it once for a router.
+	Subscribe(receive func(Revocation)) error
+}
+
+// LocalBroadcast is a [Broadcast] between the routers of one process. The zero
+// value is ready.
+type LocalBroadcast struct {
+	mu        sync.Mutex
+	receivers []func(Revocation)
+}
+
+// Publish implements [Broadcast]. When it returns, all routers have revoked.
+func (b *LocalBroadcast) Publish(_ context.Context, r Revocation) error {
+	b.mu.Lock()
+	receivers := slices.Clone(b.receivers)
+	b.mu.Unlock()
+	for _, receive := range receivers {
+		receive(r)
+	}
+	return nil
+}
+
+// Subscribe implements [Broadcast].
+func (b *LocalBroadcast) Subscribe(receive func(Revocation)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.receivers = append(b.receivers, receive)
+	return nil
+}
+
+// Revoke ends connections: of an account whose password has changed, of a session
+// that has signed out, of a token that was stolen. When it returns, no message of
+// theirs is delivered any more and none is sent to them; their handlers' contexts
+// have ended with [ErrRevoked]. They close with 3000 "revoked", and a peer that does
+// not take part in that is cut off within Config.CloseTimeout and 3 s. A handshake
+// that has begun is refused with 401.
+//
+// Revoke ends what is open. Let the providers refuse the credential from then on,
+// before Revoke is called: what begins afterwards is theirs to judge. With
+// Config.Broadcast it is then published to other processes; an error is Publish's,
+// and the connections of this one have ended all the same. A revocation in which
+// nothing is set is an error, and ends nothing. ended counts those of this process.
+func (r *Router) Revoke(ctx context.Context, revocation Revocation) (ended int, err error) {
+	if revocation == (Revocation{}) {
+		return 0, errors.New("wsroute: an empty revocation: set IssuedBefore to end all connections")
+	}
+	ended = r.shared.twins.revoke(revocation)
+	if b := r.shared.config.Broadcast; b != nil {
+		err = b.Publish(ctx, revocation)
+	}
+	return ended, err
+}
+
+// subscribe takes part in the program's Broadcast.
+func (r *Router) subscribe() error {
+	b := r.shared.config.Broadcast
+	if b == nil {
+		return nil
+	}
+	return b.Subscribe(func(revocation Revocation) {
+		if revocation != (Revocation{}) {
+			r.shared.twins.revoke(revocation)
+		}
+	})
+}
+
+// revoked is a revocation that handshakes which began before it must still meet:
+// who they are is known only when they are resolved.
+type revoked struct {
+	Revocation
+	at time.Time
+}
+
+// twins are a router and its copies: a test serves a copy, and the program's own
+// code revokes on the original.
+type twins struct {
+	mu  sync.Mutex
+	all []*shared
+}
+
+func (t *twins) add(s *shared) *shared {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.twins, t.all = t, append(t.all, s)
+	return s
+}
+
+func (t *twins) revoke(r Revocation) (ended int) {
+	t.mu.Lock()
+	all := slices.Clone(t.all)
+	t.mu.Unlock()
+	for _, s := range all {
+		ended += s.revoke(r)
+	}
+	return ended
+}
+
+func (s *shared) revoke(r Revocation) (ended int) {
+	h, now := &s.hub, time.Now()
+	h.mu.Lock()
+	// A handshake that has taken longer is refused for that.
+	h.revoked = slices.DeleteFunc(h.revoked, func(old revoked) bool { return now.Sub(old.at) > s.config.ResolveTimeout })
+	if h.counts.handshakes > 0 {
+		h.revoked = append(h.revoked, revoked{r, now})
+	}
+	var meant []*peer
+	for p := range h.peers {
+		if r.of(p.standing.Identity(), p.since) {
+			meant = append(meant, p)
+		}
+	}
+	h.mu.Unlock()
+	for _, p := range meant {
+		if p.session.end(ErrRevoked, closeExpired, "revoked", true) {
+			ended++
+		}
+	}
+	for _, p := range meant {
+		p.session.quiesce()
+	}
+	return ended
+}
+
+// caught says whether a handshake was revoked while it was resolved.
+func (h *hub) caught(p *peer) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.revoked {
+		if !p.since.After(r.at) && r.of(p.standing.Identity(), p.since) {
+			return ErrRevoked
+		}
+	}
+	return nil
+}
+
+// forget drops the revocations that no handshake needs any more; h.mu is held.
+func (h *hub) forget() {
+	if h.counts.handshakes == 0 {
+		h.revoked = nil
+	}
+}
+
+// revokedRejection is the refusal of a handshake that was revoked.
+func revokedRejection(err error) *depends.Rejection {
+	return &depends.Rejection{
+		Status: http.StatusUnauthorized, Reason: "revoked", Err: err,
+		Header: http.Header{"Www-Authenticate": {`Bearer error="invalid_token"`}},
+	}
+}
