@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -106,6 +107,9 @@ type Config struct {
 	CloseTimeout time.Duration
 	// DrainTimeout bounds Drain within [Serve]. By default, 30 s.
 	DrainTimeout time.Duration
+	// DrainWindow is over how much time Drain spreads the closing of connections:
+	// at 10 000 a second, or faster if that takes longer. By default, 10 s.
+	DrainWindow time.Duration
 }
 
 // withDefaults returns a copy of c with every zero field set, and what is wrong
@@ -132,6 +136,7 @@ func (c *Config) withDefaults() (Config, []string) {
 		{"PingInterval", &out.PingInterval, 25 * time.Second},
 		{"PongTimeout", &out.PongTimeout, 35 * time.Second},
 		{"CloseTimeout", &out.CloseTimeout, 2 * time.Second},
+		{"DrainWindow", &out.DrainWindow, 10 * time.Second},
 		{"DrainTimeout", &out.DrainTimeout, 30 * time.Second},
 	} {
 		if *d.field < 0 {
@@ -153,18 +158,10 @@ func (c *Config) withDefaults() (Config, []string) {
 	if out.MessageBurst == 0 {
 		out.MessageBurst = max(1, int(2*out.MessageRate))
 	}
-	if out.ReadLimit == 0 {
-		out.ReadLimit = 64 << 10
-	}
-	if out.ReadAhead == 0 {
-		out.ReadAhead = 16
-	}
-	if out.SendQueue == 0 {
-		out.SendQueue = 1 << 20
-	}
-	if out.SendMessages == 0 {
-		out.SendMessages = 256
-	}
+	out.ReadLimit = cmp.Or(out.ReadLimit, 64<<10)
+	out.ReadAhead = cmp.Or(out.ReadAhead, 16)
+	out.SendQueue = cmp.Or(out.SendQueue, 1<<20)
+	out.SendMessages = cmp.Or(out.SendMessages, 256)
 	if out.PongTimeout <= out.PingInterval {
 		bad = append(bad, fmt.Sprintf("Config.PongTimeout (%v) must exceed PingInterval (%v), or every quiet peer is lost", out.PongTimeout, out.PingInterval))
 	}

@@ -233,7 +233,7 @@ func TestGinDefaultWithoutServe(t *testing.T) {
 			_ = r.Body.Close()
 		}
 		server.Close()
-		if err := ws.Drain(t.Context()); err != nil {
+		if _, err := ws.Drain(t.Context()); err != nil {
 			t.Error(err)
 		}
 		for deadline := time.Now().Add(10 * time.Second); strings.Count(access.String(), "\n") < 3 && time.Now().Before(deadline); {

@@ -1,8 +1,6 @@
 package wsroute
 
 import (
-	"context"
-	"fmt"
 	"net/netip"
 	"sync"
 
@@ -16,6 +14,7 @@ type hub struct {
 	peers    map[*peer]struct{}
 	draining bool
 	empty    chan struct{} // closed when the last one leaves a draining hub
+	drained  Drained
 	counts   counts
 	revoked  []revoked // while handshakes are in flight
 }
@@ -50,42 +49,14 @@ func (h *hub) leave(p *peer) {
 	defer h.mu.Unlock()
 	delete(h.peers, p)
 	h.release(p)
+	if h.draining {
+		h.drained.count(p.session)
+	}
 	if h.draining && len(h.peers) == 0 {
 		select {
 		case <-h.empty:
 		default:
 			close(h.empty)
 		}
-	}
-}
-
-// Drain refuses new connections with 503 and closes all others with 1012; a
-// handshake in flight is refused too. It returns when every handler has returned
-// and every cleanup has run, or with an error when ctx ends before that. It may
-// be called again, to wait longer. A drained router takes no connection any more.
-func (r *Router) Drain(ctx context.Context) error {
-	h := &r.shared.hub
-	h.mu.Lock()
-	if !h.draining {
-		h.draining, h.empty = true, make(chan struct{})
-		if len(h.peers) == 0 {
-			close(h.empty)
-		}
-	}
-	peers := make([]*peer, 0, len(h.peers))
-	for p := range h.peers {
-		peers = append(peers, p)
-	}
-	h.mu.Unlock()
-	for _, p := range peers {
-		p.session.end(ErrDraining, closeRestart, "server_restart", false)
-	}
-	select {
-	case <-h.empty:
-		return nil
-	case <-ctx.Done():
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return fmt.Errorf("wsroute: drain: %d connections have not ended: %w", len(h.peers), context.Cause(ctx))
 	}
 }

@@ -336,7 +336,7 @@ func TestRequireTLS(t *testing.T) {
 		t.Errorf("over TLS: %v", err)
 	}
 	_ = conn.Close()
-	if err := ws.Drain(t.Context()); err != nil {
+	if _, err := ws.Drain(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

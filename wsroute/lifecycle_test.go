@@ -305,7 +305,7 @@ func TestDrain(t *testing.T) {
 		<-opened
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := ws.Drain(short); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {
+		if _, err := ws.Drain(short); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {
 			t.Errorf("got %v", err)
 		}
 		if got := open.Closed(); got.Code != 1012 || got.Reason != "server_restart" {
@@ -316,7 +316,7 @@ func TestDrain(t *testing.T) {
 				t.Errorf("got %+v", r)
 			}
 		}
-		if err := ws.Drain(t.Context()); err != nil {
+		if _, err := ws.Drain(t.Context()); err != nil {
 			t.Error(err)
 		}
 		j.want(t, "true")

@@ -33,7 +33,7 @@ func (s *session) read() {
 	closed, isClose := errors.AsType[*websocket.CloseError](err)
 	switch {
 	case isClose && closed.Code != websocket.CloseAbnormalClosure:
-		// peerClosed has ended the session
+		s.clean = true // peerClosed has ended the session
 	case isClose, isNetwork(err), errors.Is(err, io.ErrUnexpectedEOF):
 		s.lose(err)
 	case errors.Is(err, websocket.ErrReadLimit): // gorilla has sent 1009, mostly

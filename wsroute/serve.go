@@ -114,7 +114,14 @@ func (r *Router) stop(server *http.Server, fresh *freshConns) error {
 		defer cancel()
 		return f(ctx)
 	}
-	err := bounded(r.shared.config.DrainTimeout, r.Drain)
+	err := bounded(r.shared.config.DrainTimeout, func(ctx context.Context) error {
+		drained, err := r.Drain(ctx)
+		if drained.Forced+drained.Stuck > 0 {
+			r.shared.config.Logger.Warn("wsroute: not every connection closed cleanly",
+				"clean", drained.Clean, "forced", drained.Forced, "stuck", drained.Stuck)
+		}
+		return err
+	})
 	fresh.close()
 	if late := bounded(shutdownTimeout, server.Shutdown); late != nil {
 		r.shared.config.Logger.Warn("wsroute: requests were cut off by the shutdown", "error", late.Error())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
 )
 
@@ -59,6 +60,8 @@ type session struct {
 	messages   bucket
 	controls   bucket
 
+	clean bool // the peer has sent its close frame; to be read after finish
+
 	silent atomic.Bool            // ended by our side: nothing more is delivered
 	owed   atomic.Pointer[string] // the payload of the pong that is not sent yet
 
@@ -104,6 +107,14 @@ func newSession(parent context.Context, lim *limits) *session {
 	s.own.Context, s.cancel = context.WithCancelCause(parent)
 	s.ctx = &s.own
 	return s
+}
+
+// identity returns who the peer is, as far as it is known.
+func (s *session) identity() depends.Identity {
+	if s.who == nil {
+		return depends.Identity{}
+	}
+	return depends.Identity(s.who.Identity())
 }
 
 // attach gives the session its upgraded connection and starts to read. If the

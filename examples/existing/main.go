@@ -118,7 +118,7 @@ func serve(ctx context.Context, listener net.Listener, ws *wsroute.Router, engin
 		<-ctx.Done()
 		stop, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		_ = ws.Drain(stop)
+		_, _ = ws.Drain(stop)
 		_ = server.Shutdown(stop)
 	}()
 	return server.Serve(listener)

@@ -1,0 +1,113 @@
+package wsroute
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// drainPace is how many connections are told to go in a second, unless
+// Config.DrainWindow is too short for that: they all come back elsewhere.
+const drainPace = 10_000
+
+// Drained is what became of the connections of a router.
+type Drained struct {
+	// Clean is how many ended with the full closing handshake, and Forced how many
+	// without, because the peer was lost or took part too late.
+	Clean, Forced int
+	// Stuck is how many have not ended: their handlers or cleanups still run.
+	Stuck int
+}
+
+// count notes a connection that has ended; one that never opened is none.
+func (d *Drained) count(s *session) {
+	switch {
+	case s.done == nil:
+	case s.clean:
+		d.Clean++
+	default:
+		d.Forced++
+	}
+}
+
+// Ready says whether the router takes connections. A health check for a load
+// balancer asks it: it is false as soon as Drain begins.
+func (r *Router) Ready() bool { return !r.shared.hub.closed() }
+
+// Drain refuses new connections with 503, and handshakes in flight too, and closes
+// all others with 1012 "server_restart", spread over as much of Config.DrainWindow as
+// 10 000 a second need, in random order. It returns when every handler has returned
+// and every cleanup has run. When ctx ends before that, it cuts off the sockets that
+// are left and returns an error. It may be called again, to wait longer for handlers.
+// A drained router takes no connection any more.
+func (r *Router) Drain(ctx context.Context) (Drained, error) {
+	h := &r.shared.hub
+	open := h.close()
+	h.tell(ctx, open, r.shared.config.DrainWindow)
+	select {
+	case <-h.empty:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.drained, nil
+	case <-ctx.Done():
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	report := h.drained
+	for p := range h.peers {
+		report.Stuck++
+		p.session.cut()
+	}
+	return report, fmt.Errorf("wsroute: drain: %d connections have not ended: %w", report.Stuck, context.Cause(ctx))
+}
+
+// close begins to drain. It ends the handshakes in flight and returns the open
+// connections.
+func (h *hub) close() (open []*peer) {
+	h.mu.Lock()
+	if !h.draining {
+		h.draining, h.empty = true, make(chan struct{})
+		if len(h.peers) == 0 {
+			close(h.empty)
+		}
+	}
+	var early []*peer
+	for p := range h.peers {
+		if p.counted.handshake {
+			early = append(early, p)
+		} else {
+			open = append(open, p)
+		}
+	}
+	h.mu.Unlock()
+	for _, p := range early {
+		p.session.end(ErrDraining, closeRestart, "server_restart", false)
+	}
+	return open
+}
+
+// tell closes connections, each in its share of the window; once ctx has ended, the
+// rest at once.
+func (h *hub) tell(ctx context.Context, open []*peer, window time.Duration) {
+	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
+	share := min(window, time.Duration(len(open))*time.Second/drainPace) / time.Duration(max(1, len(open)))
+	for _, p := range open {
+		if share > 0 {
+			select {
+			case <-time.After(2 * rand.N(share)):
+			case <-ctx.Done():
+			}
+		}
+		p.session.end(ErrDraining, closeRestart, "server_restart", false)
+	}
+}
+
+// cut closes the socket, if there is one.
+func (s *session) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.attached {
+		_ = s.wire.Close()
+	}
+}

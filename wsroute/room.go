@@ -1,0 +1,96 @@
+package wsroute
+
+import (
+	"context"
+	"sync"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/depends"
+)
+
+// Room is a set of connections that are told the same: the members of a chat, the
+// watchers of a game. The zero value is an empty room. It must not be copied, and
+// is safe for concurrent use.
+//
+// All members get the messages of a room in the same order. A message is encoded
+// once, and nobody waits for a member that reads slowly: see [Conn.Send] for what
+// becomes of it.
+type Room[Send any] struct {
+	mu      sync.Mutex
+	members map[*session]func() bool // how to stop watching for the end
+}
+
+// member is a *Conn[Recv, Send], of whatever Recv.
+type member[Send any] interface{ sends(Send) *session }
+
+func (c *Conn[Recv, Send]) sends(Send) *session { return c.session }
+
+// Join adds a connection, a [*Conn] whose Send is the room's. It is gone from the
+// room the moment it ends, or when leave is called. Joining again changes nothing.
+func (r *Room[Send]) Join(conn member[Send]) (leave func()) {
+	var none Send
+	s := conn.sends(none)
+	leave = func() { r.leave(s) }
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, here := r.members[s]; here {
+		return leave
+	}
+	if r.members == nil {
+		r.members = map[*session]func() bool{}
+	}
+	r.members[s] = context.AfterFunc(s.ctx, leave)
+	return leave
+}
+
+func (r *Room[Send]) leave(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if stop, here := r.members[s]; here {
+		stop()
+		delete(r.members, s)
+	}
+}
+
+// Len returns how many connections are in the room.
+func (r *Room[Send]) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for s := range r.members {
+		if s.ctx.Err() == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Send queues a message for every member. The error is of a message that does not
+// encode, and then nobody is told.
+func (r *Room[Send]) Send(v Send) error {
+	return r.SendTo(v, func(depends.Identity) bool { return true })
+}
+
+// SendTo queues a message for the members that allowed says yes to. It is asked for
+// each message anew, with who the member is now, as its providers have told
+// [depends.Identify]; it must not call the room.
+func (r *Room[Send]) SendTo(v Send, allowed func(depends.Identity) bool) error {
+	kind, data, err := encoder[Send]()(v)
+	if err != nil {
+		return err
+	}
+	prepared, err := websocket.NewPreparedMessage(kind, data)
+	if err != nil {
+		return err
+	}
+	m := outgoing{kind: kind, data: data, prepared: prepared}
+	r.mu.Lock() // while it is queued: that is what keeps the order
+	defer r.mu.Unlock()
+	for s := range r.members {
+		if s.ctx.Err() == nil && allowed(s.identity()) {
+			_ = s.send(context.Background(), m) // a member that is lost or too slow ends by itself
+		}
+	}
+	return nil
+}
