@@ -85,7 +85,8 @@ func (l Lifetime) String() string { return plan.Lifetime(l).String() }
 
 func (l Lifetime) provide(p *plan.Provider) { p.Lifetime = plan.Lifetime(l) }
 
-// ProvideOption modifies one provider. The only ones are the lifetimes.
+// ProvideOption modifies one provider: a [Lifetime], [Revalidate] or
+// [RevalidateShared].
 type ProvideOption interface {
 	provide(*plan.Provider)
 	String() string

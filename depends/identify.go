@@ -33,8 +33,8 @@ type Identity struct {
 // ctx is the one that the provider was called with. Outside of a handshake
 // Identify does nothing.
 func Identify(ctx context.Context, who Identity) {
-	if s := plan.ScopeOf(ctx); s != nil && s.Standing != nil {
-		s.Standing.Set(plan.Identity(who))
+	if s := plan.StandingOf(ctx); s != nil {
+		s.Set(plan.Identity(who))
 	}
 }
 
@@ -49,7 +49,7 @@ func Identify(ctx context.Context, who Identity) {
 // ctx is the one that the provider was called with. Outside of a handshake
 // ValidUntil does nothing.
 func ValidUntil(ctx context.Context, t time.Time) {
-	if s := plan.ScopeOf(ctx); s != nil && s.Standing != nil {
-		s.Standing.Limit(t)
+	if s := plan.StandingOf(ctx); s != nil {
+		s.Limit(t)
 	}
 }

@@ -73,6 +73,14 @@ var public = plan.Public{
 		}
 		return o.elem(), true
 	},
+	Live: func(t reflect.Type) (reflect.Type, bool) {
+		l, ok := reflect.Zero(t).Interface().(interface{ live() reflect.Type })
+		if !ok || t.Kind() != reflect.Struct {
+			return nil, false
+		}
+		return l.live(), true
+	},
+	Bind: func(live any, get func() any) { live.(interface{ bind(get func() any) }).bind(get) },
 	NoCredential: func(s *plan.Scheme) error {
 		r := Unauthorized(s.Challenge, fmt.Errorf("no credential for %s: %w", s.Name, ErrAbsent))
 		r.Reason = "credentials_required"

@@ -79,7 +79,14 @@ func (h *handshake) resolve() (in any, err error) {
 			h.peer.gone = run.At()
 		}
 	}()
+	var kept *plan.Kept
+	if run.Plan.Keeps {
+		kept = run.Keep()
+	}
 	if in, err = run.Resolve(); err == nil {
+		if kept != nil {
+			p.keep(kept, run)
+		}
 		err = p.endpoint.shared.hub.admit(p, &p.endpoint.shared.config)
 	}
 	return in, err
@@ -190,7 +197,7 @@ func (h *handshake) upgrade() error {
 	if err != nil {
 		return err
 	}
-	s.expires = h.peer.standing.Until()
+	s.expireAt(h.peer.standing.Until())
 	s.attach(ws, wire)
 	return nil
 }

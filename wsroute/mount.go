@@ -122,7 +122,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	for _, rt := range s.routes {
 		full := prefix + rt.path
 		t := &plan.Target{
-			Label: "GET " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Foreign: onGin,
+			Label: "GET " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable, Foreign: onGin,
 		}
 		targets = append(targets, t)
 		extra = append(extra, rt.faults(t)...)

@@ -31,6 +31,7 @@ type route struct {
 	serve    func(ctx context.Context, s *session, in any) error
 
 	drops        bool
+	renewable    bool
 	compresses   bool
 	diagnose     bool
 	tells        bool // a refusal is told by a close frame

@@ -17,6 +17,7 @@ type peer struct {
 	session  *session
 	scope    plan.Scope // of the Connection lifetime
 	standing plan.Standing
+	kept     *plan.Kept // nil unless something may be resolved anew
 	counted  counted
 	gone     string // the provider that ended its goroutine
 	remote   string
@@ -46,7 +47,12 @@ func (p *peer) run(in any, endHandshake func(error)) {
 		growStack() // for the line of log; while the connection is open it is small
 		p.logEnd(result)
 	}()
-	defer func() { p.scope.End(p.session.ctx, result) }()
+	defer func() {
+		if p.kept != nil {
+			p.kept.End(p.session.ctx, result)
+		}
+		p.scope.End(p.session.ctx, result)
+	}()
 	defer func() { result = p.conclude(result) }()
 	if endHandshake != nil {
 		endHandshake(nil)

@@ -88,6 +88,8 @@ func (s *session) readMessages() error {
 		case !in.binary && !utf8.Valid(buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
 			release(buf)
 			s.end(fmt.Errorf("%w: text that is not UTF-8", ErrProtocol), closeInvalid, "invalid_utf8", true)
+		case s.again != nil && s.again.asked(in):
+			release(buf)
 		default:
 			s.deliver(in)
 		}

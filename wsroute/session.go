@@ -50,9 +50,10 @@ type session struct {
 	done    chan struct{} // closed when the socket is
 	sending sync.Mutex    // one message at a time, as gorilla demands
 
-	expires  time.Time // by the wall clock; zero is never
-	drops    bool      // the route has DropOldest
-	inflates bool      // the route has Compress
+	expires  atomic.Int64 // in nanoseconds since 1970, by the wall clock; 0 is never
+	again    *renewer     // nil unless something may be resolved anew
+	drops    bool         // the route has DropOldest
+	inflates bool         // the route has Compress
 	who      *plan.Standing
 
 	// The reading goroutine's own.
@@ -74,6 +75,7 @@ type session struct {
 	timer    *time.Timer
 	nextPing time.Time
 	stalled  time.Time // since when the inbox has been full; zero if it is not
+	checks   time.Time // when something must be resolved anew; zero is never
 	partial  time.Time // when the message began of which more is awaited; zero if none
 }
 
@@ -135,7 +137,10 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	s.attached = true
 	s.nextPing = time.Now().Add(s.lim.PingInterval)
 	s.timer = time.AfterFunc(s.lim.PingInterval, s.tick)
-	if !s.expires.IsZero() {
+	if s.again != nil {
+		s.checks = s.again.due()
+	}
+	if s.expires.Load() != 0 || !s.checks.IsZero() {
 		s.rearm(time.Now())
 	}
 	ended := s.ended
@@ -269,7 +274,8 @@ func (s *session) finish() {
 	}
 }
 
-// tick is the connection's one timer: ping, lost peer, stalled handler, expiry.
+// tick is the connection's one timer: ping, lost peer, stalled handler, expiry, and
+// what must be resolved anew.
 func (s *session) tick() {
 	s.mu.Lock()
 	if s.ended {
@@ -282,6 +288,10 @@ func (s *session) tick() {
 		s.mu.Unlock()
 		end()
 		return
+	}
+	if !s.checks.IsZero() && !now.Before(s.checks) {
+		s.checks = time.Time{} // until it is done
+		go s.again.check()
 	}
 	ping := !now.Before(s.nextPing)
 	if ping {
@@ -314,8 +324,8 @@ func (s *session) deadline() (due time.Time, end func()) {
 			s.end(fmt.Errorf("%w: a message was not complete after %v", ErrProtocol, s.lim.MessageTimeout), closePolicy, "message_timeout", true)
 		}
 	}
-	if !s.expires.IsZero() && s.expires.Before(due) {
-		due, end = s.expires, s.expire
+	if at := s.expires.Load(); at != 0 && time.Unix(0, at).Before(due) {
+		due, end = time.Unix(0, at), s.expire
 	}
 	return due, end
 }
@@ -323,13 +333,27 @@ func (s *session) deadline() (due time.Time, end func()) {
 // rearm sets the timer to whatever comes first; s.mu is held.
 func (s *session) rearm(now time.Time) {
 	due, _ := s.deadline()
-	s.timer.Reset(min(due.Sub(now), s.nextPing.Sub(now)))
+	next := min(due.Sub(now), s.nextPing.Sub(now))
+	if !s.checks.IsZero() {
+		next = min(next, s.checks.Sub(now))
+	}
+	s.timer.Reset(next)
 }
 
 // expired says whether the time is over. The timer sees to that, but not while the
 // machine sleeps.
 func (s *session) expired() bool {
-	return !s.expires.IsZero() && !time.Now().Before(s.expires)
+	at := s.expires.Load()
+	return at != 0 && time.Now().UnixNano() >= at
+}
+
+// expireAt sets when the connection expires; zero is never.
+func (s *session) expireAt(t time.Time) {
+	if t.IsZero() {
+		s.expires.Store(0)
+		return
+	}
+	s.expires.Store(max(1, t.UnixNano()))
 }
 
 func (s *session) expire() { s.end(ErrExpired, closeExpired, "token_expired", true) }

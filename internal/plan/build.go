@@ -14,13 +14,16 @@ type Plan struct {
 	// Handshake says that the plan has values of the Handshake lifetime.
 	Handshake bool
 
-	graph        *Graph
-	record       reflect.Type
-	params       []paramStep
-	steps        []step
-	input        int // the record's field for the handler's input
-	fills        []fill
-	absent       int // the record's field that marks absent steps; -1 if none can be
+	graph  *Graph
+	record reflect.Type
+	params []paramStep
+	steps  []step
+	input  int // the record's field for the handler's input
+	fills  []fill
+	absent int // the record's field that marks absent steps; -1 if none can be
+	// Keeps says that connections keep their values, as Live fields, renewal and
+	// providers that run again need them.
+	Keeps        bool
 	schemes      []*Scheme
 	readsCookies bool
 }
@@ -36,7 +39,9 @@ type paramStep struct {
 // step calls one provider.
 type step struct {
 	provider *Provider
-	input    int // the record's field for the provider's input; -1 for none
+	index    int   // among the steps
+	uses     []int // the steps behind its input's fields
+	input    int   // the record's field for the provider's input; -1 for none
 	output   int
 	fills    []fill
 	needs    []int    // steps that may be absent, and without which this one is too
@@ -53,6 +58,7 @@ type fill struct {
 	client   bool      // the peer's address
 	app      *Provider // whose value it is
 	optional bool
+	live     bool
 	soft     int // for an optional field: the step that may be absent; -1 if it cannot
 }
 
@@ -70,7 +76,7 @@ type made struct{ step, output int }
 // Build compiles a target of a graph that Check found no fault in.
 func Build(t *Target) *Plan {
 	b := &builder{
-		plan: &Plan{Target: t, graph: t.Graph, absent: -1},
+		plan: &Plan{Target: t, graph: t.Graph, absent: -1, Keeps: t.Renewable},
 		made: map[*Provider]*made{},
 		hard: map[*Provider]bool{}, paths: map[*Provider][]string{},
 	}
@@ -86,7 +92,7 @@ func Build(t *Target) *Plan {
 		b.dependency(t.Graph, &f)
 	}
 	var params []paramStep
-	b.plan.input, params, b.plan.fills, _ = b.inputOf(t.Graph, t.input)
+	b.plan.input, params, b.plan.fills, _, _ = b.inputOf(t.Graph, t.input)
 	b.own(params)
 	b.finish()
 	return b.plan
@@ -181,12 +187,14 @@ func (b *builder) instance(p *Provider) *made {
 	s := step{provider: p, input: -1, soft: !b.hard[p]}
 	var params []paramStep
 	if p.input != nil {
-		s.input, params, s.fills, s.needs = b.inputOf(p.graph, p.input)
+		s.input, params, s.fills, s.needs, s.uses = b.inputOf(p.graph, p.input)
 	}
 	s.output = b.slot(p.Out)
 	s.nilable = p.Out.Kind() == reflect.Pointer || p.Out.Kind() == reflect.Interface
 	b.own(params)
 	b.plan.Handshake = b.plan.Handshake || p.Lifetime == Handshake
+	b.plan.Keeps = b.plan.Keeps || p.Revalidate > 0
+	s.index = len(b.plan.steps)
 	m := &made{step: len(b.plan.steps), output: s.output}
 	if p.Scheme != nil {
 		s.stranger = &Error{Provider: p.Func.Name, Err: b.plan.graph.public.NoCredential(p.Scheme)}
@@ -199,7 +207,7 @@ func (b *builder) instance(p *Provider) *made {
 }
 
 // inputOf lays down all that an input struct needs, in the order of its fields.
-func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fills []fill, needs []int) {
+func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fills []fill, needs, uses []int) {
 	slot = b.slot(in.typ)
 	for i := range in.fields {
 		f := &in.fields[i]
@@ -215,11 +223,13 @@ func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fi
 			continue
 		}
 		m := b.dependency(g, f)
-		fl := fill{index: f.index, from: -1, optional: f.optional, soft: -1}
+		fl := fill{index: f.index, from: -1, optional: f.optional, live: f.live, soft: -1}
+		b.plan.Keeps = b.plan.Keeps || f.live
 		if m == nil {
 			fl.app = g.lookup(f.typ)[0]
 		} else {
 			fl.from = m.output
+			uses = append(uses, m.step)
 			if soft := b.plan.steps[m.step].soft; soft && f.optional {
 				fl.soft = m.step
 			} else if soft {
@@ -230,7 +240,7 @@ func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fi
 			fills = append(fills, fl)
 		}
 	}
-	return slot, params, fills, needs
+	return slot, params, fills, needs, uses
 }
 
 // own gives parameters to the step that is about to be laid down.

@@ -17,6 +17,7 @@ type Target struct {
 	PathNames []string
 	Graph     *Graph
 	Scopes    []string // that every scheme of the route must grant
+	Renewable bool     // a peer may renew its credential
 	Foreign   bool     // a foreign router's context is there to hand values over
 
 	input   *input
@@ -104,6 +105,7 @@ func (c *checker) target(t *Target) {
 	}
 	c.credentials()
 	c.scopes(t)
+	c.renewal(t)
 }
 
 // provider checks p itself and all that it needs.
@@ -138,8 +140,10 @@ func (c *checker) itself(p *Provider) {
 		c.faults.add(c.t, &Fault{Kind: kind, Type: p.Out, Fact: fact, Hint: hint, Path: []string{"provided by " + p.String()}})
 	}
 	_, optional := c.root.public.Optional(p.Out)
+	_, live := c.root.public.Live(p.Out)
+	c.again(p, add)
 	switch {
-	case p.Out == requestType || p.Out == c.root.public.ClientAddr || p.Out == contextType || p.Out == errorType || optional:
+	case p.Out == requestType || p.Out == c.root.public.ClientAddr || p.Out == contextType || p.Out == errorType || optional || live:
 		add("bad provider", TypeName(p.Out)+" is usher's own to fill", "provide a type of the program")
 	case p.Out.Name() != "" && p.Out.PkgPath() == "":
 		add("bad provider", TypeName(p.Out)+" says nothing about what it is", fmt.Sprintf("name it: type Token %s", p.Out))
@@ -174,6 +178,13 @@ func (c *checker) field(g *Graph, f *field, by *Provider) {
 		c.faults.add(c.t, &Fault{
 			Kind: "captive", Fact: fmt.Sprintf("%s (App) takes %s, and is made before any request", by.Func.Name, what),
 			Path: []string{"provided by " + by.String()}, Hint: "make it depends.Connection, or take it where it is needed",
+		})
+		return
+	}
+	if f.live && by != nil {
+		c.faults.add(c.t, &Fault{
+			Kind: "bad field", Type: f.typ, Fact: fmt.Sprintf("field %s of %s: a provider is run again when what it needs has changed", f.name, by.Func.Name),
+			Path: []string{"provided by " + by.String()}, Hint: "take " + TypeName(f.typ) + " itself; Live is for handlers",
 		})
 		return
 	}

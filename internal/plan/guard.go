@@ -117,3 +117,31 @@ func (c *checker) behind(g *Graph, f *field) *Provider {
 	}
 	return nil
 }
+
+// again checks what a provider says of running again.
+func (c *checker) again(p *Provider, add func(kind, fact, hint string)) {
+	switch {
+	case p.Revalidate == 0:
+	case p.Revalidate < 0:
+		add("bad provider", fmt.Sprintf("%s is to be revalidated every %v", p.Func.Name, p.Revalidate), "give a time above zero")
+	case p.Lifetime != Connection:
+		add("bad provider", fmt.Sprintf("%s (%s) is to be revalidated, and has no value while a connection is open", p.Func.Name, p.Lifetime), "make it depends.Connection")
+	case p.Shared && p.In != nil && !p.In.Comparable():
+		add("bad provider", fmt.Sprintf("%s is to share its calls, and its inputs %s cannot be compared", p.Func.Name, TypeName(p.In)), "take fields that == can compare, or revalidate for each connection")
+	}
+}
+
+// renewal checks that a route whose peers may renew their credential has one.
+func (c *checker) renewal(t *Target) {
+	if !t.Renewable || len(c.schemes) == 1 {
+		return
+	}
+	f := &Fault{
+		Kind: "bad route", Fact: fmt.Sprintf("%s is Renewable, and its dependencies have %d schemes", t.Label, len(c.schemes)),
+		Path: []string{"registered " + t.Site.String()}, Target: t, Hint: "let one scheme stand behind them; security.OneOf unites several",
+	}
+	if len(c.schemes) == 0 {
+		f.Hint = "drop the option, or guard the route"
+	}
+	c.faults.add(t, f)
+}

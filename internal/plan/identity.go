@@ -47,6 +47,13 @@ func (s *Standing) Set(id Identity) {
 	s.identity = id
 }
 
+// Replace forgets what was said before.
+func (s *Standing) Replace(id Identity, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.identity, s.until = id, until
+}
+
 // Identity returns what was said.
 func (s *Standing) Identity() Identity {
 	s.mu.Lock()

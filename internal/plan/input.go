@@ -18,6 +18,7 @@ type field struct {
 	request       bool   // *http.Request or the client's address: what the request itself says
 	guard         bool   // blank: nothing is set
 	optional      bool
+	live          bool
 	fresh         bool
 	handshakeOnly bool
 	scopes        []string // that a scheme behind it must grant
@@ -100,6 +101,12 @@ func (f *field) makeDependency(g *Graph, sf reflect.StructField, read tag) []pro
 		f.optional, f.typ = true, elem
 		if f.guard {
 			bad = append(bad, problem{"an optional guard guards nothing", "name the type itself, or drop the field"})
+		}
+	}
+	if elem, ok := g.public.Live(sf.Type); ok {
+		f.live, f.typ = true, elem
+		if f.guard || f.fresh {
+			bad = append(bad, problem{"a Live value is read, and made once", "give the field a name, and drop the tag"})
 		}
 	}
 	if sf.Type == requestType || sf.Type == g.public.ClientAddr {

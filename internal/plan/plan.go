@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/netip"
 	"reflect"
+	"time"
 
 	"github.com/go-playground/validator/v10"
 )
@@ -69,6 +70,10 @@ type ParamError struct {
 type Public struct {
 	// Optional returns the T of an Optional[T].
 	Optional func(reflect.Type) (reflect.Type, bool)
+	// Live returns the T of a Live[T], and Bind lets one read the current value
+	// through get, which returns a *T.
+	Live func(reflect.Type) (reflect.Type, bool)
+	Bind func(live any, get func() any)
 	// ClientAddr is the type of a peer's address, and Client makes a value of it.
 	ClientAddr reflect.Type
 	Client     func(netip.Addr) reflect.Value
@@ -115,7 +120,12 @@ type Provider struct {
 	Scheme   *Scheme
 	Hand     Hand
 	Override bool
+	// Revalidate is how often the provider runs again while a connection is open;
+	// zero is never. Shared lets connections with equal inputs share a call of it.
+	Revalidate time.Duration
+	Shared     bool
 
+	calls *calls
 	graph *Graph
 	input *input
 	order int // of registration, over the whole tree
@@ -168,7 +178,7 @@ func (g *Graph) Register(p *Provider) {
 }
 
 func (g *Graph) add(p *Provider) {
-	p.graph = g
+	p.graph, p.calls = g, &calls{}
 	p.order = g.shared.count
 	g.shared.count++
 	g.providers = append(g.providers, p)

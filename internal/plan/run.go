@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"time"
 )
 
 // Run is one resolution of a plan.
@@ -17,7 +18,15 @@ type Run struct {
 	// lifetimes. Handshake may be nil if the plan has no such provider.
 	Connection, Handshake context.Context
 
-	at *Provider // being called
+	// Scope is where the budget and the report of cleanups are taken from when
+	// something is resolved anew, and Budget bounds a call that connections share.
+	Scope  *Scope
+	Budget time.Duration
+
+	at      *Provider // being called
+	state   *state    // if the values are kept
+	kept    *Kept     // then
+	renewal *Credential
 }
 
 // Error is a failed resolution: the provider that failed, and why.
@@ -57,6 +66,9 @@ func (r *Run) Resolve() (in any, err error) {
 	plantedSlowdown()
 	p := r.Plan
 	rec := reflect.New(p.record).Elem()
+	if r.state != nil {
+		r.state.record = rec
+	}
 	bad, badAt := r.readParams(rec)
 	for i := range p.steps {
 		if i == badAt {
@@ -120,6 +132,9 @@ func (r *Run) step(rec reflect.Value, i int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if r.state != nil {
+		ctx = r.state.contextOf(ctx, i)
+	}
 	r.at = s.provider
 	err := r.call(ctx, rec, s)
 	if err == nil && s.nilable && rec.Field(s.output).IsNil() {
@@ -146,6 +161,9 @@ func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
 	}
 	input := rec.Field(s.input)
 	r.fill(rec, input, s.fills)
+	if s.provider.Shared && r.state != nil && r.state.scopes[s.index] != nil {
+		return s.provider.calls.share(ctx, s.provider, r.Budget, input, rec.Field(s.output))
+	}
 	return s.provider.Invoke(ctx, input.Addr().Interface(), output)
 }
 
@@ -153,11 +171,16 @@ func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
 // it says grants the scopes that the route requires.
 func (r *Run) authenticate(ctx context.Context, s *step, output any) error {
 	p, public := s.provider, r.Plan.graph.public
-	credential, err := r.Request.Find(public, p.Scheme)
-	if err != nil {
-		return err
+	credential, err := r.renewal, error(nil)
+	if credential == nil {
+		if credential, err = r.Request.Find(public, p.Scheme); err != nil {
+			return err
+		}
 	}
-	credential.Plan = r.Plan
+	credential.Of, credential.Plan = r.Request, r.Plan
+	if r.state != nil {
+		r.state.source = credential.Source
+	}
 	if err := p.Invoke(ctx, credential, output); err != nil || s.scopes == nil {
 		return err
 	}
@@ -177,6 +200,9 @@ func (r *Run) fill(rec, input reflect.Value, fills []fill) {
 		to := at(input, f.index)
 		var value reflect.Value
 		switch {
+		case f.live:
+			r.bind(rec, to, f)
+			continue
 		case f.from >= 0:
 			value = rec.Field(f.from)
 		case f.app != nil:
@@ -195,6 +221,19 @@ func (r *Run) fill(rec, input reflect.Value, fills []fill) {
 			to.Field(1).SetBool(true)
 		}
 	}
+}
+
+// bind lets a Live field of the handler's input read what is current.
+func (r *Run) bind(rec, to reflect.Value, f *fill) {
+	if f.app != nil {
+		value := f.app.Value
+		pointer := reflect.New(value.Type())
+		pointer.Elem().Set(value)
+		r.Plan.graph.public.Bind(to.Addr().Interface(), func() any { return pointer.Interface() })
+		return
+	}
+	kept, slot := r.kept, f.from
+	r.Plan.graph.public.Bind(to.Addr().Interface(), func() any { return kept.Value(slot) })
 }
 
 // at returns the field of v at an index path.

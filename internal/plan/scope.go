@@ -26,7 +26,10 @@ type Scope struct {
 	cause    error
 }
 
-type scopeKey struct{}
+type (
+	scopeKey    struct{}
+	standingKey struct{}
+)
 
 // scopeContext hands the scope of a lifetime to the providers of that lifetime.
 type scopeContext struct {
@@ -35,8 +38,11 @@ type scopeContext struct {
 }
 
 func (c *scopeContext) Value(key any) any {
-	if key == (scopeKey{}) {
+	switch key {
+	case scopeKey{}:
 		return c.scope
+	case standingKey{}:
+		return c.scope.Standing
 	}
 	return c.Context.Value(key)
 }
@@ -47,6 +53,12 @@ func (s *Scope) Context(ctx context.Context) context.Context { return &scopeCont
 // ScopeOf returns the scope of a provider's context, or nil.
 func ScopeOf(ctx context.Context) *Scope {
 	s, _ := ctx.Value(scopeKey{}).(*Scope)
+	return s
+}
+
+// StandingOf returns where a provider's context says whose connection it is, or nil.
+func StandingOf(ctx context.Context) *Standing {
+	s, _ := ctx.Value(standingKey{}).(*Standing)
 	return s
 }
 

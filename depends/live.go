@@ -1,0 +1,64 @@
+package depends
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"example.com/usher/internal/plan"
+)
+
+// Live is a field of a handler's input that always reads the current T: the one of
+// the handshake, and once its credential was renewed (wsroute.Renewable) or its
+// provider ran again ([Revalidate]), the new one. A plain T never changes while its
+// handler runs.
+//
+// The values of a connection change together: a handler that has read one new value
+// reads no old one afterwards. A value that was replaced is released at once, so
+// take it anew where it is used.
+type Live[T any] struct{ get func() any }
+
+// Get returns the current value, for any goroutine. The zero Live has the zero T.
+func (l Live[T]) Get() T {
+	if l.get == nil {
+		var none T
+		return none
+	}
+	return *l.get().(*T)
+}
+
+func (Live[T]) live() reflect.Type     { return reflect.TypeFor[T]() }
+func (l *Live[T]) bind(get func() any) { l.get = get }
+
+type revalidateOption struct {
+	every  time.Duration
+	shared bool
+}
+
+func (o revalidateOption) provide(p *plan.Provider) { p.Revalidate, p.Shared = o.every, o.shared }
+
+func (o revalidateOption) String() string {
+	if o.shared {
+		return fmt.Sprintf("RevalidateShared(%v)", o.every)
+	}
+	return fmt.Sprintf("Revalidate(%v)", o.every)
+}
+
+// Revalidate runs a provider again while the connection is open, every interval
+// give or take a tenth: for a ban list, or a role that a database knows. An error
+// closes the connection with what it says, as a rejection's code; otherwise what
+// depends on the value is made anew too, and [Live] fields read it. The provider
+// is bounded by wsroute.Config.ResolveTimeout.
+//
+// A value is released when the next one has taken its place, but for the first,
+// which a handler may hold. The provider must have the Connection lifetime.
+func Revalidate(interval time.Duration) ProvideOption { return revalidateOption{every: interval} }
+
+// RevalidateShared is [Revalidate] for an answer that is the same for all
+// connections whose inputs are equal, such as whether an account is banned: when it
+// runs again, the result of one call is theirs for up to half an interval. Inputs
+// are compared with ==. Such a call belongs to no connection: [Identify] and
+// [ValidUntil] do nothing in it, and [Cleanup] panics.
+func RevalidateShared(interval time.Duration) ProvideOption {
+	return revalidateOption{every: interval, shared: true}
+}

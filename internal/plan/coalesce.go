@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"context"
+	"reflect"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// calls are the results of a provider that answers equal inputs once for all
+// connections.
+type calls struct {
+	mu   sync.Mutex
+	made map[any]*call
+}
+
+type call struct {
+	done  chan struct{}
+	begun time.Time
+	value reflect.Value
+	err   error
+}
+
+// share sets output to the result of a call with an equal input that was begun
+// less than half an interval ago, or makes one, which belongs to no connection.
+func (c *calls) share(ctx context.Context, p *Provider, budget time.Duration, input, output reflect.Value) error {
+	key, now := input.Interface(), time.Now()
+	c.mu.Lock()
+	for k, old := range c.made {
+		if now.Sub(old.begun) >= p.Revalidate/2 {
+			delete(c.made, k)
+		}
+	}
+	one := c.made[key]
+	if one == nil {
+		one = &call{done: make(chan struct{}), begun: now, value: reflect.New(output.Type())}
+		if c.made == nil {
+			c.made = map[any]*call{}
+		}
+		c.made[key] = one
+		go one.run(p, budget, input)
+	}
+	c.mu.Unlock()
+	select {
+	case <-one.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if one.err == nil {
+		output.Set(one.value.Elem())
+	}
+	return one.err
+}
+
+func (o *call) run(p *Provider, budget time.Duration, input reflect.Value) {
+	defer close(o.done)
+	ctx, cancel := context.WithTimeout(context.Background(), budget)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			o.err = &Panic{Value: v, Stack: debug.Stack(), In: p.Func.Name}
+		}
+	}()
+	in := reflect.New(input.Type())
+	in.Elem().Set(input)
+	o.err = p.Invoke(ctx, in.Interface(), o.value.Interface())
+}

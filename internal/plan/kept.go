@@ -1,0 +1,269 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	// ErrNotRenewable is of a connection that no credential was shown for.
+	ErrNotRenewable = errors.New("there is no credential to renew")
+	// ErrOtherPrincipal is of a credential that is somebody else's.
+	ErrOtherPrincipal = errors.New("the new credential is another principal's")
+)
+
+// Kept is what a connection keeps of its resolution, so that parts of it can be
+// resolved anew: when a credential is renewed, or a provider asks for it. Other
+// connections keep nothing.
+type Kept struct {
+	plan    *Plan
+	request *Request // without credentials
+	now     atomic.Pointer[state]
+	turn    chan struct{} // holds a token while nothing is being resolved
+	due     []time.Time
+}
+
+// state is one complete set of values; it is never changed once it is Kept's.
+type state struct {
+	record    reflect.Value
+	standings []*Standing // what each step has said of the connection
+	scopes    []*Scope    // of the steps that were resolved anew; nil for the others
+	source    *Source     // where the credential stood
+}
+
+// Keep prepares a run for a connection that will be resolved anew.
+func (r *Run) Keep() *Kept {
+	n := len(r.Plan.steps)
+	r.state = &state{standings: make([]*Standing, n), scopes: make([]*Scope, n)}
+	r.kept = &Kept{plan: r.Plan, turn: make(chan struct{}, 1)}
+	r.kept.pass()
+	return r.kept
+}
+
+// pass lets the next one have its turn. Who waits for one waits for a provider, so it
+// is no mutex.
+func (k *Kept) pass() { k.turn <- struct{}{} }
+
+// Hold takes over what a run has resolved. The time until the first checks runs
+// from now.
+func (k *Kept) Hold(r *Run) {
+	request := *r.Request
+	request.HTTP = request.Snapshot(k.plan)
+	request.RawQuery, request.query, request.cookies, request.Protocols = request.HTTP.URL.RawQuery, nil, nil, nil
+	k.request = &request
+	for i := range k.plan.steps { // they are gone with the handshake
+		if s := &k.plan.steps[i]; s.provider.Lifetime == Handshake {
+			r.state.record.Field(s.output).SetZero()
+		}
+	}
+	k.due = make([]time.Time, len(k.plan.steps))
+	now := time.Now()
+	for i := range k.plan.steps {
+		k.schedule(i, now)
+	}
+	k.now.Store(r.state)
+}
+
+// schedule sets when a step is due again, with some jitter: not all connections at once.
+func (k *Kept) schedule(i int, now time.Time) {
+	if every := k.plan.steps[i].provider.Revalidate; every > 0 {
+		k.due[i] = now.Add(time.Duration((0.9 + 0.2*rand.Float64()) * float64(every)))
+	}
+}
+
+// Due returns when the next step must be resolved anew; zero is never.
+func (k *Kept) Due() time.Time {
+	<-k.turn
+	defer k.pass()
+	var first time.Time
+	for _, t := range k.due {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// Value returns a pointer to what a step of the plan has made last.
+func (k *Kept) Value(slot int) any { return k.now.Load().record.Field(slot).Addr().Interface() }
+
+// Standing returns what all steps together say of the connection.
+func (k *Kept) Standing() (Identity, time.Time) { return k.now.Load().standing() }
+
+func (s *state) standing() (Identity, time.Time) {
+	var all Standing
+	for _, one := range s.standings {
+		if one == nil {
+			continue
+		}
+		all.Set(one.Identity())
+		if until := one.Until(); !until.IsZero() {
+			all.Limit(until)
+		}
+	}
+	return all.Identity(), all.Until()
+}
+
+// Renew authenticates with a new credential, which must be the same principal's,
+// and resolves anew what depends on it.
+func (k *Kept) Renew(run *Run, credential string) error {
+	<-k.turn
+	defer k.pass()
+	old := k.now.Load()
+	if old.source == nil {
+		return ErrNotRenewable
+	}
+	seed := slices.IndexFunc(k.plan.steps, func(s step) bool { return s.provider.Scheme != nil })
+	run.renewal = &Credential{Source: old.source, Value: credential}
+	return k.again(run, map[int]bool{seed: true}, func(new *state) error {
+		before, _ := old.standing()
+		if after, _ := new.standing(); after.Principal() != before.Principal() {
+			return ErrOtherPrincipal
+		}
+		return nil
+	})
+}
+
+// Check resolves anew what is due, and what depends on it.
+func (k *Kept) Check(run *Run) error {
+	<-k.turn
+	defer k.pass()
+	now, seeds := time.Now(), map[int]bool{}
+	for i, t := range k.due {
+		if !t.IsZero() && !t.After(now) {
+			seeds[i] = true
+		}
+	}
+	err := k.again(run, seeds, func(*state) error { return nil })
+	for i := range seeds {
+		k.schedule(i, time.Now())
+	}
+	return err
+}
+
+// again runs the seeds and all that depends on them, and puts the new values in
+// place of the old ones, all at once; it is the caller's turn.
+func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) error {
+	old := k.now.Load()
+	next := &state{
+		record: reflect.New(k.plan.record).Elem(), source: old.source,
+		standings: slices.Clone(old.standings), scopes: slices.Clone(old.scopes),
+	}
+	next.record.Set(old.record)
+	run.Plan, run.Request, run.state = k.plan, k.request, next
+	steps := k.plan.affected(seeds)
+	err := run.again(steps)
+	if err == nil {
+		err = accept(next)
+	}
+	replaced := old
+	if err != nil {
+		replaced = next
+	} else {
+		k.now.Store(next)
+	}
+	for _, i := range slices.Backward(steps) {
+		if scope := replaced.scopes[i]; scope != nil {
+			scope.End(run.Connection, err)
+		}
+		if s := &k.plan.steps[i]; s.provider.Lifetime == Handshake && err == nil {
+			next.scopes[i].End(run.Connection, nil)
+		}
+	}
+	return err
+}
+
+// End releases what was resolved anew.
+func (k *Kept) End(ctx context.Context, cause error) {
+	<-k.turn
+	defer k.pass()
+	now := k.now.Load()
+	if now == nil {
+		return
+	}
+	for _, scope := range slices.Backward(now.scopes) {
+		if scope != nil {
+			scope.End(ctx, cause)
+		}
+	}
+}
+
+// affected returns the steps that must run when the seeds do, in order: all that
+// depend on them, and the Handshake values that these need, which are gone.
+func (p *Plan) affected(seeds map[int]bool) []int {
+	runs := make([]bool, len(p.steps))
+	for i := range p.steps {
+		runs[i] = seeds[i] || slices.ContainsFunc(p.steps[i].uses, func(used int) bool { return runs[used] })
+	}
+	var list []int
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		if !runs[i] {
+			continue
+		}
+		list = append(list, i)
+		for _, used := range p.steps[i].uses {
+			runs[used] = runs[used] || p.steps[used].provider.Lifetime == Handshake
+		}
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// again runs some steps. A panic is returned.
+func (r *Run) again(steps []int) (err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = &Panic{Value: v, Stack: debug.Stack(), In: r.At()}
+			return
+		}
+		err = fmt.Errorf("%s called runtime.Goexit", r.At())
+	}()
+	for _, i := range steps {
+		r.state.standings[i] = nil
+		r.state.scopes[i] = &Scope{Budget: r.Scope.Budget, Report: r.Scope.Report}
+		if r.Plan.absent >= 0 {
+			r.state.record.Field(r.Plan.absent).Index(i).SetBool(false)
+		}
+		if err = r.step(r.state.record, i); err != nil {
+			break
+		}
+	}
+	returned = true
+	return err
+}
+
+// contextOf returns the context of a step whose values are kept: it knows which
+// step speaks, and when it runs anew, where its cleanups go.
+func (s *state) contextOf(ctx context.Context, i int) context.Context {
+	s.standings[i] = &Standing{}
+	return &stepContext{ctx, s.standings[i], s.scopes[i]}
+}
+
+type stepContext struct {
+	context.Context
+	standing *Standing
+	scope    *Scope // nil for that of the lifetime
+}
+
+func (c *stepContext) Value(key any) any {
+	switch key {
+	case standingKey{}:
+		return c.standing
+	case scopeKey{}:
+		if c.scope != nil {
+			return c.scope
+		}
+	}
+	return c.Context.Value(key)
+}

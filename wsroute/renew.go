@@ -1,0 +1,162 @@
+package wsroute
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
+)
+
+type renewableOption struct{}
+
+func (renewableOption) apply(rt *route) { rt.renewable = true }
+func (renewableOption) String() string  { return "Renewable" }
+
+// Renewable lets a peer stay beyond the end of its token: it sends a new one on the
+// open connection, as a text message of this form and nothing else,
+//
+//	{"$renew":"<credential>"}
+//
+// which no handler receives. The scheme that let the connection in verifies it, as
+// if it stood where the first one did; it must be the same principal's, or the
+// connection closes with 3003 "other_principal". The providers behind it run again,
+// [depends.Live] fields read the new values, and the peer is told until when they
+// hold, or null:
+//
+//	{"$renewed":"2030-01-02T15:04:05Z"}
+//
+// A credential or a provider that refuses closes the connection with its code. Who
+// sends a second one before the first is answered is closed with 1008. Protocols of
+// the program's own call [Conn.Renew] instead.
+var Renewable RouteOption = renewableOption{}
+
+// renewPrefix begins the message that renews. Most messages are told apart by it alone.
+var renewPrefix = []byte(`{"$renew":`)
+
+var errRenewing = fmt.Errorf("%w: a credential came while another was verified", ErrProtocol)
+
+// renewer resolves parts of an open connection anew.
+type renewer struct {
+	peer     *peer
+	messages bool // the peer may send a credential as a message
+	busy     atomic.Bool
+}
+
+// keep prepares a connection of which parts will be resolved anew.
+func (p *peer) keep(kept *plan.Kept, run *plan.Run) {
+	kept.Hold(run)
+	p.kept = kept
+	p.stand()
+	p.session.again = &renewer{peer: p, messages: p.endpoint.route.renewable}
+}
+
+// stand takes over what the kept values say of the connection.
+func (p *peer) stand() {
+	who, until := p.kept.Standing()
+	p.standing.Replace(who, until)
+}
+
+func (r *renewer) due() time.Time { return r.peer.kept.Due() }
+
+// run calls what resolves anew, within the budget.
+func (r *renewer) run(resolve func(*plan.Run) error) error {
+	p := r.peer
+	config := &p.endpoint.shared.config
+	budget := time.AfterFunc(config.ResolveTimeout, func() { p.session.end(errBudget, closeTryAgain, "timeout", true) })
+	defer budget.Stop()
+	ctx := p.scope.Context(p.session.ctx)
+	err := resolve(&plan.Run{Connection: ctx, Handshake: ctx, Scope: &p.scope, Budget: config.ResolveTimeout})
+	if err != nil {
+		p.refuse(err)
+		return err
+	}
+	p.stand()
+	s := p.session
+	s.expireAt(p.standing.Until())
+	if s.expired() {
+		s.expire()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks = r.due()
+	if !s.ended {
+		s.rearm(time.Now())
+	}
+	return nil
+}
+
+// refuse ends an open connection for an error of its providers.
+func (p *peer) refuse(err error) {
+	if p.session.ctx.Err() != nil {
+		return
+	}
+	if errors.Is(err, plan.ErrOtherPrincipal) {
+		err = &depends.Rejection{Status: http.StatusForbidden, Reason: "other_principal", Err: err}
+	}
+	code, reason, err := p.endpoint.closing(err)
+	p.session.end(err, code, reason, true)
+}
+
+func (r *renewer) check() { _ = r.run(r.peer.kept.Check) }
+
+func (r *renewer) renew(credential string) error {
+	return r.run(func(run *plan.Run) error { return r.peer.kept.Renew(run, credential) })
+}
+
+// asked says whether a message is a credential, and verifies it. It runs on the
+// reading goroutine, which must not wait.
+func (r *renewer) asked(in inbound) bool {
+	if !r.messages || in.binary || !bytes.HasPrefix(in.buf.Bytes(), renewPrefix) {
+		return false
+	}
+	var message map[string]string
+	if json.Unmarshal(in.buf.Bytes(), &message) != nil || len(message) != 1 {
+		return false
+	}
+	s := r.peer.session
+	if !r.busy.CompareAndSwap(false, true) {
+		s.end(errRenewing, closePolicy, "renewing", true)
+		return true
+	}
+	go func() {
+		err := r.renew(message["$renew"])
+		r.busy.Store(false)
+		if err == nil {
+			_ = s.send(context.Background(), r.answer())
+		}
+	}()
+	return true
+}
+
+// answer tells the peer until when it may stay.
+func (r *renewer) answer() outgoing {
+	until := "null"
+	if t := r.peer.standing.Until(); !t.IsZero() {
+		until = `"` + t.UTC().Format(time.RFC3339) + `"`
+	}
+	return outgoing{kind: websocket.TextMessage, data: []byte(`{"$renewed":` + until + `}`)}
+}
+
+// Renew renews the connection's credential, as a peer's message does on a route
+// that is [Renewable], for a protocol of the program's own. It returns when the new
+// values hold. An error has closed the connection with its code, but for a route
+// that is not Renewable, where nothing happens. until is zero if they never expire.
+func (c *Conn[Recv, Send]) Renew(credential string) (until time.Time, err error) {
+	r := c.session.again
+	if r == nil || !r.messages {
+		return time.Time{}, errors.New("wsroute: Renew: the route is not Renewable")
+	}
+	if err := r.renew(credential); err != nil {
+		return time.Time{}, err
+	}
+	return r.peer.standing.Until(), nil
+}

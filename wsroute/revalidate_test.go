@@ -1,0 +1,250 @@
+package wsroute_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// role is what the store of these tests knows of an account.
+type role struct {
+	name string
+	at   time.Time
+}
+
+// roles is such a store.
+type roles struct {
+	mu     sync.Mutex
+	of     map[string]string
+	asked  int
+	failed error
+}
+
+func (s *roles) get(name string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	return s.of[name], s.failed
+}
+
+func (s *roles) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// serveRoles serves a handler that sees the role of ?name=, revalidated by option.
+func serveRoles(t *testing.T, store *roles, option depends.ProvideOption, handler func(context.Context, *wsroute.Conn[string, string], depends.Live[role]) error) *wstest.Server {
+	deps := depends.New()
+	depends.Supply(deps, store)
+	depends.Provide(deps, func(_ context.Context, in struct {
+		Store *roles
+		Name  string `query:"name"`
+	},
+	) (role, error) {
+		name, err := in.Store.get(in.Name)
+		if name == "banned" {
+			return role{}, errBanned
+		}
+		return role{name, time.Now()}, err
+	}, option)
+	config := quiet()
+	config.MessageTimeout = time.Hour
+	ws := wsroute.New(deps, config)
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
+		First role
+		Now   depends.Live[role]
+	},
+	) error {
+		if in.First != in.Now.Get() {
+			t.Errorf("at first %v is not %v", in.First, in.Now.Get())
+		}
+		return handler(ctx, conn, in.Now)
+	})
+	return wstest.Start(t, ws)
+}
+
+func tellRole(ctx context.Context, conn *wsroute.Conn[string, string], now depends.Live[role]) error {
+	for {
+		if _, err := conn.Receive(ctx); err != nil {
+			return err
+		}
+		if err := conn.Send(ctx, now.Get().name); err != nil {
+			return err
+		}
+	}
+}
+
+// TestRevalidate: the value follows its source within the interval and a tenth,
+// and an error closes with its code.
+func TestRevalidate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &roles{of: map[string]string{"ada": "guest"}}
+		srv := serveRoles(t, store, depends.Revalidate(10*time.Second), tellRole)
+		c := wstest.Dial[string, string](t, srv, "/?name=ada")
+		for _, name := range []string{"member", "owner", "guest", "guest"} {
+			store.set(func() { store.of["ada"] = name })
+			time.Sleep(11 * time.Second)
+			c.Send("?")
+			if got := c.Receive(); got != name {
+				t.Errorf("got %q, not %q", got, name)
+			}
+		}
+		if store.asked < 4 || store.asked > 6 {
+			t.Errorf("the store was asked %d times", store.asked)
+		}
+		store.set(func() { store.of["ada"] = "banned" })
+		start := time.Now()
+		if got := untilClosed(c); got.Code != 3003 || got.Reason != "banned" || time.Since(start) > 11*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), got)
+		}
+	})
+}
+
+// TestARevalidationThatFails closes whatever the peer does, and nothing is
+// delivered afterwards.
+func TestARevalidationThatFails(t *testing.T) {
+	for name, peer := range lives {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &roles{of: map[string]string{"ada": "guest"}}
+				var over atomic.Bool
+				end := make(chan error, 1)
+				srv := serveRoles(t, store, depends.Revalidate(4*time.Second), func(ctx context.Context, conn *wsroute.Conn[string, string], _ depends.Live[role]) error {
+					stop := context.AfterFunc(ctx, func() { over.Store(true) })
+					defer stop()
+					for {
+						if _, err := conn.Receive(ctx); err != nil {
+							end <- context.Cause(ctx)
+							return err
+						}
+						if over.Load() {
+							t.Error("a message was delivered after the end")
+						}
+					}
+				})
+				c := wstest.Dial[string, string](t, srv, "/?name=ada")
+				closed := peer(t, c.WebSocket)
+				away := errors.New("the store is away")
+				store.set(func() { store.failed = away })
+				start := time.Now()
+				if err := <-end; !errors.Is(err, away) || time.Since(start) > 4400*time.Millisecond {
+					t.Errorf("after %v: %v", time.Since(start), err)
+				}
+				srv.Stop()
+				if d := time.Since(start); d > 10*time.Second {
+					t.Errorf("it was gone after %v", d)
+				}
+				if got := <-closed; got != "" && got != `1011 ""` {
+					t.Errorf("closed with %s", got)
+				}
+				_ = c.WebSocket.Close()
+				time.Sleep(time.Second)
+			})
+		})
+	}
+}
+
+// TestRevalidateAtDifferentTimes: connections that were opened at once do not ask
+// at once.
+func TestRevalidateAtDifferentTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &roles{of: map[string]string{}}
+		var mu sync.Mutex
+		moments := map[time.Time]bool{}
+		srv := serveRoles(t, store, depends.Revalidate(time.Minute), func(ctx context.Context, conn *wsroute.Conn[string, string], now depends.Live[role]) error {
+			time.Sleep(70 * time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			moments[now.Get().at] = true
+			return nil
+		})
+		for i := range 50 {
+			c := wstest.Dial[string, string](t, srv, fmt.Sprintf("/?name=%d", i))
+			go untilClosed(c)
+		}
+		time.Sleep(71 * time.Second)
+		srv.Stop()
+		if len(moments) < 40 {
+			t.Errorf("50 connections asked at %d moments", len(moments))
+		}
+	})
+}
+
+// TestRevalidateShared: connections with the same inputs share the answer.
+func TestRevalidateShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &roles{of: map[string]string{"ada": "guest", "bob": "guest"}}
+		srv := serveRoles(t, store, depends.RevalidateShared(time.Minute), tellRole)
+		var peers []*wstest.Peer[string, string]
+		for i := range 40 {
+			peers = append(peers, wstest.Dial[string, string](t, srv, "/?name="+[]string{"ada", "bob"}[i%2]))
+		}
+		store.set(func() { store.asked, store.of["ada"] = 0, "owner" })
+		time.Sleep(20 * time.Second)
+		for range 3 {
+			for _, p := range peers {
+				p.Send("?")
+				p.Receive()
+			}
+			time.Sleep(20 * time.Second)
+		}
+		for i, p := range peers {
+			p.Send("?")
+			if got, want := p.Receive(), []string{"owner", "guest"}[i%2]; got != want {
+				t.Errorf("%d sees %q", i, got)
+			}
+		}
+		if n := store.asked; n < 2 || n > 4 {
+			t.Errorf("40 connections of two accounts asked %d times", n)
+		}
+	})
+}
+
+// TestFaultsOfLiveValues are found at Mount, all of them.
+func TestFaultsOfLiveValues(t *testing.T) {
+	deps := depends.New()
+	depends.Provide(deps, func(context.Context, none) (p1, error) { return p1{}, nil }, depends.Revalidate(-time.Second))
+	depends.Provide(deps, func(context.Context, struct{ L depends.Live[p1] }) (p2, error) { return p2{}, nil })
+	depends.Provide(deps, func(context.Context, none) (gate, error) { return gate{}, nil }, depends.Handshake, depends.Revalidate(time.Second))
+	depends.Provide(deps, func(context.Context, struct {
+		Names []string `query:"names"`
+	},
+	) (member, error) {
+		return member{}, nil
+	}, depends.RevalidateShared(time.Second))
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct {
+		P p2
+		G depends.Live[gate]
+		M member
+		_ depends.Live[p1]
+	},
+	) error {
+		return nil
+	}, wsroute.Renewable)
+	_, err := ws.Handler()
+	if err == nil {
+		t.Fatal("it mounted")
+	}
+	for _, want := range []string{
+		"is to be revalidated every -1s", "a provider is run again when what it needs has changed",
+		"(Handshake) is to be revalidated, and has no value while a connection is open",
+		"is to share its calls, and its inputs", "is Renewable, and its dependencies have 0 schemes",
+		"a Live value is read, and made once", "would keep wsroute_test.gate (Handshake)",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the report does not say %q:\n%v", want, err)
+		}
+	}
+}
