@@ -193,6 +193,41 @@ func TestRefusedMessage(t *testing.T) {
 	}
 }
 
+// A token of three seconds is renewed on the open connection for as long as the user
+// wants to stay; then the connection ends with it, and the page says so.
+func TestExpiryAndRenewal(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", key, "-token-ttl", "3s")
+	alice := enter(t, s, "alice", "lobby")
+	for range 3 { // longer than a token lives
+		before := value[string](alice, `document.getElementById("expiry").textContent`)
+		alice.until(fmt.Sprintf(`document.getElementById("expiry").textContent !== %q`, before))
+	}
+	alice.says("status", "Connected.")
+	alice.types("still here" + kb.Enter)
+	alice.hears("alice", "still here")
+
+	alice.clicks("stay")
+	alice.says("status", "Your sign-in has run out. (3000 token_expired) Sign in again to go on to lobby.")
+	alice.has("password")
+	alice.types(passwords["alice"] + kb.Enter)
+	alice.has("text")
+	alice.hears("alice", "still here")
+}
+
+// Signing out ends what the account has open elsewhere, and nothing else.
+func TestRevocation(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", key)
+	here, there, bob := enter(t, s, "alice", "lobby"), enter(t, s, "alice", "cellar"), enter(t, s, "bob", "lobby")
+	here.clicks("sign-out")
+	here.has("username")
+	there.says("status", "This account was signed out. (3000 revoked) Sign in again to go on to cellar.")
+	there.has("password")
+	bob.says("status", "Connected.")
+	there.types(passwords["alice"] + kb.Enter)
+	there.has("text")
+	there.says("title", "cellar")
+}
+
 // Without this, a silent watch would pass every other test.
 func TestViolationsAreSeen(t *testing.T) {
 	w := open(t, serve(t, "127.0.0.1:0", key).url)

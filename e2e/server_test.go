@@ -46,18 +46,18 @@ type server struct {
 }
 
 // serve starts the chat on an address and returns when it listens.
-func serve(t *testing.T, addr, key string) *server {
+func serve(t *testing.T, addr, key string, flags ...string) *server {
 	t.Helper()
-	return start(t, chat, addr, key)
+	return start(t, chat, addr, key, flags...)
 }
 
-func start(t *testing.T, program func() (string, error), addr, key string) *server {
+func start(t *testing.T, program func() (string, error), addr, key string, flags ...string) *server {
 	t.Helper()
 	path, err := program()
 	if err != nil {
 		t.Fatalf("the example does not build: %v", err)
 	}
-	s := &server{cmd: exec.Command(path, "-addr", addr), log: new(bytes.Buffer)}
+	s := &server{cmd: exec.Command(path, append([]string{"-addr", addr}, flags...)...), log: new(bytes.Buffer)}
 	s.cmd.Env = append(os.Environ(), "CHAT_KEY="+key)
 	s.cmd.Stderr = s.log
 	stdout, err := s.cmd.StdoutPipe()

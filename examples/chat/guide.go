@@ -16,6 +16,7 @@ import (
 type guide struct {
 	rooms    *Rooms
 	accounts Accounts
+	sessions *Sessions
 	scheme   security.JWT[Claims]
 }
 
@@ -28,10 +29,15 @@ func (g guide) serve(engine *gin.Engine) {
 	})
 }
 
+// subject is the key under which guard leaves the name of the user.
+const subject = "subject"
+
 // guard lets those pass who show a token in the header, as a WebSocket may too.
 func (g guide) guard(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
-	if _, err := g.claims(c.Request); err != nil {
+	claims, err := g.claims(c.Request)
+	c.Set(subject, claims.Subject)
+	if err != nil {
 		var r *depends.Rejection
 		if !errors.As(err, &r) {
 			r = &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error"}
@@ -45,7 +51,7 @@ func (g guide) guard(c *gin.Context) {
 func (g guide) claims(r *http.Request) (Claims, error) {
 	claims, err := security.Authenticate(r, security.Scheme[Claims](g.scheme))
 	if err == nil {
-		_, err = currentUser(r.Context(), userInput{claims, g.accounts})
+		_, err = currentUser(r.Context(), userInput{claims, g.accounts, g.sessions})
 	}
 	return claims, err
 }

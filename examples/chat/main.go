@@ -76,10 +76,11 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	if err := s.check(); err != nil {
 		return nil, nil, err
 	}
-	accounts, rooms := demoAccounts(), &Rooms{}
+	accounts, rooms, sessions := demoAccounts(), &Rooms{}, &Sessions{}
 	deps := depends.New()
 	depends.Supply(deps, accounts)
 	depends.Supply(deps, rooms)
+	depends.Supply(deps, sessions)
 	depends.Provide(deps, currentUser)
 	tickets := &security.Tickets[Claims]{}
 	security.Use(deps, credential(s.key, tickets))
@@ -91,14 +92,16 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 		CloseTimeout: time.Second,
 		WriteTimeout: 3 * time.Second,
 	})
-	wsroute.Handle(ws, "/ws/rooms/:room", talk, wsroute.Diagnose)
+	wsroute.Handle(ws, "/ws/rooms/:room", talk, wsroute.Diagnose, wsroute.Renewable)
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.Use(gin.Recovery(), harden)
-	engine.POST("/token", tokenIssuer{accounts, s.key, s.ttl}.post)
-	plain := guide{rooms, accounts, bearer(s.key)}
+	issuer := tokenIssuer{accounts, sessions, s.key, s.ttl}
+	engine.POST("/token", issuer.post)
+	plain := guide{rooms, accounts, sessions, bearer(s.key)}
 	plain.serve(engine)
+	session{plain, issuer, sessions, ws.Revoke}.serve(engine)
 	engine.POST("/ticket", gin.WrapH(tickets.Handler(plain.claims)))
 	if err := servePage(engine); err != nil {
 		return nil, nil, err

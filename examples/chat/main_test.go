@@ -62,7 +62,7 @@ func (b *syncBuffer) String() string {
 // tokenFor is a token that the program would issue.
 func tokenFor(t *testing.T, name string) string {
 	t.Helper()
-	token, err := tokenIssuer{key: testSettings.key, ttl: testSettings.ttl}.sign(User{name}, time.Now())
+	token, err := tokenIssuer{sessions: &Sessions{}, key: testSettings.key, ttl: testSettings.ttl}.sign(User{name}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

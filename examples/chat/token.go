@@ -21,7 +21,10 @@ const (
 )
 
 // Claims are what a token says of its bearer.
-type Claims struct{ jwt.RegisteredClaims }
+type Claims struct {
+	jwt.RegisteredClaims
+	SignOuts int `json:"sign_outs"` // see Sessions
+}
 
 // bearer is how a request shows its token: a plain one in the header.
 func bearer(key []byte) security.JWT[Claims] {
@@ -46,6 +49,7 @@ func credential(key []byte, tickets *security.Tickets[Claims]) security.Scheme[C
 // password grant of OAuth 2.0 (RFC 6749 §4.3).
 type tokenIssuer struct {
 	accounts Accounts
+	sessions *Sessions
 	key      []byte
 	ttl      time.Duration
 }
@@ -63,6 +67,10 @@ func (i tokenIssuer) post(c *gin.Context) {
 		c.JSON(http.StatusBadRequest, gin.H{"error": "invalid_grant"})
 		return
 	}
+	i.answer(c, user)
+}
+
+func (i tokenIssuer) answer(c *gin.Context, user User) {
 	token, err := i.sign(user, time.Now())
 	if err != nil {
 		_ = c.AbortWithError(http.StatusInternalServerError, err)
@@ -99,13 +107,16 @@ func credentials(r *http.Request) (name, password, fault string) {
 }
 
 func (i tokenIssuer) sign(user User, now time.Time) (string, error) {
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, Claims{jwt.RegisteredClaims{
-		Issuer:    issuer,
-		Audience:  jwt.ClaimStrings{audience},
-		Subject:   user.Name,
-		IssuedAt:  jwt.NewNumericDate(now),
-		ExpiresAt: jwt.NewNumericDate(now.Add(i.ttl)),
-	}}).SignedString(i.key)
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, Claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    issuer,
+			Audience:  jwt.ClaimStrings{audience},
+			Subject:   user.Name,
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(now.Add(i.ttl)),
+		},
+		SignOuts: i.sessions.Count(user.Name),
+	}).SignedString(i.key)
 }
 
 // checkKey refuses a key that could be guessed.

@@ -45,6 +45,7 @@ func (a Accounts) SignIn(name, password string) (User, error) {
 type userInput struct {
 	Claims   Claims
 	Accounts Accounts
+	Sessions *Sessions
 }
 
 // currentUser provides the user whom a token names. A good token may outlive the
@@ -53,6 +54,9 @@ func currentUser(_ context.Context, in userInput) (User, error) {
 	name := in.Claims.Subject
 	if _, known := in.Accounts[name]; !known {
 		return User{}, depends.Unauthorized(`Bearer error="invalid_token"`, errors.New("the token's subject has no account"))
+	}
+	if in.Claims.SignOuts != in.Sessions.Count(name) {
+		return User{}, depends.Unauthorized(`Bearer error="invalid_token"`, errSignedOut)
 	}
 	return User{name}, nil
 }

@@ -11,6 +11,7 @@ const wanted = 90;
 const lookEvery = 3_000; // ms
 
 let user = ""; // who is signed in
+let expires = 0; // when the token ends
 let token = ""; // for as long as the page is open, and nowhere else
 let link = null; // the connection to the room
 let talk = null; // the conversation on the page: its room, how much of it was seen
@@ -93,7 +94,7 @@ $("sign-in").addEventListener("submit", async (event) => {
     }
     if (form.get("username") !== user) talk = null; // what another one saw
     user = form.get("username");
-    token = answer.access_token;
+    accept(answer);
     $("password").value = "";
     tell("");
     show("lobby", "room");
@@ -106,17 +107,56 @@ $("sign-in").addEventListener("submit", async (event) => {
   }
 });
 
+// accept takes a token, and has it renewed when two thirds of its time are over.
+function accept({ access_token, expires_in }) {
+  token = access_token;
+  expires = Date.now() + expires_in * 1000;
+  clearTimeout(renewing);
+  renewing = setTimeout(renew, expires_in * 667);
+  $("expiry").textContent = `until ${new Date(expires).toLocaleTimeString()}`;
+}
+
+let renewing = 0;
+
+// renew gets a new token while the old one counts, and goes on with it, also on the
+// connection that is open. Whoever does not want to stay is signed out by the server.
+async function renew() {
+  if (!token || !$("stay").checked) return;
+  const mine = token;
+  try {
+    const response = await fetch("/renew", {
+      method: "POST", headers: { Authorization: `Bearer ${mine}` }, signal: AbortSignal.timeout(5_000),
+    });
+    if (mine !== token || response.status === 401) return;
+    if (response.ok) {
+      accept(await response.json());
+      link?.renew(token);
+      return;
+    }
+  } catch {
+    // as with any other failure of the moment
+  }
+  if (mine === token && Date.now() < expires) renewing = setTimeout(renew, 1_000);
+}
+
+$("stay").addEventListener("change", () => {
+  if ($("stay").checked && Date.now() < expires) renew();
+});
+
 // signOut forgets the token. why says so if it was not the user who wanted it.
 function signOut(why) {
   link?.leave();
   link = null;
   token = "";
+  clearTimeout(renewing);
   $("username").value = user;
   tell(why, why ? "bad" : "");
   show("sign-in", why ? "password" : "username");
 }
 
+// Signing out ends everything that the account has open, here and elsewhere.
 $("sign-out").addEventListener("click", () => {
+  fetch("/logout", { method: "POST", headers: { Authorization: `Bearer ${token}` }, keepalive: true }).catch(() => {});
   returnTo = user = "";
   talk = null;
   recent = [];
@@ -160,8 +200,10 @@ async function since() {
 // changed shows what has become of the link.
 function changed(state) {
   const mine = talk;
-  $("send").ariaDisabled = String(state.is !== "open");
-  $("chat").dataset.live = String(state.is === "open");
+  if (state.is !== "renewed") {
+    $("send").ariaDisabled = String(state.is !== "open");
+    $("chat").dataset.live = String(state.is === "open");
+  }
   switch (state.is) {
     case "connecting":
       tell(`Connecting to ${mine.room} …`, "busy", { giveUp: true });
@@ -172,6 +214,8 @@ function changed(state) {
       if ($("chat").hidden) show("chat", "text");
       else look();
       break;
+    case "renewed":
+      break; // the time beside the name says so
     case "lost":
       tell(state.why, "busy", { giveUp: true });
       break;

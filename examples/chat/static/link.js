@@ -25,6 +25,12 @@ const meanings = {
   3003: "You may not be in this room any more.",
 };
 
+// What a close code means with these reasons.
+const endings = {
+  revoked: "This account was signed out.",
+  token_expired: "Your sign-in has run out.",
+};
+
 const reasons = {
   credentials_required: "You are not signed in.",
   internal_error: "The server failed.",
@@ -82,6 +88,7 @@ async function diagnose(url, token) {
 // hooks.since() resolves to the number of messages that the page has already,
 // hooks.hear(said) takes a message, and hooks.tell(state) is told every change:
 //   { is: "connecting" }, { is: "open" }, { is: "lost", why },
+//   { is: "renewed" }  the connection holds with the new token
 //   { is: "waiting", why, until }   until is when it tries again
 //   { is: "stopped", why, signIn }  signIn says that a new token would help
 export class Link {
@@ -102,6 +109,12 @@ export class Link {
 
   get open() {
     return !this.#over && this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  // renew goes on with a new token, on the same connection if there is one.
+  renew(token) {
+    this.#token = token;
+    if (this.open) this.#socket.send(JSON.stringify({ $renew: token }));
   }
 
   send(message) {
@@ -142,7 +155,10 @@ export class Link {
       if (!this.#over) this.#hooks.tell({ is: "open" });
     });
     socket.addEventListener("message", (event) => {
-      if (!this.#over) this.#hooks.hear(JSON.parse(event.data));
+      if (this.#over) return;
+      const message = JSON.parse(event.data);
+      if ("$renewed" in message) this.#hooks.tell({ is: "renewed" });
+      else this.#hooks.hear(message);
     });
     socket.addEventListener("close", (event) => {
       clearTimeout(slow);
@@ -153,7 +169,7 @@ export class Link {
   }
 
   async #closed({ code, reason }, url, opened) {
-    const why = `${meanings[code] ?? "The server closed the connection."} (${[code, reason].filter(Boolean).join(" ")})`;
+    const why = `${endings[reason] ?? meanings[code] ?? "The server closed the connection."} (${[code, reason].filter(Boolean).join(" ")})`;
     if (!transient.has(code)) {
       this.#stop(why, code === 3000);
       return;

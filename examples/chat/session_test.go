@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/wsroute/wstest"
+)
+
+// signedIn returns a token that the server has signed for alice.
+func signedIn(t *testing.T, srv *wstest.Server) string {
+	t.Helper()
+	return issued(t, request(t, srv, http.MethodPost, "/token", "username=alice&password=wonderland", form))
+}
+
+func issued(t *testing.T, response answer) string {
+	t.Helper()
+	var got struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal([]byte(response.body), &got); err != nil || response.status != http.StatusOK {
+		t.Fatalf("%d %s: %v", response.status, response.body, err)
+	}
+	return got.AccessToken
+}
+
+// TestLogout ends the account's sockets before it answers, and refuses the tokens of
+// before from then on; the next sign-in counts.
+func TestLogout(t *testing.T) {
+	srv, _ := start(t)
+	token := signedIn(t, srv)
+	authorization := "Authorization: Bearer " + token
+	first := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+token))
+	second := wstest.Dial[Say, Said](t, srv, "/ws/rooms/cellar", as(t, "alice"))
+	bob := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "bob"))
+	if r := request(t, srv, http.MethodPost, "/logout", ""); r.status != http.StatusUnauthorized {
+		t.Errorf("without a token it is %d", r.status)
+	}
+	if r := request(t, srv, http.MethodPost, "/logout", "", authorization); r.status != http.StatusNoContent {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	for _, peer := range []*wstest.Peer[Say, Said]{first, second} {
+		if got := peer.Closed(); got.Code != 3000 || got.Reason != "revoked" {
+			t.Errorf("got %v", got)
+		}
+	}
+	for _, r := range []answer{
+		request(t, srv, http.MethodGet, "/rooms", "", authorization),
+		request(t, srv, http.MethodPost, "/renew", "", authorization),
+		request(t, srv, http.MethodPost, "/ticket", "", authorization),
+	} {
+		if r.status != http.StatusUnauthorized {
+			t.Errorf("a token of before is answered %d %s", r.status, r.body)
+		}
+	}
+	if r := wstest.Refused(t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+token)); r.Status != http.StatusUnauthorized {
+		t.Errorf("a token of before connects: %d", r.Status)
+	}
+	bob.Send(Say{"still here"})
+	bob.Receive()
+	wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+signedIn(t, srv))).Close(1000, "")
+}
+
+// TestRenew: a token that was renewed keeps the connection open when the first one
+// has ended, and one that was not does not.
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, _ := start(t)
+		token := signedIn(t, srv)
+		dial := func() *wstest.Peer[Say, Said] {
+			return wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+token))
+		}
+		renews, ends := dial(), dial()
+		start := time.Now()
+		time.Sleep(30 * time.Second)
+		next := issued(t, request(t, srv, http.MethodPost, "/renew", "", "Authorization: Bearer "+token))
+		if err := renews.WebSocket.WriteMessage(websocket.TextMessage, []byte(`{"$renew":"`+next+`"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if _, m, err := renews.WebSocket.ReadMessage(); err != nil || string(m[:12]) != `{"$renewed":` {
+			t.Errorf("got %s, %v", m, err)
+		}
+		for _, c := range []struct {
+			peer  *wstest.Peer[Say, Said]
+			after time.Duration
+		}{{ends, time.Minute}, {renews, 90 * time.Second}} {
+			_ = c.peer.WebSocket.SetReadDeadline(time.Time{})
+			_, _, err := c.peer.WebSocket.ReadMessage()
+			if d := time.Since(start); !websocket.IsCloseError(err, 3000) || d > c.after+time.Millisecond || d < c.after-2*time.Second {
+				t.Errorf("after %v: %v", d, err)
+			}
+		}
+	})
+}
