@@ -2,7 +2,6 @@ package wsroute
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -13,9 +12,6 @@ import (
 // controlRate is how many pings and pongs a peer may send: it has no reason to
 // send more than a few a minute.
 var controlRate = rate{perSecond: 10, burst: 20}
-
-// errFlood ends the reading of a peer that was closed for what it sent.
-var errFlood = errors.New("wsroute: too many control frames")
 
 // rate is a limit of events; the zero value is none.
 type rate struct {
@@ -51,7 +47,7 @@ func (s *session) control() error {
 		return nil
 	}
 	s.end(fmt.Errorf("%w: more than %v control frames a second", ErrProtocol, controlRate.perSecond), closePolicy, "too_many_control_frames", true)
-	return errFlood
+	return errTold
 }
 
 // assemble reads a message to its end, which has a deadline that no frame in

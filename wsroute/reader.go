@@ -39,7 +39,7 @@ func (s *session) read() {
 	case errors.Is(err, websocket.ErrReadLimit): // gorilla has sent 1009, mostly
 		s.end(fmt.Errorf("%w: a message of more than %d bytes", ErrProtocol, s.lim.ReadLimit), closeTooBig, "message_too_big", false)
 		s.linger()
-	case errors.Is(err, errFlood): // said already
+	case errors.Is(err, errTold):
 		s.linger()
 	default: // gorilla has sent 1002 for it
 		s.end(fmt.Errorf("%w: %w", ErrProtocol, err), websocket.CloseProtocolError, "protocol_error", false)
@@ -62,8 +62,21 @@ func isNetwork(err error) bool {
 }
 
 // linger reads on after gorilla gave up, until the peer has seen our close frame
-// and ended, or the bound that shut has set.
-func (s *session) linger() { _, _ = io.Copy(io.Discard, s.wire) }
+// and ended, or the bound that shut has set. Nothing can be understood of what
+// comes, so that the peer's answer is not waited for: it sees the end of what we send.
+func (s *session) linger() {
+	s.wire.whenEmpty(func() {
+		_ = s.wire.Conn.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout))
+		if half, ok := s.wire.Conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
+		}
+	})
+	_, _ = io.Copy(io.Discard, reader(s.wire.receive))
+}
+
+type reader func([]byte) (int, error)
+
+func (r reader) Read(b []byte) (int, error) { return r(b) }
 
 // readMessages reads until the socket fails or the peer closes. It goes on after
 // our own end, for the peer's close frame, and drops what comes before it.

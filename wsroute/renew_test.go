@@ -146,10 +146,10 @@ func TestARenewalThatIsRefused(t *testing.T) {
 					end := make(chan error, 1)
 					ws := wsroute.New(renewable(new(atomic.Int32)), config)
 					wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ renewInput) error {
-						go func() {
-							<-ctx.Done()
-							over.Store(true)
-						}()
+						defer context.AfterFunc(ctx, func() { over.Store(true) })()
+						if err := conn.Send(ctx, "ready"); err != nil {
+							return err
+						}
 						for {
 							if _, err := conn.Receive(ctx); err != nil {
 								end <- context.Cause(ctx)
@@ -162,6 +162,7 @@ func TestARenewalThatIsRefused(t *testing.T) {
 					}, wsroute.Renewable)
 					srv := wstest.Start(t, ws)
 					p := wstest.Dial[string, string](t, srv, "/?pass=ada/1h/old")
+					p.Receive() // the handler runs
 					p.Send(`{"$renew":"` + c.credential + `"}`)
 					closed := peer(t, p.WebSocket)
 					start := time.Now()

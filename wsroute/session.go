@@ -123,7 +123,6 @@ func (s *session) identity() depends.Identity {
 // session has ended meanwhile, the peer is told now.
 func (s *session) attach(ws *websocket.Conn, w *wire) {
 	ws.SetReadLimit(s.lim.ReadLimit)
-	ws.SetCloseHandler(s.peerClosed)
 	ws.SetPingHandler(s.pinged)
 	ws.SetPongHandler(func(string) error { return s.control() })
 	s.ws, s.wire = ws, w
@@ -239,7 +238,7 @@ func (s *session) shut() {
 
 // peerClosed answers the peer's close frame (RFC 6455 §5.5.1). It runs on the
 // reading goroutine.
-func (s *session) peerClosed(code int, reason string) error {
+func (s *session) peerClosed(code int, reason string) {
 	s.mu.Lock()
 	if !s.ended {
 		s.ended = true
@@ -249,8 +248,11 @@ func (s *session) peerClosed(code int, reason string) error {
 	s.mu.Unlock()
 	// If ours went out first, this is its answer, and gorilla sends no second.
 	_ = s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Time{})
-	return nil
 }
+
+// violated ends the session for what the peer has sent. It runs on the reading
+// goroutine.
+func (s *session) violated(why error, code int, reason string) { s.end(why, code, reason, false) }
 
 // writeFailed ends the session for a socket that takes nothing any more. That
 // gorilla has sent a close frame by itself is no failure: the reading goroutine

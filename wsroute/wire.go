@@ -24,8 +24,10 @@ type wire struct {
 	born      time.Time
 	lastRead  atomic.Int64 // when something was read, as a time since born: the wall clock may jump
 	early     []byte       // read by net/http before the hijack
-	awaited   func()       // called before each read that may wait; nil until there is an owner
-	frames    bool         // the 101 is written; frames follow
+	in        inflow
+	closing   bool   // the peer's close frame is complete
+	awaited   func() // called before each read that may wait; nil until there is an owner
+	frames    bool   // the 101 is written; frames follow
 	mu        sync.Mutex
 	queue     []chunk
 	size      int           // bytes in queue
@@ -45,6 +47,13 @@ const opClose = 8
 type wireOwner interface {
 	writeFailed(err error) // once, of the first write that fails
 	pong()                 // after each backlog
+	peerOwner
+}
+
+// peerOwner is told what the peer has done, on the reading goroutine.
+type peerOwner interface {
+	peerClosed(code int, reason string)
+	violated(why error, code int, reason string)
 }
 
 // chunk is a piece of the queue.
@@ -69,8 +78,19 @@ func (w *wire) touch() { w.lastRead.Store(int64(time.Since(w.born))) }
 // touched returns when the peer was last alive.
 func (w *wire) touched() time.Time { return w.born.Add(time.Duration(w.lastRead.Load())) }
 
-// Read replays what net/http had read, then reads the socket.
+// Read lets gorilla have what the peer sends, but for its close frame.
 func (w *wire) Read(b []byte) (int, error) {
+	switch {
+	case w.owner == nil: // the handshake is not over
+		return w.receive(b)
+	case w.closing:
+		return 0, w.closed()
+	}
+	return w.read(b)
+}
+
+// receive replays what net/http had read, then reads the socket.
+func (w *wire) receive(b []byte) (int, error) {
 	if len(w.early) > 0 {
 		n := copy(b, w.early)
 		if w.early = w.early[n:]; len(w.early) == 0 {
