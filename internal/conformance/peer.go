@@ -115,7 +115,10 @@ func Open(conn net.Conn, early []byte) (*Peer, error) {
 	return p, nil
 }
 
-// Read returns the server's next event. Any fault of its frames is an error.
+// ErrServer is a fault of the server's frames.
+var ErrServer = errors.New("the server broke the protocol")
+
+// Read returns the server's next event.
 func (p *Peer) Read() (Event, error) {
 	var message Event
 	begun := false
@@ -126,11 +129,11 @@ func (p *Peer) Read() (Event, error) {
 			return Event{}, err
 		case opcode >= Close:
 			if !fin || len(payload) > 125 {
-				return Event{}, errors.New("the server sent a control frame that is too long or in parts")
+				return Event{}, fmt.Errorf("%w: a control frame that is too long or in parts", ErrServer)
 			}
 			return Event{opcode, payload}, nil
 		case (opcode == Continuation) != begun:
-			return Event{}, fmt.Errorf("the server sent opcode %d where it must not", opcode)
+			return Event{}, fmt.Errorf("%w: opcode %d where it must not be", ErrServer, opcode)
 		case !begun:
 			begun, message.Opcode = true, opcode
 		}
@@ -148,7 +151,7 @@ func (p *Peer) frame() (fin bool, opcode byte, payload []byte, err error) {
 	}
 	fin, opcode = head[0]&0x80 != 0, head[0]&0xf
 	if head[0]&0x70 != 0 || head[1]&0x80 != 0 || opcode > Binary && opcode < Close || opcode > Pong {
-		return false, 0, nil, fmt.Errorf("the server sent a frame that begins with % x", head)
+		return false, 0, nil, fmt.Errorf("%w: a frame that begins with % x", ErrServer, head)
 	}
 	length := uint64(head[1])
 	var wide [8]byte
@@ -165,7 +168,7 @@ func (p *Peer) frame() (fin bool, opcode byte, payload []byte, err error) {
 	if length >= 126 {
 		least := map[uint64]uint64{126: 126, 127: 1 << 16}[length]
 		if length = binary.BigEndian.Uint64(wide[:]); length < least {
-			return false, 0, nil, fmt.Errorf("the server did not write the length %d with the fewest octets", length)
+			return false, 0, nil, fmt.Errorf("%w: the length %d is not written with the fewest octets", ErrServer, length)
 		}
 	}
 	payload = make([]byte, length)
