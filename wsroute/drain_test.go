@@ -94,7 +94,7 @@ func TestDrainWindow(t *testing.T) {
 		ws, srv := drainable(t, config, nil)
 		for range 200 {
 			c := wstest.Dial[string, string](t, srv, "/")
-			go untilClosed(c)
+			go func() { _ = untilClosed(c) }()
 		}
 		synctest.Wait()
 		start := time.Now()

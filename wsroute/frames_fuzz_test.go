@@ -22,6 +22,40 @@ func FuzzFrames(f *testing.F) {
 		}
 		f.Add(octets)
 	}
+	l, released := serveFrames(f)
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		conn, err := l.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := conformance.Open(conn, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard := make(chan error, 1)
+		go func() {
+			for {
+				if _, err := p.Read(); err != nil {
+					heard <- err
+					return
+				}
+			}
+		}()
+		_, _ = conn.Write(octets) // a server that has closed need not take all of it
+		_ = conn.Close()
+		if err := <-heard; errors.Is(err, conformance.ErrServer) {
+			t.Error(err)
+		}
+		select {
+		case <-released:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the connection is there although the peer has gone")
+		}
+	})
+}
+
+// serveFrames serves an echo in memory. released is sent to when a connection is gone.
+func serveFrames(f *testing.F) (*memconn.Listener, <-chan struct{}) {
 	released := make(chan struct{})
 	deps := depends.New()
 	depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
@@ -56,33 +90,5 @@ func FuzzFrames(f *testing.F) {
 			f.Error(err)
 		}
 	})
-	f.Fuzz(func(t *testing.T, octets []byte) {
-		conn, err := l.Dial(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := conformance.Open(conn, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		heard := make(chan error, 1)
-		go func() {
-			for {
-				if _, err := p.Read(); err != nil {
-					heard <- err
-					return
-				}
-			}
-		}()
-		_, _ = conn.Write(octets) // a server that has closed need not take all of it
-		_ = conn.Close()
-		if err := <-heard; errors.Is(err, conformance.ErrServer) {
-			t.Error(err)
-		}
-		select {
-		case <-released:
-		case <-time.After(20 * time.Second):
-			t.Fatal("the connection is there although the peer has gone")
-		}
-	})
+	return l, released
 }

@@ -166,7 +166,9 @@ func TestARenewalThatIsRefused(t *testing.T) {
 					p.Send(`{"$renew":"` + c.credential + `"}`)
 					closed := peer(t, p.WebSocket)
 					start := time.Now()
-					<-end
+					if err := <-end; err == nil {
+						t.Error("it ended without a cause")
+					}
 					srv.Stop()
 					if d := time.Since(start); d > 6*time.Second {
 						t.Errorf("it was gone after %v", d)

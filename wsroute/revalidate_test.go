@@ -171,7 +171,7 @@ func TestRevalidateAtDifferentTimes(t *testing.T) {
 		})
 		for i := range 50 {
 			c := wstest.Dial[string, string](t, srv, fmt.Sprintf("/?name=%d", i))
-			go untilClosed(c)
+			go func() { _ = untilClosed(c) }()
 		}
 		time.Sleep(71 * time.Second)
 		srv.Stop()

@@ -129,12 +129,12 @@ func TestRevokeIsEffectiveWhenItReturns(t *testing.T) {
 					time.Sleep(time.Millisecond)
 				}
 			}()
-			go untilClosed(c)
+			go func() { _ = untilClosed(c) }()
 		},
 		"never reads, nor answers the close": func(*wstest.Peer[string, string]) {},
 		"is in the middle of a message": func(c *wstest.Peer[string, string]) {
 			_, _ = c.WebSocket.NetConn().Write([]byte{0x01, 0x81, 0, 0, 0, 0, 'x'})
-			go untilClosed(c)
+			go func() { _ = untilClosed(c) }()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

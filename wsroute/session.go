@@ -190,7 +190,7 @@ func (s *session) end(cause error, code int, reason string, discard bool) bool {
 // write. It does not wait for the peer.
 func (s *session) quiesce() {
 	s.sending.Lock()
-	defer s.sending.Unlock() //nolint:staticcheck // having had it is the point
+	defer s.sending.Unlock() // having had it is the point
 }
 
 // lose is the end by a peer that went without a word. What it sent before is

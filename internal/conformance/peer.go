@@ -106,7 +106,7 @@ func Open(conn net.Conn, early []byte) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	const accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" // of that key, RFC 6455 §1.3
 	if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Sec-WebSocket-Accept") != accept ||
 		!strings.EqualFold(response.Header.Get("Upgrade"), "websocket") {

@@ -15,7 +15,7 @@ func (c Case) Run(ctx context.Context, dial func(context.Context) (net.Conn, err
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(bound))
 	var early []byte
 	if c.Early {

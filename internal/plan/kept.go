@@ -122,9 +122,9 @@ func (k *Kept) Renew(run *Run, credential string) error {
 	}
 	seed := slices.IndexFunc(k.plan.steps, func(s step) bool { return s.provider.Scheme != nil })
 	run.renewal = &Credential{Source: old.source, Value: credential}
-	return k.again(run, map[int]bool{seed: true}, func(new *state) error {
+	return k.again(run, map[int]bool{seed: true}, func(next *state) error {
 		before, _ := old.standing()
-		if after, _ := new.standing(); after.Principal() != before.Principal() {
+		if after, _ := next.standing(); after.Principal() != before.Principal() {
 			return ErrOtherPrincipal
 		}
 		return nil
