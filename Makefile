@@ -9,7 +9,7 @@ CACHE  ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/usher
 KEY    := $(shell { $(GO) env GOVERSION; cat internal/tools/go.mod internal/tools/go.sum; } | cksum | cut -d ' ' -f 1)
 LINTER := $(CACHE)/golangci-lint-$(KEY)
 
-.PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check e2e bench bench-quick bench-smoke
+.PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check e2e bench bench-quick bench-smoke soak
 
 # Some tests, such as those that count allocations, run only without the race
 # detector: test and race are both of the check.
@@ -51,6 +51,11 @@ fuzz-smoke:
 # unless CI_E2E is set.
 e2e:
 	$(GO) -C e2e test -count=1 -v ./...
+
+# Clients that connect, talk, stall, vanish, are revoked and expire by chance.
+# SOAK_SEED=n repeats a run.
+soak:
+	SOAK=3m $(GO) test -count=1 -v -timeout 10m -run '^TestSoak$$' ./internal/faults
 
 tidy-check:
 	@find . -name go.mod -not -path '*/testdata/*' | sort | while read -r mod; do \

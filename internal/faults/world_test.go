@@ -50,7 +50,9 @@ func begin[In any](t *testing.T, deps *depends.Graph, config *wsroute.Config, ha
 		config = &wsroute.Config{}
 	}
 	var mu sync.Mutex
-	config.Logger = slog.New(slog.NewTextHandler(locked{&mu, w.log}, nil))
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.NewTextHandler(locked{&mu, w.log}, nil))
+	}
 	w.ws = wsroute.New(deps, config)
 	wsroute.Handle(w.ws, "/", func(ctx context.Context, c *conn, in In) error {
 		defer func() { w.ends <- context.Cause(ctx) }()

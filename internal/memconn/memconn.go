@@ -81,7 +81,7 @@ func (p *pipe) end(ended, broken error) {
 		p.broken = broken
 	}
 	for _, d := range []*deadline{&p.read, &p.write} {
-		if d.timer != nil {
+		if d.timer != nil && !p.hole { // who hears of no end has nothing but a deadline
 			d.timer.Stop()
 		}
 	}

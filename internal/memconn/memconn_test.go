@@ -89,3 +89,16 @@ func TestAnHTTPServerRunsInABubble(t *testing.T) {
 		}
 	})
 }
+
+// TestADeadlineBehindAHole holds although the other end is closed.
+func TestADeadlineBehindAHole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := memconn.Pipe()
+		_ = a.SetReadDeadline(time.Now().Add(time.Second))
+		b.Vanish()
+		_ = b.Close()
+		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
