@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"net"
 	"net/http"
 	"time"
 
@@ -34,3 +35,6 @@ func AllowsOrigin(allowed, lines []string, host string) bool {
 func SendCloseBehind[R, S any](c *Conn[R, S], code int) error {
 	return c.session.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Time{})
 }
+
+// Lose ends a connection as a failed write does.
+func Lose[R, S any](c *Conn[R, S]) { c.session.lose(net.ErrClosed) }

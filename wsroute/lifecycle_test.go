@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -386,4 +387,40 @@ func TestAWriterThatPanicsBehindTheBudget(t *testing.T) {
 			t.Errorf("the log: %s", out.String())
 		}
 	})
+}
+
+// TestNoGapBehindALostPeer: when a peer is lost while the read-ahead is full, the
+// handler gets what came first, without a hole in it.
+func TestNoGapBehindALostPeer(t *testing.T) {
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			config := quiet()
+			config.ReadAhead = 2
+			got := make(chan []string, 1)
+			ws := wsroute.New(depends.New(), config)
+			wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+				var all []string
+				defer func() { got <- all }()
+				synctest.Wait() // the read-ahead is full
+				wsroute.Lose(conn)
+				for {
+					m, err := conn.Receive(ctx)
+					if err != nil {
+						return err
+					}
+					all = append(all, m)
+					runtime.Gosched()
+				}
+			})
+			c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+			for i := range 10 {
+				c.Send(strconv.Itoa(i))
+			}
+			for i, m := range <-got {
+				if m != strconv.Itoa(i) {
+					t.Fatalf("message %s came in place of %d", m, i)
+				}
+			}
+		})
+	}
 }

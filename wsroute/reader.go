@@ -112,6 +112,10 @@ func (s *session) readMessages() error {
 // deliver puts a message into the inbox. While there is no room, nothing is
 // read, and the peer is slowed down by TCP.
 func (s *session) deliver(in inbound) {
+	if s.gap { // what comes behind a message that was dropped must not be taken for the next one
+		release(in.buf)
+		return
+	}
 	select {
 	case s.inbox <- in:
 		return
@@ -122,6 +126,7 @@ func (s *session) deliver(in inbound) {
 	select {
 	case s.inbox <- in:
 	case <-s.ctx.Done():
+		s.gap = true
 		release(in.buf)
 	}
 }

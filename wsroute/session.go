@@ -58,6 +58,7 @@ type session struct {
 
 	// The reading goroutine's own.
 	assembling bool
+	gap        bool // a message was dropped
 	messages   bucket
 	controls   bucket
 

@@ -102,7 +102,7 @@ func (w *world) revokeMany(many, first int) {
 	}
 	all := time.Since(start)
 	for range many {
-		<-w.ends
+		w.caused(wsroute.ErrRevoked)
 	}
 	for _, p := range peers {
 		_ = p.Conn.Close()

@@ -93,7 +93,12 @@ func serve(n *network, config *wsroute.Config, handler func(context.Context, *co
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- wsroute.ServeListener(ctx, l, w.ws, routes) }()
-	n.t.Cleanup(func() { stop(); <-done })
+	n.t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			n.t.Error(err)
+		}
+	})
 	return w
 }
 
@@ -208,7 +213,7 @@ func TestNetworkLoss(t *testing.T) {
 		}
 	}
 	for range many {
-		<-w.ends
+		w.caused(wsroute.ErrClosed)
 	}
 	t.Logf("of %d close codes %d were lost, in %v", many, lost, time.Since(start))
 }
