@@ -129,7 +129,7 @@ func TestSoak(t *testing.T) {
 		length = 200 * time.Millisecond
 	}
 	t.Logf("SOAK=%v SOAK_CLIENTS=%d SOAK_SEED=%d", length, clients, seed)
-	s := &soak{t: t, until: time.Now().Add(length), heard: map[string]int{}, ended: map[string]error{}}
+	s := &soak{t: t, until: time.Now().Add(length), of: map[string]*record{}}
 	before := runtime.NumGoroutine()
 	s.serve()
 	var all sync.WaitGroup
@@ -155,7 +155,7 @@ func TestSoak(t *testing.T) {
 	if s.lives.Load() == 0 || s.said.Load() == 0 || s.told.Load() == 0 {
 		t.Error("nothing has happened")
 	}
-	t.Logf("%d connections, %d messages said, %d told; ends: %d", s.lives.Load(), s.said.Load(), s.told.Load(), len(s.ended))
+	t.Logf("%d connections, %d messages said, %d told; ends: %d", s.lives.Load(), s.said.Load(), s.told.Load(), len(s.of))
 }
 
 // soak is a server with one room, and what is known of its connections.
@@ -168,9 +168,15 @@ type soak struct {
 	lives, said, told atomic.Int64
 
 	mu    sync.Mutex
-	order int              // messages of the room
-	heard map[string]int   // by connection: messages that its handler received
-	ended map[string]error // by connection: the cause
+	order int                // messages of the room
+	of    map[string]*record // by connection
+}
+
+// record is what the server knows of a connection.
+type record struct {
+	heard int           // messages that the handler received
+	cause error         // of the end
+	over  chan struct{} // closed then
 }
 
 func (s *soak) serve() {
@@ -188,10 +194,13 @@ func (s *soak) serve() {
 
 // handle tells the peer its name, and then all what anybody says, numbered.
 func (s *soak) handle(ctx context.Context, c *conn, in struct{ Who member }) (err error) {
+	mine := &record{over: make(chan struct{})}
+	s.mu.Lock()
+	s.of[in.Who.name] = mine
+	s.mu.Unlock()
 	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.ended[in.Who.name] = context.Cause(ctx)
+		mine.cause = context.Cause(ctx)
+		close(mine.over)
 	}()
 	if err := c.Send(ctx, message{Data: []byte("you are " + in.Who.name)}); err != nil {
 		return err
@@ -210,10 +219,10 @@ func (s *soak) handle(ctx context.Context, c *conn, in struct{ Who member }) (er
 			return err
 		}
 		s.mu.Lock()
-		if n != s.heard[in.Who.name] {
-			s.t.Errorf("%s: message %d came after %d others", in.Who.name, n, s.heard[in.Who.name])
+		if n != mine.heard {
+			s.t.Errorf("%s: message %d came after %d others", in.Who.name, n, mine.heard)
 		}
-		s.heard[in.Who.name]++
+		mine.heard++
 		s.order++
 		err = s.room.Send(message{Data: []byte(strconv.Itoa(s.order))})
 		s.mu.Unlock()
@@ -320,20 +329,16 @@ func (s *soak) listen(p *conformance.Peer, name string) {
 
 // account waits for the connection's end on the server, and compares.
 func (s *soak) account(name string, said int) {
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		s.mu.Lock()
-		cause, over := s.ended[name]
-		heard := s.heard[name]
-		s.mu.Unlock()
-		if !over && time.Now().After(deadline) {
-			s.t.Errorf("%s has not ended", name)
-			return
-		}
-		if over {
-			if heard > said || heard < said && cause == nil {
-				s.t.Errorf("%s said %d messages, %d came, and it ended because of %v", name, said, heard, cause)
-			}
-			return
-		}
+	s.mu.Lock()
+	r := s.of[name]
+	s.mu.Unlock()
+	select {
+	case <-r.over:
+	case <-time.After(20 * time.Second):
+		s.t.Errorf("%s has not ended", name)
+		return
+	}
+	if r.heard > said || r.heard < said && r.cause == nil {
+		s.t.Errorf("%s said %d messages, %d came, and it ended because of %v", name, said, r.heard, r.cause)
 	}
 }
