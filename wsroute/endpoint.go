@@ -26,6 +26,10 @@ type endpoint struct {
 // serve answers one request. It returns as soon as the answer is written, so
 // that net/http frees the goroutine, its stack, its buffers and the request.
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
+	if e.route.method != "" {
+		e.plain(w, r, path, c)
+		return
+	}
 	growStack()
 	if h := e.begin(w, r, path, c); h != nil {
 		h.run()
@@ -47,7 +51,7 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	}
 	h.request.Protocols, h.request.Diagnose = plan.Offers(rawOffers(r)), !upgrade
 	if err := h.request.Parse(e.plan); err != nil {
-		e.refuse(w, r, &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")})
+		e.refuse(w, r, badQuery())
 		return nil
 	}
 	if err := h.request.Refused(e.plan); err != nil && !e.shared.hub.closed() {
@@ -64,6 +68,14 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		return nil
 	}
 	return h
+}
+
+func badQuery() *depends.Rejection {
+	return &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
+}
+
+func tlsRequired() *depends.Rejection {
+	return &depends.Rejection{Status: http.StatusForbidden, Reason: "tls_required", Detail: "connect over TLS"}
 }
 
 // check runs the checks that need nothing of the program, the cheapest first.
@@ -83,7 +95,7 @@ func (e *endpoint) check(w http.ResponseWriter, r *http.Request) (upgrade bool, 
 		return upgrade, rejection
 	}
 	if e.shared.config.RequireTLS && !e.shared.proxies.secure(r) {
-		return upgrade, &depends.Rejection{Status: http.StatusForbidden, Reason: "tls_required", Detail: "connect with wss://"}
+		return upgrade, tlsRequired()
 	}
 	if !e.allows(r, upgrade) {
 		return upgrade, &depends.Rejection{

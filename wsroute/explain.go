@@ -12,11 +12,15 @@ import (
 // by mistake. It returns the first error of w.
 func (r *Router) Explain(w io.Writer) error {
 	for _, e := range r.shared.mounted {
+		before := [][2]string{{"origin", r.shared.origins.explain()}}
 		after := [][2]string{{"messages", "receives " + e.route.receives + ", sends " + e.route.sends}}
+		if e.route.method != "" {
+			before, after = nil, [][2]string{{"answers", e.route.sends}}
+		}
 		if e.route.named != nil {
 			after = append(after, [2]string{"options", strings.Join(e.route.named, ", ")})
 		}
-		if err := e.plan.Explain(w, [][2]string{{"origin", r.shared.origins.explain()}}, after); err != nil {
+		if err := e.plan.Explain(w, before, after); err != nil {
 			return err
 		}
 	}

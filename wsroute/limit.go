@@ -60,9 +60,7 @@ func (h *hub) take(p *peer, c *Config, client netip.Addr) *depends.Rejection {
 // admit counts a connection that is resolved and about to be accepted.
 func (h *hub) admit(p *peer, c *Config) error {
 	if until := p.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
-		r := depends.Unauthorized(`Bearer error="invalid_token"`, ErrExpired)
-		r.Reason = "token_expired"
-		return r
+		return expiredRejection()
 	}
 	if err := h.caught(p); err != nil {
 		return err
@@ -82,6 +80,12 @@ func (h *hub) admit(p *peer, c *Config) error {
 	h.counts.byPrincipal[principal]++
 	p.counted.principal = principal
 	return nil
+}
+
+func expiredRejection() *depends.Rejection {
+	r := depends.Unauthorized(`Bearer error="invalid_token"`, ErrExpired)
+	r.Reason = "token_expired"
+	return r
 }
 
 // opened says that a peer's handshake is over.

@@ -71,5 +71,9 @@ func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("hint", o.hint()))
 	}
-	e.log(level, "connection refused", e.shared.proxies.remote(r), err, attrs...)
+	text := "connection refused"
+	if e.route.method != "" {
+		text = "request refused"
+	}
+	e.log(level, text, e.shared.proxies.remote(r), err, attrs...)
 }

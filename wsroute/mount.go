@@ -15,7 +15,7 @@ import (
 
 // Mount checks every route and every dependency, makes the App values, and adds
 // the routes to a gin engine or group, whose middleware runs before them as
-// before any route. Only GET is registered.
+// before any route. A WebSocket is a GET.
 //
 // The error holds everything that is wrong, as joined [*depends.WiringError]
 // values; its text is a report to read in a terminal. With an error nothing may
@@ -30,7 +30,7 @@ func (r *Router) Mount(router gin.IRouter) error {
 		return err
 	}
 	return r.register(endpoints, func(e *endpoint) {
-		router.GET(e.route.path, func(c *gin.Context) {
+		router.Handle(e.route.verb(), e.route.path, func(c *gin.Context) {
 			if path, ok := e.ginPath(c.Params); ok {
 				e.serve(c.Writer, c.Request, path, c)
 			} else {
@@ -53,7 +53,11 @@ func (r *Router) Handler() (http.Handler, error) {
 	patterns := map[string]bool{}
 	err = r.register(endpoints, func(e *endpoint) {
 		names, pattern := paramNames(e.segments), muxPattern(e.segments)
-		patterns[pattern] = true
+		if e.route.method != "" {
+			pattern = e.route.method + " " + pattern
+		} else {
+			patterns[pattern] = true
+		}
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
 			if !matches(e.segments, req.URL.Path) { // the mux lets a parameter hold an escaped slash
 				r.notFound(w, req)
@@ -122,7 +126,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	for _, rt := range s.routes {
 		full := prefix + rt.path
 		t := &plan.Target{
-			Label: "GET " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable, Foreign: onGin,
+			Label: rt.verb() + " " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable, Foreign: onGin,
 		}
 		targets = append(targets, t)
 		extra = append(extra, rt.faults(t)...)
@@ -179,6 +183,9 @@ func cookiesWithoutOrigins(targets []*plan.Target) []*plan.Fault {
 func conflicts(before []*endpoint, e *endpoint) []*plan.Fault {
 	var found []*plan.Fault
 	for _, other := range before {
+		if other.route.verb() != e.route.verb() {
+			continue
+		}
 		if why := clash(other.segments, e.segments); why != "" {
 			found = append(found, &plan.Fault{
 				Kind: "conflict", Fact: fmt.Sprintf("%s and %s cannot both be routes: %s", other.target.Label, e.target.Label, why),

@@ -3,6 +3,7 @@ package wsroute
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -29,6 +30,10 @@ type route struct {
 	sends    string
 	named    []string // the options that are no guards
 	serve    func(ctx context.Context, s *session, in any) error
+
+	// Of a route for plain HTTP alone; the method is empty for a WebSocket.
+	method string
+	answer func(ctx context.Context, in any) (any, error)
 
 	drops        bool
 	renewable    bool
@@ -140,12 +145,25 @@ func (rt *route) selectSubprotocol(offers []string, marked bool) string {
 	return ""
 }
 
+// verb is the HTTP method.
+func (rt *route) verb() string {
+	if rt.method == "" {
+		return http.MethodGet
+	}
+	return rt.method
+}
+
 // faults returns what is wrong with the route by itself.
 func (rt *route) faults(t *plan.Target) []*plan.Fault {
 	var found []*plan.Fault
 	at := []string{"registered " + rt.site.String()}
 	for _, text := range rt.messages {
 		found = append(found, &plan.Fault{Kind: "bad message", Fact: text, Path: at, Target: t})
+	}
+	if rt.method != "" && (!isToken(rt.method) || strings.ToUpper(rt.method) != rt.method) {
+		found = append(found, &plan.Fault{
+			Kind: "bad route", Fact: fmt.Sprintf("%q is no HTTP method", rt.method), Path: at, Target: t, Hint: "use the constants of net/http, such as http.MethodPost",
+		})
 	}
 	for _, name := range rt.subprotocols {
 		if !isToken(name) {

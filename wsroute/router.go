@@ -111,6 +111,9 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 			rt.named = append(rt.named, o.String())
 		}
 	}
+	if rt.method != "" { // what groups say to WebSockets
+		rt.tells, rt.diagnose, rt.renewable, rt.subprotocols = false, false, false, nil
+	}
 	r.shared.routes = append(r.shared.routes, rt)
 }
 

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -144,8 +146,9 @@ func TestSoak(t *testing.T) {
 	s.w.stop()
 	for deadline := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before; {
 		if time.Now().After(deadline) {
-			stacks := make([]byte, 64<<10)
-			t.Fatalf("%d goroutines are left over:\n%s", runtime.NumGoroutine()-before, stacks[:runtime.Stack(stacks, true)])
+			var stacks bytes.Buffer
+			_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+			t.Fatalf("%d goroutines are left over:\n%s", runtime.NumGoroutine()-before, &stacks)
 		}
 		runtime.Gosched()
 	}

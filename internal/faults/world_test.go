@@ -55,7 +55,12 @@ func begin[In any](t *testing.T, deps *depends.Graph, config *wsroute.Config, ha
 	}
 	w.ws = wsroute.New(deps, config)
 	wsroute.Handle(w.ws, "/", func(ctx context.Context, c *conn, in In) error {
-		defer func() { w.ends <- context.Cause(ctx) }()
+		defer func() {
+			select {
+			case w.ends <- context.Cause(ctx):
+			default: // a test that counts so many does not ask why
+			}
+		}()
 		return handler(ctx, c, in)
 	}, options...)
 	routes, err := w.ws.Handler()

@@ -3,11 +3,17 @@ package parity_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"time"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
 )
+
+// place is S53's dependency: where the request goes.
+type place string
 
 type (
 	left  struct{ N int }
@@ -253,8 +259,19 @@ var graphs = []scenario{
 		},
 	},
 	{
-		id: "S53", app: "a dependency that takes HTTPConnection, used by a WebSocket route and a GET", fastapi: "it gets the WebSocket; the Request", verdict: notYet,
-		why: "input structs for plain HTTP handlers",
+		id: "S53", app: "a dependency that takes HTTPConnection, used by a WebSocket route and a GET", fastapi: "it gets the WebSocket; the Request", verdict: matched,
+		want: "the socket: /ws; the request: /plain",
+		run: func(w *world) string {
+			gives(w, func(in struct{ Request *http.Request }) (place, error) { return place(in.Request.URL.Path), nil })
+			shows(w, "/ws", func(in struct{ Place place }) string { return "the socket: " + string(in.Place) })
+			wsroute.HandleHTTP(w.ws, http.MethodGet, "/plain", func(_ context.Context, in struct{ Place place }) (http.HandlerFunc, error) {
+				return func(out http.ResponseWriter, _ *http.Request) {
+					_, _ = io.WriteString(out, "the request: "+string(in.Place))
+				}, nil
+			})
+			srv := w.server()
+			return w.open("/ws").hear() + "; " + string(wstest.Get(w, srv, "/plain").Body)
+		},
 	},
 	{
 		id: "S55", app: "two independent dependencies of 0.2 s", fastapi: "0.4 s", verdict: matched, want: "400ms",

@@ -25,6 +25,8 @@ type Request struct {
 	Protocols []string
 	// Diagnose says that the peer asks only whether it would be let in.
 	Diagnose bool
+	// WithBody says that a dependency which takes the request may read its body.
+	WithBody bool
 
 	handed []handed
 
@@ -187,6 +189,9 @@ func (r *Request) Refused(p *Plan) error {
 func (r *Request) Snapshot(p *Plan) *http.Request {
 	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
 	out.Body, out.GetBody, out.Cancel, out.Response = http.NoBody, nil, nil, nil //nolint:staticcheck // Cancel is deprecated, and must not leak
+	if r.WithBody {
+		out.Body = r.HTTP.Body
+	}
 	for _, v := range r.Path {
 		out.SetPathValue(v.Name, v.Value)
 	}

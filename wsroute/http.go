@@ -1,0 +1,175 @@
+package wsroute
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
+)
+
+// HandleHTTP registers a handler for plain HTTP requests, beside the WebSockets that
+// the same providers guard: one currentUser for the whole program. The method is one
+// of net/http's constants.
+//
+// In is what it is for [Handle], and what cannot be had refuses the request with the
+// same problem document. An *http.Request in it has the body. Out is answered as JSON
+// with 200; an http.Handler, such as [http.HandlerFunc], writes the answer itself, and
+// struct{} is 204. The error of the handler refuses as a provider's would, with
+// Config.MapError.
+//
+// Values of both the Connection and the Handshake lifetime are released when the
+// answer is written. Config.ResolveTimeout bounds the dependencies, not the handler.
+// Where a scheme takes a cookie, a method other than GET, HEAD and OPTIONS demands an
+// allowed Origin, so that no other site's page can ask in a user's name. The options
+// of a route that are about WebSockets do nothing here.
+func HandleHTTP[In, Out any](r *Router, method, path string, handler func(context.Context, In) (Out, error), options ...RouteOption) {
+	if handler == nil {
+		panic("wsroute: HandleHTTP " + path + " with a nil handler at " + plan.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
+	}
+	var messages []string
+	if !writes(reflect.TypeFor[Out]()) {
+		messages = encodingFaults[Out]()
+	}
+	r.add(path, options, &route{
+		in:       reflect.TypeFor[In](),
+		fn:       plan.DescribeFunc(handler),
+		method:   method,
+		sends:    plan.TypeName(reflect.TypeFor[Out]()),
+		messages: messages,
+		answer:   func(ctx context.Context, in any) (any, error) { return handler(ctx, *in.(*In)) },
+	})
+}
+
+// writes says whether a type writes a response by itself.
+func writes(t reflect.Type) bool { return t.Implements(reflect.TypeFor[http.Handler]()) }
+
+// plainRequest is one plain request.
+type plainRequest struct {
+	e        *endpoint
+	w        http.ResponseWriter
+	r        *http.Request
+	request  plan.Request
+	scope    plan.Scope // of both lifetimes
+	standing plan.Standing
+}
+
+// plain answers a plain request.
+func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
+	config := &e.shared.config
+	h := &plainRequest{e: e, w: w, r: r, request: plan.Request{
+		HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r), WithBody: true,
+	}}
+	h.request.Protocols = plan.Offers(rawOffers(r))
+	if rejection := h.check(); rejection != nil {
+		e.refuse(w, r, rejection)
+		return
+	}
+	h.request.ReadHanded(e.plan, c)
+	h.scope = plan.Scope{Budget: config.CleanupTimeout, Standing: &h.standing, Report: func(err error) {
+		e.log(slog.LevelError, "cleanup failed", e.shared.proxies.remote(r), err)
+	}}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	err := errGoexit
+	defer func() {
+		if h.scope.Pending() {
+			_ = http.NewResponseController(w).Flush() // nobody waits for the cleanups
+		}
+		h.scope.End(ctx, err)
+		cancel(err)
+	}()
+	var answer any
+	if answer, err = h.run(ctx, cancel); err == nil {
+		err = h.write(answer)
+	}
+	if err != nil && r.Context().Err() != nil {
+		err = errGone
+	}
+	if err != nil {
+		e.answerError(w, r, &h.request, err)
+	}
+}
+
+// check is what comes before the dependencies.
+func (h *plainRequest) check() *depends.Rejection {
+	e, r := h.e, h.r
+	if e.shared.config.RequireTLS && !e.shared.proxies.secure(r) {
+		return tlsRequired()
+	}
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+	if !safe && e.cookies && !e.allows(r, false) {
+		return &depends.Rejection{Status: http.StatusForbidden, Reason: "origin_not_allowed", Err: &originError{r.Header["Origin"], r.Host}}
+	}
+	if h.request.Parse(e.plan) != nil {
+		return badQuery()
+	}
+	return nil
+}
+
+// run resolves the dependencies and calls the handler. Its panic is returned.
+func (h *plainRequest) run(ctx context.Context, cancel context.CancelCauseFunc) (answer any, err error) {
+	scoped := h.scope.Context(ctx)
+	run := &plan.Run{Plan: h.e.plan, Request: &h.request, Connection: scoped, Handshake: scoped}
+	var kept *plan.Kept
+	if run.Plan.Keeps {
+		kept = run.Keep()
+	}
+	budget := time.AfterFunc(h.e.shared.config.ResolveTimeout, func() { cancel(errBudget) })
+	in, err := run.Resolve()
+	if !budget.Stop() && err == nil {
+		err = errBudget
+	}
+	if err != nil {
+		return nil, ended(ctx, err)
+	}
+	if kept != nil {
+		kept.Hold(run)
+		h.standing.Replace(kept.Standing())
+	}
+	if until := h.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
+		return nil, expiredRejection()
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: h.e.route.fn.Name}
+		}
+	}()
+	return h.e.route.answer(ctx, in)
+}
+
+// write answers with what the handler returned. An error means that nothing is written.
+func (h *plainRequest) write(answer any) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: h.e.route.fn.Name}
+		}
+	}()
+	switch answer := answer.(type) {
+	case http.Handler:
+		answer.ServeHTTP(h.w, h.r)
+		return nil
+	case struct{}:
+		h.w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(answer); err != nil {
+		return err
+	}
+	header := h.w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(body.Len()))
+	_, _ = h.w.Write(body.Bytes()) // the client may have left
+	return nil
+}

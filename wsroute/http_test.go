@@ -1,0 +1,209 @@
+package wsroute_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+type plainInput struct {
+	Gate gate
+	ID   int    `path:"id" validate:"gte=1"`
+	Mode string `query:"mode" default:""`
+	Body *http.Request
+}
+
+type plainOutput struct {
+	ID   int    `json:"id"`
+	Text string `json:"text"`
+}
+
+// plainRouter serves one plain route on both kinds of routers; ends is told the cause
+// of each release.
+func plainRouter(ends chan error) *wsroute.Router {
+	deps := depends.New()
+	depends.Provide(deps, func(ctx context.Context, in struct {
+		Mode string `query:"mode" default:""`
+	},
+	) (gate, error) {
+		depends.Cleanup(ctx, func(_ context.Context, cause error) error { ends <- cause; return nil })
+		switch in.Mode {
+		case "forbidden":
+			return gate{}, depends.Forbidden("banned", nil)
+		case "panic":
+			panic("secret")
+		case "slow":
+			<-ctx.Done()
+			return gate{}, ctx.Err()
+		case "expired":
+			depends.ValidUntil(ctx, time.Now().Add(-time.Second))
+		}
+		return gate{}, nil
+	})
+	config := quiet()
+	config.MapError = func(err error) *depends.Rejection {
+		if errors.Is(err, io.EOF) {
+			return depends.NotFound("no_such_thing", err)
+		}
+		return nil
+	}
+	ws := wsroute.New(deps, config)
+	wsroute.Handle(ws, "/things/:id", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
+	wsroute.HandleHTTP(ws, http.MethodPost, "/things/:id", func(_ context.Context, in plainInput) (plainOutput, error) {
+		switch in.Mode {
+		case "missing":
+			return plainOutput{}, io.EOF
+		case "crash":
+			panic("secret")
+		}
+		text, err := io.ReadAll(in.Body.Body)
+		return plainOutput{in.ID, string(text)}, err
+	})
+	wsroute.HandleHTTP(ws, http.MethodDelete, "/things/:id", func(context.Context, struct{ _ gate }) (struct{}, error) { return struct{}{}, nil })
+	wsroute.HandleHTTP(ws, http.MethodGet, "/text", func(context.Context, none) (http.HandlerFunc, error) {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "by itself") }, nil
+	})
+	return ws
+}
+
+func plainAsk(t *testing.T, srv *wstest.Server, method, path, body string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+srv.Host+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := srv.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, strings.TrimSpace(string(text))
+}
+
+// TestHandleHTTP: the same providers, answers and refusals, on gin and without it.
+func TestHandleHTTP(t *testing.T) {
+	for _, onGin := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			ends := make(chan error, 10)
+			ws := plainRouter(ends)
+			var handler http.Handler
+			engine := gin.New()
+			err := ws.Mount(engine)
+			if handler = engine; !onGin {
+				ws = plainRouter(ends)
+				handler, err = ws.Handler()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := wstest.StartHandler(t, ws, handler)
+			for _, c := range []struct {
+				method, path string
+				status       int
+				answer       string
+				cause        string
+			}{
+				{"POST", "/things/7", 200, `{"id":7,"text":"<body>"}`, ""},
+				{"DELETE", "/things/7", 204, "", ""},
+				{"GET", "/text", 200, "by itself", "-"},
+				{"POST", "/things/0", 422, `"loc":["path","id"]`, "invalid_parameters"},
+				{"POST", "/things/7?mode=forbidden", 403, `"reason":"banned"`, "banned"},
+				{"POST", "/things/7?mode=panic", 500, `"reason":"internal_error"`, "panic"},
+				{"POST", "/things/7?mode=slow", 503, `"reason":"timeout"`, "ResolveTimeout"},
+				{"POST", "/things/7?mode=expired", 401, `"reason":"token_expired"`, "expired"},
+				{"POST", "/things/7?mode=missing", 404, `"reason":"no_such_thing"`, "EOF"},
+				{"POST", "/things/7?mode=crash", 500, `"reason":"internal_error"`, "panic"},
+				{"POST", "/things/7?a=%zz", 400, `"reason":"invalid_query"`, "-"},
+			} {
+				response, body := plainAsk(t, srv, c.method, c.path, "<body>") //nolint:bodyclose // plainAsk has read and closed it
+				if response.StatusCode != c.status || !strings.Contains(body, c.answer) || strings.Contains(body, "secret") {
+					t.Errorf("gin %t: %s %s is answered %d %s", onGin, c.method, c.path, response.StatusCode, body)
+				}
+				if c.cause == "-" {
+					continue
+				}
+				if cause := <-ends; (cause == nil) != (c.cause == "") || cause != nil && !strings.Contains(cause.Error(), c.cause) {
+					t.Errorf("gin %t: %s %s released with %v", onGin, c.method, c.path, cause)
+				}
+			}
+			wstest.Dial[string, string](t, srv, "/things/7").Closed() // the WebSocket of the same path
+		})
+	}
+}
+
+// TestPlainRequestsWithCookies need an Origin that is ours, unless they change nothing.
+func TestPlainRequestsWithCookies(t *testing.T) {
+	deps := depends.New()
+	scheme := depends.Scheme{Name: "Session", Challenge: "Cookie", Sources: []depends.Source{{In: "cookie", Name: "sid"}}}
+	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
+	config := quiet()
+	config.Origins = []string{"https://chat.example"}
+	ws := wsroute.New(deps, config)
+	who := func(_ context.Context, in struct{ Who member }) (string, error) { return in.Who.name, nil }
+	wsroute.HandleHTTP(ws, http.MethodGet, "/me", who)
+	wsroute.HandleHTTP(ws, http.MethodPost, "/me", who)
+	srv := wstest.Start(t, ws)
+	for _, c := range []struct {
+		method, origin, site string
+		status               int
+	}{
+		{"GET", "", "", 200},
+		{"GET", "https://evil.example", "", 200},
+		{"POST", "", "", 403},
+		{"POST", "https://evil.example", "", 403},
+		{"POST", "", "cross-site", 403},
+		{"POST", "", "same-origin", 200},
+		{"POST", "https://chat.example", "", 200},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), c.method, "http://"+srv.Host+"/me", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Cookie", "sid=1")
+		for name, value := range map[string]string{"Origin": c.origin, "Sec-Fetch-Site": c.site} {
+			if value != "" {
+				request.Header.Set(name, value)
+			}
+		}
+		response, err := srv.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != c.status {
+			t.Errorf("%+v is answered %d", c, response.StatusCode)
+		}
+	}
+}
+
+// TestFaultsOfPlainRoutes are in the one report.
+func TestFaultsOfPlainRoutes(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.HandleHTTP(ws, "post", "/a", func(context.Context, struct{ M member }) (chan int, error) { return nil, nil })
+	wsroute.HandleHTTP(ws, http.MethodGet, "/b", func(context.Context, none) (none, error) { return none{}, nil })
+	wsroute.Handle(ws, "/b", echo[string])
+	_, err := ws.Handler()
+	if err == nil {
+		t.Fatal("it mounted")
+	}
+	for _, want := range []string{`"post" is no HTTP method`, "no provider for wsroute_test.member", "chan int cannot be JSON", "GET /b and GET /b cannot both be routes"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the report does not say %q:\n%v", want, err)
+		}
+	}
+}
