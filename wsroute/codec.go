@@ -50,7 +50,7 @@ func (e *MessageError) Unwrap() error { return e.Err }
 
 // codec reads Recv from messages and writes Send to them, chosen once a route.
 type codec[Recv, Send any] struct {
-	decode func(in inbound, into *Recv) *MessageError
+	decode func(in *inbound, into *Recv) *MessageError
 	encode func(v Send) (kind int, data []byte, err error)
 }
 
@@ -60,12 +60,12 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 	var bad []string
 	switch any((*Recv)(nil)).(type) {
 	case *string:
-		c.decode = func(in inbound, into *Recv) *MessageError {
+		c.decode = func(in *inbound, into *Recv) *MessageError {
 			*any(into).(*string) = in.buf.String()
 			return wantText(in)
 		}
 	case *[]byte:
-		c.decode = func(in inbound, into *Recv) *MessageError {
+		c.decode = func(in *inbound, into *Recv) *MessageError {
 			*any(into).(*[]byte) = bytes.Clone(in.buf.Bytes())
 			if !in.binary {
 				return &MessageError{Code: closeUnsupported, Reason: "text_not_accepted"}
@@ -73,7 +73,7 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 			return nil
 		}
 	case *Message:
-		c.decode = func(in inbound, into *Recv) *MessageError {
+		c.decode = func(in *inbound, into *Recv) *MessageError {
 			*any(into).(*Message) = Message{in.binary, append([]byte{}, in.buf.Bytes()...)}
 			return nil
 		}
@@ -84,7 +84,7 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 		if checked {
 			bad = append(bad, tryValidate(v, t)...)
 		}
-		c.decode = func(in inbound, into *Recv) *MessageError { return decodeJSON(v, checked, in, into) }
+		c.decode = func(in *inbound, into *Recv) *MessageError { return decodeJSON(v, checked, in, into) }
 	}
 	c.encode = encoder[Send]()
 	bad = append(bad, encodingFaults[Send]()...)
@@ -117,14 +117,14 @@ func encodingFaults[Send any]() []string {
 	return jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})
 }
 
-func wantText(in inbound) *MessageError {
+func wantText(in *inbound) *MessageError {
 	if in.binary {
 		return &MessageError{Code: closeUnsupported, Reason: "binary_not_accepted"}
 	}
 	return nil
 }
 
-func decodeJSON[Recv any](v *validator.Validate, checked bool, in inbound, into *Recv) *MessageError {
+func decodeJSON[Recv any](v *validator.Validate, checked bool, in *inbound, into *Recv) *MessageError {
 	if e := wantText(in); e != nil {
 		return e
 	}

@@ -37,7 +37,7 @@ func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
 	}
 	var v Recv
 	bad := c.codec.decode(in, &v)
-	release(in.buf)
+	release(in)
 	if bad != nil {
 		return zero, bad
 	}

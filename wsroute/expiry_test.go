@@ -149,3 +149,21 @@ func TestWhatHasExpiredIsRefused(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// TestAnExpiryFarAway is none of today: nanoseconds do not reach that far.
+func TestAnExpiryFarAway(t *testing.T) {
+	deps := depends.New()
+	depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
+		depends.ValidUntil(ctx, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
+		return gate{}, nil
+	})
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ _ gate }) error {
+		return receiveAll(ctx, conn)
+	})
+	c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+	c.Send("still here")
+	if got := c.Receive(); got != "still here" {
+		t.Errorf("got %q", got)
+	}
+}

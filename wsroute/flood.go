@@ -23,7 +23,7 @@ type rate struct {
 // perSecond of them a second. The zero value is ready.
 type bucket struct {
 	spent float64
-	at    time.Time
+	at    int64 // in nanoseconds since 1970
 }
 
 // take says whether there is a token, and takes it.
@@ -31,8 +31,8 @@ func (b *bucket) take(r rate) bool {
 	if r.perSecond == 0 {
 		return true
 	}
-	now := time.Now()
-	b.spent = max(0, b.spent-now.Sub(b.at).Seconds()*r.perSecond)
+	now := time.Now().UnixNano()
+	b.spent = max(0, b.spent-time.Duration(now-b.at).Seconds()*r.perSecond)
 	b.at = now
 	if b.spent+1 > float64(r.burst) {
 		return false

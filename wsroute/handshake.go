@@ -37,6 +37,7 @@ type handshake struct {
 	request  plan.Request
 	scope    plan.Scope // of the Handshake lifetime
 	end      func(cause error)
+	gone     string         // the provider that ended its goroutine
 	decided  atomic.Bool    // somebody has taken it upon himself to answer
 	answered sync.WaitGroup // for somebody else to answer
 }
@@ -76,7 +77,7 @@ func (h *handshake) resolve() (in any, err error) {
 	}
 	defer func() {
 		if err == nil && in == nil { // runtime.Goexit: nobody gets what is returned
-			h.peer.gone = run.At()
+			h.gone = run.At()
 		}
 	}()
 	var kept *plan.Kept
@@ -114,7 +115,7 @@ func (h *handshake) settle(in any, err error) {
 	p := h.peer
 	exits := errors.Is(err, errGoexit)
 	if exits {
-		err = &plan.Error{Provider: p.gone, Err: err}
+		err = &plan.Error{Provider: h.gone, Err: err}
 	}
 	outcome := errGone // if writing the answer panics
 	defer func() {

@@ -22,11 +22,11 @@ var errTold = errors.New("wsroute: the peer broke the protocol")
 // leaves everything else as it is.
 type inflow struct {
 	head    [2 + 8]byte // of the frame that has begun, without its mask
-	n       int         // bytes of it
-	left    uint64      // bytes of the frame's mask and payload
-	held    []byte      // a close frame, as far as it is here
+	n       uint8       // bytes of it
 	off     bool        // the frames are broken: gorilla will say so
-	empties int
+	empties uint16
+	left    uint64 // bytes of the frame's mask and payload
+	held    []byte // a close frame, as far as it is here
 }
 
 // scan looks at bytes as they come, and returns how many of them gorilla may have.
@@ -61,7 +61,7 @@ func (f *inflow) begin() error {
 	if f.n < 2 {
 		return nil
 	}
-	length, size := uint64(f.head[1]&0x7f), 2
+	length, size := uint64(f.head[1]&0x7f), uint8(2)
 	switch length {
 	case 126:
 		size = 4

@@ -19,7 +19,6 @@ type peer struct {
 	standing plan.Standing
 	kept     *plan.Kept // nil unless something may be resolved anew
 	counted  counted
-	gone     string // the provider that ended its goroutine
 	remote   string
 	since    time.Time
 }

@@ -1,7 +1,6 @@
 package wsroute
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,12 +16,12 @@ import (
 // maxPooled is the largest buffer that is kept for the next message.
 const maxPooled = 64 << 10
 
-var messageBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+var messages = sync.Pool{New: func() any { return new(inbound) }}
 
-func release(buf *bytes.Buffer) {
-	if buf.Cap() <= maxPooled {
-		buf.Reset()
-		messageBuffers.Put(buf)
+func release(in *inbound) {
+	if in.buf.Cap() <= maxPooled {
+		in.buf.Reset()
+		messages.Put(in)
 	}
 }
 
@@ -86,23 +85,23 @@ func (s *session) readMessages() error {
 		if err != nil {
 			return err
 		}
-		buf := messageBuffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
-		if err = s.assemble(buf, r); err != nil {
-			release(buf)
+		in := messages.Get().(*inbound) //nolint:forcetypeassert // the pool holds nothing else
+		in.binary = kind == websocket.BinaryMessage
+		if err = s.assemble(&in.buf, r); err != nil {
+			release(in)
 			return err
 		}
-		in := inbound{binary: kind == websocket.BinaryMessage, buf: buf}
 		switch {
 		case s.silent.Load():
-			release(buf)
+			release(in)
 		case !s.messages.take(s.lim.MessageRate):
-			release(buf)
+			release(in)
 			s.end(fmt.Errorf("%w: more than %v messages a second", ErrProtocol, s.lim.MessageRate.perSecond), closePolicy, "too_many_messages", true)
-		case !in.binary && !utf8.Valid(buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
-			release(buf)
+		case !in.binary && !utf8.Valid(in.buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
+			release(in)
 			s.end(fmt.Errorf("%w: text that is not UTF-8", ErrProtocol), closeInvalid, "invalid_utf8", true)
 		case s.again != nil && s.again.asked(in):
-			release(buf)
+			release(in)
 		default:
 			s.deliver(in)
 		}
@@ -111,9 +110,9 @@ func (s *session) readMessages() error {
 
 // deliver puts a message into the inbox. While there is no room, nothing is
 // read, and the peer is slowed down by TCP.
-func (s *session) deliver(in inbound) {
+func (s *session) deliver(in *inbound) {
 	if s.gap { // what comes behind a message that was dropped must not be taken for the next one
-		release(in.buf)
+		release(in)
 		return
 	}
 	select {
@@ -127,15 +126,15 @@ func (s *session) deliver(in inbound) {
 	case s.inbox <- in:
 	case <-s.ctx.Done():
 		s.gap = true
-		release(in.buf)
+		release(in)
 	}
 }
 
 // receive returns the next message. What the peer sent before it closed is still
 // delivered, though the context has ended by then.
-func (s *session) receive(ctx context.Context) (inbound, error) {
+func (s *session) receive(ctx context.Context) (*inbound, error) {
 	if ctx.Err() != nil && s.ctx.Err() == nil {
-		return inbound{}, context.Cause(ctx) // the message stays for the next call
+		return nil, context.Cause(ctx) // the message stays for the next call
 	}
 	select {
 	case in := <-s.inbox:
@@ -148,25 +147,25 @@ func (s *session) receive(ctx context.Context) (inbound, error) {
 	case <-s.ctx.Done():
 	case <-ctx.Done():
 		if s.ctx.Err() == nil {
-			return inbound{}, context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 	}
 	select {
 	case in := <-s.inbox:
 		return s.take(in)
 	default:
-		return inbound{}, context.Cause(s.ctx)
+		return nil, context.Cause(s.ctx)
 	}
 }
 
 // take drops a message that was read before our own end.
-func (s *session) take(in inbound) (inbound, error) {
+func (s *session) take(in *inbound) (*inbound, error) {
 	if s.expired() {
 		s.expire()
 	}
 	if s.silent.Load() {
-		release(in.buf)
-		return inbound{}, context.Cause(s.ctx)
+		release(in)
+		return nil, context.Cause(s.ctx)
 	}
 	return in, nil
 }

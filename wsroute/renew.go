@@ -114,7 +114,7 @@ func (r *renewer) renew(credential string) error {
 
 // asked says whether a message is a credential, and verifies it. It runs on the
 // reading goroutine, which must not wait.
-func (r *renewer) asked(in inbound) bool {
+func (r *renewer) asked(in *inbound) bool {
 	if !r.messages || in.binary || !bytes.HasPrefix(in.buf.Bytes(), renewPrefix) {
 		return false
 	}

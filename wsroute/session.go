@@ -46,7 +46,7 @@ type session struct {
 
 	ws      *websocket.Conn
 	wire    *wire
-	inbox   chan inbound  // what is read ahead
+	inbox   chan *inbound // what is read ahead
 	done    chan struct{} // closed when the socket is
 	sending sync.Mutex    // one message at a time, as gorilla demands
 
@@ -83,7 +83,7 @@ type session struct {
 // inbound is a message that was read and not yet received.
 type inbound struct {
 	binary bool
-	buf    *bytes.Buffer
+	buf    bytes.Buffer
 }
 
 type sessionKey struct{}
@@ -127,12 +127,11 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	ws.SetPingHandler(s.pinged)
 	ws.SetPongHandler(func(string) error { return s.control() })
 	s.ws, s.wire = ws, w
-	w.awaited = s.await
 	w.mu.Lock()
 	w.owner = s
 	w.mu.Unlock()
 	s.mu.Lock()
-	s.inbox = make(chan inbound, s.lim.ReadAhead)
+	s.inbox = make(chan *inbound, s.lim.ReadAhead)
 	s.done = make(chan struct{})
 	s.attached = true
 	s.nextPing = time.Now().Add(s.lim.PingInterval)
@@ -352,11 +351,7 @@ func (s *session) expired() bool {
 
 // expireAt sets when the connection expires; zero is never.
 func (s *session) expireAt(t time.Time) {
-	if t.IsZero() {
-		s.expires.Store(0)
-		return
-	}
-	s.expires.Store(max(1, t.UnixNano()))
+	s.expires.Store(plan.Nanos(t))
 }
 
 func (s *session) expire() { s.end(ErrExpired, closeExpired, "token_expired", true) }

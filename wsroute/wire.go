@@ -25,9 +25,6 @@ type wire struct {
 	lastRead  atomic.Int64 // when something was read, as a time since born: the wall clock may jump
 	early     []byte       // read by net/http before the hijack
 	in        inflow
-	closing   bool   // the peer's close frame is complete
-	awaited   func() // called before each read that may wait; nil until there is an owner
-	frames    bool   // the 101 is written; frames follow
 	mu        sync.Mutex
 	queue     []chunk
 	size      int           // bytes in queue
@@ -36,6 +33,8 @@ type wire struct {
 	moved     chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	emptied   func()        // called once the queue is empty, with mu held
 	flushing  bool
+	frames    bool // the 101 is written; frames follow
+	closing   bool // the peer's close frame is complete; the reading goroutine's own
 	err       error
 	closeOnce sync.Once
 }
@@ -52,6 +51,7 @@ type wireOwner interface {
 
 // peerOwner is told what the peer has done, on the reading goroutine.
 type peerOwner interface {
+	await() // before each read that may wait
 	peerClosed(code int, reason string)
 	violated(why error, code int, reason string)
 }
@@ -98,8 +98,8 @@ func (w *wire) receive(b []byte) (int, error) {
 		}
 		return n, nil
 	}
-	if w.awaited != nil {
-		w.awaited()
+	if w.owner != nil {
+		w.owner.await()
 	}
 	n, err := w.Conn.Read(b)
 	if n > 0 {

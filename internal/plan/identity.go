@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -20,11 +21,24 @@ func (i Identity) Principal() string {
 	return i.Issuer + " " + i.Subject
 }
 
+// Nanos returns a time in nanoseconds since 1970, as near as they go: to the year
+// 2262. The zero time is 0, and no other is.
+func Nanos(t time.Time) int64 {
+	const last = math.MaxInt64 / int64(time.Second)
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Unix() >= last:
+		return math.MaxInt64
+	}
+	return max(1, t.UnixNano())
+}
+
 // Standing is an identity and until when it holds, once somebody has said so.
 type Standing struct {
 	mu       sync.Mutex
 	identity Identity
-	until    time.Time
+	until    int64 // in nanoseconds since 1970, by the wall clock, also after a machine has slept; 0 is never
 }
 
 // Set replaces what was said before, and keeps what id leaves open. An issuer and
@@ -51,7 +65,7 @@ func (s *Standing) Set(id Identity) {
 func (s *Standing) Replace(id Identity, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.identity, s.until = id, until
+	s.identity, s.until = id, Nanos(until)
 }
 
 // Identity returns what was said.
@@ -65,8 +79,8 @@ func (s *Standing) Identity() Identity {
 func (s *Standing) Limit(until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.until.IsZero() || until.Before(s.until) {
-		s.until = until.Round(0) // the wall clock decides, also after a machine has slept
+	if at := Nanos(until); s.until == 0 || at < s.until {
+		s.until = at
 	}
 }
 
@@ -74,5 +88,8 @@ func (s *Standing) Limit(until time.Time) {
 func (s *Standing) Until() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.until
+	if s.until == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, s.until)
 }
