@@ -38,3 +38,7 @@ func SendCloseBehind[R, S any](c *Conn[R, S], code int) error {
 
 // Lose ends a connection as a failed write does.
 func Lose[R, S any](c *Conn[R, S]) { c.session.lose(net.ErrClosed) }
+
+// Silence is the first half of an end: nothing more is delivered, and the context
+// goes on.
+func Silence[R, S any](c *Conn[R, S]) { c.session.silent.Store(true) }

@@ -56,8 +56,8 @@ func (p *peer) run(in any, endHandshake func(error)) {
 	if endHandshake != nil {
 		endHandshake(nil)
 	}
-	if p.session.silent.Load() { // the router began to drain while the 101 was written
-		result = context.Cause(p.session.ctx)
+	if err := p.session.over(); err != nil { // the router began to drain while the 101 was written
+		result = err
 		return
 	}
 	result = p.handle(in)

@@ -163,9 +163,9 @@ func (s *session) take(in *inbound) (*inbound, error) {
 	if s.expired() {
 		s.expire()
 	}
-	if s.silent.Load() {
+	if err := s.over(); err != nil {
 		release(in)
-		return nil, context.Cause(s.ctx)
+		return nil, err
 	}
 	return in, nil
 }

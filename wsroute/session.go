@@ -216,6 +216,16 @@ func (s *session) endAs(cause error, code int, reason string, discard, silent bo
 	return true
 }
 
+// over returns the cause of our own end, and nil if we have not ended. Silence
+// begins a moment before the context has its cause, which is waited for.
+func (s *session) over() error {
+	if !s.silent.Load() {
+		return nil
+	}
+	<-s.ctx.Done()
+	return context.Cause(s.ctx)
+}
+
 // shut tells the peer of the end, and bounds what it may still take. The reading
 // goroutine waits for the peer's answer and closes the socket.
 func (s *session) shut() {
