@@ -92,10 +92,14 @@ func (h *hub) close() (open []*peer) {
 func (h *hub) tell(ctx context.Context, open []*peer, window time.Duration) {
 	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
 	share := min(window, time.Duration(len(open))*time.Second/drainPace) / time.Duration(max(1, len(open)))
+	begin, due := time.Now(), time.Duration(0)
 	for _, p := range open {
 		if share > 0 {
+			due += 2 * rand.N(share)
+		}
+		if early := due - time.Since(begin); early > 0 { // a timer that was late is made up for
 			select {
-			case <-time.After(2 * rand.N(share)):
+			case <-time.After(early):
 			case <-ctx.Done():
 			}
 		}

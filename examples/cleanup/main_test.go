@@ -31,8 +31,12 @@ func TestOnePoolForMany(t *testing.T) {
 			}
 			peers = append(peers, c)
 		}
-		if got := wstest.Refused(t, srv, "/seat?name=bob"); got.Status != 403 || len(pool.free) != 1 {
-			t.Errorf("a child: %d, and %d are free", got.Status, len(pool.free))
+		if got := wstest.Refused(t, srv, "/seat?name=bob"); got.Status != 403 {
+			t.Errorf("a child: %d", got.Status)
+		}
+		synctest.Wait() // the refusal is told first
+		if n := len(pool.free); n != 1 {
+			t.Errorf("after a refusal, %d are free", n)
 		}
 		for _, c := range peers {
 			c.Close(1000, "")
