@@ -49,9 +49,11 @@ func hall(t *testing.T, room *wsroute.Room[said], config *wsroute.Config) (*wsro
 
 // TestRoomTellsAllInTheSameOrder, whoever speaks at the same time.
 func TestRoomTellsAllInTheSameOrder(t *testing.T) {
-	var room wsroute.Room[said]
-	_, srv := hall(t, &room, quiet())
 	const members, each = 8, 50
+	config := quiet()
+	config.SendMessages = 2 * members * each // nobody reads until all is said
+	var room wsroute.Room[said]
+	_, srv := hall(t, &room, config)
 	var all [members]*wstest.Peer[int, said]
 	for i := range all {
 		all[i] = wstest.Dial[int, said](t, srv, "/?name="+fmt.Sprint(i))
