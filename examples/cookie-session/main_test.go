@@ -14,8 +14,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const origin = "http://app.example.com"
 
-// post sends a form as the page would, with the session's cookie if there is one.
-func post(t *testing.T, srv *wstest.Server, path, form string, session *http.Cookie) *http.Response {
+// post sends a form as the page would, with the session's cookie if there is one, and
+// returns the cookies that are set.
+func post(t *testing.T, srv *wstest.Server, path, form string, session *http.Cookie) []*http.Cookie {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Host+path, strings.NewReader(form))
 	if err != nil {
@@ -30,7 +31,7 @@ func post(t *testing.T, srv *wstest.Server, path, form string, session *http.Coo
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	return response
+	return response.Cookies()
 }
 
 // TestSession: in with the cookie from the right page, and not otherwise.
@@ -40,7 +41,7 @@ func TestSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv := wstest.StartHandler(t, ws, engine)
-	session := post(t, srv, "/login", "name=ada", nil).Cookies()[0]
+	session := post(t, srv, "/login", "name=ada", nil)[0]
 	signedIn, fromPage := wstest.Cookie(session.Name, session.Value), wstest.Header("Origin", origin)
 	c := wstest.Dial[string, string](t, srv, "/inbox", signedIn, fromPage)
 	if got := c.Receive(); got != "nothing new, ada" {
