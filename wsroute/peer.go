@@ -56,7 +56,7 @@ func (p *peer) run(in any, endHandshake func(error)) {
 	if endHandshake != nil {
 		endHandshake(nil)
 	}
-	if err := p.session.over(); err != nil { // the router began to drain while the 101 was written
+	if err := p.session.over(); err != nil { // by a drain while the 101 was written, or by what the peer sent at once
 		result = err
 		return
 	}
