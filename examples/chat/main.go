@@ -21,6 +21,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -36,12 +37,16 @@ type settings struct {
 	addr string
 	key  []byte
 	ttl  time.Duration
+
+	proxies, origins []string
 }
 
 func main() {
 	var s settings
 	flag.StringVar(&s.addr, "addr", "127.0.0.1:8080", "the address to listen on")
 	flag.DurationVar(&s.ttl, "token-ttl", 15*time.Minute, "how long a token lives")
+	flag.Func("trusted-proxies", "addresses of reverse proxies, with commas between them", into(&s.proxies))
+	flag.Func("origins", "origins of pages that may connect, if this server has a name; with commas between them", into(&s.origins))
 	flag.Parse()
 	if key, ok := os.LookupEnv("CHAT_KEY"); ok {
 		s.key = []byte(key)
@@ -54,6 +59,14 @@ func main() {
 	if err := run(ctx, s, logger, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "chat:", err)
 		os.Exit(1)
+	}
+}
+
+// into is a flag's value, with commas, as a list.
+func into(list *[]string) func(string) error {
+	return func(text string) error {
+		*list = strings.Split(text, ",")
+		return nil
 	}
 }
 
@@ -86,7 +99,9 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	security.Use(deps, credential(s.key, tickets))
 
 	ws := wsroute.New(deps, &wsroute.Config{
-		Logger: logger,
+		Logger:         logger,
+		TrustedProxies: s.proxies,
+		Origins:        s.origins,
 		// Together they end every connection within 4 s, so that the process
 		// stops in 5.
 		CloseTimeout: time.Second,
