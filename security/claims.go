@@ -27,11 +27,8 @@ func decodeClaims[C any](payload []byte, validator *jwt.Validator) (C, error) {
 	if err := json.Unmarshal(payload, claims); err != nil {
 		return none, unfit(err)
 	}
-	for _, date := range []func() (*jwt.NumericDate, error){claims.GetExpirationTime, claims.GetNotBefore, claims.GetIssuedAt} {
-		// An error is the validator's to report.
-		if d, err := date(); err == nil && d != nil && (d.Unix() < 0 || d.Unix() > maxDate) {
-			return none, because(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
-		}
+	if !dated(claims.GetExpirationTime()) || !dated(claims.GetNotBefore()) || !dated(claims.GetIssuedAt()) {
+		return none, because(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
 	}
 	// A subject is demanded: without one, everybody would be the same user "".
 	if subject, err := claims.GetSubject(); err != nil || subject == "" {
@@ -41,6 +38,11 @@ func decodeClaims[C any](payload []byte, validator *jwt.Validator) (C, error) {
 		return none, plain(err)
 	}
 	return *value, nil
+}
+
+// dated says that a date is one, or is not there. An error is the validator's to report.
+func dated(d *jwt.NumericDate, err error) bool {
+	return err != nil || d == nil || 0 <= d.Unix() && d.Unix() <= maxDate
 }
 
 // newClaims returns a C to decode into, and the same as jwt.Claims. If C is a
@@ -60,6 +62,9 @@ func unfit(err error) error {
 	if errors.As(err, &mismatch) {
 		kind, _, _ := strings.Cut(mismatch.Value, " ")
 		return because(jwt.ErrTokenInvalidClaims, "%+.80q is a %s and does not fit %v", mismatch.Field, kind, mismatch.Type)
+	}
+	if errors.As(err, new(*json.SyntaxError)) {
+		return because(jwt.ErrTokenMalformed, "its payload is not JSON")
 	}
 	return plain(err)
 }
@@ -126,7 +131,7 @@ func tryClaims[C any](payload string) (problem string) {
 	if payload != trialPayload {
 		return "" // it was to show that nothing panics
 	}
-	dated := func(d *jwt.NumericDate) bool { return d != nil && d.Equal(time.Unix(trialDate, 0)) }
+	on := func(d *jwt.NumericDate) bool { return d != nil && d.Equal(time.Unix(trialDate, 0)) }
 	for _, claim := range []struct {
 		name string
 		read bool
@@ -134,9 +139,9 @@ func tryClaims[C any](payload string) (problem string) {
 		{"iss", issuer == trialName},
 		{"sub", subject == trialName},
 		{"aud", len(audience) == 1 && audience[0] == trialName},
-		{"exp", dated(expires)},
-		{"nbf", dated(notBefore)},
-		{"iat", dated(issued)},
+		{"exp", on(expires)},
+		{"nbf", on(notBefore)},
+		{"iat", on(issued)},
 	} {
 		if !claim.read {
 			return fmt.Sprintf("%s does not read the %s of a token", name, claim.name)
@@ -147,8 +152,8 @@ func tryClaims[C any](payload string) (problem string) {
 
 // tokenID returns the jti of claims, which jwt.Claims has no method for.
 func tokenID[C any](claims *C) string {
-	if m, ok := any(*claims).(jwt.MapClaims); ok {
-		id, _ := m["jti"].(string)
+	if m, ok := any(claims).(*jwt.MapClaims); ok {
+		id, _ := (*m)["jti"].(string)
 		return id
 	}
 	v := reflect.Indirect(reflect.ValueOf(claims).Elem())
@@ -156,7 +161,7 @@ func tokenID[C any](claims *C) string {
 		return ""
 	}
 	if field := v.FieldByName("RegisteredClaims"); field.IsValid() && field.CanInterface() {
-		if r, ok := field.Interface().(jwt.RegisteredClaims); ok {
+		if r, ok := field.Addr().Interface().(*jwt.RegisteredClaims); ok {
 			return r.ID
 		}
 	}

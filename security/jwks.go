@@ -100,7 +100,7 @@ var errUnknownKey = errors.New("unknown key")
 
 // find returns what verifies a token. An error that is a *depends.Rejection is
 // our fault, any other the token's.
-func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (any, error) {
+func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (Key, error) {
 	// A fetch that was under way when the token came may bring the set from before
 	// a rotation: after one that was only joined, another is worth it.
 	for fetches := 2; ; fetches-- {
@@ -112,19 +112,16 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (any,
 				s.fetch()
 			}
 			s.mu.Unlock()
-			if err != nil {
-				return nil, err
-			}
-			return key.material(), nil
+			return key, err
 		}
 		joined := s.flight != nil
 		if fetches == 0 || !s.mayFetch(now) {
 			failed, wait := s.failed, s.retry.Sub(now)
 			s.mu.Unlock()
 			if failed != nil {
-				return nil, errKeysAway(failed, wait)
+				return Key{}, errKeysAway(failed, wait)
 			}
-			return nil, err
+			return Key{}, err
 		}
 		f := s.fetch()
 		s.mu.Unlock()
@@ -134,7 +131,7 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (any,
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return Key{}, context.Cause(ctx)
 		}
 	}
 }

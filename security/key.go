@@ -63,8 +63,8 @@ func EdDSA(public ed25519.PublicKey) Key {
 // symmetric copies the secret, so that a caller who wipes or reuses its slice
 // does not change the key.
 func symmetric(algorithm string, secret []byte) Key {
-	secret = bytes.Clone(secret)
-	return Key{algorithm: algorithm, material: func() any { return secret }}
+	var material any = bytes.Clone(secret)
+	return Key{algorithm: algorithm, material: func() any { return material }}
 }
 
 // WithID returns the key under the name that tokens call it by, their kid

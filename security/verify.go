@@ -1,15 +1,13 @@
 package security
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -21,20 +19,18 @@ import (
 // common proxies begin at this size.
 const maxToken = 8 << 10
 
-// verifier is a JWT made ready: it is immutable, and shared by all connections.
+// verifier is a JWT made ready: but for the header that it keeps, it is immutable, and
+// shared by all connections.
 type verifier[C any] struct {
 	description depends.Scheme
 	refused     string // the challenge that goes with a refusal
-	parser      *jwt.Parser
 	validator   *jwt.Validator
-	lookup      jwt.Keyfunc
-	named       map[string]Key // by ID
-	jwks        *JWKS          // in place of named and unnamed
+	algorithms  []string         // that some key has
+	named       map[string]Key   // by ID
+	unnamed     map[string][]Key // by algorithm
+	jwks        *JWKS            // in place of named and unnamed
 	leeway      time.Duration
-
-	// unnamed holds what the parser takes as keys, by algorithm. Functions, as
-	// in Key, so that a printed verifier shows no secret.
-	unnamed map[string]func() any
+	kept        atomic.Pointer[header]
 }
 
 // prepare does what is the same for every token.
@@ -43,37 +39,25 @@ func (j JWT[C]) prepare() *verifier[C] {
 		description: j.Describe(),
 		refused:     j.challenge("invalid_token"),
 		named:       map[string]Key{},
-		unnamed:     map[string]func() any{},
+		unnamed:     map[string][]Key{},
 		jwks:        j.JWKS,
 		leeway:      j.leeway(),
+		validator:   jwt.NewValidator(j.claimRules()...),
 	}
 	if len(v.description.Faults) > 0 {
 		return v // of no use; Authenticate says so
 	}
-	var methods []string
-	sets := map[string][]jwt.VerificationKey{}
 	for _, k := range j.Keys {
-		if !slices.Contains(methods, k.algorithm) {
-			methods = append(methods, k.algorithm)
-		}
+		v.algorithms = append(v.algorithms, k.algorithm)
 		if k.named {
 			v.named[k.id] = k
-			continue
+		} else {
+			v.unnamed[k.algorithm] = append(v.unnamed[k.algorithm], k)
 		}
-		sets[k.algorithm] = append(sets[k.algorithm], k.material())
-	}
-	for algorithm, keys := range sets {
-		var set any = jwt.VerificationKeySet{Keys: keys}
-		v.unnamed[algorithm] = func() any { return set }
 	}
 	if j.JWKS != nil {
-		methods = []string{jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg()}
+		v.algorithms = []string{jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg()}
 	}
-	v.lookup = v.key
-	// The signature first, the claims afterwards: the parser only sees to the
-	// former, so that no code of the program's meets a forged claim.
-	v.parser = jwt.NewParser(jwt.WithValidMethods(methods), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
-	v.validator = jwt.NewValidator(j.claimRules()...)
 	return v
 }
 
@@ -119,9 +103,9 @@ func (v *verifier[C]) Authenticate(ctx context.Context, credential depends.Crede
 // identify says whose connection it is and until when, if the value is a token's
 // claims.
 func identify[C any](ctx context.Context, claims *C, leeway time.Duration) {
-	c, ok := any(*claims).(jwt.Claims)
-	if !ok {
-		c, ok = any(claims).(jwt.Claims)
+	c, ok := any(claims).(jwt.Claims)
+	if !ok { // C is a pointer
+		c, ok = any(*claims).(jwt.Claims)
 	}
 	if !ok {
 		return // a ticket is for whatever the program says
@@ -151,7 +135,8 @@ func (v *verifier[C]) refuse(why error) error {
 	}
 }
 
-// verify returns the claims of a token whose signature is good, as they came.
+// verify returns the claims of a token whose signature is good, undecoded: no code of
+// the program's meets a forged claim.
 func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) {
 	if len(token) > maxToken {
 		return nil, because(jwt.ErrTokenMalformed, "%d bytes are more than %d", len(token), maxToken)
@@ -161,112 +146,68 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	if strings.ContainsAny(token, "\r\n") {
 		return nil, because(jwt.ErrTokenMalformed, "it has a line break")
 	}
-	var sealed sealedClaims
-	lookup, away := v.lookup, error(nil)
-	if v.jwks != nil {
-		lookup = func(t *jwt.Token) (key any, err error) {
-			if key, err = v.published(ctx, t); errors.As(err, new(*depends.Rejection)) {
-				away = err // the parser would make a fault of the token of it
-			}
-			return key, err
-		}
+	first, last, dots := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.'), strings.Count(token, ".")
+	if dots != 2 {
+		return nil, because(jwt.ErrTokenMalformed, "token contains an invalid number of segments")
 	}
-	if _, err := v.parser.ParseWithClaims(token, &sealed, lookup); err != nil {
-		if away != nil {
-			return nil, away
-		}
-		return nil, forgery(err)
-	}
-	return sealed.payload, nil
-}
-
-// sealedClaims keeps the payload undecoded while its signature is in doubt. Its
-// Claims are nil: a parser that is told not to validate does not ask for them.
-type sealedClaims struct {
-	jwt.Claims
-	payload []byte
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *sealedClaims) UnmarshalJSON(data []byte) error {
-	s.payload = bytes.Clone(data)
-	return nil
-}
-
-// key chooses what a token is verified with, by its header alone and from Keys
-// alone: jku, jwk, x5u and x5c (RFC 7515 §4.1.2 to §4.1.6) are not looked at.
-// The parser has checked that some key has the token's algorithm.
-func (v *verifier[C]) key(token *jwt.Token) (any, error) {
-	if err := checkHeader(token); err != nil {
+	h, err := v.readHeader(token[:first])
+	if err != nil {
 		return nil, err
 	}
-	algorithm := token.Method.Alg()
-	value, present := token.Header["kid"]
-	if !present {
-		if keys, ok := v.unnamed[algorithm]; ok {
-			return keys(), nil
+	signature, err := strictBase64.DecodeString(token[last+1:])
+	if err != nil {
+		return nil, because(jwt.ErrTokenMalformed, "its signature is not base64url")
+	}
+	keys, err := v.candidates(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	if err := verifySignature(h.method, token[:last], signature, keys); err != nil {
+		return nil, err
+	}
+	payload, err := strictBase64.DecodeString(token[first+1 : last])
+	if err != nil {
+		return nil, because(jwt.ErrTokenMalformed, "its payload is not base64url")
+	}
+	v.keep(h)
+	return payload, nil
+}
+
+// verifySignature asks golang-jwt whether one of the keys has made a signature.
+func verifySignature(method jwt.SigningMethod, signed string, signature []byte, keys []Key) (err error) {
+	for _, k := range keys {
+		if err = method.Verify(signed, signature, k.material()); err == nil {
+			return nil
+		}
+	}
+	return because(jwt.ErrTokenSignatureInvalid, "%v", err)
+}
+
+// candidates chooses what a token is verified with, by its header alone. All of them
+// have its algorithm.
+func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) {
+	algorithm := h.method.Alg()
+	if !slices.Contains(v.algorithms, algorithm) {
+		return nil, because(jwt.ErrTokenSignatureInvalid, "signing method %s is invalid", algorithm)
+	}
+	if v.jwks != nil {
+		key, err := v.jwks.find(ctx, algorithm, h.id, h.named)
+		return []Key{key}, err
+	}
+	if !h.named {
+		if keys := v.unnamed[algorithm]; len(keys) > 0 {
+			return keys, nil
 		}
 		return nil, because(jwt.ErrTokenUnverifiable, "it has no kid, and every %s key has an ID", algorithm)
 	}
-	id, ok := value.(string)
-	if !ok || len(id) > maxKeyID {
-		return nil, because(jwt.ErrTokenUnverifiable, "kid is no string of at most %d bytes", maxKeyID)
-	}
-	key, ok := v.named[id]
+	key, ok := v.named[h.id]
 	if !ok {
-		return nil, because(jwt.ErrTokenUnverifiable, "no key has the ID %+.40q; keys get one by WithID", id)
+		return nil, because(jwt.ErrTokenUnverifiable, "no key has the ID %+.40q; keys get one by WithID", h.id)
 	}
 	if key.algorithm != algorithm {
 		return nil, because(jwt.ErrTokenUnverifiable, "its algorithm is %s, but the key is %v", algorithm, key)
 	}
-	return key.material(), nil
-}
-
-// published chooses from the keys that the issuer publishes.
-func (v *verifier[C]) published(ctx context.Context, token *jwt.Token) (any, error) {
-	if err := checkHeader(token); err != nil {
-		return nil, err
-	}
-	value, named := token.Header["kid"]
-	id, ok := value.(string)
-	if named && !ok || len(id) > maxKeyID {
-		return nil, because(jwt.ErrTokenUnverifiable, "kid is no string of at most %d bytes", maxKeyID)
-	}
-	return v.jwks.find(ctx, token.Method.Alg(), id, named)
-}
-
-// strictBase64 is the encoding of a token's parts (RFC 7515 §2).
-var strictBase64 = base64.RawURLEncoding.Strict()
-
-// checkHeader refuses what golang-jwt lets pass.
-func checkHeader(token *jwt.Token) error {
-	encoded, _, _ := strings.Cut(token.Raw, ".")
-	header, err := strictBase64.DecodeString(encoded)
-	if err != nil {
-		return because(jwt.ErrTokenMalformed, "its header is not base64url")
-	}
-	if err := checkMembers(header, headerMember); err != nil {
-		return because(err, "in its header")
-	}
-	for _, name := range []string{"crit", "b64"} {
-		if _, present := token.Header[name]; present {
-			// RFC 7515 §4.1.11, RFC 7797 §6: an extension that is not
-			// understood makes the token invalid, and none is.
-			return because(jwt.ErrTokenUnverifiable, "its header has %s", name)
-		}
-	}
-	value, present := token.Header["typ"]
-	if !present {
-		return nil
-	}
-	// RFC 8725 §3.11: tokens of another type, such as a logout token, are not
-	// for signing in. RFC 7515 §4.1.9 lets "application/" be left out.
-	typ, _ := value.(string)
-	typ = strings.ToLower(typ)
-	if typ = strings.TrimPrefix(typ, "application/"); typ != "jwt" && typ != "at+jwt" {
-		return because(jwt.ErrTokenUnverifiable, "its typ is neither JWT nor at+jwt")
-	}
-	return nil
+	return []Key{key}, nil
 }
 
 // tokenError is a reason against a token. Its text holds nothing that the token
@@ -282,17 +223,3 @@ func because(cause error, format string, args ...any) error {
 
 func (e *tokenError) Error() string { return e.text }
 func (e *tokenError) Unwrap() error { return e.cause }
-
-// forgery tidies what the parser says of a token that it did not verify: our own
-// reason without the parser's words around it, and nothing of the token's.
-func forgery(err error) error {
-	var ours *tokenError
-	if errors.As(err, &ours) {
-		return ours
-	}
-	var unfit *json.UnmarshalTypeError
-	if errors.As(err, &unfit) { // it quotes numbers in full
-		return because(jwt.ErrTokenMalformed, "its header is no JSON object that fits")
-	}
-	return plain(err)
-}
