@@ -2,7 +2,7 @@ package wsroute
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -58,10 +58,11 @@ type CloseError struct {
 
 // Error returns the code and the reason, quoted.
 func (e *CloseError) Error() string {
+	text := "wsroute: closed by the peer with " + strconv.Itoa(e.Code) // each connection's line of log has it
 	if e.Reason == "" {
-		return fmt.Sprintf("wsroute: closed by the peer with %d", e.Code)
+		return text
 	}
-	return fmt.Sprintf("wsroute: closed by the peer with %d %q", e.Code, e.Reason)
+	return text + " " + strconv.Quote(e.Reason)
 }
 
 // sendable says whether a code may stand in a close frame (RFC 6455 §7.4, and

@@ -127,7 +127,8 @@ func (h *handshake) settle(in any, err error) {
 	switch {
 	case err == nil && h.request.Diagnose:
 		outcome = ErrDiagnose
-		writeRejection(h.w, upgradeRequired(), p.endpoint.shared.config.WriteTimeout)
+		p.endpoint.extend(h.w, h.r, p.since)
+		upgradeRequired().ServeHTTP(h.w, h.r)
 		return
 	case err == nil:
 		err = h.upgrade()
@@ -148,6 +149,7 @@ func (h *handshake) settle(in any, err error) {
 // refuse answers with a refusal. Flushed, it goes out although the request's
 // goroutine is busy, or comes to no end.
 func (h *handshake) refuse(err error, flush bool) {
+	h.peer.endpoint.extend(h.w, h.r, h.peer.since)
 	if h.peer.endpoint.answerError(h.w, h.r, &h.request, err) && flush {
 		_ = http.NewResponseController(h.w).Flush()
 	}

@@ -50,14 +50,14 @@ func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *pl
 	if e.route.tells && !asked.Diagnose && e.tell(w, r, asked, rejection) {
 		return false
 	}
-	writeRejection(w, rejection, e.shared.config.WriteTimeout)
+	rejection.ServeHTTP(w, r)
 	return true
 }
 
 // refuse answers a request that met no provider.
 func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection) {
 	e.logRefusal(r, rejection, rejection.Err)
-	writeRejection(w, rejection, e.shared.config.WriteTimeout)
+	rejection.ServeHTTP(w, r)
 }
 
 func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {

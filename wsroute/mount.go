@@ -88,7 +88,7 @@ func (r *Router) Handler() (http.Handler, error) {
 }
 
 func (r *Router) notFound(w http.ResponseWriter, _ *http.Request) {
-	writeRejection(w, depends.NotFound("not_found", nil), r.shared.config.WriteTimeout)
+	depends.NotFound("not_found", nil).ServeHTTP(w, nil)
 }
 
 // ginPath returns the parameters of a path. gin lets one be empty, and then the

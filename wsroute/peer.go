@@ -123,6 +123,9 @@ func (p *peer) logEnd(result error) {
 	if code == closeInternal && !byPeer {
 		level = slog.LevelError
 	}
-	p.log(level, "connection ended", result,
-		slog.Int("code", code), slog.String("reason", reason), slog.Duration("duration", time.Since(p.since)))
+	attrs := append(make([]slog.Attr, 0, 3), slog.Int("code", code), slog.Duration("duration", time.Since(p.since)))
+	if reason != "" {
+		attrs = append(attrs, slog.String("reason", reason))
+	}
+	p.log(level, "connection ended", result, attrs...)
 }

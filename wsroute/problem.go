@@ -111,11 +111,14 @@ func isPanic(err error) bool {
 	return ok
 }
 
-// writeRejection answers a request with a refusal.
-func writeRejection(w http.ResponseWriter, r *depends.Rejection, timeout time.Duration) {
-	// The server's own write deadline may have passed while a provider worked.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
-	r.ServeHTTP(w, nil)
+// extend gives the answer to a request that came at a time another deadline if the
+// server's own may be over: providers have worked meanwhile.
+func (e *endpoint) extend(w http.ResponseWriter, r *http.Request, since time.Time) {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if ok && time.Since(since) < server.WriteTimeout/2 {
+		return
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(e.shared.config.WriteTimeout))
 }
 
 // ended prefers why a connection ended to what its end made of err: a provider

@@ -115,16 +115,12 @@ func (s *session) deliver(in *inbound) {
 		release(in)
 		return
 	}
-	select {
-	case s.inbox <- in:
+	if s.inbox.put(in) {
 		return
-	default:
 	}
 	s.stall(true)
 	defer s.stall(false)
-	select {
-	case s.inbox <- in:
-	case <-s.ctx.Done():
+	if !s.inbox.putWhenRoom(s.ctx, in) {
 		s.gap = true
 		release(in)
 	}
@@ -133,29 +129,14 @@ func (s *session) deliver(in *inbound) {
 // receive returns the next message. What the peer sent before it closed is still
 // delivered, though the context has ended by then.
 func (s *session) receive(ctx context.Context) (*inbound, error) {
-	if ctx.Err() != nil && s.ctx.Err() == nil {
-		return nil, context.Cause(ctx) // the message stays for the next call
-	}
-	select {
-	case in := <-s.inbox:
+	in := s.inbox.get(ctx, s.ctx)
+	switch {
+	case in != nil:
 		return s.take(in)
-	default:
+	case s.ctx.Err() == nil:
+		return nil, context.Cause(ctx) // messages stay for the next call
 	}
-	select {
-	case in := <-s.inbox:
-		return s.take(in)
-	case <-s.ctx.Done():
-	case <-ctx.Done():
-		if s.ctx.Err() == nil {
-			return nil, context.Cause(ctx)
-		}
-	}
-	select {
-	case in := <-s.inbox:
-		return s.take(in)
-	default:
-		return nil, context.Cause(s.ctx)
-	}
+	return nil, context.Cause(s.ctx)
 }
 
 // take drops a message that was read before our own end.

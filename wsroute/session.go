@@ -46,7 +46,7 @@ type session struct {
 
 	ws      *websocket.Conn
 	wire    *wire
-	inbox   chan *inbound // what is read ahead
+	inbox   inbox
 	done    chan struct{} // closed when the socket is
 	sending sync.Mutex    // one message at a time, as gorilla demands
 
@@ -131,17 +131,15 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	w.owner = s
 	w.mu.Unlock()
 	s.mu.Lock()
-	s.inbox = make(chan *inbound, s.lim.ReadAhead)
+	s.inbox.open(s.lim.ReadAhead)
 	s.done = make(chan struct{})
 	s.attached = true
-	s.nextPing = time.Now().Add(s.lim.PingInterval)
-	s.timer = time.AfterFunc(s.lim.PingInterval, s.tick)
+	now := time.Now()
+	s.nextPing = now.Add(s.lim.PingInterval)
 	if s.again != nil {
 		s.checks = s.again.due()
 	}
-	if s.expires.Load() != 0 || !s.checks.IsZero() {
-		s.rearm(time.Now())
-	}
+	s.timer = time.AfterFunc(s.pause(now), s.tick)
 	ended := s.ended
 	s.mu.Unlock()
 	if ended { // before anything is read, which gorilla may have a code of its own for
@@ -210,6 +208,7 @@ func (s *session) endAs(cause error, code int, reason string, discard, silent bo
 	s.cancel(cause)
 	attached := s.attached
 	s.mu.Unlock()
+	s.inbox.wake()
 	if attached {
 		s.shut()
 	}
@@ -256,6 +255,7 @@ func (s *session) peerClosed(code int, reason string) {
 		s.cancel(&CloseError{Code: code, Reason: reason})
 	}
 	s.mu.Unlock()
+	s.inbox.wake()
 	// If ours went out first, this is its answer, and gorilla sends no second.
 	_ = s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Time{})
 }
@@ -343,13 +343,16 @@ func (s *session) deadline() (due time.Time, end func()) {
 }
 
 // rearm sets the timer to whatever comes first; s.mu is held.
-func (s *session) rearm(now time.Time) {
+func (s *session) rearm(now time.Time) { s.timer.Reset(s.pause(now)) }
+
+// pause is the time until whatever comes first; s.mu is held.
+func (s *session) pause(now time.Time) time.Duration {
 	due, _ := s.deadline()
 	next := min(due.Sub(now), s.nextPing.Sub(now))
 	if !s.checks.IsZero() {
 		next = min(next, s.checks.Sub(now))
 	}
-	s.timer.Reset(next)
+	return next
 }
 
 // expired says whether the time is over. The timer sees to that, but not while the
