@@ -2,8 +2,9 @@ package depends
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -56,14 +57,18 @@ type ParamError struct {
 
 // Error returns the status, the reason and the cause, for logs.
 func (r *Rejection) Error() string {
-	text := fmt.Sprintf("%d %s", r.Status, r.reason())
+	text := make([]byte, 0, 128) // strangers make us write it
+	text = strconv.AppendInt(text, int64(r.Status), 10)
+	text = append(append(text, ' '), r.reason()...)
 	for _, p := range r.Params {
-		text += fmt.Sprintf(" %v:%s", p.Loc, p.Code)
+		text = append(text, " ["...)
+		text = append(append(text, strings.Join(p.Loc, " ")...), "]:"...)
+		text = append(text, p.Code...)
 	}
 	if r.Err != nil {
-		text += ": " + r.Err.Error()
+		text = append(append(text, ": "...), r.Err.Error()...)
 	}
-	return text
+	return string(text)
 }
 
 // Unwrap returns the cause.

@@ -1,8 +1,10 @@
 package wsroute
 
-// growStack makes room on the goroutine's stack for what resolving a handshake
-// usually takes: once, while there is little to move, in place of twice with ever
-// more calls on it. The stack is net/http's, and goes with its goroutine.
+// A goroutine begins with a small stack, which is copied whenever it gets too small for
+// the calls that are on it by then. It is cheaper to make room before there are any.
+
+// growStack makes room for what resolving a handshake or writing a line of log usually
+// takes. During a handshake the stack is net/http's, and goes with its goroutine.
 //
 //go:noinline
 func growStack() {
@@ -10,5 +12,16 @@ func growStack() {
 	touch(&room)
 }
 
+// growIdle makes room for what a goroutine of an open connection takes until it waits.
+//
+//go:noinline
+func growIdle() {
+	var room [2 << 10]byte
+	touchIdle(&room)
+}
+
 //go:noinline
 func touch(room *[10 << 10]byte) { room[0] = 1 }
+
+//go:noinline
+func touchIdle(room *[2 << 10]byte) { room[0] = 1 }

@@ -40,6 +40,10 @@ type handshake struct {
 	gone     string         // the provider that ended its goroutine
 	decided  atomic.Bool    // somebody has taken it upon himself to answer
 	answered sync.WaitGroup // for somebody else to answer
+	client   watch
+
+	due            time.Time // when the budget is over; zero if it is none of the shared budgets
+	before, behind *handshake
 }
 
 // run resolves the dependencies and sees the handshake through.
@@ -47,11 +51,15 @@ func (h *handshake) run() {
 	var in any
 	err := errGoexit
 	h.answered.Add(1)
-	timer := time.AfterFunc(h.peer.endpoint.shared.config.ResolveTimeout, func() { h.abandon(errBudget) })
-	stop := context.AfterFunc(h.r.Context(), func() { h.abandon(errGone) })
+	budgets := &h.peer.endpoint.shared.budgets
+	budgets.begin(h, h.peer.endpoint.shared.config.ResolveTimeout)
+	h.client = watch{ctx: h.r.Context(), left: func() { h.abandon(errGone) }}
+	own := &h.peer.session.own
+	own.request.Store(&h.client)
 	defer func() { // also when a provider ends this goroutine
-		timer.Stop()
-		stop()
+		budgets.end(h)
+		own.request.Store(nil)
+		h.client.end()
 		if h.decided.CompareAndSwap(false, true) {
 			h.settle(in, err)
 			return

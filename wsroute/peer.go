@@ -39,6 +39,7 @@ func newPeer(e *endpoint, remote string) *peer {
 // handler, close, release of the Connection lifetime. Each stage is deferred, so
 // that it happens also when user code ends the goroutine.
 func (p *peer) run(in any, endHandshake func(error)) {
+	growIdle()
 	result := errGoexit
 	defer p.endpoint.shared.hub.leave(p)
 	defer func() {

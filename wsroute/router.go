@@ -29,6 +29,7 @@ type shared struct {
 	proxies proxies
 	routes  []*route
 	hub     hub
+	budgets budgets
 	mounted []*endpoint
 	twins   *twins
 }

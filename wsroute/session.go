@@ -86,22 +86,6 @@ type inbound struct {
 	buf    bytes.Buffer
 }
 
-type sessionKey struct{}
-
-// connContext is a connection's context: it knows the session.
-type connContext struct {
-	context.Context
-	session *session
-}
-
-// Value implements context.Context.
-func (c *connContext) Value(key any) any {
-	if key == (sessionKey{}) {
-		return c.session
-	}
-	return c.Context.Value(key)
-}
-
 // newSession returns a session without a socket, for the handshake: its context
 // is what providers get.
 func newSession(parent context.Context, lim *limits) *session {
@@ -295,10 +279,10 @@ func (s *session) tick() {
 		return
 	}
 	now := time.Now()
-	due, end := s.deadline()
+	due, why := s.deadline()
 	if !now.Before(due) {
 		s.mu.Unlock()
-		end()
+		s.late(why)
 		return
 	}
 	if !s.checks.IsZero() && !now.Before(s.checks) {
@@ -319,27 +303,45 @@ func (s *session) tick() {
 	}
 }
 
-// deadline returns when the connection ends if nothing changes, and how: by a
-// stalled handler, a lost peer, or because it expires; s.mu is held. The pong clock
-// stands still while a full inbox keeps us from reading.
-func (s *session) deadline() (due time.Time, end func()) {
+// lateness is why a connection ends at a certain time.
+type lateness uint8
+
+const (
+	lateRead lateness = iota
+	lateHandler
+	lateMessage
+	lateAuthorisation
+)
+
+// deadline returns when the connection ends if nothing changes, and why; s.mu is held.
+// The pong clock stands still while a full inbox keeps us from reading.
+func (s *session) deadline() (due time.Time, why lateness) {
 	if s.stalled.IsZero() {
-		due = s.wire.touched().Add(s.lim.PongTimeout)
-		end = func() { s.lose(fmt.Errorf("nothing was read for %v", s.lim.PongTimeout)) }
+		due, why = s.wire.touched().Add(s.lim.PongTimeout), lateRead
 	} else {
-		due = s.stalled.Add(s.lim.StallTimeout)
-		end = func() { s.end(ErrStalled, closePolicy, "handler_stalled", true) }
+		due, why = s.stalled.Add(s.lim.StallTimeout), lateHandler
 	}
 	if late := s.partial.Add(s.lim.MessageTimeout); !s.partial.IsZero() && late.Before(due) {
-		due = late
-		end = func() {
-			s.end(fmt.Errorf("%w: a message was not complete after %v", ErrProtocol, s.lim.MessageTimeout), closePolicy, "message_timeout", true)
-		}
+		due, why = late, lateMessage
 	}
 	if at := s.expires.Load(); at != 0 && time.Unix(0, at).Before(due) {
-		due, end = time.Unix(0, at), s.expire
+		due, why = time.Unix(0, at), lateAuthorisation
 	}
-	return due, end
+	return due, why
+}
+
+// late ends the connection at its deadline.
+func (s *session) late(why lateness) {
+	switch why {
+	case lateRead:
+		s.lose(fmt.Errorf("nothing was read for %v", s.lim.PongTimeout))
+	case lateHandler:
+		s.end(ErrStalled, closePolicy, "handler_stalled", true)
+	case lateMessage:
+		s.end(fmt.Errorf("%w: a message was not complete after %v", ErrProtocol, s.lim.MessageTimeout), closePolicy, "message_timeout", true)
+	case lateAuthorisation:
+		s.expire()
+	}
 }
 
 // rearm sets the timer to whatever comes first; s.mu is held.

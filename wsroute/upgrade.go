@@ -41,7 +41,25 @@ type hijacker struct {
 	http.ResponseWriter
 	timeout time.Duration
 	wire    *wire
+	refused error // what gorilla would answer, which is ours to do
 }
+
+// upgrader is what gorilla is told once for all connections.
+func upgrader(compress bool) *websocket.Upgrader {
+	return &websocket.Upgrader{
+		ReadBufferSize:    readBufferSize,
+		WriteBufferPool:   &writeBuffers,
+		EnableCompression: compress,
+		CheckOrigin:       func(*http.Request) bool { return true }, // checked before any provider ran
+		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+			if h, ok := w.(*hijacker); ok {
+				h.refused = fmt.Errorf("%d: %w", status, reason)
+			}
+		},
+	}
+}
+
+var plainUpgrader, compressingUpgrader = upgrader(false), upgrader(true)
 
 // Hijack takes the connection over. What net/http had read already, early
 // frames, is replayed by the wire, where gorilla would refuse it.
@@ -106,15 +124,9 @@ func ofHandshake(name string) bool {
 // upgrade takes the connection over and writes the 101 with a header of
 // ours. It never writes a refusal: an error is the caller's to answer if the connection was not taken over, which hijacked says.
 func upgrade(w http.ResponseWriter, r *http.Request, header http.Header, compress bool, timeout time.Duration) (ws *websocket.Conn, line *wire, hijacked bool, err error) {
-	var refused error
-	up := websocket.Upgrader{
-		ReadBufferSize:    readBufferSize,
-		WriteBufferPool:   &writeBuffers,
-		EnableCompression: compress,
-		CheckOrigin:       func(*http.Request) bool { return true }, // checked before any provider ran
-		Error: func(_ http.ResponseWriter, _ *http.Request, status int, reason error) {
-			refused = fmt.Errorf("%d: %w", status, reason)
-		},
+	up := plainUpgrader
+	if compress {
+		up = compressingUpgrader
 	}
 	h := &hijacker{ResponseWriter: w, timeout: timeout}
 	ws, err = up.Upgrade(h, r, header)
@@ -122,7 +134,7 @@ func upgrade(w http.ResponseWriter, r *http.Request, header http.Header, compres
 		if h.wire != nil {
 			_ = h.wire.Close()
 		}
-		return nil, nil, h.wire != nil, errors.Join(err, refused)
+		return nil, nil, h.wire != nil, errors.Join(err, h.refused)
 	}
 	h.wire.mu.Lock()
 	h.wire.frames = true
