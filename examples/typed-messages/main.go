@@ -13,7 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"sync/atomic"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -29,27 +29,31 @@ type Bid struct {
 
 // Answer is what the bidder is told.
 type Answer struct {
-	Bid   int64  `json:"bid,omitempty"` // its number
+	Bid   int    `json:"bid,omitempty"` // its number
 	Error string `json:"error,omitempty"`
 }
 
 // Event is what those who watch are told.
 type Event struct {
-	Bid   int64  `json:"bid"`
+	Bid   int    `json:"bid"`
 	Item  string `json:"item"`
 	Cents int    `json:"cents"`
 }
 
 // Auction counts bids and tells of them.
 type Auction struct {
-	bids     atomic.Int64
+	mu       sync.Mutex // a bid is counted and told before the next one
+	bids     int
 	watchers wsroute.Room[Event] // see only the newest, if they are slow
 	ledgers  wsroute.Room[Event] // see each, or are disconnected
 }
 
 // Take takes a bid.
 func (a *Auction) Take(bid Bid) (Answer, error) {
-	event := Event{a.bids.Add(1), bid.Item, bid.Cents}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.bids++
+	event := Event{a.bids, bid.Item, bid.Cents}
 	return Answer{Bid: event.Bid}, errors.Join(a.watchers.Send(event), a.ledgers.Send(event))
 }
 

@@ -93,7 +93,7 @@ func TestSlowReaders(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		seen, last := 0, int64(0)
+		seen, last := 0, 0
 		for last < bids {
 			event := watcher.Receive()
 			if event.Bid <= last {
