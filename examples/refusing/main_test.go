@@ -117,7 +117,8 @@ func connect(dialer *websocket.Dialer, url string) (*websocket.Conn, error) {
 	if !errors.Is(err, websocket.ErrBadHandshake) {
 		return conn, err
 	}
-	var problem struct{ Reason, Detail string }
+	defer func() { _ = response.Body.Close() }()
+	var problem struct{ Reason string }
 	_ = json.NewDecoder(response.Body).Decode(&problem) // a proxy may have answered, with something else
 	return nil, fmt.Errorf("%s: %s: %s", url, response.Status, problem.Reason)
 }
