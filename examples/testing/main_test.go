@@ -3,16 +3,24 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
 	"example.com/usher/wsroute/wstest"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -86,4 +94,52 @@ func TestAnHour(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 	})
+}
+
+// failing is a test whose failure is looked at.
+type failing struct {
+	testing.TB
+	text string
+}
+
+func (f *failing) Helper() {}
+
+func (f *failing) Fatal(args ...any) { f.Fatalf("%s", fmt.Sprint(args...)) }
+
+func (f *failing) Fatalf(format string, args ...any) {
+	f.text = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+// TestFailures: a test that fails says what the server has said.
+func TestFailures(t *testing.T) {
+	srv := wstest.Start(t, newRouter())
+	for name, test := range map[string]func(t testing.TB){
+		"testdata/refused.txt": func(t testing.TB) { wstest.Dial[string, string](t, srv, "/quote") },
+		"testdata/unused.txt":  func(t testing.TB) { wstest.Start(t, newRouter(), depends.OverrideValue(&User{"eve"})) },
+	} {
+		f, done := &failing{TB: t}, make(chan struct{})
+		go func() {
+			defer close(done)
+			test(f)
+		}()
+		<-done
+		golden(t, name, regexp.MustCompile(`(\w+\.go):\d+`).ReplaceAllString(f.text, "$1:N")+"\n")
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
 }

@@ -2,17 +2,25 @@ package main
 
 import (
 	"bytes"
+	"flag"
+	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"example.com/usher/wsroute"
 	"example.com/usher/wsroute/wstest"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -71,5 +79,70 @@ func TestOrder(t *testing.T) {
 	srv.Stop()
 	if text := log.String(); strings.Contains(text, signed) || strings.Contains(text, "forged") || !strings.Contains(text, "/items/tea") {
 		t.Errorf("the log says:\n%s", text)
+	}
+}
+
+// TestWhatAStrangerSees comes one step further with each try. The peer is told as little
+// as there is to do about it, and the log why.
+func TestWhatAStrangerSees(t *testing.T) {
+	var told strings.Builder
+	var log page
+	var host string
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "remote" || a.Key == "connection" {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	synctest.Test(t, func(t *testing.T) {
+		key := []byte("a key of at least thirty-two bytes")
+		ws, engine, err := newApp(key, &wsroute.Config{Logger: logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := wstest.StartHandler(t, ws, engine)
+		host = srv.Host
+		old, err := token(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(6 * time.Minute)
+		fresh, err := token(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tell := func(who string, r *wstest.Refusal) {
+			fmt.Fprintf(&told, "%-40s %d %s\n", who, r.Status, r.Problem.Reason)
+		}
+		evil := wstest.Header("Origin", "https://evil.example")
+		tell("a plain GET with a good token", wstest.Get(t, srv, "/items/tea?token="+fresh))
+		tell("a page of another site, a good token", wstest.Refused(t, srv, "/items/tea?token="+fresh, evil))
+		tell("no token, and a bad count", wstest.Refused(t, srv, "/items/tea?count=none"))
+		tell("a forged token", wstest.Refused(t, srv, "/items/tea?token=forged"))
+		tell("a token that has expired", wstest.Refused(t, srv, "/items/tea?token="+old))
+		tell("two good tokens", wstest.Refused(t, srv, "/items/tea?token="+fresh+"&token="+fresh))
+		tell("a good token, and a bad count", wstest.Refused(t, srv, "/items/tea?count=none&token="+fresh))
+		peer := wstest.Dial[string, Order](t, srv, "/items/tea?token="+fresh)
+		fmt.Fprintf(&told, "%-40s %d\n", "a good token", peer.Response.StatusCode)
+		peer.Closed()
+		srv.Stop()
+	})
+	golden(t, "testdata/told.txt", told.String())
+	golden(t, "testdata/log.txt", strings.ReplaceAll(log.String(), host, "127.0.0.1:8080"))
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
