@@ -47,11 +47,14 @@ type scenario struct {
 	run     func(w *world) string // nil if there is nothing to run
 }
 
-// chapters are in the order of the page.
-var chapters = []struct {
+// chapter is a table of the page.
+type chapter struct {
 	title     string
 	scenarios []scenario
-}{
+}
+
+// chapters are in the order of the page.
+var chapters = []chapter{
 	{"Handshake, accept, close", handshakes},
 	{"Messages and disconnect", messages},
 	{"Dependency graph, order, cache", graphs},
@@ -170,6 +173,7 @@ func render() []byte {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", s.id, cell(s.app), cell(s.fastapi), outcome, cell(said))
 		}
 	}
+	renderPains(&b)
 	return b.Bytes()
 }
 
