@@ -135,6 +135,7 @@ How usher answers each of the %d situations in which FastAPI's behaviour on
 WebSockets was measured on the wire (FastAPI 0.141, uvicorn 0.51). Every outcome of usher
 in these tables is what its test saw, on gin and on net/http alike: the scenario's number
 is the test's name, as in ` + "`go test ./internal/parity -run TestParity/S01`" + `.
+The last section is what FastAPI's users have asked for.
 
 %s
 How to read an outcome: ` + "`101 \"hi\" C(4001,\"bye\")`" + ` is an accepted connection, a message and a
