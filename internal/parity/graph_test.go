@@ -187,8 +187,8 @@ var graphs = []scenario{
 		why: "there is one way to register a route, and a group's guards are part of it", want: "401 unauthorized [Bearer]",
 		run: func(w *world) string {
 			rejects(w, depends.Unauthorized("Bearer", nil))
-			wsroute.Handle(w.ws.Group("/app", wsroute.Require[A]()), "/ws", idle[none])
-			return w.wire("/app/ws")
+			wsroute.Handle(w.ws.Group("", wsroute.Require[A]()), "/ws", idle[none])
+			return w.wire("/ws")
 		},
 	},
 	{

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/gin-gonic/gin"
-
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
 	"example.com/usher/wsroute/wstest"
@@ -105,19 +103,12 @@ var handshakes = []scenario{
 	},
 	{
 		id: "S09", app: "upgrade on a route that is HTTP alone", fastapi: "403∅", verdict: different,
-		why:  "such a route is the program's; HTTP ignores an Upgrade that it does not take (RFC 9110 §7.8)",
-		want: "200, no upgrade",
+		why:  "HTTP ignores an Upgrade that it does not take (RFC 9110 §7.8), and answers as ever",
+		want: `200 "page", no upgrade`,
 		run: func(w *world) string {
-			twin, mux := w.ws, http.NewServeMux()
-			var handler http.Handler = mux
-			if w.on == "gin" {
-				engine := gin.New()
-				engine.GET("/page", func(c *gin.Context) { c.String(http.StatusOK, "page") })
-				handler = engine
-			}
-			mux.HandleFunc("/page", func(out http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(out, "page") })
-			r := wstest.Refused(w.T, wstest.StartHandler(w.T, twin, handler), "/page")
-			return fmt.Sprint(r.Status, map[bool]string{true: ", no upgrade"}[string(r.Body) == "page"])
+			wsroute.HandleHTTP(w.ws, http.MethodGet, "/page", func(context.Context, none) (string, error) { return "page", nil })
+			_, r := w.dial(w.server(), "/page")
+			return fmt.Sprintf("%d %s, no upgrade", r.Status, strings.TrimSpace(string(r.Body)))
 		},
 	},
 	{

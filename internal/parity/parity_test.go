@@ -47,11 +47,14 @@ type scenario struct {
 	run     func(w *world) string // nil if there is nothing to run
 }
 
-// chapters are in the order of the page.
-var chapters = []struct {
+// chapter is a table of the page.
+type chapter struct {
 	title     string
 	scenarios []scenario
-}{
+}
+
+// chapters are in the order of the page.
+var chapters = []chapter{
 	{"Handshake, accept, close", handshakes},
 	{"Messages and disconnect", messages},
 	{"Dependency graph, order, cache", graphs},
@@ -132,6 +135,7 @@ How usher answers each of the %d situations in which FastAPI's behaviour on
 WebSockets was measured on the wire (FastAPI 0.141, uvicorn 0.51). Every outcome of usher
 in these tables is what its test saw, on gin and on net/http alike: the scenario's number
 is the test's name, as in ` + "`go test ./internal/parity -run TestParity/S01`" + `.
+The last section is what FastAPI's users have asked for.
 
 %s
 How to read an outcome: ` + "`101 \"hi\" C(4001,\"bye\")`" + ` is an accepted connection, a message and a
@@ -170,6 +174,7 @@ func render() []byte {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", s.id, cell(s.app), cell(s.fastapi), outcome, cell(said))
 		}
 	}
+	renderPains(&b)
 	return b.Bytes()
 }
 

@@ -183,22 +183,32 @@ var securities = []scenario{
 	},
 	{
 		id: "S124", app: "a JWT that expires in 1 s; stay for 3 s", fastapi: "nothing happens", verdict: beaten,
-		want: `C(3000,"token_expired") after 1s`,
+		why:  "or the peer renews it on the open connection, on a route that is Renewable",
+		want: `C(3000,"token_expired") after 1s / renewed: C(3000,"token_expired") after 3s`,
 		run: func(w *world) string {
 			key := []byte("a secret of thirty-two bytes, or so")
 			security.Use(w.deps, security.JWT[jwt.RegisteredClaims]{
 				Keys: []security.Key{security.HS256(key)}, Issuer: "i", Audience: "a", Leeway: time.Nanosecond,
 			})
-			handle(w, "/ws", idle[struct{ Claims jwt.RegisteredClaims }])
+			handle(w, "/ws", idle[struct{ Claims jwt.RegisteredClaims }], wsroute.Renewable)
 			now := time.Now()
-			token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
-				Issuer: "i", Audience: jwt.ClaimStrings{"a"}, Subject: "s", ExpiresAt: jwt.NewNumericDate(now.Add(time.Second)),
-			}).SignedString(key)
-			if err != nil {
-				w.Fatal(err)
+			token := func(life time.Duration) string {
+				signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
+					Issuer: "i", Audience: jwt.ClaimStrings{"a"}, Subject: "s", ExpiresAt: jwt.NewNumericDate(now.Add(life)),
+				}).SignedString(key)
+				if err != nil {
+					w.Fatal(err)
+				}
+				return signed
 			}
-			out := w.open("/ws", "Authorization: Bearer "+token).rest()
-			return out + " after " + time.Since(now).Round(time.Millisecond).String()
+			stays, leaves := w.open("/ws", "Authorization: Bearer "+token(time.Second)), w.open("/ws", "Authorization: Bearer "+token(time.Second))
+			stays.say(`{"$renew":"` + token(3*time.Second) + `"}`).hear()
+			var all []string
+			for _, c := range []*client{leaves, stays} {
+				out := c.rest()
+				all = append(all, out+" after "+time.Since(now).Round(time.Millisecond).String())
+			}
+			return join(all[0], "renewed: "+all[1])
 		},
 	},
 }
