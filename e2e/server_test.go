@@ -19,10 +19,11 @@ const (
 	otherKey = "another key of the browser's tests, as long"
 )
 
-// chat and ladder build examples, once.
+// chat, ladder and behind build examples, once.
 var (
 	chat   = sync.OnceValues(func() (string, error) { return build("chat") })
 	ladder = sync.OnceValues(func() (string, error) { return build("auth-ladder") })
+	behind = sync.OnceValues(func() (string, error) { return build("behind-nginx") })
 )
 
 func build(example string) (string, error) {

@@ -4,13 +4,15 @@
 //	go run ./examples/behind-nginx -trusted-proxies 127.0.0.1 -origins https://chat.example
 //
 // nginx.conf beside this file is the proxy's half. docs/deploying.md explains both, and
-// the tests of the repository run that file with Debian's nginx.
+// the tests of the repository run them together, with Debian's nginx.
 package main
 
 import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -24,7 +26,7 @@ import (
 
 // settings are what differs from one deployment to the next.
 type settings struct {
-	proxies, origins []string
+	proxies, origins list
 }
 
 // newConfig says whom to believe. Without proxies nobody is believed: X-Forwarded-For
@@ -38,9 +40,16 @@ func (s settings) newConfig() *wsroute.Config {
 	}
 }
 
-// address tells each client how it is known here.
+// address tells the client how it is known here, and again for each message.
 func address(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Client depends.ClientAddr }) error {
-	return conn.Send(ctx, in.Client.String())
+	for {
+		if err := conn.Send(ctx, in.Client.String()); err != nil {
+			return err
+		}
+		if _, err := conn.Receive(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 func newRouter(s settings) *wsroute.Router {
@@ -59,20 +68,30 @@ func (l *list) Set(text string) error {
 	return nil
 }
 
+// run serves until ctx ends, and tells stdout where.
+func run(ctx context.Context, addr string, s settings, stdout io.Writer) error {
+	ws, engine := newRouter(s), gin.New()
+	if err := ws.Mount(engine); err != nil { // an address that is none is a fault of the wiring
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(stdout, "http://"+listener.Addr().String())
+	return wsroute.ServeListener(ctx, listener, ws, engine)
+}
+
 func main() {
-	var proxies, origins list
-	flag.Var(&proxies, "trusted-proxies", "addresses or CIDR prefixes of the proxies, with commas between them")
-	flag.Var(&origins, "origins", "the origins of the pages that may connect, with commas between them")
+	var s settings
+	addr := flag.String("addr", "127.0.0.1:8080", "the address to listen on, where the proxy alone reaches it")
+	flag.Var(&s.proxies, "trusted-proxies", "addresses or CIDR prefixes of the proxies, with commas between them")
+	flag.Var(&s.origins, "origins", "the origins of the pages that may connect, with commas between them")
 	flag.Parse()
+	gin.SetMode(gin.ReleaseMode)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-
-	ws, engine := newRouter(settings{proxies, origins}), gin.New()
-	err := ws.Mount(engine) // an address that is none is a fault of the wiring
-	if err == nil {
-		err = wsroute.Serve(ctx, "127.0.0.1:8080", ws, engine)
-	}
-	if err != nil {
+	if err := run(ctx, *addr, s, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
+	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
 	"example.com/usher/wsroute/wstest"
@@ -21,41 +26,65 @@ func start(t *testing.T, s settings) *wstest.Server {
 	return wstest.StartLoopback(t, newRouter(s))
 }
 
+// overTLS is what the proxy says of every client.
+func overTLS() wstest.Option { return wstest.Header("X-Forwarded-Proto", "https") }
+
+func from(addrs string) wstest.Option { return wstest.Header("X-Forwarded-For", addrs) }
+
 // TestTheProxyIsBelieved, and what its client has written before it is not.
 func TestTheProxyIsBelieved(t *testing.T) {
-	srv := start(t, settings{proxies: []string{"127.0.0.1", "10.0.0.0/8"}})
+	srv := start(t, settings{proxies: list{"127.0.0.1", "10.0.0.0/8"}})
 	for forwarded, want := range map[string]string{
 		"203.0.113.7":               "203.0.113.7",
 		"198.51.100.1, 203.0.113.7": "203.0.113.7", // the first is the client's own word
 		"203.0.113.7, 10.1.2.3":     "203.0.113.7", // the second is a proxy of ours
+		"127.0.0.1, 203.0.113.7":    "203.0.113.7", // nor does it help to claim to be the proxy
 	} {
-		peer := wstest.Dial[string, string](t, srv, "/ws/address",
-			wstest.Header("X-Forwarded-For", forwarded), wstest.Header("X-Forwarded-Proto", "https"))
+		peer := wstest.Dial[string, string](t, srv, "/ws/address", from(forwarded), overTLS())
 		if got := peer.Receive(); got != want {
 			t.Errorf("X-Forwarded-For: %s: the client is %s, want %s", forwarded, got, want)
 		}
-		peer.Closed()
 	}
 }
 
 // TestNobodyElseIs: without the flag a header is but a header.
 func TestNobodyElseIs(t *testing.T) {
 	srv := start(t, settings{})
-	got := wstest.Refused(t, srv, "/ws/address", wstest.Header("X-Forwarded-Proto", "https"))
+	got := wstest.Refused(t, srv, "/ws/address", overTLS())
 	if got.Status != 403 || got.Problem.Reason != "tls_required" {
 		t.Errorf("TLS by a stranger's word: %d %s", got.Status, got.Problem.Reason)
 	}
 }
 
+// TestWithoutTLS: the proxy says that there was none.
+func TestWithoutTLS(t *testing.T) {
+	srv := start(t, settings{proxies: list{"127.0.0.1"}})
+	got := wstest.Refused(t, srv, "/ws/address", wstest.Header("X-Forwarded-Proto", "http"))
+	if got.Status != 403 || got.Problem.Reason != "tls_required" {
+		t.Errorf("a client without TLS: %d %s", got.Status, got.Problem.Reason)
+	}
+}
+
+// TestManyOfOneAddress: the limit is the client's, although all come from the proxy.
+func TestManyOfOneAddress(t *testing.T) {
+	srv := start(t, settings{proxies: list{"127.0.0.1"}})
+	for range 20 {
+		wstest.Dial[string, string](t, srv, "/ws/address", from("203.0.113.7"), overTLS())
+	}
+	got := wstest.Refused(t, srv, "/ws/address", from("198.51.100.1, 203.0.113.7"), overTLS())
+	if got.Status != 429 || got.Problem.Reason != "too_many_from_address" {
+		t.Errorf("one more: %d %s", got.Status, got.Problem.Reason)
+	}
+	wstest.Dial[string, string](t, srv, "/ws/address", from("203.0.113.8"), overTLS())
+}
+
 func TestOrigins(t *testing.T) {
-	srv := start(t, settings{proxies: []string{"127.0.0.1"}, origins: []string{"https://chat.example"}})
-	peer := wstest.Dial[string, string](t, srv, "/ws/address",
-		wstest.Header("Origin", "https://chat.example"), wstest.Header("X-Forwarded-Proto", "https"))
+	srv := start(t, settings{proxies: list{"127.0.0.1"}, origins: list{"https://chat.example"}})
+	peer := wstest.Dial[string, string](t, srv, "/ws/address", wstest.Header("Origin", "https://chat.example"), overTLS())
 	if got := peer.Receive(); got != "127.0.0.1" {
 		t.Errorf("without a word of the proxy, the client is %s", got)
 	}
-	peer.Closed()
-	got := wstest.Refused(t, srv, "/ws/address", wstest.Header("Origin", "https://evil.example"), wstest.Header("X-Forwarded-Proto", "https"))
+	got := wstest.Refused(t, srv, "/ws/address", wstest.Header("Origin", "https://evil.example"), overTLS())
 	if got.Status != 403 || got.Problem.Reason != "origin_not_allowed" {
 		t.Errorf("a stranger's page: %d %s", got.Status, got.Problem.Reason)
 	}
@@ -67,8 +96,37 @@ func TestAnAddressThatIsNone(t *testing.T) {
 	if err := proxies.Set("127.0.0.1,proxy.internal"); err != nil || proxies.String() != "127.0.0.1,proxy.internal" {
 		t.Fatal(err, proxies)
 	}
-	err := newRouter(settings{proxies: proxies}).Mount(gin.New())
+	err := run(t.Context(), "127.0.0.1:0", settings{proxies: proxies}, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), `"proxy.internal" is neither an IP address nor a CIDR prefix`) {
-		t.Errorf("Mount: %v", err)
+		t.Errorf("run: %v", err)
+	}
+}
+
+// TestRun: it says where it listens, and ends with the context.
+func TestRun(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	read, write := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, "127.0.0.1:0", settings{proxies: list{"127.0.0.1"}}, write) }()
+	line, err := bufio.NewReader(read).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "ws" + strings.TrimPrefix(strings.TrimSpace(line), "http") + "/ws/address"
+	conn, answer, err := websocket.DefaultDialer.Dial(url, http.Header{"X-Forwarded-Proto": {"https"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	defer func() { _ = conn.Close() }()
+	cancel()
+	for err == nil {
+		_, _, err = conn.ReadMessage()
+	}
+	if !websocket.IsCloseError(err, websocket.CloseServiceRestart) {
+		t.Errorf("the client is told %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -1,0 +1,261 @@
+package wsroute_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/usher/wsroute"
+)
+
+// document is a file of the repository.
+func document(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// stated are the rows of the tables in a text: what the second column says, by the
+// first. A row without a reason fails.
+func stated(t *testing.T, text string) map[string]string {
+	t.Helper()
+	rows := map[string]string{}
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		if !strings.HasPrefix(line, "| ") || cells[len(cells)-1] == "why" {
+			continue
+		}
+		if len(cells) != 3 || strings.TrimSpace(cells[2]) == "" {
+			t.Errorf("a row without a value or a reason: %s", line)
+			continue
+		}
+		if _, twice := rows[cells[0]]; twice {
+			t.Errorf("%s stands there twice", cells[0])
+		}
+		rows[cells[0]] = cells[1]
+	}
+	return rows
+}
+
+// spelt is how the pages write a value.
+func spelt(v any) string {
+	switch v := v.(type) {
+	case time.Duration:
+		if v >= time.Minute && v%time.Minute == 0 && v != time.Minute {
+			return fmt.Sprintf("%d min", v/time.Minute)
+		}
+		return fmt.Sprintf("%v s", v.Seconds())
+	case int:
+		digits := strconv.Itoa(v)
+		if v >= 10_000 {
+			return digits[:len(digits)-3] + " " + digits[len(digits)-3:]
+		}
+		return digits
+	}
+	return fmt.Sprint(v)
+}
+
+func speltSize(n int64) string {
+	if n >= 1<<20 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}
+
+// inWords are the defaults that are no number, as docs/configuration.md puts them.
+// Each is held by the tests of what it says.
+var inWords = map[string]string{
+	"Origins":        "a page of the server itself, at an IP address or localhost",
+	"TrustedProxies": "none",
+	"RequireTLS":     "off",
+	"Logger":         "`slog.Default()`",
+	"MapError":       "errors are left as they are",
+	"OnUpgrade":      "the 101 has what middleware has set",
+	"Broadcast":      "revocations stay in the process",
+	"MessageBurst":   "as many as in two seconds",
+}
+
+// compare finds what a page states otherwise, not at all, or beyond what there is.
+func compare(t *testing.T, what string, page, code map[string]string) {
+	t.Helper()
+	for name, want := range code {
+		switch got, there := page[name]; {
+		case !there:
+			t.Errorf("docs/configuration.md has no row for %s %s", what, name)
+		case got != want:
+			t.Errorf("docs/configuration.md says %q of %s %s, which is %q", got, what, name, want)
+		}
+	}
+	for name := range page {
+		if _, there := code[name]; !there {
+			t.Errorf("docs/configuration.md has a row for %s %s, which there is not", what, name)
+		}
+	}
+}
+
+// part is what stands between two headings.
+func part(t *testing.T, text, from, to string) string {
+	t.Helper()
+	_, text, found := strings.Cut(text, "\n"+from+"\n")
+	if !found {
+		t.Fatalf("docs/configuration.md has no %q", from)
+	}
+	text, _, _ = strings.Cut(text, "\n"+to+"\n")
+	return text
+}
+
+// TestDocumentedConfig: each field of Config, with its default.
+func TestDocumentedConfig(t *testing.T) {
+	config := reflect.ValueOf(wsroute.DefaultConfig(nil))
+	code := map[string]string{}
+	for i := range config.NumField() {
+		name, value := config.Type().Field(i).Name, config.Field(i)
+		words, worded := inWords[name]
+		switch {
+		case name == "MessageBurst": // without a rate it means nothing
+			with := wsroute.DefaultConfig(&wsroute.Config{MessageRate: 7})
+			if with.MessageBurst != 14 {
+				t.Errorf("the burst of 7 messages a second is %d", with.MessageBurst)
+			}
+		case worded && name != "Logger" && !value.IsZero():
+			t.Errorf("%s is %v by default, and %q here", name, value, words)
+		case name == "SendQueue" || name == "ReadLimit":
+			words = speltSize(value.Int())
+		case worded:
+		case value.IsZero():
+			words = "no limit"
+		default:
+			words = spelt(value.Interface())
+		}
+		code["`"+name+"`"] = words
+	}
+	compare(t, "the field", stated(t, part(t, document(t, "docs/configuration.md"), "## wsroute.Config", "## Options of a route")), code)
+}
+
+// TestDocumentedOptions: each option of a route, and that a bare route has none.
+func TestDocumentedOptions(t *testing.T) {
+	bare, code := wsroute.BareRoute(), map[string]string{}
+	for name, shape := range routeOptions(t) {
+		has, known := bare[name]
+		if !known || has {
+			t.Errorf("the option %s is %t, %t of a bare route, want false, true", name, has, known)
+		}
+		code["`"+name+shape+"`"] = map[bool]string{true: "off", false: "none"}[shape == ""]
+	}
+	if len(code) != len(bare) {
+		t.Errorf("found the options %v, want those of %v", code, bare)
+	}
+	compare(t, "the option", stated(t, part(t, document(t, "docs/configuration.md"), "## Options of a route", "## Of the server")), code)
+}
+
+// routeOptions are the exported options of the package, with what a caller writes
+// behind each.
+func routeOptions(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := map[string]string{}
+	is := func(x ast.Expr) bool { id, ok := x.(*ast.Ident); return ok && id.Name == "RouteOption" }
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if r := d.Type.Results; d.Recv == nil && d.Name.IsExported() && r != nil && len(r.List) == 1 && is(r.List[0].Type) {
+					options[d.Name.Name] = map[bool]string{true: "[T]()", false: `("…")`}[d.Type.TypeParams != nil]
+				}
+			case *ast.GenDecl:
+				for _, s := range d.Specs {
+					if v, ok := s.(*ast.ValueSpec); ok && v.Names[0].IsExported() && is(v.Type) {
+						options[v.Names[0].Name] = ""
+					}
+				}
+			}
+		}
+	}
+	return options
+}
+
+// TestDocumentedBounds: what Serve sets, and what cannot be set.
+func TestDocumentedBounds(t *testing.T) {
+	code := map[string]string{}
+	for name, value := range wsroute.Fixed {
+		code[name] = spelt(value)
+	}
+	compare(t, "the bound", stated(t, part(t, document(t, "docs/configuration.md"), "## Of the server", "## Schemes")), code)
+}
+
+// TestDocumentedStop: docs/deploying.md adds up how long the end takes, and nginx.conf
+// waits for longer than the pings.
+func TestDocumentedStop(t *testing.T) {
+	page, config := document(t, "docs/deploying.md"), wsroute.DefaultConfig(nil)
+	shutdown := wsroute.Fixed["plain requests at the end"].(time.Duration)
+	sum := func(drain time.Duration) string { return spelt(drain + shutdown + config.CleanupTimeout) }
+	for _, want := range []string{
+		"| `DrainTimeout`, " + spelt(config.DrainTimeout) + " |",
+		"end | " + spelt(shutdown) + " |",
+		"| `CleanupTimeout`, " + spelt(config.CleanupTimeout) + " |",
+		sum(config.DrainTimeout) + " with the defaults",
+		"after " + sum(10*time.Second) + " at most", // the example drains for 10 s
+		"at " + spelt(wsroute.Fixed["closed by a drain in a second"]) + " a second",
+		"`SendQueue` more, " + speltSize(int64(config.SendQueue)),
+		fmt.Sprintf("`ReadLimit`, %d of %s", config.ReadAhead, speltSize(config.ReadLimit)),
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(page), " "), want) {
+			t.Errorf("docs/deploying.md does not say %q", want)
+		}
+	}
+	conf := document(t, "examples/behind-nginx/nginx.conf")
+	read := regexp.MustCompile(`proxy_read_timeout (\d+)s;`).FindStringSubmatch(conf)
+	if !strings.Contains(conf, "which are "+spelt(config.PingInterval)+" apart") || len(read) != 2 {
+		t.Fatalf("nginx.conf does not say how far the pings are apart, or has no proxy_read_timeout: %q", read)
+	}
+	if seconds, _ := strconv.Atoi(read[1]); time.Duration(seconds)*time.Second <= 2*config.PingInterval {
+		t.Errorf("proxy_read_timeout %s is not longer than two pings", read[1])
+	}
+}
+
+// TestDocumentedMemory: docs/deploying.md rounds what docs/performance.md has measured.
+func TestDocumentedMemory(t *testing.T) {
+	said := regexp.MustCompile(`about\s+(\d+)\s+KB of the process's memory`).FindStringSubmatch(document(t, "docs/deploying.md"))
+	measured := regexp.MustCompile(`\| rss/\d+ \| (\d+) B \|`).FindAllStringSubmatch(document(t, "docs/performance.md"), -1)
+	if len(said) != 2 || len(measured) == 0 {
+		t.Fatalf("said %q, measured %q", said, measured)
+	}
+	claim, _ := strconv.Atoi(said[1])
+	for _, m := range measured {
+		if bytes, _ := strconv.Atoi(m[1]); bytes < claim*800 || bytes > claim*1200 {
+			t.Errorf("docs/deploying.md says %d KB, and docs/performance.md has %s B", claim, m[1])
+		}
+	}
+}
+
+// TestDocumentedTables: a default that is stated wrongly is found.
+func TestDocumentedTables(t *testing.T) {
+	rows := stated(t, "| field | default | why |\n|---|---|---|\n| `A` | 5 s | so |\n| `B` | 2 min | so, too |\n\ntext\n| `C` | 10 000 | `a` |\n")
+	got := []string{rows["`A`"], rows["`B`"], rows["`C`"]}
+	if want := []string{spelt(5 * time.Second), spelt(2 * time.Minute), spelt(10_000)}; len(rows) != 3 || !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := []string{speltSize(64 << 10), speltSize(1 << 20), spelt(time.Minute), spelt(1000)}; !slices.Equal(got, []string{"64 KiB", "1 MiB", "60 s", "1000"}) {
+		t.Errorf("got %v", got)
+	}
+}

@@ -1,0 +1,44 @@
+package wsroute
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/usher/depends"
+)
+
+// DefaultConfig is what is made of a Config.
+func DefaultConfig(c *Config) Config {
+	out, _ := c.withDefaults()
+	return out
+}
+
+// Fixed are the values that no Config changes, as docs/configuration.md calls them.
+var Fixed = map[string]any{
+	"headers of a request":             readHeaderTimeout,
+	"a whole request":                  readTimeout,
+	"a response":                       writeTimeout,
+	"an idle connection of plain HTTP": idleTimeout,
+	"size of the headers":              fmt.Sprintf("%d KiB", maxHeaderBytes>>10),
+	"plain requests at the end":        shutdownTimeout,
+
+	"pings and pongs of a peer":                      fmt.Sprintf("%v a second, %d at once", controlRate.perSecond, controlRate.burst),
+	"empty fragments of a message":                   maxEmpty,
+	"reason of a close frame":                        fmt.Sprintf("%d bytes", maxReason),
+	"the end of a connection, beyond `CloseTimeout`": closeSlack,
+	"closed by a drain in a second":                  drainPace,
+	"`Retry-After` of a 503 by usher":                retryAfter,
+	"bits of an IPv6 address that count as one":      ipv6Site,
+}
+
+// BareRoute says of each option whether a route without any has it nevertheless.
+func BareRoute() map[string]bool {
+	r := New(depends.New(), nil)
+	Handle(r, "/", func(context.Context, *Conn[string, string], struct{}) error { return nil })
+	rt := r.shared.routes[0]
+	return map[string]bool{
+		"Require": len(rt.guards) > 0, "Scopes": len(rt.scopes) > 0, "Subprotocols": len(rt.subprotocols) > 0,
+		"Diagnose": rt.diagnose, "AcceptThenClose": rt.tells, "Renewable": rt.renewable,
+		"DropOldest": rt.drops, "Compress": rt.compresses,
+	}
+}
