@@ -60,6 +60,7 @@ func (w *window) inspects(view string) {
 				w.t.Errorf("%s: too faint to read: %q", name, got)
 			}
 			if dir := os.Getenv("E2E_SCREENSHOTS"); dir != "" && screen.name != "small" {
+				w.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.scrollIntoView({ block: "center" })`))
 				w.shoots(filepath.Join(dir, name+".png"))
 			}
 		}
