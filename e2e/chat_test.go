@@ -206,7 +206,10 @@ func TestExpiryAndRenewal(t *testing.T) {
 	alice.types("still here" + kb.Enter)
 	alice.hears("alice", "still here")
 
+	alice.says("aside", "Sign-in renewed at")
+
 	alice.clicks("stay")
+	alice.says("expiry", "signed out in")
 	alice.says("status", "Your sign-in has run out. (3000 token_expired) Sign in again to go on to lobby.")
 	alice.has("password")
 	alice.types(passwords["alice"] + kb.Enter)
@@ -219,6 +222,7 @@ func TestRevocation(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", key)
 	here, there, bob := enter(t, s, "alice", "lobby"), enter(t, s, "alice", "cellar"), enter(t, s, "bob", "lobby")
 	here.clicks("sign-out")
+	here.says("status", "Signed out, here and wherever else you were.")
 	here.has("username")
 	there.says("status", "This account was signed out. (3000 revoked) Sign in again to go on to cellar.")
 	there.has("password")

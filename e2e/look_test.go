@@ -60,6 +60,7 @@ func (w *window) inspects(view string) {
 				w.t.Errorf("%s: too faint to read: %q", name, got)
 			}
 			if dir := os.Getenv("E2E_SCREENSHOTS"); dir != "" && screen.name != "small" {
+				w.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.scrollIntoView({ block: "center" })`))
 				w.shoots(filepath.Join(dir, name+".png"))
 			}
 		}
@@ -129,4 +130,28 @@ func long(n int) string {
 		text[i] = 'a' + byte(i%26)
 	}
 	return string(text)
+}
+
+// TestLooksOfTheEnds: a sign-in that ends, is renewed and is revoked, and a restart.
+func TestLooksOfTheEnds(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", key, "-token-ttl", "50s")
+	alice := enter(t, s, "alice", "lobby")
+	alice.clicks("stay")
+	alice.says("expiry", "signed out in")
+	alice.inspects("7-ends-soon")
+	alice.clicks("stay")
+	alice.says("aside", "Sign-in renewed at")
+	alice.inspects("8-renewed")
+	elsewhere := signIn(t, s, "alice")
+	elsewhere.clicks("sign-out")
+	elsewhere.says("status", "Signed out, here and wherever else you were.")
+	elsewhere.inspects("9-signed-out-everywhere")
+	alice.says("status", "This account was signed out.")
+	alice.inspects("10-revoked")
+	alice.has("password")
+	alice.types(passwords["alice"] + kb.Enter)
+	alice.has("text")
+	s.end(t, os.Interrupt)
+	alice.says("status", "restart")
+	alice.inspects("11-restarting")
 }

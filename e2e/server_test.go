@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // The keys that sign the tokens: a server that comes back with the same one
@@ -19,11 +21,12 @@ const (
 	otherKey = "another key of the browser's tests, as long"
 )
 
-// chat, ladder and behind build examples, once.
+// chat, ladder, behind and walkthrough build examples, once.
 var (
-	chat   = sync.OnceValues(func() (string, error) { return build("chat") })
-	ladder = sync.OnceValues(func() (string, error) { return build("auth-ladder") })
-	behind = sync.OnceValues(func() (string, error) { return build("behind-nginx") })
+	chat        = sync.OnceValues(func() (string, error) { return build("chat") })
+	ladder      = sync.OnceValues(func() (string, error) { return build("auth-ladder") })
+	behind      = sync.OnceValues(func() (string, error) { return build("behind-nginx") })
+	walkthrough = sync.OnceValues(func() (string, error) { return build("walkthrough") })
 )
 
 func build(example string) (string, error) {
@@ -59,7 +62,7 @@ func start(t *testing.T, program func() (string, error), addr, key string, flags
 		t.Fatalf("the example does not build: %v", err)
 	}
 	s := &server{cmd: exec.Command(path, append([]string{"-addr", addr}, flags...)...), log: new(bytes.Buffer)}
-	s.cmd.Env = append(os.Environ(), "CHAT_KEY="+key)
+	s.cmd.Env = append(os.Environ(), "CHAT_KEY="+key, "KEY="+key)
 	s.cmd.Stderr = s.log
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -69,13 +72,35 @@ func start(t *testing.T, program func() (string, error), addr, key string, flags
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.end(t, os.Kill) })
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		s.end(t, os.Kill)
-		t.Fatalf("the server says no address: %v\n%s", err, s.log)
+	for lines := bufio.NewScanner(stdout); s.url == ""; {
+		if !lines.Scan() {
+			s.end(t, os.Kill)
+			t.Fatalf("the server says no address: %v\n%s", lines.Err(), s.log)
+		}
+		if line := lines.Text(); strings.HasPrefix(line, "http://") {
+			s.url, _, _ = strings.Cut(line, " ")
+		}
 	}
-	s.url = strings.TrimSpace(line)
+	s.listens(t)
 	return s
+}
+
+// listens waits until the server takes connections.
+func (s *server) listens(t *testing.T) {
+	t.Helper()
+	end := time.After(patience)
+	for {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		select {
+		case <-time.After(10 * time.Millisecond): // nothing tells that a port is open but the port
+		case <-end:
+			t.Fatalf("the server does not listen: %v", err)
+		}
+	}
 }
 
 // end stops the server with a signal and waits until it is gone.

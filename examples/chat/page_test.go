@@ -10,7 +10,7 @@ import (
 func TestPage(t *testing.T) {
 	srv, _ := start(t)
 	for path, want := range map[string]string{
-		"/": "text/html", "/app.js": "text/javascript", "/link.js": "text/javascript",
+		"/": "text/html", "/app.js": "text/javascript", "/link.js": "text/javascript", "/session.js": "text/javascript",
 		"/style.css": "text/css", "/icon.svg": "image/svg+xml",
 	} {
 		got := request(t, srv, http.MethodGet, path, "")
@@ -35,7 +35,7 @@ func TestPage(t *testing.T) {
 // The policy forbids inline code, and what people write must not become markup.
 func TestPageIsPlain(t *testing.T) {
 	forbidden := regexp.MustCompile(`style="|\son[a-z]+="|<script>|<style|innerHTML|insertAdjacentHTML|document\.write|eval\(|https?://`)
-	for _, name := range []string{"index.html", "app.js", "link.js", "style.css"} {
+	for _, name := range []string{"index.html", "app.js", "link.js", "session.js", "style.css"} {
 		text, err := static.ReadFile("static/" + name)
 		if err != nil {
 			t.Fatal(err)

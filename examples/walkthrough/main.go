@@ -1,11 +1,19 @@
-// Command walkthrough is the program that docs/walkthrough.md arrives at.
+// Command walkthrough is the program that docs/walkthrough.md arrives at. KEY is the
+// key that tokens are signed with, of at least 32 bytes:
+//
+//	export KEY=$(head -c 24 /dev/urandom | base64)
+//	go run ./examples/walkthrough -token ada
+//	go run ./examples/walkthrough
 package main
 
 import (
 	"context"
+	"flag"
+	"fmt"
 	"log"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/golang-jwt/jwt/v5"
@@ -67,27 +75,52 @@ func router(key []byte) *wsroute.Router {
 		Keys:     []security.Key{security.HS256(key)},
 		Issuer:   "walkthrough",
 		Audience: "readers",
-		Sources:  []depends.Source{security.BearerHeader(), security.QueryToken("token")},
+		Sources:  []depends.Source{security.BearerHeader(), security.SubprotocolToken("walkthrough")},
 	})
 	depends.Provide(deps, reader)
 
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/greet/:name", greet)
-	wsroute.Handle(ws, "/read", read)
+	wsroute.Handle(ws, "/greet/:name", greet, wsroute.Diagnose)
+	wsroute.Handle(ws, "/read", read, wsroute.Diagnose)
 	return ws
 }
 
+// token is what an issuer gives to those who have signed in.
+func token(key []byte, name string) (string, error) {
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
+		Issuer:    "walkthrough",
+		Audience:  jwt.ClaimStrings{"readers"},
+		Subject:   name,
+		ExpiresAt: jwt.NewNumericDate(time.Now().Add(time.Hour)),
+	}).SignedString(key)
+}
+
 func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "the address to listen on")
+	name := flag.String("token", "", "print a token for this name, and end")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	ws, engine := router([]byte(os.Getenv("KEY"))), gin.Default()
+	gin.SetMode(gin.ReleaseMode)
+	key := []byte(os.Getenv("KEY"))
+	ws, engine := router(key), gin.Default()
+	servePage(engine)
 	if err := ws.Mount(engine); err != nil {
 		log.Fatal(err)
+	}
+	if *name != "" {
+		signed, err := token(key, *name)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(signed)
+		return
 	}
 	if err := ws.Explain(os.Stdout); err != nil {
 		log.Fatal(err)
 	}
-	if err := wsroute.Serve(ctx, "127.0.0.1:8080", ws, engine); err != nil {
+	fmt.Printf("http://%s (the same command with -token ada prints a token)\n", *addr)
+	if err := wsroute.Serve(ctx, *addr, ws, engine); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -2,13 +2,14 @@ package main
 
 import (
 	"testing"
-	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	"go.uber.org/goleak"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute/wstest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var key = []byte("a key of at least thirty-two bytes")
 
@@ -46,14 +47,11 @@ func TestReadIsGuarded(t *testing.T) {
 	wstest.Dial[string, string](t, srv, "/read", bearer(t, "ada"))
 }
 
-func bearer(t *testing.T, subject string) wstest.Option {
+func bearer(t *testing.T, name string) wstest.Option {
 	t.Helper()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
-		Issuer: "walkthrough", Audience: jwt.ClaimStrings{"readers"}, Subject: subject,
-		ExpiresAt: jwt.NewNumericDate(time.Now().Add(time.Minute)),
-	}).SignedString(key)
+	signed, err := token(key, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return wstest.Header("Authorization", "Bearer "+token)
+	return wstest.Header("Authorization", "Bearer "+signed)
 }

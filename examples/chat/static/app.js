@@ -2,6 +2,7 @@
 // never markup.
 
 import { Link } from "./link.js";
+import { Session } from "./session.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -11,8 +12,7 @@ const wanted = 90;
 const lookEvery = 3_000; // ms
 
 let user = ""; // who is signed in
-let expires = 0; // when the token ends
-let token = ""; // for as long as the page is open, and nowhere else
+let session = null; // the sign-in, for as long as the page is open, and nowhere else
 let link = null; // the connection to the room
 let talk = null; // the conversation on the page: its room, how much of it was seen
 let returnTo = ""; // the room to go back to after signing in again
@@ -25,6 +25,7 @@ function show(view, focus) {
   for (const id of ["sign-in", "lobby", "chat"]) $(id).hidden = id !== view;
   $("who").hidden = view === "sign-in";
   $("name").textContent = user;
+  showEnd();
   document.title = view === "chat" ? `${talk.room} – Chat` : "Chat";
   $(focus).focus();
   if (focus === "room") $("room").select(); // typing replaces it, Enter takes it
@@ -34,6 +35,7 @@ function show(view, focus) {
 // tell says how things are: tone is "", "good", "busy" or "bad". Its buttons
 // come and go; whoever was on one that goes is brought to where work goes on.
 function tell(text, tone = "", { until = 0, now = "", giveUp = false } = {}) {
+  $("aside").textContent = "";
   const from = document.activeElement;
   if ($("status").textContent !== text) $("status").textContent = text;
   $("notice").dataset.tone = tone;
@@ -94,7 +96,7 @@ $("sign-in").addEventListener("submit", async (event) => {
     }
     if (form.get("username") !== user) talk = null; // what another one saw
     user = form.get("username");
-    accept(answer);
+    session = new Session(answer, $("stay").checked, { renewed });
     $("password").value = "";
     tell("");
     show("lobby", "room");
@@ -107,60 +109,62 @@ $("sign-in").addEventListener("submit", async (event) => {
   }
 });
 
-// accept takes a token, and has it renewed when two thirds of its time are over.
-function accept({ access_token, expires_in }) {
-  token = access_token;
-  expires = Date.now() + expires_in * 1000;
-  clearTimeout(renewing);
-  renewing = setTimeout(renew, expires_in * 667);
-  $("expiry").textContent = `until ${new Date(expires).toLocaleTimeString()}`;
+const time = (ms, options) => new Date(ms).toLocaleTimeString([], options);
+
+// renewed goes on with a new token, also on the connection that is open.
+function renewed(token) {
+  link?.renew(token);
+  showEnd();
 }
 
-let renewing = 0;
+let ending = 0;
 
-// renew gets a new token while the old one counts, and goes on with it, also on the
-// connection that is open. Whoever does not want to stay is signed out by the server.
-async function renew() {
-  if (!token || !$("stay").checked) return;
-  const mine = token;
-  try {
-    const response = await fetch("/renew", {
-      method: "POST", headers: { Authorization: `Bearer ${mine}` }, signal: AbortSignal.timeout(5_000),
-    });
-    if (mine !== token || response.status === 401) return;
-    if (response.ok) {
-      accept(await response.json());
-      link?.renew(token);
-      return;
-    }
-  } catch {
-    // as with any other failure of the moment
-  }
-  if (mine === token && Date.now() < expires) renewing = setTimeout(renew, 1_000);
+// showEnd shows until when the token holds; or, if it is not renewed, when its user is signed
+// out, in the last minute by the second.
+function showEnd() {
+  clearTimeout(ending);
+  if (!session) return;
+  const stay = $("stay").checked;
+  const left = Math.max(0, Math.ceil((session.ends - Date.now()) / 1000));
+  const last = !stay && left < 60;
+  $("expiry").dataset.last = String(last);
+  if (stay) $("expiry").textContent = `until ${time(session.ends)}`;
+  else if (last) $("expiry").textContent = `signed out in ${left} s`;
+  else $("expiry").textContent = `signed out at ${time(session.ends, { hour: "numeric", minute: "2-digit" })}`;
+  if (!stay) ending = setTimeout(showEnd, last ? 250 : 1_000);
 }
 
 $("stay").addEventListener("change", () => {
-  if ($("stay").checked && Date.now() < expires) renew();
+  session.stay = $("stay").checked;
+  showEnd();
 });
 
-// signOut forgets the token. why says so if it was not the user who wanted it.
-function signOut(why) {
+// signOut forgets the sign-in on this page. why says so if it was not the user who wanted it.
+function signOut(why, tone = "bad") {
   link?.leave();
-  link = null;
-  token = "";
-  clearTimeout(renewing);
+  session.leave();
+  link = session = null;
   $("username").value = user;
-  tell(why, why ? "bad" : "");
-  show("sign-in", why ? "password" : "username");
+  tell(why, tone);
+  show("sign-in", user ? "password" : "username");
 }
 
+const endings = {
+  everywhere: ["Signed out, here and wherever else you were.", "good"],
+  here: ["Signed out.", "good"],
+  unknown: ["Signed out on this page. The server has not answered: elsewhere you may be signed in still.", "bad"],
+};
+
 // Signing out ends everything that the account has open, here and elsewhere.
-$("sign-out").addEventListener("click", () => {
-  fetch("/logout", { method: "POST", headers: { Authorization: `Bearer ${token}` }, keepalive: true }).catch(() => {});
+$("sign-out").addEventListener("click", async () => {
+  const told = session.end();
   returnTo = user = "";
   talk = null;
   recent = [];
-  signOut("");
+  const doing = "Signing out …";
+  signOut(doing, "busy");
+  const [text, tone] = endings[await told];
+  if ($("status").textContent === doing) tell(text, tone); // nobody has signed in meanwhile
 });
 
 // ---- the rooms
@@ -173,7 +177,7 @@ $("join").addEventListener("submit", (event) => {
 function join(room) {
   link?.leave();
   if (talk?.room !== room) talk = { room, seen: null, expected: 0, last: "", members: [], opened: false };
-  link = new Link(room, token, { since, tell: changed, hear });
+  link = new Link(room, session.token, { since, tell: changed, hear });
 }
 
 // since says how much of the conversation is here, by what the server says of
@@ -181,7 +185,7 @@ function join(room) {
 // has heard less than this page.
 async function since() {
   const mine = talk;
-  const { body: room } = await ask(`/rooms/${encodeURIComponent(mine.room)}`);
+  const { body: room } = await session.ask(`/rooms/${encodeURIComponent(mine.room)}`);
   if (!room || mine !== talk) return mine.seen ?? 0;
   const least = Math.max(0, room.said - wanted);
   if (mine.seen === null) {
@@ -209,13 +213,14 @@ function changed(state) {
       tell(`Connecting to ${mine.room} …`, "busy", { giveUp: true });
       break;
     case "open":
-      tell("Connected.", "good");
+      tell(state.restarted ? "Connected. The server has restarted." : "Connected.", "good");
       if (!mine.opened) begin(mine);
       if ($("chat").hidden) show("chat", "text");
       else look();
       break;
     case "renewed":
-      break; // the time beside the name says so
+      $("aside").textContent = `Sign-in renewed at ${time(Date.now())}`;
+      break;
     case "lost":
       tell(state.why, "busy", { giveUp: true });
       break;
@@ -286,34 +291,20 @@ addEventListener("online", () => link?.hurry());
 
 // ---- who is where
 
-// ask asks for something that is for those who are signed in. What fails is told
-// elsewhere; an expired token is known by its status.
-async function ask(path) {
-  try {
-    const response = await fetch(path, {
-      cache: "no-store", headers: { Authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(5_000),
-    });
-    const body = await response.json();
-    return { status: response.status, body: response.ok ? body : null };
-  } catch {
-    return { status: 0, body: null };
-  }
-}
-
 let looking = 0;
 
 // look brings what is shown of others up to date, now and every few seconds.
 async function look() {
   clearTimeout(looking);
   const turn = looking = setTimeout(look, lookEvery);
-  if (document.hidden || !token) return;
+  if (document.hidden || !session) return;
   const mine = talk;
   const inRoom = !$("chat").hidden;
   if (inRoom && !link?.open) return;
-  const { status, body } = await ask(inRoom ? `/rooms/${encodeURIComponent(mine.room)}` : "/rooms");
+  const { status, body } = await session.ask(inRoom ? `/rooms/${encodeURIComponent(mine.room)}` : "/rooms");
   if (turn !== looking) return; // a later look has begun
   if (status === 401 && !inRoom) {
-    signOut("Your sign-in is not valid any more. (401)");
+    signOut(session.over ? "Your sign-in has run out." : "Your sign-in is not valid any more: you have signed out elsewhere, or the server was restarted.");
   } else if (inRoom) {
     $("members-note").hidden = status !== 401;
     if (body) showMembers(body.members);

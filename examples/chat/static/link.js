@@ -20,7 +20,7 @@ const meanings = {
   1009: "A message was too long for the server.",
   1011: "The server failed.",
   1012: "The server restarts.",
-  1013: "The server could not keep up with this connection.",
+  1013: "The server has no room for this connection just now.",
   3000: "Your sign-in is not valid any more.",
   3003: "You may not be in this room any more.",
 };
@@ -29,11 +29,15 @@ const meanings = {
 const endings = {
   revoked: "This account was signed out.",
   token_expired: "Your sign-in has run out.",
+  slow_reader: "This page could not keep up with the messages.",
 };
 
 const reasons = {
   credentials_required: "You are not signed in.",
   internal_error: "The server failed.",
+  draining: "The server is about to restart.",
+  too_many_connections: "The server is full just now.",
+  too_many_of_principal: "You are connected too often already.",
 };
 
 const statuses = {
@@ -87,7 +91,8 @@ async function diagnose(url, token) {
 //
 // hooks.since() resolves to the number of messages that the page has already,
 // hooks.hear(said) takes a message, and hooks.tell(state) is told every change:
-//   { is: "connecting" }, { is: "open" }, { is: "lost", why },
+//   { is: "connecting" }, { is: "lost", why },
+//   { is: "open", restarted }  restarted says that the server was gone for that
 //   { is: "renewed" }  the connection holds with the new token
 //   { is: "waiting", why, until }   until is when it tries again
 //   { is: "stopped", why, signIn }  signIn says that a new token would help
@@ -98,6 +103,7 @@ export class Link {
   #socket = null;
   #timer = 0; // of the next attempt; 0 if there is none
   #failures = 0; // one after the other
+  #restarting = false; // the server has said so, and has not come back yet
   #over = false;
 
   constructor(room, token, hooks) {
@@ -152,7 +158,9 @@ export class Link {
     socket.addEventListener("open", () => {
       clearTimeout(slow);
       opened = Date.now();
-      if (!this.#over) this.#hooks.tell({ is: "open" });
+      if (this.#over) return;
+      this.#hooks.tell({ is: "open", restarted: this.#restarting });
+      this.#restarting = false;
     });
     socket.addEventListener("message", (event) => {
       if (this.#over) return;
@@ -175,6 +183,7 @@ export class Link {
       return;
     }
     if (code !== 1006) {
+      this.#restarting = code === 1012;
       this.#wait(why, 0);
       return;
     }
@@ -183,7 +192,7 @@ export class Link {
     if (this.#over) return;
     switch (found.verdict) {
       case "retry":
-        this.#wait(found.why, found.after ?? 0);
+        this.#wait(this.#restarting ? "The server has not come back from its restart yet." : found.why, found.after ?? 0);
         break;
       case "accepted":
         this.#wait(!opened && this.#failures > 1
