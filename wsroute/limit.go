@@ -65,8 +65,11 @@ func (h *hub) admit(p *peer, c *Config) error {
 	if err := h.caught(p); err != nil {
 		return err
 	}
+	if c.MaxPerPrincipal <= 0 {
+		return nil
+	}
 	principal := p.standing.Identity().Principal()
-	if c.MaxPerPrincipal <= 0 || principal == "" {
+	if principal == "" {
 		return nil
 	}
 	h.mu.Lock()

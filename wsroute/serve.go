@@ -87,6 +87,9 @@ type freshConns struct {
 }
 
 func (f *freshConns) track(c net.Conn, state http.ConnState) {
+	if state == http.StateHijacked || state == http.StateIdle { // something was asked before
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if state != http.StateNew {
@@ -158,9 +161,14 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 			}
 		}
 	}
+	hides := slices.ContainsFunc(r.shared.mounted, func(e *endpoint) bool { return len(e.secrets)+len(e.offers) > 0 })
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if wantsUpgrade(req) {
 			growStack()
+		}
+		if !hides {
+			next.ServeHTTP(w, req)
+			return
 		}
 		if req.URL.RawQuery != "" || req.Header["Sec-Websocket-Protocol"] != nil {
 			isRoute := !isGin || slices.ContainsFunc(routes, func(s []segment) bool { return matches(s, req.URL.Path) })

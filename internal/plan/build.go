@@ -25,6 +25,7 @@ type Plan struct {
 	// providers that run again need them.
 	Keeps        bool
 	schemes      []*Scheme
+	sources      []Source // of all schemes
 	readsCookies bool
 }
 
@@ -120,6 +121,7 @@ func (b *builder) schemes(g *Graph, fields []field, seen map[*Provider]bool) {
 		seen[p] = true
 		if p.Scheme != nil {
 			b.plan.schemes = append(b.plan.schemes, p.Scheme)
+			b.plan.sources = append(b.plan.sources, p.Scheme.Sources...)
 			b.plan.steps[b.instance(p).step].scopes = b.paths[p]
 			for _, source := range p.Scheme.Sources {
 				b.plan.readsCookies = b.plan.readsCookies || source.In == "cookie"
@@ -277,11 +279,6 @@ func (p *Plan) SecretParams() []string {
 	return names
 }
 
-// Sources returns where the plan's schemes look for credentials.
-func (p *Plan) Sources() []Source {
-	var all []Source
-	for _, s := range p.schemes {
-		all = append(all, s.Sources...)
-	}
-	return all
-}
+// Sources returns where the plan's schemes look for credentials. The list is the plan's
+// own.
+func (p *Plan) Sources() []Source { return p.sources }

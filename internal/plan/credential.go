@@ -33,7 +33,7 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 		}
 		switch source.In {
 		case "query":
-			for _, value := range r.query[source.Name] {
+			for _, value := range r.query.values(source.Name, r.one[:0]) {
 				n = first.found(n, source, strings.TrimSpace(value))
 			}
 		case "header":

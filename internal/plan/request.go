@@ -30,9 +30,9 @@ type Request struct {
 
 	handed []handed
 
-	query   url.Values
+	query   query
 	cookies []*http.Cookie
-	one     [1]string // backs the result of values for a single value
+	one     [1]string // holds a single value for who asks for the values of a name
 }
 
 // ForScheme makes a request ready to be asked for the credential of a scheme
@@ -40,9 +40,8 @@ type Request struct {
 func (r *Request) ForScheme() error {
 	r.Protocols = Offers(r.HTTP.Header["Sec-Websocket-Protocol"])
 	r.cookies = r.HTTP.Cookies()
-	query, err := url.ParseQuery(r.RawQuery)
-	r.query = query
-	return err
+	r.query = query(r.RawQuery)
+	return r.query.check()
 }
 
 // Find returns the one credential of a scheme, or the refusal.
@@ -63,12 +62,9 @@ func (r *Request) Find(public *Public, s *Scheme) (*Credential, error) {
 // Parse reads what the plan will need, once. An error is a query that does not
 // decode: its bad pairs would otherwise vanish in silence.
 func (r *Request) Parse(p *Plan) error {
-	if r.RawQuery != "" {
-		query, err := url.ParseQuery(r.RawQuery)
-		if err != nil {
-			return err
-		}
-		r.query = query
+	r.query = query(r.RawQuery)
+	if err := r.query.check(); err != nil {
+		return err
 	}
 	if p.readsCookies {
 		r.cookies = r.HTTP.Cookies()
@@ -120,7 +116,7 @@ func (r *Request) take(by *Provider, into reflect.Value) error {
 
 // Query returns the last value of a query parameter, or "".
 func (r *Request) Query(name string) string {
-	if values := r.query[name]; len(values) > 0 {
+	if values := r.query.values(name, nil); len(values) > 0 {
 		return values[len(values)-1]
 	}
 	return ""
@@ -132,7 +128,7 @@ func (r *Request) values(p *param) []string {
 	name := p.key
 	switch p.in {
 	case "query":
-		return r.query[name]
+		return r.query.values(name, r.one[:0])
 	case "path":
 		for _, v := range r.Path {
 			if v.Name == name {

@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// query is a query string that is read where it stands, by the rules of url.ParseQuery:
+// most have a pair or two, and a map of them costs more than looking again.
+type query string
+
+var errSemicolon = errors.New("a semicolon in a query separates nothing, and must be escaped")
+
+// next cuts the first pair off, undecoded.
+func (q query) next() (key, value string, rest query) {
+	pair, tail, _ := strings.Cut(string(q), "&")
+	key, value, _ = strings.Cut(pair, "=")
+	return key, value, query(tail)
+}
+
+// check says why the query does not decode, if it does not.
+func (q query) check() error {
+	if strings.Contains(string(q), ";") {
+		return errSemicolon
+	}
+	if !strings.Contains(string(q), "%") { // nothing else can be wrong
+		return nil
+	}
+	for key, value, rest := q.next(); ; key, value, rest = rest.next() {
+		for _, text := range []string{key, value} {
+			if _, err := url.QueryUnescape(text); err != nil {
+				return err
+			}
+		}
+		if rest == "" {
+			return nil
+		}
+	}
+}
+
+// values adds what stands under a name to a list, in order.
+func (q query) values(name string, list []string) []string {
+	for q != "" {
+		var key, value string
+		empty := q[0] == '&' // no pair, in contrast to one without a name
+		if key, value, q = q.next(); empty {
+			continue
+		}
+		if decoded, err := url.QueryUnescape(key); err != nil || decoded != name {
+			continue
+		}
+		if decoded, err := url.QueryUnescape(value); err == nil {
+			list = append(list, decoded)
+		}
+	}
+	return list
+}
