@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
@@ -147,14 +148,30 @@ func decodeJSON[Recv any](v *validator.Validate, checked bool, in *inbound, into
 	return nil
 }
 
+// jsonEncoder is json.Marshal that leaves <, > and & as they are.
+type jsonEncoder struct {
+	buf  bytes.Buffer
+	json *json.Encoder
+}
+
+var encoders = sync.Pool{New: func() any {
+	e := &jsonEncoder{}
+	e.json = json.NewEncoder(&e.buf)
+	e.json.SetEscapeHTML(false)
+	return e
+}}
+
 func encodeJSON(v any) (int, []byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	e := encoders.Get().(*jsonEncoder) //nolint:forcetypeassert // the pool holds nothing else
+	e.buf.Reset()
+	if err := e.json.Encode(v); err != nil { // one that has failed once is of no more use
 		return 0, nil, fmt.Errorf("wsroute: Send: %w", err)
 	}
-	return websocket.TextMessage, bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	data := bytes.Clone(bytes.TrimSuffix(e.buf.Bytes(), []byte("\n")))
+	if e.buf.Cap() <= maxPooled {
+		encoders.Put(e)
+	}
+	return websocket.TextMessage, data, nil
 }
 
 func text(data []byte) (int, []byte, error) {

@@ -2,6 +2,7 @@ package wsroute
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -12,6 +13,7 @@ type inbox struct {
 	changed sync.Cond // of mu
 	queue   []*inbound
 	room    int // how many it may hold
+	getting int // how many wait for a message
 }
 
 func (b *inbox) open(room int) {
@@ -22,39 +24,33 @@ func (b *inbox) open(room int) {
 // wake lets those who wait look again.
 func (b *inbox) wake() {
 	b.mu.Lock()
+	b.mu.Unlock() //nolint:staticcheck // who has looked already waits by now
 	b.changed.Broadcast()
-	b.mu.Unlock()
 }
 
-// put adds a message if there is room.
+// put adds a message if there is room. Whoever waits for one goes first: its answer is
+// what most peers wait for, so that there is nothing to read before.
 func (b *inbox) put(in *inbound) bool {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.append(in)
-}
-
-// append is put with mu held.
-func (b *inbox) append(in *inbound) bool {
-	if len(b.queue) == b.room {
-		return false
+	fits, wanted := len(b.queue) < b.room, b.getting > 0
+	if fits {
+		b.queue = append(b.queue, in)
 	}
-	b.queue = append(b.queue, in)
-	b.changed.Broadcast()
-	return true
+	b.mu.Unlock()
+	if fits && wanted {
+		b.changed.Broadcast() // who wakes finds the lock free
+		runtime.Gosched()
+	}
+	return fits
 }
 
-// putWhenRoom adds a message once there is room, or returns false when ctx, the
-// session's, has ended before.
-func (b *inbox) putWhenRoom(ctx context.Context, in *inbound) bool {
+// wait returns once there may be room, or when ctx, the session's, has ended.
+func (b *inbox) wait(ctx context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for !b.append(in) {
-		if ctx.Err() != nil {
-			return false
-		}
+	for len(b.queue) == b.room && ctx.Err() == nil {
 		b.changed.Wait()
 	}
-	return true
 }
 
 // get takes the oldest message out, and waits for one until ctx or the session's
@@ -74,7 +70,9 @@ func (b *inbox) get(ctx, own context.Context) *inbound {
 		if own.Err() != nil || ctx.Err() != nil {
 			return nil
 		}
+		b.getting++
 		b.changed.Wait()
+		b.getting--
 	}
 	in := b.queue[0]
 	n := copy(b.queue, b.queue[1:])

@@ -121,7 +121,7 @@ func (s *session) deliver(in *inbound) {
 	}
 	s.stall(true)
 	defer s.stall(false)
-	if !s.inbox.putWhenRoom(s.ctx, in) {
+	if s.inbox.wait(s.ctx); !s.inbox.put(in) {
 		s.gap = true
 		release(in)
 	}
