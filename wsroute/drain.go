@@ -23,7 +23,7 @@ type Drained struct {
 // count notes a connection that has ended; one that never opened is none.
 func (d *Drained) count(s *session) {
 	switch {
-	case s.done == nil:
+	case !s.closed:
 	case s.clean:
 		d.Clean++
 	default:

@@ -41,11 +41,8 @@ func newPeer(e *endpoint, remote string) *peer {
 func (p *peer) run(in any, endHandshake func(error)) {
 	growIdle()
 	result := errGoexit
-	defer p.endpoint.shared.hub.leave(p)
 	defer func() {
-		p.session.finish()
-		growStack() // for the line of log; while the connection is open it is small
-		p.logEnd(result)
+		p.session.afterwards(func() { p.part(result) })
 	}()
 	defer func() {
 		if p.kept != nil {
@@ -62,6 +59,14 @@ func (p *peer) run(in any, endHandshake func(error)) {
 		return
 	}
 	result = p.handle(in)
+}
+
+// part is the very end of a connection that was open: handler, cleanups and socket are
+// done with.
+func (p *peer) part(result error) {
+	defer p.endpoint.shared.hub.leave(p)
+	growStack() // for the line of log; while the connection is open it is small
+	p.logEnd(result)
 }
 
 // release ends the lifetimes of a connection that was never opened.

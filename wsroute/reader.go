@@ -28,7 +28,7 @@ func release(in *inbound) {
 // read is the reading goroutine: it owns the socket's reading side and its end.
 func (s *session) read() {
 	growIdle()
-	defer close(s.done)
+	defer s.conclude()
 	err := s.readMessages()
 	closed, isClose := errors.AsType[*websocket.CloseError](err)
 	switch {

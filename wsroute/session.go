@@ -47,8 +47,7 @@ type session struct {
 	ws      *websocket.Conn
 	wire    *wire
 	inbox   inbox
-	done    chan struct{} // closed when the socket is
-	sending sync.Mutex    // one message at a time, as gorilla demands
+	sending sync.Mutex // one message at a time, as gorilla demands
 
 	expires  atomic.Int64 // in nanoseconds since 1970, by the wall clock; 0 is never
 	again    *renewer     // nil unless something may be resolved anew
@@ -62,13 +61,15 @@ type session struct {
 	messages   bucket
 	controls   bucket
 
-	clean bool // the peer has sent its close frame; to be read after finish
+	clean bool // the peer has sent its close frame; to be read when closed
 
 	silent atomic.Bool            // ended by our side: nothing more is delivered
 	owed   atomic.Pointer[string] // the payload of the pong that is not sent yet
 
 	mu       sync.Mutex
 	attached bool
+	closed   bool   // the socket is, and nobody reads any more
+	then     func() // what is left to do once it is
 	ended    bool
 	code     int // of our close frame; 0 for none
 	reason   string
@@ -116,7 +117,6 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	w.mu.Unlock()
 	s.mu.Lock()
 	s.inbox.open(s.lim.ReadAhead)
-	s.done = make(chan struct{})
 	s.attached = true
 	now := time.Now()
 	s.nextPing = now.Add(s.lim.PingInterval)
@@ -262,11 +262,27 @@ func (s *session) writeFailed(err error) {
 	s.lose(err)
 }
 
-// finish returns when the socket is closed, which the bounds of shut see to. It
-// is called after end.
-func (s *session) finish() {
-	if s.done != nil {
-		<-s.done
+// afterwards calls f once the socket is closed, which the bounds of shut see to: now, or
+// on the reading goroutine. It is called after end, and once.
+func (s *session) afterwards(f func()) {
+	s.mu.Lock()
+	if s.attached && !s.closed {
+		s.then = f
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	f()
+}
+
+// conclude is the end of the reading goroutine: the socket is closed.
+func (s *session) conclude() {
+	s.mu.Lock()
+	s.closed = true
+	then := s.then
+	s.mu.Unlock()
+	if then != nil {
+		then()
 	}
 }
 

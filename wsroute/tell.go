@@ -44,6 +44,8 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	code, reason := refusal.CodeAfterUpgrade(), refusal.Reason
 	p.session.end(refusal, code, reason, true)
 	p.session.attach(ws, line)
-	p.session.finish()
+	closed := make(chan struct{})
+	p.session.afterwards(func() { close(closed) })
+	<-closed
 	return true
 }

@@ -34,7 +34,7 @@ func full() *suite {
 
 // quick is for while one works on usher.
 func quick() *suite {
-	return &suite{rounds: 7, handshakes: 2000, messages: 16000, idle: []int{1000}, idleRounds: 3}
+	return &suite{rounds: 5, handshakes: 2000, messages: 12000, idle: []int{1000}, idleRounds: 3}
 }
 
 func main() {
