@@ -39,7 +39,6 @@ func newPeer(e *endpoint, remote string) *peer {
 // handler, close, release of the Connection lifetime. Each stage is deferred, so
 // that it happens also when user code ends the goroutine.
 func (p *peer) run(in any, endHandshake func(error)) {
-	growIdle()
 	result := errGoexit
 	defer func() {
 		p.session.afterwards(func() { p.part(result) })
