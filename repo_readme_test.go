@@ -49,3 +49,32 @@ func TestNamedTestsFound(t *testing.T) {
 		t.Errorf("namedTests (-want +got):\n%s", diff)
 	}
 }
+
+// TestEveryExampleIsIndexed: README says which example to read when.
+func TestEveryExampleIsIndexed(t *testing.T) {
+	readme := readText(t, "README.md", "it has the index of the examples")
+	found := 0
+	for _, f := range allGo(t) {
+		if dir, name := path.Split(f.Path); name == "main.go" && strings.HasPrefix(dir, "examples/") {
+			found++
+			if !strings.Contains(readme, "("+f.Path+")") && !strings.Contains(readme, "("+path.Clean(dir)+")") &&
+				!strings.Contains(readme, "("+dir+"main_test.go)") {
+				t.Errorf("README.md does not say when to read %s: add it to the table of examples", f.Path)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("there is no example")
+	}
+}
+
+// TestEveryPageIsInTheBook: docs/README.md is its table of contents.
+func TestEveryPageIsInTheBook(t *testing.T) {
+	book := readText(t, "docs/README.md", "it is the book's table of contents")
+	for _, f := range allText(t) {
+		if path.Dir(f.Path) == "docs" && f.Path != "docs/README.md" && path.Ext(f.Path) == ".md" &&
+			!strings.Contains(book, "("+path.Base(f.Path)+")") {
+			t.Errorf("docs/README.md does not list %s: say there what one can do after reading it", f.Path)
+		}
+	}
+}

@@ -284,24 +284,3 @@ func TestNilWithoutAnErrorIsAnError(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func TestOverridesActOnACopy(t *testing.T) {
-	deps := depends.New()
-	depends.Provide(deps, func(_ context.Context, in struct {
-		Q int `query:"q"`
-	},
-	) (a, error) {
-		return a{in.Q}, nil
-	})
-	depends.Provide(deps, func(_ context.Context, in struct{ A a }) (b, error) { return b{in.A.n * 10}, nil })
-	type in struct {
-		A a
-		B b
-	}
-	twin := deps.Inner().Copy(nil)
-	_ = twin
-	original := mustMount(t, deps, to[in](deps, "/"))[0]
-	if got, _, err := resolve[in](t, original, "/?q=2"); err != nil || got.B.n != 20 {
-		t.Fatalf("got %+v, %v", got, err)
-	}
-}

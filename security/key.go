@@ -5,8 +5,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rsa"
+	"crypto/sha512"
 	"fmt"
+	"hash"
+	"sync"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -32,17 +36,19 @@ type Key struct {
 	// material returns a []byte or a typed public key. It is a function because
 	// no printer, logger or encoder looks into one.
 	material func() any
+
+	mac func(signed string, signature []byte) bool // of a secret: says whether a signature is its
 }
 
 // HS256 is a shared secret for HMAC with SHA-256, of at least 32 random bytes
 // (RFC 7518 §3.2). Whoever can verify with it can also issue tokens.
-func HS256(secret []byte) Key { return symmetric(jwt.SigningMethodHS256.Alg(), secret) }
+func HS256(secret []byte) Key { return symmetric(jwt.SigningMethodHS256, secret) }
 
 // HS384 is a shared secret for HMAC with SHA-384, of at least 48 random bytes.
-func HS384(secret []byte) Key { return symmetric(jwt.SigningMethodHS384.Alg(), secret) }
+func HS384(secret []byte) Key { return symmetric(jwt.SigningMethodHS384, secret) }
 
 // HS512 is a shared secret for HMAC with SHA-512, of at least 64 random bytes.
-func HS512(secret []byte) Key { return symmetric(jwt.SigningMethodHS512.Alg(), secret) }
+func HS512(secret []byte) Key { return symmetric(jwt.SigningMethodHS512, secret) }
 
 // RS256 is a public key for RSASSA-PKCS1-v1_5 with SHA-256, of at least 2048
 // bits (RFC 7518 §3.3).
@@ -61,10 +67,34 @@ func EdDSA(public ed25519.PublicKey) Key {
 }
 
 // symmetric copies the secret, so that a caller who wipes or reuses its slice
-// does not change the key.
-func symmetric(algorithm string, secret []byte) Key {
-	var material any = bytes.Clone(secret)
-	return Key{algorithm: algorithm, material: func() any { return material }}
+// does not change the key. golang-jwt would prepare the secret anew for each token.
+func symmetric(method *jwt.SigningMethodHMAC, secret []byte) Key {
+	secret = bytes.Clone(secret)
+	var material any = secret
+	macs := sync.Pool{New: func() any { return hmac.New(method.Hash.New, secret) }}
+	return Key{
+		algorithm: method.Alg(),
+		material:  func() any { return material },
+		mac: func(signed string, signature []byte) bool {
+			mac := macs.Get().(hash.Hash) //nolint:forcetypeassert // the pool holds nothing else
+			defer macs.Put(mac)
+			mac.Reset()
+			_, _ = mac.Write([]byte(signed))
+			var sum [sha512.Size]byte
+			return hmac.Equal(mac.Sum(sum[:0]), signature) // in constant time
+		},
+	}
+}
+
+// verify says why a signature is not this key's.
+func (k Key) verify(method jwt.SigningMethod, signed string, signature []byte) error {
+	if k.mac == nil {
+		return method.Verify(signed, signature, k.material())
+	}
+	if !k.mac(signed, signature) {
+		return jwt.ErrSignatureInvalid
+	}
+	return nil
 }
 
 // WithID returns the key under the name that tokens call it by, their kid

@@ -173,10 +173,10 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	return payload, nil
 }
 
-// verifySignature asks golang-jwt whether one of the keys has made a signature.
+// verifySignature asks whether one of the keys has made a signature.
 func verifySignature(method jwt.SigningMethod, signed string, signature []byte, keys []Key) (err error) {
 	for _, k := range keys {
-		if err = method.Verify(signed, signature, k.material()); err == nil {
+		if err = k.verify(method, signed, signature); err == nil {
 			return nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -139,5 +140,5 @@ func (e *originError) hint() string {
 	if _, ok := parseOrigin(e.origins[0]); !ok {
 		return ""
 	}
-	return fmt.Sprintf("to allow it: Origins: []string{%q}", e.origins[0])
+	return "to allow it: Origins: []string{" + strconv.Quote(e.origins[0]) + "}"
 }

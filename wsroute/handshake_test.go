@@ -273,7 +273,7 @@ func TestParametersOverTheWire(t *testing.T) {
 		"/go/?limit=":                       "[[query limit] int]",
 		"/go/?limit=9999999999999999999999": "[[query limit] int]",
 		"/go/?age=1&age=x":                  "[[query age 1] int]",
-		"/go/?age=-1":                       "[[query age] gte]",
+		"/go/?age=-1":                       "[[query age 0] gte]",
 		"/go/?age=1&age=1&age=1":            "[[query age] max]",
 		"/go/?flag=maybe":                   "[[query flag] bool]",
 		"/go/?wait=5":                       "[[query wait] duration]",

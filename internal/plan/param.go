@@ -101,7 +101,7 @@ func (p *param) tryRule(v *validator.Validate) (fault string) {
 			fault = fmt.Sprintf("the validator does not take the rule: %v", r)
 		}
 	}()
-	_ = p.check(v, reflect.New(p.typ).Elem())
+	_, _ = p.check(v, reflect.New(p.typ).Elem())
 	sample := reflect.New(p.typ).Elem()
 	switch {
 	case p.pointer:
@@ -113,7 +113,7 @@ func (p *param) tryRule(v *validator.Validate) (fault string) {
 	default:
 		setSample(sample)
 	}
-	_ = p.check(v, sample)
+	_, _ = p.check(v, sample)
 	return ""
 }
 
@@ -141,7 +141,7 @@ func (p *param) read(v *validator.Validate, dst reflect.Value, values []string) 
 		}
 		return "", -1
 	}
-	return p.check(v, dst), -1
+	return p.check(v, dst)
 }
 
 func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) (code string, at int) {
@@ -153,7 +153,7 @@ func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) (
 			}
 		}
 		dst.Set(list)
-		return p.check(v, dst), -1
+		return p.check(v, dst)
 	}
 	text := values[len(values)-1] // the last wins ...
 	if len(values) > 1 && p.in == "header" {
@@ -167,7 +167,7 @@ func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) (
 	if code := p.one(target, text); code != "" {
 		return code, -1
 	}
-	return p.check(v, dst), -1
+	return p.check(v, dst)
 }
 
 func (p *param) one(dst reflect.Value, text string) string {
@@ -180,25 +180,37 @@ func (p *param) one(dst reflect.Value, text string) string {
 	return ""
 }
 
-// check runs the rule on a value that parsed and returns the rule that failed.
-func (p *param) check(v *validator.Validate, dst reflect.Value) string {
+// check runs the rule on a value that parsed, and returns the rule that failed and,
+// below a dive, at which value.
+func (p *param) check(v *validator.Validate, dst reflect.Value) (code string, at int) {
 	if p.rule == "" {
-		return ""
+		return "", -1
 	}
 	subject := dst
 	if !p.byValue {
 		subject = dst.Addr()
 	} else if p.pointer && dst.IsNil() && !strings.Contains(p.rule, "required") {
-		return "" // absent, and nothing demands it
+		return "", -1 // absent, and nothing demands it
 	}
 	err := v.Var(subject.Interface(), p.rule)
 	if err == nil {
-		return ""
+		return "", -1
 	}
 	if list, ok := err.(validator.ValidationErrors); ok && len(list) > 0 { //nolint:errorlint // Var returns it unwrapped
-		return list[0].Tag()
+		return list[0].Tag(), element(list[0].Field())
 	}
-	return "invalid"
+	return "invalid", -1
+}
+
+// element is the index in what the validator calls an element of a slice, as in "[2]", or
+// -1.
+func element(field string) int {
+	inner, ok := strings.CutPrefix(field, "[")
+	n, err := strconv.Atoi(strings.TrimSuffix(inner, "]"))
+	if !ok || err != nil {
+		return -1
+	}
+	return n
 }
 
 // parserFor returns how one value of type t is read, and the code of failing.

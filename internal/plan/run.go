@@ -33,10 +33,16 @@ type Run struct {
 type Error struct {
 	Provider string
 	Err      error
+	text     string // what Error returns, if it was written before
 }
 
 // Error names the provider in front of the cause.
-func (e *Error) Error() string { return e.Provider + ": " + e.Err.Error() }
+func (e *Error) Error() string {
+	if e.text != "" {
+		return e.text
+	}
+	return e.Provider + ": " + e.Err.Error()
+}
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
