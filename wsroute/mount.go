@@ -220,11 +220,27 @@ func (r *Router) register(endpoints []*endpoint, add func(*endpoint)) error {
 		}
 		return plan.Report(r.graph.Public(), targets, faults)
 	}
-	if r.shared.mounted == nil {
+	if r.shared.mounted.Load() == nil {
 		if err := r.subscribe(); err != nil {
 			return fmt.Errorf("wsroute: Config.Broadcast: %w", err)
 		}
 	}
-	r.shared.mounted = append(slices.Clip(r.shared.mounted), endpoints...)
+	all := &mounted{endpoints: slices.Concat(r.shared.endpoints(), endpoints)}
+	all.hides = slices.ContainsFunc(all.endpoints, func(e *endpoint) bool { return len(e.secrets)+len(e.offers) > 0 })
+	r.shared.mounted.Store(all)
+	return nil
+}
+
+// mounted is every route that was mounted, on whatever router. A program may mount once
+// more while it serves.
+type mounted struct {
+	endpoints []*endpoint
+	hides     bool // a scheme takes a credential from where logs would show it
+}
+
+func (s *shared) endpoints() []*endpoint {
+	if all := s.mounted.Load(); all != nil {
+		return all.endpoints
+	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
@@ -30,7 +31,7 @@ type shared struct {
 	routes  []*route
 	hub     hub
 	budgets budgets
-	mounted []*endpoint
+	mounted atomic.Pointer[mounted] // nil before Mount
 	twins   *twins
 }
 
@@ -102,7 +103,7 @@ func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Con
 func (r *Router) add(path string, options []RouteOption, rt *route) {
 	rt.path = r.prefix + path
 	rt.site = plan.Caller()
-	if r.shared.mounted != nil {
+	if r.shared.mounted.Load() != nil {
 		panic("wsroute: Handle " + rt.path + " after Mount, at " + rt.site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
 	}
 	rt.graph = r.graph

@@ -161,12 +161,11 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 			}
 		}
 	}
-	hides := slices.ContainsFunc(r.shared.mounted, func(e *endpoint) bool { return len(e.secrets)+len(e.offers) > 0 })
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if wantsUpgrade(req) {
 			growStack()
 		}
-		if !hides {
+		if all := r.shared.mounted.Load(); all == nil || !all.hides {
 			next.ServeHTTP(w, req)
 			return
 		}
@@ -182,7 +181,7 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 // routes.
 func (r *Router) hide(req *http.Request, all bool) *http.Request {
 	var names, offers []string
-	for _, e := range r.shared.mounted {
+	for _, e := range r.shared.endpoints() {
 		if all || matches(e.segments, req.URL.Path) {
 			names, offers = append(names, e.secrets...), append(offers, e.offers...)
 		}
