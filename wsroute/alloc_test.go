@@ -73,10 +73,10 @@ func TestAllocationsOfHandshakes(t *testing.T) {
 		run  func()
 		most float64
 	}{
-		{"accepted", ask("/lobby?since=7", token, closing), 150},
-		{"no token", ask("/lobby?since=7", "Connection: close\r\n", " "), 95},
-		{"bad parameter", ask("/lobby?since=-1", token+"Connection: close\r\n", " "), 122},
-		{"foreign origin", ask("/lobby?since=7", "Origin: https://evil.example\r\nConnection: close\r\n", " "), 90},
+		{"accepted", ask("/lobby?since=7", token, closing), 135},
+		{"no token", ask("/lobby?since=7", "Connection: close\r\n", " "), 80},
+		{"bad parameter", ask("/lobby?since=-1", token+"Connection: close\r\n", " "), 105},
+		{"foreign origin", ask("/lobby?since=7", "Origin: https://evil.example\r\nConnection: close\r\n", " "), 88},
 	} {
 		if got := mallocs(200, test.run); got > test.most {
 			t.Errorf("%s: %.1f allocations, want at most %v", test.name, got, test.most)
