@@ -11,24 +11,35 @@ import (
 type budgets struct {
 	mu          sync.Mutex
 	first, last *handshake
-	armed       bool
+	rings       time.Time // when the timer does
+	turn        int       // of the timer: an older one does nothing
 }
 
 // begin counts the time of a handshake from now.
 func (b *budgets) begin(h *handshake, limit time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	h.due, h.before = time.Now().Add(limit), b.last
+	now := time.Now()
+	h.due, h.before = now.Add(limit), b.last
 	if b.last == nil {
 		b.first = h
 	} else {
 		b.last.behind = h
 	}
 	b.last = h
-	if !b.armed { // else it comes early for this one, and goes on then
-		b.armed = true
-		time.AfterFunc(limit, b.expire)
+	// A timer that comes early for this one goes on then. One of another clock, as
+	// tests have them, may never come.
+	if left := b.rings.Sub(now); left <= 0 || left > limit {
+		b.arm(now)
 	}
+}
+
+// arm sets the timer for the first handshake; b.mu is held.
+func (b *budgets) arm(now time.Time) {
+	b.rings = b.first.due
+	b.turn++
+	turn := b.turn
+	time.AfterFunc(b.rings.Sub(now), func() { b.expire(turn) })
 }
 
 // end lets a handshake go that is over.
@@ -56,16 +67,19 @@ func (b *budgets) drop(h *handshake) {
 }
 
 // expire answers in the place of those that are late, and waits for the next one.
-func (b *budgets) expire() {
+func (b *budgets) expire(turn int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if turn != b.turn {
+		return
+	}
 	now := time.Now()
 	for b.first != nil && !now.Before(b.first.due) {
 		late := b.first
 		b.drop(late)
 		go late.abandon(errBudget)
 	}
-	if b.armed = b.first != nil; b.armed {
-		time.AfterFunc(b.first.due.Sub(now), b.expire)
+	if b.first != nil {
+		b.arm(now)
 	}
 }

@@ -164,12 +164,13 @@ var encoders = sync.Pool{New: func() any {
 func encodeJSON(v any) (int, []byte, error) {
 	e := encoders.Get().(*jsonEncoder) //nolint:forcetypeassert // the pool holds nothing else
 	e.buf.Reset()
-	if err := e.json.Encode(v); err != nil { // one that has failed once is of no more use
-		return 0, nil, fmt.Errorf("wsroute: Send: %w", err)
-	}
+	err := e.json.Encode(v)
 	data := bytes.Clone(bytes.TrimSuffix(e.buf.Bytes(), []byte("\n")))
 	if e.buf.Cap() <= maxPooled {
 		encoders.Put(e)
+	}
+	if err != nil {
+		return 0, nil, fmt.Errorf("wsroute: Send: %w", err)
 	}
 	return websocket.TextMessage, data, nil
 }

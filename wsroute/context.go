@@ -36,34 +36,46 @@ func (c *connContext) Done() <-chan struct{} {
 // Err implements context.Context.
 func (c *connContext) Err() error {
 	if w := c.request.Load(); w != nil && w.ctx.Err() != nil {
-		w.left()
+		w.look()
 	}
 	return c.Context.Err()
 }
 
-// watch calls left when a request's context ends before the watch does.
+// watch ends a handshake whose request's context ends before the watch does.
 type watch struct {
-	ctx  context.Context
-	left func()
+	ctx    context.Context
+	end    func() // of the connection's context
+	answer func() // in place of the resolver; it runs on a goroutine of its own
 
-	mu   sync.Mutex
-	over bool
-	stop func() bool // nil until it has begun
+	mu    sync.Mutex
+	over  bool
+	unbid func() bool // nil until it has begun
 }
 
+// begin has the request's context watched.
 func (w *watch) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.over && w.stop == nil {
-		w.stop = context.AfterFunc(w.ctx, w.left)
+	if !w.over && w.unbid == nil {
+		w.unbid = context.AfterFunc(w.ctx, w.answer)
 	}
 }
 
-func (w *watch) end() {
+// look ends the connection's context at once if the request's has ended.
+func (w *watch) look() {
+	w.mu.Lock()
+	if !w.over && w.ctx.Err() != nil {
+		w.end()
+	}
+	w.mu.Unlock()
+	w.begin()
+}
+
+func (w *watch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = true
-	if w.stop != nil {
-		w.stop()
+	if w.unbid != nil {
+		w.unbid()
 	}
 }

@@ -48,7 +48,7 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	}
 	h := &handshake{
 		w: w, r: r,
-		request: plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r)},
+		request: plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r)},
 	}
 	h.request.Protocols, h.request.Diagnose = plan.Offers(rawOffers(r)), !upgrade
 	if err := h.request.Parse(e.plan); err != nil {
@@ -59,7 +59,6 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		e.answerError(w, r, &h.request, err)
 		return nil
 	}
-	h.request.Client = e.shared.proxies.client(r)
 	h.request.ReadHanded(e.plan, c)
 	h.peer = newPeer(e, e.shared.proxies.remote(r))
 	if refusal := e.shared.hub.enter(h.peer, &e.shared.config, h.request.Client); refusal != nil {

@@ -28,8 +28,8 @@ var (
 // handshake is what a connection needs until it is upgraded or refused. It is
 // resolved on the request's goroutine, and an open connection gets a goroutine of
 // its own: a provider needs a deep stack for a moment, a connection a small one
-// for hours. If the budget is over or the client gone while a provider works, who
-// notices answers in its place.
+// for hours. If the budget is over while a provider works, or the client gone while one
+// looks at its context, who notices answers in its place.
 type handshake struct {
 	peer     *peer
 	w        http.ResponseWriter
@@ -53,13 +53,17 @@ func (h *handshake) run() {
 	h.answered.Add(1)
 	budgets := &h.peer.endpoint.shared.budgets
 	budgets.begin(h, h.peer.endpoint.shared.config.ResolveTimeout)
-	h.client = watch{ctx: h.r.Context(), left: func() { h.abandon(errGone) }}
+	h.client = watch{
+		ctx:    h.r.Context(),
+		end:    func() { h.peer.session.end(errGone, 0, "", true) },
+		answer: func() { h.abandon(errGone) },
+	}
 	own := &h.peer.session.own
 	own.request.Store(&h.client)
 	defer func() { // also when a provider ends this goroutine
 		budgets.end(h)
 		own.request.Store(nil)
-		h.client.end()
+		h.client.stop()
 		if h.decided.CompareAndSwap(false, true) {
 			h.settle(in, err)
 			return
@@ -131,12 +135,14 @@ func (h *handshake) settle(in any, err error) {
 			h.drop(outcome)
 		}
 	}()
+	if err != nil && !isPanic(err) && h.r.Context().Err() != nil {
+		err = errGone // whatever else became of it, there is nobody to be told
+	}
 	err = ended(p.session.ctx, err)
 	switch {
 	case err == nil && h.request.Diagnose:
 		outcome = ErrDiagnose
-		p.endpoint.extend(h.w, h.r, p.since)
-		upgradeRequired().ServeHTTP(h.w, h.r)
+		writeRejection(h.w, h.r, upgradeRequired(), p.endpoint.shared.config.WriteTimeout)
 		return
 	case err == nil:
 		err = h.upgrade()
@@ -157,7 +163,6 @@ func (h *handshake) settle(in any, err error) {
 // refuse answers with a refusal. Flushed, it goes out although the request's
 // goroutine is busy, or comes to no end.
 func (h *handshake) refuse(err error, flush bool) {
-	h.peer.endpoint.extend(h.w, h.r, h.peer.since)
 	if h.peer.endpoint.answerError(h.w, h.r, &h.request, err) && flush {
 		_ = http.NewResponseController(h.w).Flush()
 	}

@@ -65,7 +65,7 @@ type plainRequest struct {
 
 // plain answers a plain request.
 func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
-	config, since := &e.shared.config, time.Now()
+	config := &e.shared.config
 	h := &plainRequest{e: e, w: w, r: r, request: plan.Request{
 		HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r), WithBody: true,
 	}}
@@ -95,7 +95,6 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		err = errGone
 	}
 	if err != nil {
-		e.extend(w, r, since)
 		e.answerError(w, r, &h.request, err)
 	}
 }

@@ -50,14 +50,14 @@ func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *pl
 	if e.route.tells && !asked.Diagnose && e.tell(w, r, asked, rejection) {
 		return false
 	}
-	rejection.ServeHTTP(w, r)
+	writeRejection(w, r, rejection, e.shared.config.WriteTimeout)
 	return true
 }
 
 // refuse answers a request that met no provider.
 func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection) {
 	e.logRefusal(r, rejection, rejection.Err)
-	rejection.ServeHTTP(w, r)
+	writeRejection(w, r, rejection, e.shared.config.WriteTimeout)
 }
 
 func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {

@@ -87,8 +87,8 @@ func (r *Router) Handler() (http.Handler, error) {
 	}), err
 }
 
-func (r *Router) notFound(w http.ResponseWriter, _ *http.Request) {
-	depends.NotFound("not_found", nil).ServeHTTP(w, nil)
+func (r *Router) notFound(w http.ResponseWriter, req *http.Request) {
+	writeRejection(w, req, depends.NotFound("not_found", nil), r.shared.config.WriteTimeout)
 }
 
 // ginPath returns the parameters of a path. gin lets one be empty, and then the

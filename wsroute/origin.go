@@ -32,7 +32,7 @@ func newOriginPolicy(list []string) (originPolicy, []string) {
 	if list == nil {
 		return originPolicy{}, nil
 	}
-	p := originPolicy{allowed: map[origin]bool{}, list: list}
+	p := originPolicy{allowed: map[origin]bool{}, list: slices.Clone(list)}
 	var bad []string
 	for _, text := range list {
 		o, ok := parseOrigin(text)

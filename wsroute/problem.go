@@ -111,14 +111,14 @@ func isPanic(err error) bool {
 	return ok
 }
 
-// extend gives the answer to a request that came at a time another deadline if the
-// server's own may be over: providers have worked meanwhile.
-func (e *endpoint) extend(w http.ResponseWriter, r *http.Request, since time.Time) {
-	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if ok && time.Since(since) < server.WriteTimeout/2 {
-		return
+// writeRejection answers a request with a refusal, which has a time of its own to be
+// written: the server may set none, or its own may be over by now, as middleware and
+// providers have worked meanwhile. Serve knows when it is not.
+func writeRejection(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection, timeout time.Duration) {
+	if a, ok := r.Context().Value(askedKey{}).(*asked); !ok || time.Since(a.born) > time.Duration(a.at.Load())+writeTimeout/2 {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(e.shared.config.WriteTimeout))
+	rejection.ServeHTTP(w, r)
 }
 
 // ended prefers why a connection ended to what its end made of err: a provider

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -69,6 +70,9 @@ func ServeListener(ctx context.Context, listener net.Listener, r *Router, handle
 	}
 	var fresh freshConns
 	server.ConnState = fresh.track
+	server.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, askedKey{}, &asked{born: time.Now()})
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	var err error
@@ -138,6 +142,14 @@ func loopback(addr net.Addr) bool {
 	return err == nil && ap.Addr().IsLoopback()
 }
 
+type askedKey struct{}
+
+// asked is when the last request of a connection came, as a time since it was opened.
+type asked struct {
+	born time.Time
+	at   atomic.Int64
+}
+
 // hiddenKey is the context key under which what the peer sent reaches its
 // endpoint, past everything that logs.
 type hiddenKey struct{}
@@ -162,6 +174,9 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if a, ok := req.Context().Value(askedKey{}).(*asked); ok {
+			a.at.Store(int64(time.Since(a.born)))
+		}
 		if wantsUpgrade(req) {
 			growStack()
 		}

@@ -10,6 +10,11 @@ import (
 // most have a pair or two, and a map of them costs more than looking again.
 type query string
 
+// maxPairs is how many pairs a query may have, as for url.ParseQuery.
+const maxPairs = 10_000
+
+var errPairs = errors.New("a query of too many parameters")
+
 var errSemicolon = errors.New("a semicolon in a query separates nothing, and must be escaped")
 
 // next cuts the first pair off, undecoded.
@@ -21,6 +26,9 @@ func (q query) next() (key, value string, rest query) {
 
 // check says why the query does not decode, if it does not.
 func (q query) check() error {
+	if strings.Count(string(q), "&") >= maxPairs {
+		return errPairs
+	}
 	if strings.Contains(string(q), ";") {
 		return errSemicolon
 	}
