@@ -98,3 +98,17 @@ func FuzzOrigin(f *testing.F) {
 		}
 	})
 }
+
+// TestOriginsAreCopied: what becomes of the slice later allows nobody.
+func TestOriginsAreCopied(t *testing.T) {
+	config := quiet()
+	config.Origins = []string{"https://chat.example"}
+	ws := wsroute.New(depends.New(), config)
+	wsroute.Handle(ws, "/", echo[string])
+	config.Origins[0] = "null"
+	srv := wstest.Start(t, ws)
+	if r := wstest.Refused(t, srv, "/", wstest.Header("Origin", "null")); r.Status != 403 {
+		t.Errorf("got %d", r.Status)
+	}
+	wstest.Dial[string, string](t, srv, "/", wstest.Header("Origin", "https://chat.example")).Close(1000, "")
+}

@@ -3,6 +3,7 @@ package plan
 import (
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -32,4 +33,16 @@ func FuzzQuery(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestQueryOfManyPairs(t *testing.T) {
+	for pairs, refused := range map[int]bool{maxPairs: false, maxPairs + 1: true} {
+		raw := strings.Repeat("a&", pairs-1) + "a"
+		if _, err := url.ParseQuery(raw); (err != nil) != refused {
+			t.Errorf("net/url of %d pairs: %v", pairs, err)
+		}
+		if err := query(raw).check(); (err != nil) != refused {
+			t.Errorf("%d pairs: %v", pairs, err)
+		}
+	}
 }
