@@ -15,11 +15,10 @@ type budgets struct {
 	turn        int       // of the timer: an older one does nothing
 }
 
-// begin counts the time of a handshake from now.
-func (b *budgets) begin(h *handshake, limit time.Duration) {
+// begin counts the time of a handshake that has begun now.
+func (b *budgets) begin(h *handshake, now time.Time, limit time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
 	h.due, h.before = now.Add(limit), b.last
 	if b.last == nil {
 		b.first = h

@@ -46,11 +46,13 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		e.refuse(w, r, rejection)
 		return nil
 	}
+	query, offers := e.raw(r)
 	h := &handshake{
 		w: w, r: r,
-		request: plan.Request{HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r)},
+		request: plan.Request{
+			HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r), Protocols: plan.Offers(offers), Diagnose: !upgrade,
+		},
 	}
-	h.request.Protocols, h.request.Diagnose = plan.Offers(rawOffers(r)), !upgrade
 	if err := h.request.Parse(e.plan); err != nil {
 		e.refuse(w, r, badQuery())
 		return nil

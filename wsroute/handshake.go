@@ -52,7 +52,7 @@ func (h *handshake) run() {
 	err := errGoexit
 	h.answered.Add(1)
 	budgets := &h.peer.endpoint.shared.budgets
-	budgets.begin(h, h.peer.endpoint.shared.config.ResolveTimeout)
+	budgets.begin(h, h.peer.since, h.peer.endpoint.shared.config.ResolveTimeout)
 	h.client = watch{
 		ctx:    h.r.Context(),
 		end:    func() { h.peer.session.end(errGone, 0, "", true) },

@@ -66,10 +66,10 @@ type plainRequest struct {
 // plain answers a plain request.
 func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
 	config := &e.shared.config
+	query, offers := e.raw(r)
 	h := &plainRequest{e: e, w: w, r: r, request: plan.Request{
-		HTTP: r, Path: path, RawQuery: rawQuery(r), Client: e.shared.proxies.client(r), WithBody: true,
+		HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r), Protocols: plan.Offers(offers), WithBody: true,
 	}}
-	h.request.Protocols = plan.Offers(rawOffers(r))
 	if rejection := h.check(); rejection != nil {
 		e.refuse(w, r, rejection)
 		return

@@ -221,18 +221,12 @@ func (r *Router) hide(req *http.Request, all bool) *http.Request {
 	return req
 }
 
-// rawQuery returns the query as the peer sent it.
-func rawQuery(r *http.Request) string {
-	if h, ok := r.Context().Value(hiddenKey{}).(*hidden); ok {
-		return h.query
+// raw returns the query and the lines of subprotocols as the peer sent them.
+func (e *endpoint) raw(r *http.Request) (query string, offers []string) {
+	if all := e.shared.mounted.Load(); all != nil && all.hides {
+		if h, ok := r.Context().Value(hiddenKey{}).(*hidden); ok {
+			return h.query, h.offers
+		}
 	}
-	return r.URL.RawQuery
-}
-
-// rawOffers returns the lines of subprotocols as the peer sent them.
-func rawOffers(r *http.Request) []string {
-	if h, ok := r.Context().Value(hiddenKey{}).(*hidden); ok {
-		return h.offers
-	}
-	return r.Header["Sec-Websocket-Protocol"]
+	return r.URL.RawQuery, r.Header["Sec-Websocket-Protocol"]
 }
