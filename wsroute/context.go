@@ -35,7 +35,7 @@ func (c *connContext) Done() <-chan struct{} {
 
 // Err implements context.Context.
 func (c *connContext) Err() error {
-	if w := c.request.Load(); w != nil && w.ctx.Err() != nil {
+	if w := c.request.Load(); w != nil && w.of.r.Context().Err() != nil {
 		w.look()
 	}
 	return c.Context.Err()
@@ -43,10 +43,7 @@ func (c *connContext) Err() error {
 
 // watch ends a handshake whose request's context ends before the watch does.
 type watch struct {
-	ctx    context.Context
-	end    func() // of the connection's context
-	answer func() // in place of the resolver; it runs on a goroutine of its own
-
+	of    *handshake
 	mu    sync.Mutex
 	over  bool
 	unbid func() bool // nil until it has begun
@@ -57,15 +54,16 @@ func (w *watch) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.over && w.unbid == nil {
-		w.unbid = context.AfterFunc(w.ctx, w.answer)
+		w.unbid = context.AfterFunc(w.of.r.Context(), func() { w.of.abandon(errGone) })
 	}
 }
 
-// look ends the connection's context at once if the request's has ended.
+// look ends the connection's context at once if the request's has ended. The answer,
+// which is for the log, is another goroutine's.
 func (w *watch) look() {
 	w.mu.Lock()
-	if !w.over && w.ctx.Err() != nil {
-		w.end()
+	if !w.over && w.of.r.Context().Err() != nil {
+		w.of.peer.session.end(errGone, 0, "", true)
 	}
 	w.mu.Unlock()
 	w.begin()

@@ -53,11 +53,7 @@ func (h *handshake) run() {
 	h.answered.Add(1)
 	budgets := &h.peer.endpoint.shared.budgets
 	budgets.begin(h, h.peer.since, h.peer.endpoint.shared.config.ResolveTimeout)
-	h.client = watch{
-		ctx:    h.r.Context(),
-		end:    func() { h.peer.session.end(errGone, 0, "", true) },
-		answer: func() { h.abandon(errGone) },
-	}
+	h.client.of = h
 	own := &h.peer.session.own
 	own.request.Store(&h.client)
 	defer func() { // also when a provider ends this goroutine
