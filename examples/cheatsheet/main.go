@@ -3,9 +3,8 @@
 //
 //	go run ./examples/cheatsheet
 //
-// It prints a token for ada. Connect with the header "Authorization: Bearer <token>" to
-// ws://127.0.0.1:8080/echo and ws://127.0.0.1:8080/by-hand, POST to /ban/ada, and see which
-// of the two is still open after ten seconds.
+// It prints a token for ada, and what is served where. Connect with the token to /echo and to
+// /by-hand, ban ada, and see which of the two is still open after ten seconds.
 package main
 
 import (
@@ -142,6 +141,8 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Println(signed)
+	fmt.Println("is the bearer token for ws://127.0.0.1:8080/echo, /page/echo and /by-hand; this bans its owner:")
+	fmt.Println("curl -X POST http://127.0.0.1:8080/ban/ada")
 	if err := wsroute.Serve(ctx, "127.0.0.1:8080", ws, engine); err != nil {
 		log.Fatal(err)
 	}

@@ -72,6 +72,16 @@ func talk(ctx context.Context, conn *wsroute.Conn[Note, Noted], name string) err
 	}
 }
 
+type pinInput struct {
+	User  User   `scopes:"boards:write"`
+	Board string `path:"board" validate:"alpha,max=20"`
+}
+
+// pin is for everybody with a token that may write.
+func pin(ctx context.Context, conn *wsroute.Conn[string, string], in pinInput) error {
+	return conn.Send(ctx, in.Board+" pinned by "+in.User.Name)
+}
+
 // shut is for staff with a token that may write.
 func shut(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Staff Staff }) error {
 	return conn.Send(ctx, "shut by "+in.Staff.Name)
@@ -96,6 +106,7 @@ func newRouter(key []byte) *wsroute.Router {
 	ws := wsroute.New(deps, &wsroute.Config{MapError: mapError})
 	wsroute.Handle(ws, "/me", me)
 	wsroute.Handle(ws, "/boards/:board", board)
+	wsroute.Handle(ws, "/boards/:board/pin", pin)
 	admin := ws.Group("/admin", wsroute.Require[Staff]())
 	wsroute.Handle(admin, "/shut", shut, wsroute.Scopes("boards:write"))
 	return ws

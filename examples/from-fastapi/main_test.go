@@ -46,6 +46,7 @@ func TestRefusals(t *testing.T) {
 		{"/boards/n3ws?since=-1", "1", "", "invalid_parameters", 422, 0},
 		{"/admin/shut", "2", "boards:write", "not_staff", 403, 0},
 		{"/admin/shut", "1", "", "insufficient_scope", 403, 0},
+		{"/boards/news/pin", "2", "", "insufficient_scope", 403, 0},
 	} {
 		got := wstest.Refused(t, srv, c.path, bearer(t, c.subject, c.scope))
 		if got.Status != c.status || got.Problem.Reason != c.reason || got.Problem.Code != c.code {
@@ -57,6 +58,10 @@ func TestRefusals(t *testing.T) {
 	}
 	peer := wstest.Dial[string, string](t, srv, "/admin/shut", bearer(t, "1", "boards:write"))
 	if got := peer.Receive(); got != "shut by ada" {
+		t.Errorf("got %q", got)
+	}
+	peer = wstest.Dial[string, string](t, srv, "/boards/news/pin", bearer(t, "2", "boards:write"))
+	if got := peer.Receive(); got != "news pinned by bob" {
 		t.Errorf("got %q", got)
 	}
 }

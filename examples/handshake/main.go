@@ -3,7 +3,7 @@
 //
 //	go run ./examples/handshake
 //
-// Connect to ws://127.0.0.1:8080/rooms/lobby?since=7.
+// It prints where to connect to. docs/start.md says how to see the bytes.
 package main
 
 import (
@@ -43,6 +43,7 @@ func main() {
 	ws, engine := newRouter(), gin.New()
 	err := ws.Mount(engine)
 	if err == nil {
+		fmt.Println("ws://127.0.0.1:8080/rooms/lobby?since=7")
 		err = wsroute.Serve(ctx, "127.0.0.1:8080", ws, engine)
 	}
 	if err != nil {

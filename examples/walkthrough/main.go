@@ -1,7 +1,7 @@
 // Command walkthrough is the program that docs/walkthrough.md arrives at. KEY is the
 // key that tokens are signed with, of at least 32 bytes:
 //
-//	export KEY=$(head -c 24 /dev/urandom | base64)
+//	export KEY=$(head -c 32 /dev/urandom | base64)
 //	go run ./examples/walkthrough -token ada
 //	go run ./examples/walkthrough
 package main
