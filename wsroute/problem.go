@@ -115,7 +115,7 @@ func isPanic(err error) bool {
 // written: the server may set none, or its own may be over by now, as middleware and
 // providers have worked meanwhile. Serve knows when it is not.
 func writeRejection(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection, timeout time.Duration) {
-	if a, ok := r.Context().Value(askedKey{}).(*asked); !ok || time.Since(a.born) > time.Duration(a.at.Load())+writeTimeout/2 {
+	if a, ok := r.Context().Value(askedKey{}).(*asked); !ok || a.ago() > writeTimeout/2 {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
 	}
 	rejection.ServeHTTP(w, r)

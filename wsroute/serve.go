@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -69,10 +67,7 @@ func ServeListener(ctx context.Context, listener net.Listener, r *Router, handle
 		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelWarn),
 	}
 	var fresh freshConns
-	server.ConnState = fresh.track
-	server.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
-		return context.WithValue(ctx, askedKey{}, &asked{born: time.Now()})
-	}
+	server.ConnContext = fresh.track
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	var err error
@@ -81,37 +76,6 @@ func ServeListener(ctx context.Context, listener net.Listener, r *Router, handle
 	case <-ctx.Done():
 	}
 	return errors.Join(err, r.stop(server, &fresh))
-}
-
-// freshConns are the connections on which nothing was asked yet, such as those
-// that browsers open in advance. Shutdown would wait 5 s for each.
-type freshConns struct {
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-}
-
-func (f *freshConns) track(c net.Conn, state http.ConnState) {
-	if state == http.StateHijacked || state == http.StateIdle { // something was asked before
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if state != http.StateNew {
-		delete(f.conns, c)
-		return
-	}
-	if f.conns == nil {
-		f.conns = map[net.Conn]struct{}{}
-	}
-	f.conns[c] = struct{}{}
-}
-
-func (f *freshConns) close() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for c := range f.conns {
-		_ = c.Close()
-	}
 }
 
 // stop ends everything that Serve runs, each part within a bound of its own.
@@ -142,14 +106,6 @@ func loopback(addr net.Addr) bool {
 	return err == nil && ap.Addr().IsLoopback()
 }
 
-type askedKey struct{}
-
-// asked is when the last request of a connection came, as a time since it was opened.
-type asked struct {
-	born time.Time
-	at   atomic.Int64
-}
-
 // hiddenKey is the context key under which what the peer sent reaches its
 // endpoint, past everything that logs.
 type hiddenKey struct{}
@@ -175,7 +131,7 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if a, ok := req.Context().Value(askedKey{}).(*asked); ok {
-			a.at.Store(int64(time.Since(a.born)))
+			a.now()
 		}
 		if wantsUpgrade(req) {
 			growStack()
