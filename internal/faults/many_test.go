@@ -59,16 +59,23 @@ func TestRevokeOfMany(t *testing.T) {
 	for round := range held {
 		w.revokeMany(many, round*many)
 		after := 0
-		for deadline := time.Now().Add(20 * time.Second); after == 0 || after > before; {
-			if after, held[round] = inUse(); after > before && time.Now().After(deadline) {
-				t.Fatalf("of %d goroutines there are %d", before, after)
+		// Stacks of goroutines that have ended are given back by one collection or another.
+		for deadline := time.Now().Add(20 * time.Second); after == 0 || after > before || grown(held[round], held[0]); {
+			if after, held[round] = inUse(); time.Now().After(deadline) {
+				break
 			}
 		}
+		if after > before {
+			t.Fatalf("of %d goroutines there are %d", before, after)
+		}
 	}
-	if held[2] > held[0]+held[0]/4 {
+	if grown(held[2], held[0]) {
 		t.Errorf("the memory in use grew to %v", held)
 	}
 }
+
+// grown says whether memory in use is more than it was, by more than chance.
+func grown(now, first uint64) bool { return now > first+first/4 }
 
 // revokeMany opens many connections, of which the first has a name one above first,
 // and ends them.
