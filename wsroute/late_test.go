@@ -64,7 +64,7 @@ func inMemory(t *testing.T, server *http.Server) (connect func() net.Conn) {
 }
 
 // TestARefusalIsToldLate: whatever took its time, middleware or a provider, and however
-// short the server's own deadline, the client gets its answer (SECURITY.md has the case).
+// short the server's own deadline, the client gets its answer.
 func TestARefusalIsToldLate(t *testing.T) {
 	const bad = "Authorization: Bearer bad\r\n"
 	for name, test := range map[string]struct {
