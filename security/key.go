@@ -71,19 +71,35 @@ func EdDSA(public ed25519.PublicKey) Key {
 func symmetric(method *jwt.SigningMethodHMAC, secret []byte) Key {
 	secret = bytes.Clone(secret)
 	var material any = secret
-	macs := sync.Pool{New: func() any { return hmac.New(method.Hash.New, secret) }}
+	macs := sync.Pool{New: func() any { return &hmacOf{mac: hmac.New(method.Hash.New, secret)} }}
 	return Key{
 		algorithm: method.Alg(),
 		material:  func() any { return material },
 		mac: func(signed string, signature []byte) bool {
-			mac := macs.Get().(hash.Hash) //nolint:forcetypeassert // the pool holds nothing else
-			defer macs.Put(mac)
-			mac.Reset()
-			_, _ = mac.Write([]byte(signed))
-			var sum [sha512.Size]byte
-			return hmac.Equal(mac.Sum(sum[:0]), signature) // in constant time
+			m := macs.Get().(*hmacOf) //nolint:forcetypeassert // the pool holds nothing else
+			defer macs.Put(m)
+			return hmac.Equal(m.sum(signed), signature) // in constant time
 		},
 	}
+}
+
+// hmacOf is a key that was prepared, with room to work in.
+type hmacOf struct {
+	mac    hash.Hash
+	signed []byte
+	out    [sha512.Size]byte
+}
+
+// sum returns the HMAC, which the next call overwrites.
+func (m *hmacOf) sum(signed string) []byte {
+	const most = 4 << 10 // of what is kept between two tokens
+	m.signed = append(m.signed[:0], signed...)
+	m.mac.Reset()
+	_, _ = m.mac.Write(m.signed)
+	if cap(m.signed) > most {
+		m.signed = nil
+	}
+	return m.mac.Sum(m.out[:0])
 }
 
 // verify says why a signature is not this key's.

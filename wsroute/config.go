@@ -14,8 +14,9 @@ import (
 // default, a nil *Config all of them. [New] copies it.
 type Config struct {
 	// Logger gets one line for each refusal and one for the end of each
-	// connection, never with a credential, a query or a header's value. By
-	// default, slog.Default().
+	// connection, never with a credential, a query or a header's value but an Origin
+	// that is refused. They have no source (slog.HandlerOptions.AddSource), which
+	// would be usher's own. By default, slog.Default().
 	Logger *slog.Logger
 	// Origins are the web origins whose pages may connect, such as
 	// "https://chat.example.com": scheme, host and port, nothing else. By

@@ -3,6 +3,7 @@ package wsroute
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -19,9 +20,10 @@ type endpoint struct {
 	target   *plan.Target
 	segments []segment
 	plan     *plan.Plan
-	secrets  []string // query parameters that hold credentials
-	offers   []string // for what subprotocols carry tokens
-	cookies  bool     // a scheme takes a cookie
+	lines    slog.Handler // of Config.Logger, for lines that name the route
+	secrets  []string     // query parameters that hold credentials
+	offers   []string     // for what subprotocols carry tokens
+	cookies  bool         // a scheme takes a cookie
 }
 
 // serve answers one request. It returns as soon as the answer is written, so
@@ -130,7 +132,16 @@ type originError struct {
 }
 
 func (e *originError) Error() string {
-	return fmt.Sprintf("wsroute: origin %.200q is not allowed for host %.200q", e.origins, e.host)
+	const most = 200
+	text := append(make([]byte, 0, 128), "wsroute: origin ["...) // strangers make us write it
+	for i, origin := range e.origins {
+		if i > 0 {
+			text = append(text, ' ')
+		}
+		text = strconv.AppendQuote(text, origin[:min(len(origin), most)])
+	}
+	text = append(text, "] is not allowed for host "...)
+	return string(strconv.AppendQuote(text, e.host[:min(len(e.host), most)]))
 }
 
 func (e *originError) hint() string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
@@ -20,19 +21,20 @@ func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr)
 }
 
 func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs ...slog.Attr) {
-	logger := e.shared.config.Logger
-	if !logger.Enabled(context.Background(), level) {
+	ctx := context.Background()
+	if !e.lines.Enabled(ctx, level) {
 		return
 	}
-	all := make([]slog.Attr, 0, 8) // enough for every line
-	all = append(append(all, slog.String("route", e.target.Label), slog.String("remote", remote)), attrs...)
+	line := slog.NewRecord(time.Now(), level, text, 0) // where in usher it is written tells nobody anything
+	line.AddAttrs(slog.String("remote", remote))
+	line.AddAttrs(attrs...)
 	if err != nil {
-		all = append(all, slog.String("error", err.Error()))
+		line.AddAttrs(slog.String("error", err.Error()))
 	}
 	if p, ok := errors.AsType[*plan.Panic](err); ok {
-		all = append(all, slog.String("stack", string(p.Stack)))
+		line.AddAttrs(slog.String("stack", string(p.Stack)))
 	}
-	logger.LogAttrs(context.Background(), level, text, all...)
+	_ = e.lines.Handle(ctx, line) // as of any log that cannot be written
 }
 
 // answerError answers a failed handshake, if there is anybody to answer, and says

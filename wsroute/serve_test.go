@@ -104,6 +104,23 @@ func TestOneLineForARefusalAndOneForAnEnd(t *testing.T) {
 	}
 }
 
+func TestALineAboutAConnectionHasNoSource(t *testing.T) {
+	var out safeBuffer
+	handler := slog.NewTextHandler(&out, &slog.HandlerOptions{AddSource: true})
+	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(handler)})
+	wsroute.Handle(ws, "/echo", echo[string])
+	srv := wstest.Start(t, ws)
+	wstest.Refused(t, srv, "/echo", wstest.Header("Origin", "https://elsewhere.example"))
+	wstest.Dial[string, string](t, srv, "/echo").Close(1000, "done")
+	srv.Stop()
+	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 2 {
+		t.Errorf("got %d lines", len(lines))
+	}
+	if strings.Contains(out.String(), "source=") {
+		t.Errorf("says where in usher it was written:\n%s", out.String())
+	}
+}
+
 func TestServeStopsCleanlyAndReleasesTheApp(t *testing.T) {
 	j := &journal{}
 	deps := depends.New()

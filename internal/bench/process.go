@@ -115,14 +115,19 @@ func startAll(names []string, algorithm string) (ensemble, error) {
 
 // turns is how often the servers take turns within a round. The more, the less it
 // matters what else the machine does.
-const turns = 10
+const turns = 20
 
 // inTurn adds to a row what a piece of work costs each server, of so many.
 func (e ensemble) inTurn(row *row, times int, work func(p *process, times int) error) error {
 	each := max(1, times/turns)
 	costs := make([]float64, len(e))
 	for turn := range turns + 1 {
-		for i, p := range e {
+		for k := range e {
+			i := k
+			if turn%2 == 1 { // so that none is always the first
+				i = len(e) - 1 - k
+			}
+			p := e[i]
 			micros, err := p.spent(func() error { return work(p, each) })
 			if err != nil {
 				return err
