@@ -6,6 +6,7 @@
 //	go run . [-write file]    everything, as a table
 //	go run . quick            a few ratios, one a line, in less than a minute
 //	go run . profile server handshake directory
+//	go test -run '^$' -bench Handshake/no-token -benchtime 20000x
 //
 // A server that answers anything but what it was asked for ends the run without
 // a figure.
