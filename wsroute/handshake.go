@@ -121,16 +121,16 @@ func (h *handshake) abandon(cause error) {
 // connection over.
 func (h *handshake) settle(in any, err error) {
 	p := h.peer
-	exits := errors.Is(err, errGoexit)
-	if exits {
-		err = &plan.Error{Provider: h.gone, Err: err}
-	}
 	outcome := errGone // if writing the answer panics
 	defer func() {
 		if outcome != nil {
 			h.drop(outcome)
 		}
 	}()
+	exits := errors.Is(err, errGoexit)
+	if exits {
+		err = &plan.Error{Provider: h.gone, Err: err}
+	}
 	if err != nil && !isPanic(err) && h.r.Context().Err() != nil {
 		err = errGone // whatever else became of it, there is nobody to be told
 	}

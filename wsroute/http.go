@@ -143,7 +143,10 @@ func (h *plainRequest) run(ctx context.Context, cancel context.CancelCauseFunc) 
 			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: h.e.route.fn.Name}
 		}
 	}()
-	return h.e.route.answer(ctx, in)
+	if answer, err = h.e.route.answer(ctx, in); err != nil {
+		plan.Try(err)
+	}
+	return answer, err
 }
 
 // write answers with what the handler returned. An error means that nothing is written.
@@ -165,6 +168,7 @@ func (h *plainRequest) write(answer any) (err error) {
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(answer); err != nil {
+		plan.Try(err)
 		return err
 	}
 	header := h.w.Header()

@@ -3,8 +3,10 @@ package wsroute
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"example.com/usher/depends"
@@ -21,6 +23,11 @@ func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr)
 }
 
 func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs ...slog.Attr) {
+	defer func() {
+		if v := recover(); v != nil { // it is no reason to lose the connection, or others
+			fmt.Fprintf(os.Stderr, "wsroute: Config.Logger has panicked: %v\n", v)
+		}
+	}()
 	ctx := context.Background()
 	if !e.lines.Enabled(ctx, level) {
 		return

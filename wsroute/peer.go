@@ -85,6 +85,9 @@ func (p *peer) handle(in any) (err error) {
 		}
 	}()
 	err = p.endpoint.route.serve(p.session.ctx, p.session, in)
+	if err != nil && err != context.Cause(p.session.ctx) { //nolint:errorlint // the very same, which most return
+		plan.Try(err)
+	}
 	if errors.Is(err, context.Canceled) {
 		err = ended(p.session.ctx, err) // why it was cancelled says more
 	}

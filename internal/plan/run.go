@@ -29,24 +29,6 @@ type Run struct {
 	renewal *Credential
 }
 
-// Error is a failed resolution: the provider that failed, and why.
-type Error struct {
-	Provider string
-	Err      error
-	text     string // what Error returns, if it was written before
-}
-
-// Error names the provider in front of the cause.
-func (e *Error) Error() string {
-	if e.text != "" {
-		return e.text
-	}
-	return e.Provider + ": " + e.Err.Error()
-}
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
 // At names the provider that is being called, or "". It tells who called
 // runtime.Goexit, after which Resolve does not return.
 func (r *Run) At() string {
@@ -146,15 +128,16 @@ func (r *Run) step(rec reflect.Value, i int) error {
 	if err == nil && s.nilable && rec.Field(s.output).IsNil() {
 		err = errors.New("returned nil without an error")
 	}
-	r.at = nil
-	if err == nil {
-		return nil
-	}
-	if s.soft && errors.Is(err, p.graph.public.Absent) {
+	switch {
+	case err == nil:
+	case s.soft && errors.Is(err, p.graph.public.Absent):
 		rec.Field(p.absent).Index(i).SetBool(true)
-		return nil
+		err = nil
+	default:
+		err = failed(s.provider, err) // while the provider still stands for a panic
 	}
-	return &Error{Provider: s.provider.Func.Name, Err: err}
+	r.at = nil
+	return err
 }
 
 func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {

@@ -129,6 +129,9 @@ func (s *Scope) call(ctx context.Context, f CleanupFunc, cause error) {
 		s.drain(ctx) // this goroutine is ending: run the others while it can
 	}()
 	err := f(ctx, cause)
+	if err != nil {
+		Try(err)
+	}
 	returned = true
 	if err != nil {
 		s.report(fmt.Errorf("cleanup: %w", err))
@@ -139,21 +142,4 @@ func (s *Scope) report(err error) {
 	if s.Report != nil {
 		s.Report(err)
 	}
-}
-
-// Panic is a panic of user code as an error. Its text has no stack, for logs
-// print Stack beside it.
-type Panic struct {
-	Value any
-	Stack []byte
-	In    string
-}
-
-// Error names the place and the value.
-func (p *Panic) Error() string { return fmt.Sprintf("panic in %s: %v", p.In, p.Value) }
-
-// Unwrap returns the value if it is an error.
-func (p *Panic) Unwrap() error {
-	err, _ := p.Value.(error)
-	return err
 }
