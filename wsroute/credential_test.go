@@ -219,6 +219,30 @@ func TestAcceptThenClose(t *testing.T) {
 	}
 }
 
+// TestWhatIsToldEchoesNoToken, not even one for a scheme that the route does not have.
+func TestWhatIsToldEchoesNoToken(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil }, wsroute.AcceptThenClose)
+	srv := wstest.Start(t, ws)
+	request := strings.TrimSuffix(fmt.Sprintf(handshake, "/ws"), "\r\n")
+	for offers, want := range map[string]string{
+		"base64url.bearer.authorization.chat.Y2FuYXJ5, v2": "v2",
+		"Base64URL.Bearer.phx.Y2FuYXJ5, v1, v2":            "v1",
+		"bearer, canary, v3":                               "v3",
+		"bearer, canary":                                   "bearer",
+		"bearer, bearer, canary":                           "bearer",
+		"v4, bearer, canary":                               "v4",
+		"base64url.bearer.authorization.chat.Y2FuYXJ5":     "",
+	} {
+		status, header, _ := exchange(t, srv, request+"Sec-WebSocket-Protocol: "+offers+"\r\n\r\n")
+		if got := header.Get("Sec-Websocket-Protocol"); status != 101 || got != want {
+			t.Errorf("%s: %d, selected %q, want %q", offers, status, got, want)
+		}
+	}
+}
+
 // granted is what a scheme provides that says its scopes.
 type granted struct{ names string }
 

@@ -23,9 +23,9 @@ import (
 //
 // In is what it is for [Handle], and what cannot be had refuses the request with the
 // same problem document. An *http.Request in it has the body. Out is answered as JSON
-// with 200; an http.Handler, such as [http.HandlerFunc], writes the answer itself, and
-// struct{} is 204. The error of the handler refuses as a provider's would, with
-// Config.MapError.
+// with 200; an http.Handler, such as [http.HandlerFunc], writes the answer itself, to the
+// request without the route's credentials, and struct{} is 204. The error of the handler
+// refuses as a provider's would, with Config.MapError.
 //
 // Values of both the Connection and the Handshake lifetime are released when the
 // answer is written. Config.ResolveTimeout bounds the dependencies, not the handler.
@@ -158,7 +158,7 @@ func (h *plainRequest) write(answer any) (err error) {
 	}()
 	switch answer := answer.(type) {
 	case http.Handler:
-		answer.ServeHTTP(h.w, h.r)
+		answer.ServeHTTP(h.w, h.request.Snapshot(h.e.plan).WithContext(h.r.Context()))
 		return nil
 	case struct{}:
 		h.w.WriteHeader(http.StatusNoContent)

@@ -3,6 +3,7 @@ package wsroute_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -204,6 +205,48 @@ func TestFaultsOfPlainRoutes(t *testing.T) {
 	for _, want := range []string{`"post" is no HTTP method`, "no provider for wsroute_test.member", "chan int cannot be JSON", "GET /b and GET /b cannot both be routes"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the report does not say %q:\n%v", want, err)
+		}
+	}
+}
+
+// TestAHandlerThatAnswersSeesNoCredential, but the rest of the request, to its end.
+func TestAHandlerThatAnswersSeesNoCredential(t *testing.T) {
+	deps := depends.New()
+	depends.ProvideScheme(deps, depends.Scheme{
+		Name: "test", Challenge: "Key", Sources: []depends.Source{
+			{In: "header", Name: "X-Api-Key"}, {In: "query", Name: "key"}, {In: "cookie", Name: "key"},
+		},
+	}, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
+	config := quiet()
+	config.Origins = []string{"https://app.example"}
+	ws := wsroute.New(deps, config)
+	wsroute.HandleHTTP(ws, http.MethodPost, "/files/:name", func(context.Context, struct{ Who who }) (http.HandlerFunc, error) {
+		return func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			_, deadline := r.Context().Value(http.ServerContextKey).(*http.Server)
+			_, _ = fmt.Fprintf(w, "%s %s %s %v %s %v %s", r.URL, r.RequestURI, r.PathValue("name"), r.Header["X-Api-Key"], r.Header.Get("Cookie"), deadline, body)
+		}, nil
+	})
+	srv := wstest.Start(t, ws)
+	for _, carry := range []func(*http.Request){
+		func(r *http.Request) { r.Header.Set("X-Api-Key", "canary") },
+		func(r *http.Request) { r.URL.RawQuery += "&key=canary" },
+		func(r *http.Request) { r.Header.Set("Cookie", "a=b; key=canary") },
+	} {
+		r, err := http.NewRequest(http.MethodPost, "http://"+srv.Host+"/files/x?n=1", strings.NewReader("body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", "https://app.example")
+		carry(r)
+		answer, err := srv.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if strings.Contains(string(got), "canary") || !strings.HasPrefix(string(got), "/files/x?n=1 /files/x?n=1 x [] ") || !strings.HasSuffix(string(got), "true body") {
+			t.Errorf("%d %s", answer.StatusCode, got)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	offers, marked := asked.Selectable(e.plan)
 	protocol := e.route.selectSubprotocol(offers, marked)
 	if protocol == "" && len(offers) > 0 { // a page that offered any would see 1006 otherwise
-		protocol = offers[0]
+		protocol = plan.Sayable(offers)
 	}
 	if protocol != "" {
 		header["Sec-Websocket-Protocol"] = []string{protocol}

@@ -14,8 +14,9 @@ import (
 // what for and whose end is the token in base64url; and as an offer behind the
 // marker.
 const (
-	bearerOffer  = "base64url.bearer.authorization."
-	BearerMarker = "bearer"
+	bearerOffer    = "base64url.bearer.authorization."
+	anyBearerOffer = "base64url.bearer." // Phoenix has a form of its own
+	BearerMarker   = "bearer"
 )
 
 var (
@@ -160,6 +161,23 @@ func (r *Request) Selectable(p *Plan) (rest []string, marked bool) {
 		marked = marked || len(rest) < before && contains(rest, BearerMarker)
 	}
 	return rest, marked
+}
+
+// Sayable returns the first offer that carries no token, whatever scheme it might be
+// for; the marker if there is no other; or "".
+func Sayable(offers []string) string {
+	marked := ""
+	for i, offer := range offers {
+		switch {
+		case i > 0 && offers[i-1] == BearerMarker:
+		case strings.HasPrefix(strings.ToLower(offer), anyBearerOffer):
+		case offer == BearerMarker:
+			marked = BearerMarker
+		default:
+			return offer
+		}
+	}
+	return marked
 }
 
 // StripOffers returns header lines of subprotocols without the tokens for the
