@@ -59,20 +59,29 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		e.refuse(w, r, badQuery())
 		return nil
 	}
-	if err := h.request.Refused(e.plan); err != nil && !e.shared.hub.closed() {
-		e.answerError(w, r, &h.request, err)
+	if err := h.request.Refused(e.plan); err != nil {
+		if refusal := e.shared.hub.refuses(&e.shared.config, h.request.Client); refusal != nil {
+			e.turnAway(w, r, refusal)
+		} else {
+			e.answerError(w, r, &h.request, err)
+		}
 		return nil
 	}
 	h.request.ReadHanded(e.plan, c)
 	h.peer = newPeer(e, e.shared.proxies.remote(r))
 	if refusal := e.shared.hub.enter(h.peer, &e.shared.config, h.request.Client); refusal != nil {
-		if errors.Is(refusal, ErrDraining) {
-			w.Header().Set("Connection", "close")
-		}
-		e.refuse(w, r, refusal)
+		e.turnAway(w, r, refusal)
 		return nil
 	}
 	return h
+}
+
+// turnAway answers a request for which there is no room, or no more.
+func (e *endpoint) turnAway(w http.ResponseWriter, r *http.Request, refusal *depends.Rejection) {
+	if errors.Is(refusal, ErrDraining) {
+		w.Header().Set("Connection", "close")
+	}
+	e.refuse(w, r, refusal)
 }
 
 func badQuery() *depends.Rejection {

@@ -24,12 +24,11 @@ type hub struct {
 func (h *hub) enter(p *peer, c *Config, client netip.Addr) *depends.Rejection {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.draining {
-		return drainingRejection(ErrDraining)
-	}
-	if refusal := h.take(p, c, client); refusal != nil {
+	address := site(client)
+	if refusal := h.full(c, address); refusal != nil {
 		return refusal
 	}
+	h.take(p, c, address)
 	if h.peers == nil {
 		h.peers = map[*peer]struct{}{}
 	}
@@ -42,6 +41,13 @@ func (h *hub) closed() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.draining
+}
+
+// refuses says what enter would.
+func (h *hub) refuses(c *Config, client netip.Addr) *depends.Rejection {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.full(c, site(client))
 }
 
 func (h *hub) leave(p *peer) {

@@ -34,10 +34,11 @@ func limitReached(status int, reason string) *depends.Rejection {
 	return &depends.Rejection{Status: status, Reason: reason, RetryAfter: retryAfter, Err: errLimit}
 }
 
-// take counts a handshake that begins; h.mu is held.
-func (h *hub) take(p *peer, c *Config, client netip.Addr) *depends.Rejection {
-	address := site(client)
+// full refuses a handshake that would be one too many; h.mu is held.
+func (h *hub) full(c *Config, address netip.Addr) *depends.Rejection {
 	switch {
+	case h.draining:
+		return drainingRejection(ErrDraining)
 	case c.MaxConnections > 0 && len(h.peers) >= c.MaxConnections:
 		return limitReached(http.StatusServiceUnavailable, "too_many_connections")
 	case c.MaxHandshakes > 0 && h.counts.handshakes >= c.MaxHandshakes:
@@ -45,6 +46,11 @@ func (h *hub) take(p *peer, c *Config, client netip.Addr) *depends.Rejection {
 	case c.MaxPerAddress > 0 && address.IsValid() && h.counts.byAddress[address] >= c.MaxPerAddress:
 		return limitReached(http.StatusTooManyRequests, "too_many_from_address")
 	}
+	return nil
+}
+
+// take counts a handshake that begins; h.mu is held.
+func (h *hub) take(p *peer, c *Config, address netip.Addr) {
 	h.counts.handshakes++
 	p.counted.handshake = true
 	if c.MaxPerAddress > 0 && address.IsValid() {
@@ -54,7 +60,6 @@ func (h *hub) take(p *peer, c *Config, client netip.Addr) *depends.Rejection {
 		h.counts.byAddress[address]++
 		p.counted.address = address
 	}
-	return nil
 }
 
 // admit counts a connection that is resolved and about to be accepted.

@@ -184,3 +184,59 @@ func TestAPrincipalIsCountedByItself(t *testing.T) {
 		t.Errorf("got %d %s", r.Status, r.Body)
 	}
 }
+
+// TestLimitsComeBeforeCredentials: who finds no room learns nothing of them, and what is
+// malformed or foreign is told before there is talk of room.
+func TestLimitsComeBeforeCredentials(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	config := quiet()
+	config.MaxConnections = 1
+	ws := wsroute.New(deps, config)
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ Who who }) error {
+		_, err := conn.Receive(ctx)
+		return err
+	}, wsroute.AcceptThenClose)
+	srv := wstest.Start(t, ws)
+	wstest.Dial[string, string](t, srv, "/ws?token=a")
+	for _, test := range []struct {
+		query   string
+		options []wstest.Option
+		status  int
+		reason  string
+	}{
+		{"", nil, 503, "too_many_connections"},
+		{"?token=a&token=b", nil, 503, "too_many_connections"},
+		{"?token=a", nil, 503, "too_many_connections"},
+		{"?token=%", nil, 400, "invalid_query"},
+		{"", []wstest.Option{wstest.Header("Origin", "https://elsewhere.example")}, 403, "origin_not_allowed"},
+	} {
+		if r := wstest.Refused(t, srv, "/ws"+test.query, test.options...); r.Status != test.status || r.Problem.Reason != test.reason {
+			t.Errorf("%q: got %d %s, want %d %s", test.query, r.Status, r.Body, test.status, test.reason)
+		}
+	}
+}
+
+// TestWhoIsToldIsInNobodysWay: who is told why he is refused, and does not leave, is a
+// connection, but no handshake in flight.
+func TestWhoIsToldIsInNobodysWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deps := depends.New()
+		bearer(deps)
+		config := quiet()
+		config.MaxHandshakes = 1
+		ws := wsroute.New(deps, config)
+		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil }, wsroute.AcceptThenClose)
+		srv := wstest.Start(t, ws)
+		for range 3 {
+			silent, err := srv.Connect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer silent.Close()
+			_, _ = fmt.Fprintf(silent, handshake, "/ws")
+			synctest.Wait()
+		}
+		wstest.Dial[string, string](t, srv, "/ws?token=a").Closed()
+	})
+}

@@ -41,6 +41,7 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	if err != nil {
 		return hijacked
 	}
+	e.shared.hub.opened(p) // who is slow to leave is in no other's handshake's way
 	code, reason := refusal.CodeAfterUpgrade(), refusal.Reason
 	p.session.end(refusal, code, reason, true)
 	p.session.attach(ws, line)
