@@ -2,7 +2,6 @@ package wsroute
 
 import (
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -18,11 +17,6 @@ var (
 		return matches(segments, path)
 	}
 )
-
-// Upgrades says whether a request is a handshake that is well-formed.
-func Upgrades(r *http.Request) bool {
-	return checkMethod(r) == nil && wantsUpgrade(r) && checkHandshake(r) == nil
-}
 
 // AllowsOrigin decides as a router with these Origins does.
 func AllowsOrigin(allowed, lines []string, host string) bool {

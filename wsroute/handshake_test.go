@@ -56,6 +56,8 @@ func TestMalformedHandshakes(t *testing.T) {
 	}{
 		{"good", "", "", 101, map[string]string{"Sec-Websocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}, ""},
 		{"case of tokens", "websocket", "WebSocket", 101, nil, ""},
+		{"another protocol first", "websocket", "foo/2, websocket", 101, nil, ""},
+		{"an empty item", "keep-alive, Upgrade", ", keep alive, Upgrade", 101, nil, ""},
 		{"no route", "GET / ", "GET /none ", 404, nil, "not_found"},
 		{"empty segment", "GET / ", "GET // ", 404, nil, "not_found"},
 		{"dots", "GET / ", "GET /a/.. ", 404, nil, "not_found"},
@@ -69,6 +71,7 @@ func TestMalformedHandshakes(t *testing.T) {
 		{"short key", "dGhlIHNhbXBsZSBub25jZQ==", "dGhlIA==", 400, nil, "websocket_key"},
 		{"two keys", "Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key", 400, nil, "websocket_key"},
 		{"body", "\r\n\r\n", "\r\nContent-Length: 1\r\n\r\nx", 400, nil, "unexpected_body"},
+		{"body that does not come", "\r\n\r\n", "\r\nContent-Length: 1\r\n\r\n", 400, nil, "unexpected_body"},
 		{"chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, nil, "unexpected_body"},
 		{"HTTP/1.0", "HTTP/1.1", "HTTP/1.0", 400, nil, "http_version"},
 		{"query that does not decode", "GET / ", "GET /?a=%zz ", 400, nil, "invalid_query"},

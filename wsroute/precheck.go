@@ -53,7 +53,9 @@ func checkHandshake(r *http.Request) *depends.Rejection {
 	case !hasToken(r.Header["Connection"], "upgrade"):
 		return bad("connection_header")
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
-		return bad("unexpected_body")
+		r := bad("unexpected_body")
+		r.Header = http.Header{"Connection": {"close"}} // net/http would wait for the body before it answers
+		return r
 	}
 	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || strings.TrimSpace(v[0]) != version {
 		r := upgradeRequired()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -121,6 +122,31 @@ func ofHandshake(name string) bool {
 	return strings.HasPrefix(name, "Sec-Websocket-")
 }
 
+// legible returns a handshake that gorilla understands: it gives up on a list at an item
+// that is no token, such as the version in "h2c, foo/2, websocket" or an empty one
+// (RFC 9110 §5.6.1.2, §7.8). What the lists say was checked before any provider ran.
+func legible(r *http.Request) *http.Request {
+	if tokens(r.Header["Connection"]) && tokens(r.Header["Upgrade"]) {
+		return r
+	}
+	out := *r
+	out.Header = maps.Clone(r.Header)
+	out.Header["Connection"], out.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	return &out
+}
+
+// tokens says whether header lines are lists of tokens.
+func tokens(lines []string) bool {
+	for _, line := range lines {
+		for item := range strings.SplitSeq(line, ",") {
+			if !isToken(strings.TrimSpace(item)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // upgrade takes the connection over and writes the 101 with a header of
 // ours. It never writes a refusal: an error is the caller's to answer if the connection was not taken over, which hijacked says.
 func upgrade(w http.ResponseWriter, r *http.Request, header http.Header, compress bool, timeout time.Duration) (ws *websocket.Conn, line *wire, hijacked bool, err error) {
@@ -129,7 +155,7 @@ func upgrade(w http.ResponseWriter, r *http.Request, header http.Header, compres
 		up = compressingUpgrader
 	}
 	h := &hijacker{ResponseWriter: w, timeout: timeout}
-	ws, err = up.Upgrade(h, r, header)
+	ws, err = up.Upgrade(h, legible(r), header)
 	if err != nil {
 		if h.wire != nil {
 			_ = h.wire.Close()
