@@ -1,6 +1,7 @@
 package wsroute_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -81,5 +82,44 @@ func TestAllocationsOfHandshakes(t *testing.T) {
 		if got := mallocs(200, test.run); got > test.most {
 			t.Errorf("%s: %.1f allocations, want at most %v", test.name, got, test.most)
 		}
+	}
+}
+
+// TestAllocationsOfMessages: of one that is received and one that is sent, with JSON and
+// its rules.
+func TestAllocationsOfMessages(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates too")
+	}
+	type say struct {
+		Text string `json:"text" validate:"min=1,max=100"`
+	}
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/ws", echo[say])
+	srv := wstest.Start(t, ws)
+	conn, err := srv.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const message = `{"text":"hello"}`
+	answer := make([]byte, 4<<10)
+	if _, err := fmt.Fprintf(conn, handshake, "/ws"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(answer); err != nil || !bytes.HasSuffix(answer[:n], []byte("\r\n\r\n")) {
+		t.Fatalf("got %q, %v", answer[:n], err)
+	}
+	frame := append([]byte{0x81, 0x80 | byte(len(message)), 0, 0, 0, 0}, message...)
+	got := mallocs(500, func() {
+		if _, err := conn.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := conn.Read(answer); err != nil || !bytes.Contains(answer[:n], []byte(message)) {
+			t.Fatalf("got %q, %v", answer[:n], err)
+		}
+	})
+	if got > 20 {
+		t.Errorf("%.1f allocations, want at most 20", got)
 	}
 }

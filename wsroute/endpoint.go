@@ -3,7 +3,6 @@ package wsroute
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -20,10 +19,9 @@ type endpoint struct {
 	target   *plan.Target
 	segments []segment
 	plan     *plan.Plan
-	lines    slog.Handler // of Config.Logger, for lines that name the route
-	secrets  []string     // query parameters that hold credentials
-	offers   []string     // for what subprotocols carry tokens
-	cookies  bool         // a scheme takes a cookie
+	secrets  []string // query parameters that hold credentials
+	offers   []string // for what subprotocols carry tokens
+	cookies  bool     // a scheme takes a cookie
 }
 
 // serve answers one request. It returns as soon as the answer is written, so

@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"context"
 	"net"
 	"time"
 
@@ -36,3 +37,13 @@ func Lose[R, S any](c *Conn[R, S]) { c.session.lose(net.ErrClosed) }
 // Silence is the first half of an end: nothing more is delivered, and the context
 // goes on.
 func Silence[R, S any](c *Conn[R, S]) { c.session.silent.Store(true) }
+
+// FreshConns is what Serve keeps of connections on which nothing was asked.
+func FreshConns() (track func(net.Conn), kept func() int) {
+	f := &freshConns{}
+	return func(c net.Conn) { f.track(context.Background(), c) }, func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.list)
+	}
+}

@@ -23,37 +23,57 @@ func (a *asked) now() { a.at.Store(max(1, int64(time.Since(a.born)))) }
 // ago is how long the last request is under way.
 func (a *asked) ago() time.Duration { return time.Since(a.born) - time.Duration(a.at.Load()) }
 
-// fresh says whether Shutdown would wait for the connection although nothing was asked on
-// it: it does so for five seconds.
+// freshFor is how long Shutdown waits for a connection on which nothing was asked.
+const freshFor = 5 * time.Second
+
+// fresh says whether Shutdown would wait for the connection.
 func (a *asked) fresh(now time.Time) bool {
-	return a.at.Load() == 0 && now.Sub(a.born) <= 5*time.Second
+	return a.at.Load() == 0 && now.Sub(a.born) <= freshFor
 }
 
 // freshConns are the connections on which nothing was asked yet, such as those that
-// browsers open in advance, among others that were fresh not long ago: what is no longer
-// so is dropped now and then, so that a request costs nothing here.
+// browsers open in advance, among others of the same age: what is too old to be fresh is
+// dropped now and then, so that a request costs nothing here.
 type freshConns struct {
-	mu   sync.Mutex
-	list []*asked
-	next int // the length at which to drop
+	mu    sync.Mutex
+	list  []*asked // in order of birth, or nearly so
+	timer *time.Timer
+	over  bool
 }
 
 // track is the server's ConnContext.
 func (f *freshConns) track(ctx context.Context, conn net.Conn) context.Context {
 	a := &asked{conn: conn, born: time.Now()}
 	f.mu.Lock()
-	if f.list = append(f.list, a); len(f.list) > f.next {
-		f.list = slices.DeleteFunc(f.list, func(old *asked) bool { return !old.fresh(a.born) })
-		const least = 32
-		f.next = max(least, 2*len(f.list))
+	defer f.mu.Unlock()
+	f.list = append(f.list, a)
+	if f.timer == nil && !f.over {
+		f.timer = time.AfterFunc(freshFor, f.drop)
 	}
-	f.mu.Unlock()
 	return context.WithValue(ctx, askedKey{}, a)
+}
+
+// drop forgets what is not fresh any more, and comes again if there is more.
+func (f *freshConns) drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	f.list = slices.DeleteFunc(f.list, func(a *asked) bool { return !a.fresh(now) })
+	f.timer = nil
+	if len(f.list) == 0 {
+		f.list = nil // it may have been long
+	} else if !f.over {
+		f.timer = time.AfterFunc(freshFor, f.drop)
+	}
 }
 
 func (f *freshConns) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.over = true
+	if f.timer != nil {
+		f.timer.Stop()
+	}
 	now := time.Now()
 	for _, a := range f.list {
 		if a.fresh(now) {

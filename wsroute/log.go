@@ -28,12 +28,12 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 			fmt.Fprintf(os.Stderr, "wsroute: Config.Logger has panicked: %v\n", v)
 		}
 	}()
-	ctx := context.Background()
-	if !e.lines.Enabled(ctx, level) {
+	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
+	if !handler.Enabled(ctx, level) {
 		return
 	}
 	line := slog.NewRecord(time.Now(), level, text, 0) // where in usher it is written tells nobody anything
-	line.AddAttrs(slog.String("remote", remote))
+	line.AddAttrs(slog.String("route", e.target.Label), slog.String("remote", remote))
 	line.AddAttrs(attrs...)
 	if err != nil {
 		line.AddAttrs(slog.String("error", err.Error()))
@@ -41,7 +41,7 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 	if p, ok := errors.AsType[*plan.Panic](err); ok {
 		line.AddAttrs(slog.String("stack", string(p.Stack)))
 	}
-	_ = e.lines.Handle(ctx, line) // as of any log that cannot be written
+	_ = handler.Handle(ctx, line) // as of any log that cannot be written
 }
 
 // answerError answers a failed handshake, if there is anybody to answer, and says

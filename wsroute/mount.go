@@ -2,7 +2,6 @@ package wsroute
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
 	"path"
 	"slices"
@@ -137,10 +136,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 			continue
 		}
 		t.PathNames = paramNames(segments)
-		e := &endpoint{
-			shared: s, route: rt, target: t, segments: segments,
-			lines: s.config.Logger.Handler().WithAttrs([]slog.Attr{slog.String("route", t.Label)}),
-		}
+		e := &endpoint{shared: s, route: rt, target: t, segments: segments}
 		extra = append(extra, conflicts(endpoints, e)...)
 		endpoints = append(endpoints, e)
 	}

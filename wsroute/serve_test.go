@@ -14,6 +14,7 @@ import (
 	"runtime/pprof"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,17 +105,28 @@ func TestOneLineForARefusalAndOneForAnEnd(t *testing.T) {
 	}
 }
 
+// wrapper is a handler as many write it: With would go past it.
+type wrapper struct {
+	slog.Handler
+	calls atomic.Int32
+}
+
+func (w *wrapper) Handle(ctx context.Context, line slog.Record) error {
+	w.calls.Add(1)
+	return w.Handler.Handle(ctx, line)
+}
+
 func TestALineAboutAConnectionHasNoSource(t *testing.T) {
 	var out safeBuffer
-	handler := slog.NewTextHandler(&out, &slog.HandlerOptions{AddSource: true})
+	handler := &wrapper{Handler: slog.NewTextHandler(&out, &slog.HandlerOptions{AddSource: true})}
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(handler)})
 	wsroute.Handle(ws, "/echo", echo[string])
 	srv := wstest.Start(t, ws)
 	wstest.Refused(t, srv, "/echo", wstest.Header("Origin", "https://elsewhere.example"))
 	wstest.Dial[string, string](t, srv, "/echo").Close(1000, "done")
 	srv.Stop()
-	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 2 {
-		t.Errorf("got %d lines", len(lines))
+	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 2 || handler.calls.Load() != 2 {
+		t.Errorf("got %d lines, %d of them by Handle", len(lines), handler.calls.Load())
 	}
 	if strings.Contains(out.String(), "source=") {
 		t.Errorf("says where in usher it was written:\n%s", out.String())
@@ -306,4 +318,25 @@ func eventually(t *testing.T, ok func() bool) {
 			t.Fatalf("it did not happen:\n%s", stacks.String())
 		}
 	}
+}
+
+// TestConnectionsThatAskNothingAreForgotten, however many there were, and also if no
+// other comes.
+func TestConnectionsThatAskNothingAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track, kept := wsroute.FreshConns()
+		for range 1000 {
+			conn, other := net.Pipe()
+			_ = other.Close()
+			track(conn)
+			time.Sleep(time.Millisecond)
+		}
+		if kept() != 1000 {
+			t.Errorf("%d of 1000 are fresh", kept())
+		}
+		time.Sleep(11 * time.Second)
+		if kept() != 0 {
+			t.Errorf("%d are kept after 11 s", kept())
+		}
+	})
 }

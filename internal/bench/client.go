@@ -166,8 +166,12 @@ func (a ask) exchange(conn net.Conn, r *bufio.Reader) error {
 	case got.header["www-authenticate"] != a.challenge:
 		return fault("challenge", got.header["www-authenticate"], a.challenge)
 	case a.status == 101:
-		if accept := got.header["sec-websocket-accept"]; accept != acceptKey {
-			return fault("accept key", accept, acceptKey)
+		for _, want := range [...][2]string{
+			{"sec-websocket-accept", acceptKey}, {"upgrade", "websocket"}, {"connection", "Upgrade"}, {"sec-websocket-extensions", ""},
+		} {
+			if value := got.header[want[0]]; !strings.EqualFold(value, want[1]) {
+				return fault(want[0], value, want[1])
+			}
 		}
 		return nil
 	case got.header["content-type"] != "application/problem+json":
@@ -179,6 +183,9 @@ func (a ask) exchange(conn net.Conn, r *bufio.Reader) error {
 	}
 	if p.Status != a.status || p.Reason != a.reason {
 		return fault("problem", fmt.Sprint(p.Status, " ", p.Reason), fmt.Sprint(a.status, " ", a.reason))
+	}
+	if a.status == 422 && (len(p.Errors) != 1 || p.Errors[0].Code != "gte") {
+		return fault("problem's errors", fmt.Sprint(p.Errors), "one, gte")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"sync"
@@ -101,12 +102,39 @@ func (s *suite) idleRound(name string, count int) (err error) {
 	if err != nil {
 		return err
 	}
-	if after.Goroutines < before.Goroutines+count {
-		return fmt.Errorf("%s: %d connections have %d goroutines: some are gone", p.name, count, after.Goroutines-before.Goroutines)
+	for i, c := range conns {
+		if err := waits(c); err != nil {
+			return fmt.Errorf("%s: connection %d of %d: %w", p.name, i, count, err)
+		}
 	}
 	s.book.row(fmt.Sprintf("memory/%d", count), "B", goalMemory).add(name, (after.Live-before.Live)/float64(count))
 	s.book.row(fmt.Sprintf("rss/%d", count), "B", 0).add(name, (after.RSS-before.RSS)/float64(count))
 	s.book.row(fmt.Sprintf("goroutines/%d", count), "", 0).add(name, float64(after.Goroutines-before.Goroutines)/float64(count))
+	return nil
+}
+
+// waits says whether a connection is still open and was told nothing but pings.
+func waits(conn net.Conn) error {
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var buf [64]byte
+	var n int
+	if late := raw.Read(func(fd uintptr) bool {
+		n, err = syscall.Read(int(fd), buf[:])
+		return true // it is not waited for
+	}); late != nil {
+		return late
+	}
+	for told := buf[:max(n, 0)]; len(told) > 0; told = told[2:] {
+		if len(told) < 2 || told[0] != 0x80|opPing || told[1] != 0 {
+			return fmt.Errorf("is told %q while it waits", told)
+		}
+	}
+	if n == 0 || n < 0 && !errors.Is(err, syscall.EAGAIN) {
+		return fmt.Errorf("is gone: %w", errors.Join(io.EOF, err))
+	}
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 
 // handServer is the room on gin and gorilla/websocket, without usher. It is what
 // usher is measured against, and so it is written with care: every connection has
-// a reader, which is the request's goroutine, and a ticker for its pings; gorilla
+// a reader, which is the request's goroutine, and a timer for its pings; gorilla
 // reuses the buffers of net/http; writing is under a mutex and a deadline.
 type handServer struct {
 	checks   *checks
@@ -34,7 +34,7 @@ type handConn struct {
 	hall    *hall // nil in a room
 	route   string
 	since   time.Time
-	stop    chan struct{} // closed at the end
+	timer   *time.Timer // of the next ping
 }
 
 func (c *handConn) write(kind int, data []byte) error {
@@ -73,21 +73,13 @@ func (c *handConn) say(reply []byte) error {
 	return c.write(websocket.TextMessage, reply)
 }
 
-// ping keeps the connection alive until it ends.
+// ping keeps the connection alive, if it is. It is called by the timer.
 func (c *handConn) ping() {
-	ticker := time.NewTicker(pingInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-c.stop:
-			return
-		case <-ticker.C:
-			if c.control(websocket.PingMessage, nil) != nil {
-				_ = c.ws.Close()
-				return
-			}
-		}
+	if c.control(websocket.PingMessage, nil) != nil {
+		_ = c.ws.Close()
+		return
 	}
+	c.timer.Reset(pingInterval)
 }
 
 func serveHand(ctx context.Context, listener net.Listener, id identity) error {
@@ -128,7 +120,7 @@ func (s *handServer) open(c *gin.Context, route string, inHall bool) *handConn {
 	ws.SetReadLimit(readLimit)
 	_ = ws.SetReadDeadline(time.Now().Add(pongTimeout))
 	ws.SetPongHandler(func(string) error { return ws.SetReadDeadline(time.Now().Add(pongTimeout)) })
-	conn := &handConn{ws: ws, in: in, route: route, since: time.Now(), stop: make(chan struct{})}
+	conn := &handConn{ws: ws, in: in, route: route, since: time.Now()}
 	if inHall {
 		conn.hall = s.halls.get(in.room)
 	}
@@ -144,14 +136,16 @@ func (s *handServer) live(conn *handConn) {
 	if conn.hall != nil {
 		conn.hall.join(conn)
 	}
-	go conn.ping()
+	conn.timer = time.AfterFunc(pingInterval, conn.ping)
 	code, err := s.talk(conn)
 	logEnd(s.logger, conn.route, conn.ws.RemoteAddr().String(), code, conn.since, err)
 }
 
 // part undoes what live does.
 func (s *handServer) part(conn *handConn) {
-	close(conn.stop)
+	if conn.timer != nil {
+		conn.timer.Stop()
+	}
 	if conn.hall != nil {
 		conn.hall.leave(conn)
 	}

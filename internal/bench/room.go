@@ -57,46 +57,54 @@ type Users map[string]User
 
 var users = Users{"1": {Name: "alice"}}
 
-// identity is the key that a server verifies with, and a token that it accepts.
+// identity is an issuer's key, and a token that it has signed.
 type identity struct {
-	method    jwt.SigningMethod
-	verifying any
-	token     string
+	method             jwt.SigningMethod
+	signing, verifying any
+	token              string
 }
 
 // newIdentity makes a key for HS256, RS256 or ES256, and signs a token.
 func newIdentity(algorithm string) (identity, error) {
 	id := identity{method: jwt.GetSigningMethod(algorithm)}
-	var signing any
 	switch algorithm {
 	case "HS256":
 		secret := []byte(rand.Text() + rand.Text())
-		signing, id.verifying = secret, secret
+		id.signing, id.verifying = secret, secret
 	case "RS256":
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
 			return id, err
 		}
-		signing, id.verifying = key, &key.PublicKey
+		id.signing, id.verifying = key, &key.PublicKey
 	case "ES256":
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			return id, err
 		}
-		signing, id.verifying = key, &key.PublicKey
+		id.signing, id.verifying = key, &key.PublicKey
 	default:
 		return id, fmt.Errorf("no algorithm %q: HS256, RS256 and ES256 are", algorithm)
 	}
-	now := time.Now()
 	var err error
-	id.token, err = jwt.NewWithClaims(id.method, Claims{jwt.RegisteredClaims{
+	id.token, err = id.sign(goodClaims())
+	return id, err
+}
+
+func (id identity) sign(claims Claims) (string, error) {
+	return jwt.NewWithClaims(id.method, claims).SignedString(id.signing)
+}
+
+// goodClaims are those that every server accepts.
+func goodClaims() Claims {
+	now := time.Now()
+	return Claims{jwt.RegisteredClaims{
 		Issuer:    issuer,
 		Audience:  jwt.ClaimStrings{audience},
 		Subject:   "1",
 		IssuedAt:  jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(now.Add(time.Hour)),
-	}}).SignedString(signing)
-	return id, err
+	}}
 }
 
 // newLogger writes lines that nobody reads: all servers log one for each refusal

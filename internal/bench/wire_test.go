@@ -9,10 +9,12 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // TestMain is the command itself if the driver has started it as a server.
@@ -26,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 // serving runs a server in the test's process.
-func serving(t *testing.T, name string) (addr, token string) {
+func serving(t *testing.T, name string) (addr string, id identity) {
 	t.Helper()
 	id, err := newIdentity("HS256")
 	if err != nil {
@@ -45,7 +47,7 @@ func serving(t *testing.T, name string) (addr, token string) {
 			t.Errorf("%s: %v", name, err)
 		}
 	})
-	return listener.Addr().String(), id.token
+	return listener.Addr().String(), id
 }
 
 // send writes a raw request, and returns the answer.
@@ -115,15 +117,54 @@ func questions(token string) []question {
 	}
 }
 
+// signedQuestions are about tokens that the right key has signed, and that say
+// something wrong.
+func signedQuestions(t *testing.T, id identity) (list []question) {
+	hence := func(d time.Duration) *jwt.NumericDate { return jwt.NewNumericDate(time.Now().Add(d)) }
+	for name, spoil := range map[string]func(*Claims){
+		"expired":            func(c *Claims) { c.ExpiresAt = hence(-time.Minute) },
+		"no exp":             func(c *Claims) { c.ExpiresAt = nil },
+		"not yet valid":      func(c *Claims) { c.NotBefore = hence(time.Minute) },
+		"issued in future":   func(c *Claims) { c.IssuedAt = hence(time.Minute) },
+		"another issuer":     func(c *Claims) { c.Issuer = "https://evil.example" },
+		"no issuer":          func(c *Claims) { c.Issuer = "" },
+		"another audience":   func(c *Claims) { c.Audience = jwt.ClaimStrings{"others"} },
+		"no audience":        func(c *Claims) { c.Audience = nil },
+		"no subject":         func(c *Claims) { c.Subject = "" },
+		"a user nobody has":  func(c *Claims) { c.Subject = "2" },
+		"several audiences":  func(c *Claims) { c.Audience = append(c.Audience, "others") },
+		"expired just now":   func(c *Claims) { c.ExpiresAt = hence(-leeway / 2) },
+		"valid in a moment":  func(c *Claims) { c.NotBefore = hence(leeway / 2) },
+		"issued in a moment": func(c *Claims) { c.IssuedAt = hence(leeway / 2) },
+	} {
+		claims := goodClaims()
+		spoil(&claims)
+		token, err := id.sign(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := question{name, id.token, token, 401, `Bearer error="invalid_token"`, "invalid_token", ""}
+		switch name {
+		case "a user nobody has":
+			q = question{name, id.token, token, 403, "", "unknown_user", ""}
+		case "several audiences", "expired just now", "valid in a moment", "issued in a moment": // leeway
+			q = question{name, id.token, token, 101, "", "", ""}
+		}
+		list = append(list, q)
+	}
+	return list
+}
+
 // Nobody wins by doing less: usher and the hand-written servers are asked the same.
 func TestSameAnswers(t *testing.T) {
 	for name := range servers {
 		t.Run(name, func(t *testing.T) {
-			addr, token := serving(t, name)
+			addr, id := serving(t, name)
+			token := id.token
 			good := "GET " + roomPath + "lobby?since=7 HTTP/1.1\r\nHost: chat.example.com\r\n" +
 				"Authorization: Bearer " + token + "\r\nOrigin: " + origin + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + handshakeKey + "\r\n\r\n"
-			for _, q := range questions(token) {
+			for _, q := range append(questions(token), signedQuestions(t, id)...) {
 				edited := strings.Replace(good, q.old, q.new, 1)
 				if edited == good && q.old != "" {
 					t.Fatalf("%s: %q is not in the request", q.name, q.old)
@@ -179,7 +220,7 @@ func (q question) check(t *testing.T, got answer) {
 // What is sent after the handshake, and with which code it closes.
 func TestSameCloses(t *testing.T) {
 	for _, name := range pair { // the other libraries have some codes of their own
-		addr, token := serving(t, name)
+		addr, id := serving(t, name)
 		for what, test := range map[string]struct {
 			frame []byte
 			code  uint16
@@ -191,7 +232,7 @@ func TestSameCloses(t *testing.T) {
 			"rule broken":       {frame(opText, []byte(`{"text":""}`)), 1008},
 			"more than allowed": {frame(opText, make([]byte, readLimit+1)), 1009},
 		} {
-			a := asks(token)[0]
+			a := asks(id.token)[0]
 			r := bufio.NewReader(nil)
 			conn, err := a.open(addr, r)
 			if err != nil {
@@ -212,9 +253,9 @@ func TestSameCloses(t *testing.T) {
 // The read limit is one that every server keeps.
 func TestTooMuchIsClosed(t *testing.T) {
 	for name := range servers {
-		addr, token := serving(t, name)
+		addr, id := serving(t, name)
 		r := bufio.NewReader(nil)
-		conn, err := asks(token)[0].open(addr, r)
+		conn, err := asks(id.token)[0].open(addr, r)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -225,6 +266,52 @@ func TestTooMuchIsClosed(t *testing.T) {
 		} else if errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: a message that is too large does not end the connection", name)
 		}
+		_ = conn.Close()
+	}
+}
+
+// What waits is told nothing but pings, and is there.
+func TestWaits(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	for _, test := range []struct {
+		told   []byte
+		closed bool
+		want   string
+	}{
+		{nil, false, ""},
+		{[]byte{0x89, 0}, false, ""},
+		{[]byte{0x89, 0, 0x89, 0}, false, ""},
+		{[]byte{0x88, 0}, false, "while it waits"},
+		{[]byte{0x89, 0, 0x81, 1, 'x'}, false, "while it waits"},
+		{nil, true, "is gone"},
+	} {
+		conn, err := dial(listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = peer.Write(test.told)
+		if test.closed {
+			_ = peer.Close()
+		}
+		if test.told != nil || test.closed { // it is there when the kernel says so
+			raw, _ := conn.(*net.TCPConn).SyscallConn()
+			_ = raw.Read(func(fd uintptr) bool {
+				n, _, err := syscall.Recvfrom(int(fd), make([]byte, len(test.told)+1), syscall.MSG_PEEK)
+				return err == nil && n >= len(test.told)
+			})
+		}
+		if err := waits(conn); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("told %q, closed %v: got %v, want %q", test.told, test.closed, err, test.want)
+		}
+		_ = peer.Close()
 		_ = conn.Close()
 	}
 }

@@ -50,17 +50,32 @@ func (q query) check() error {
 // values adds what stands under a name to a list, in order.
 func (q query) values(name string, list []string) []string {
 	for q != "" {
-		var key, value string
-		empty := q[0] == '&' // no pair, in contrast to one without a name
-		if key, value, q = q.next(); empty {
+		pair, tail, _ := strings.Cut(string(q), "&")
+		q = query(tail)
+		if pair == "" || !mayBeginWith(pair, name) {
 			continue
 		}
-		if decoded, err := url.QueryUnescape(key); err != nil || decoded != name {
+		key, value, _ := strings.Cut(pair, "=")
+		if decoded, err := unescape(key); err != nil || decoded != name {
 			continue
 		}
-		if decoded, err := url.QueryUnescape(value); err == nil {
+		if decoded, err := unescape(value); err == nil {
 			list = append(list, decoded)
 		}
 	}
 	return list
+}
+
+// mayBeginWith is a look at the first byte, which tells most pairs from the one wanted.
+func mayBeginWith(pair, name string) bool {
+	c := pair[0]
+	return name == "" || c == name[0] || c == '%' || c == '+'
+}
+
+// unescape is url.QueryUnescape; few names and values have anything to unescape.
+func unescape(text string) (string, error) {
+	if strings.IndexByte(text, '%') < 0 && strings.IndexByte(text, '+') < 0 {
+		return text, nil
+	}
+	return url.QueryUnescape(text)
 }
