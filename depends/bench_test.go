@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
+	"strconv"
 	"testing"
+
+	"github.com/go-playground/validator/v10"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
@@ -81,6 +85,39 @@ func benchParams[In any](b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/4, "ns/param")
+}
+
+// BenchmarkParamsByHand is the same without usher.
+func BenchmarkParamsByHand(b *testing.B) {
+	validate := validator.New(validator.WithRequiredStructEnabled())
+	number := func(text, rule string) error {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return err
+		}
+		return validate.Var(n, rule)
+	}
+	text := func(text, rule string) error { return validate.Var(text, rule) }
+	b.Run("int", benchByHand(number, "gte=0", "lte=99"))
+	b.Run("string", benchByHand(text, "max=64", "max=64"))
+	b.Run("alphanum", benchByHand(text, "alphanum,max=64", "alphanum,max=64"))
+}
+
+func benchByHand(check func(text, rule string) error, odd, even string) func(*testing.B) {
+	return func(b *testing.B) {
+		for b.Loop() {
+			query, err := url.ParseQuery("a=12&b=34&c=56&d=78")
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i, name := range [...]string{"a", "b", "c", "d"} {
+				if err := check(query.Get(name), [...]string{odd, even}[i%2]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/4, "ns/param")
+	}
 }
 
 func TestAllocationsOfResolving(t *testing.T) {

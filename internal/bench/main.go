@@ -29,7 +29,7 @@ func full() *suite {
 	return &suite{
 		rounds: 9, otherRounds: 3, handshakes: 2000, messages: 16000,
 		idle: []int{1000, 5000, 20000}, idleRounds: 5, algorithms: []string{"RS256", "ES256"},
-		receivers: 1000, burst: 5000, mounts: []int{250, 500, 1000},
+		receivers: 1000, burst: 5000, mounts: []int{250, 500, 1000}, smallTime: "200ms",
 	}
 }
 

@@ -35,6 +35,7 @@ type suite struct {
 	receivers   int      // of what one says
 	burst       int      // connections opened at once and drained
 	mounts      []int    // routes
+	smallTime   string   // for each of the small benchmarks, as -benchtime has it; "" is none
 
 	book book
 	log  io.Writer // of progress
@@ -42,7 +43,7 @@ type suite struct {
 
 // all runs every benchmark of the suite. After an error nothing may be printed.
 func (s *suite) all() error {
-	steps := []func() error{s.handshakesHS256, s.otherAlgorithms, s.echoes, s.broadcasts, s.idles, s.bursts, s.mountings}
+	steps := []func() error{s.handshakesHS256, s.otherAlgorithms, s.echoes, s.broadcasts, s.idles, s.bursts, s.mountings, s.smalls}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
