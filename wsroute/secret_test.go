@@ -132,6 +132,8 @@ func TestNoSecretAnywhere(t *testing.T) {
 	places := map[string]func(http.Header) (query string){
 		"header":     func(h http.Header) string { h.Set("Authorization", "Bearer "+canary); return "" },
 		"query":      func(http.Header) string { return "&token=" + canary },
+		"semicolon":  func(http.Header) string { return ";token=" + canary },
+		"HTML":       func(http.Header) string { return "&amp;token=" + canary },
 		"cookie":     func(h http.Header) string { h.Set("Cookie", "token="+canary+"; other=1"); return "" },
 		"pair":       func(h http.Header) string { h.Set("Sec-WebSocket-Protocol", "bearer, "+canary+", v1"); return "" },
 		"kubernetes": func(h http.Header) string { h.Set("Sec-WebSocket-Protocol", "v1, "+kubernetes(canary)); return "" },

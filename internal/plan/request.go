@@ -198,22 +198,33 @@ func (r *Request) Snapshot(p *Plan) *http.Request {
 }
 
 // StripQuery returns a raw query without the parameters of the given names, the
-// others untouched and in order. A name that is written with escapes counts.
+// others untouched and in order. A name that is written with escapes counts, and so
+// does one behind a semicolon, which separates nothing but was meant to.
 func StripQuery(raw string, names []string) string {
 	if raw == "" || len(names) == 0 {
 		return raw
 	}
 	var kept []string
 	for _, pair := range strings.Split(raw, "&") {
-		key, _, _ := strings.Cut(pair, "=")
-		if decoded, err := url.QueryUnescape(key); err == nil {
-			key = decoded
-		}
-		if !contains(names, key) {
+		if !named(pair, names) {
 			kept = append(kept, pair)
 		}
 	}
 	return strings.Join(kept, "&")
+}
+
+// named says whether one of the names stands in a pair.
+func named(pair string, names []string) bool {
+	for part := range strings.SplitSeq(pair, ";") {
+		key, _, _ := strings.Cut(part, "=")
+		if decoded, err := url.QueryUnescape(key); err == nil {
+			key = decoded
+		}
+		if contains(names, key) {
+			return true
+		}
+	}
+	return false
 }
 
 func contains(list []string, s string) bool {
