@@ -1,8 +1,10 @@
 package wsroute
 
 import (
+	"cmp"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -46,7 +48,8 @@ func newOriginPolicy(list []string) (originPolicy, []string) {
 
 // allows decides by the Origin lines and the Host of a request. A client without
 // Origin is no browser: it carries no cookies of somebody else's, and passes.
-func (p originPolicy) allows(lines []string, host string) bool {
+func (p originPolicy) allows(r *http.Request, proxies proxies) bool {
+	lines := r.Header["Origin"]
 	if len(lines) == 0 {
 		return true
 	}
@@ -63,9 +66,9 @@ func (p originPolicy) allows(lines []string, host string) bool {
 	if p.allowed != nil {
 		return p.allowed[o]
 	}
-	name, port := splitHost(host)
-	if port == "" {
-		port = defaultPort(o.scheme)
+	name, port := splitHost(r.Host)
+	if port == "" { // both servers of a machine have such a Host
+		port = defaultPort(cmp.Or(proxies.scheme(r), o.scheme))
 	}
 	return o.host == name && o.port == port && !rebindable(name)
 }

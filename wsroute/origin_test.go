@@ -1,6 +1,10 @@
 package wsroute_test
 
 import (
+	"crypto/tls"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -61,6 +65,72 @@ func TestOriginMatrix(t *testing.T) {
 		}
 		if got := wsroute.AllowsOrigin(test.allowed, lines, test.host); got != test.want {
 			t.Errorf("Origin %q, Host %q, Origins %q: got %v", test.origin, test.host, test.allowed, got)
+		}
+	}
+}
+
+// TestOriginOfAHostWithoutAPort: the port is that of the scheme by which the request
+// came, and nobody else's page may say which that was.
+func TestOriginOfAHostWithoutAPort(t *testing.T) {
+	over, said := &tls.ConnectionState{}, func(name, value string) http.Header { return http.Header{name: {value}} }
+	for _, test := range []struct {
+		tls     *tls.ConnectionState
+		trusted []string
+		headers http.Header
+		origin  string
+		want    bool
+	}{
+		{over, nil, nil, "https://127.0.0.1", true},
+		{over, nil, nil, "http://127.0.0.1", false},
+		{over, nil, nil, "http://127.0.0.1:80", false},
+		{over, nil, nil, "http://127.0.0.1:443", true},
+		{nil, nil, nil, "http://127.0.0.1", true},
+		{nil, nil, nil, "https://127.0.0.1:80", true},
+		{nil, nil, nil, "https://127.0.0.1", false},
+		// A proxy has said https, and is trusted.
+		{nil, []string{"10.0.0.7"}, said("X-Forwarded-Proto", "https"), "https://127.0.0.1", true},
+		{nil, []string{"10.0.0.7"}, said("X-Forwarded-Proto", "https"), "http://127.0.0.1", false},
+		// There may be TLS in front of a proxy.
+		{nil, []string{"10.0.0.7"}, nil, "https://127.0.0.1", true},
+		{nil, []string{"10.0.0.7"}, nil, "http://127.0.0.1", true},
+		{nil, nil, said("X-Forwarded-For", "6.6.6.6"), "https://127.0.0.1", true},
+		{nil, nil, said("X-Forwarded-Proto", "https"), "https://127.0.0.1", true},
+		{nil, nil, said("Forwarded", "proto=https"), "https://127.0.0.1", true},
+		{nil, nil, said("Via", "1.1 proxy"), "https://127.0.0.1", true},
+		{over, nil, said("X-Forwarded-Proto", "http"), "http://127.0.0.1", false},
+	} {
+		r := &http.Request{Host: "127.0.0.1", TLS: test.tls, RemoteAddr: "10.0.0.7:4711", Header: http.Header{"Origin": {test.origin}}}
+		maps.Copy(r.Header, test.headers)
+		if got := wsroute.AllowsRequest(nil, test.trusted, r); got != test.want {
+			t.Errorf("%+v: got %v", test, got)
+		}
+	}
+}
+
+// TestOriginOnTLS: a page of the plain server on port 80 is not the server's own.
+func TestOriginOnTLS(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/", echo[string], wsroute.Diagnose)
+	handler, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewTLSServer(handler)
+	defer server.Close()
+	for origin, want := range map[string]int{"http://127.0.0.1": 403, "https://127.0.0.1": 426} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "127.0.0.1" // as if the port were 443
+		r.Header.Set("Origin", origin)
+		response, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: got %d", origin, response.StatusCode)
 		}
 	}
 }
