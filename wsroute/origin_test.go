@@ -2,6 +2,7 @@ package wsroute_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -14,14 +15,27 @@ import (
 	"example.com/usher/wsroute/wstest"
 )
 
+type originCase struct {
+	allowed []string
+	origin  string // lines parted by |
+	host    string
+	want    bool
+}
+
+func (c originCase) check(t *testing.T) {
+	t.Helper()
+	var lines []string
+	if c.origin != "" {
+		lines = strings.Split(c.origin, "|")
+	}
+	if got := wsroute.AllowsOrigin(c.allowed, lines, c.host); got != c.want {
+		t.Errorf("Origin %q, Host %q, Origins %q: got %v", c.origin, c.host, c.allowed, got)
+	}
+}
+
 func TestOriginMatrix(t *testing.T) {
-	chat := []string{"https://chat.example.com", "http://[::1]:8080"}
-	for _, test := range []struct {
-		allowed []string
-		origin  string // lines parted by |
-		host    string
-		want    bool
-	}{
+	chat := []string{"https://chat.example.com", "http://[::1]:8080", "https://kat.example", "https://xn--mnchen-3ya.example"}
+	for _, test := range []originCase{
 		{nil, "", "anything.example", true}, // no browser
 		{nil, "http://localhost:8080", "localhost:8080", true},
 		{nil, "http://LOCALHOST:8080", "localhost:8080", true},
@@ -36,6 +50,31 @@ func TestOriginMatrix(t *testing.T) {
 		{nil, "http://evil.example", "evil.example", false}, // DNS rebinding
 		{nil, "http://localhost.evil.example", "localhost.evil.example", false},
 		{nil, "http://localhost.", "localhost.", false},
+		{[]string{}, "http://localhost", "localhost", false}, // nobody
+		{chat, "https://chat.example.com", "chat.example.com", true},
+		{chat, "https://CHAT.example.com:443", "internal:9000", true},
+		{chat, "http://[::1]:8080", "x", true},
+		{chat, "http://chat.example.com", "chat.example.com", false},
+		{chat, "https://chat.example.com:8443", "chat.example.com", false},
+		{chat, "https://chat.example.com.evil.example", "chat.example.com", false},
+		{chat, "https://chat.example.com@evil.example", "chat.example.com", false},
+		{chat, "http://localhost", "localhost", false},
+		{chat, "null", "chat.example.com", false},
+		{chat, "https://xn--mnchen-3ya.example", "x", true},
+		{chat, "https://XN--MNCHEN-3YA.example", "x", true},
+		{chat, "https://m\u00fcnchen.example", "x", false},
+		{chat, "https://\u212Aat.example", "x", false}, // the Kelvin sign is a k in lower case
+		{chat, "https://chat.example.com.", "x", false},
+		{chat, "https://*.example.com", "x", false},
+		{chat, "", "chat.example.com", true},
+	} {
+		test.check(t)
+	}
+}
+
+// TestOriginForms: what a browser does not write is no origin, also where the hosts agree.
+func TestOriginForms(t *testing.T) {
+	for _, test := range []originCase{
 		{nil, "null", "localhost", false},
 		{nil, "http://localhost|http://localhost", "localhost", false},
 		{nil, "http://localhost/", "localhost", false},
@@ -47,25 +86,20 @@ func TestOriginMatrix(t *testing.T) {
 		{nil, "http://localhost http://localhost", "localhost", false},
 		{nil, " http://localhost", "localhost", false},
 		{nil, "http://", "", false},
-		{[]string{}, "http://localhost", "localhost", false}, // nobody
-		{chat, "https://chat.example.com", "chat.example.com", true},
-		{chat, "https://CHAT.example.com:443", "internal:9000", true},
-		{chat, "http://[::1]:8080", "x", true},
-		{chat, "http://chat.example.com", "chat.example.com", false},
-		{chat, "https://chat.example.com:8443", "chat.example.com", false},
-		{chat, "https://chat.example.com.evil.example", "chat.example.com", false},
-		{chat, "https://chat.example.com@evil.example", "chat.example.com", false},
-		{chat, "http://localhost", "localhost", false},
-		{chat, "null", "chat.example.com", false},
-		{chat, "", "chat.example.com", true},
+		{nil, "http://[::1", "[::1", false},
+		{nil, "http://[::1]x", "[::1]x", false},
+		{nil, "http://[127.0.0.1]", "[127.0.0.1]", false},
+		{nil, "http://[127.0.0.1]:80", "127.0.0.1", false},
+		{nil, "http://[localhost]:80", "localhost", false},
+		{nil, "http://[::1%eth0]", "[::1%eth0]", false},
+		{nil, "http://[::1%25eth0]", "[::1%25eth0]", false},
+		{nil, "http://127.0.0.1:65535", "127.0.0.1:65535", true},
+		{nil, "http://127.0.0.1:65536", "127.0.0.1:65536", false},
+		{nil, "http://127.0.0.1:0", "127.0.0.1:0", false},
+		{nil, "http://127.0.0.1:080", "127.0.0.1", false},
+		{nil, "http://127.0.0.1\x00", "127.0.0.1\x00", false},
 	} {
-		var lines []string
-		if test.origin != "" {
-			lines = strings.Split(test.origin, "|")
-		}
-		if got := wsroute.AllowsOrigin(test.allowed, lines, test.host); got != test.want {
-			t.Errorf("Origin %q, Host %q, Origins %q: got %v", test.origin, test.host, test.allowed, got)
-		}
+		test.check(t)
 	}
 }
 
@@ -167,6 +201,40 @@ func FuzzOrigin(f *testing.F) {
 			t.Fatalf("allowed %q for %q", origin, host)
 		}
 	})
+}
+
+// TestOriginsThatNoBrowserSends do not start: they would allow nobody, in silence.
+func TestOriginsThatNoBrowserSends(t *testing.T) {
+	for text, hint := range map[string]string{
+		"*":                            "there is no allowing all",
+		"null":                         "write scheme://host",
+		"https://*.example.com":        "there are no wildcards",
+		"https://.example.com":         "write scheme://host",
+		"https://chat.example.com.":    "write scheme://host",
+		"https://chat..example.com":    "write scheme://host",
+		"https://m\u00fcnchen.example": "write the name in punycode, xn--",
+		"https://chat.example:99999":   "write scheme://host",
+		"https://chat.example:0443":    "write scheme://host",
+		"http://[::1":                  "write scheme://host",
+		"http://[fe80::1%eth0]":        "write scheme://host",
+		"http://[127.0.0.1]":           "write scheme://host",
+		"https://a b":                  "write scheme://host",
+	} {
+		config := quiet()
+		config.Origins = []string{text}
+		ws := wsroute.New(depends.New(), config)
+		wsroute.Handle(ws, "/", echo[string])
+		_, err := ws.Handler()
+		fault, ok := errors.AsType[*depends.WiringError](err)
+		if !ok || fault.Kind != "bad config" || !strings.Contains(fault.Fact, hint) {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+	for _, text := range []string{"https://chat_1.example-2.com", "http://127.0.0.1:8080", "http://[fe80::1]:1", "HTTPS://Chat.Example", "http://intranet"} {
+		if !wsroute.ParseOrigin(text) {
+			t.Errorf("%q is refused", text)
+		}
+	}
 }
 
 // TestOriginsAreCopied: what becomes of the slice later allows nobody.
