@@ -3,11 +3,15 @@ package wsroute_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
+	"github.com/gorilla/websocket"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
@@ -96,5 +100,61 @@ func TestWrappedHandlersSeeNoCredential(t *testing.T) {
 		if leaks(line) {
 			t.Errorf("printed: %s", line)
 		}
+	}
+}
+
+// TestAParsedFormHoldsNoCredential: middleware that asks for any parameter has net/http
+// parse all of them, and a handler's request would have these.
+func TestAParsedFormHoldsNoCredential(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, quiet())
+	type in struct {
+		_       who
+		Request *http.Request
+	}
+	show := func(r *http.Request) string {
+		found := r.Form.Encode()
+		_ = r.FormValue("a")
+		return found + " " + r.Form.Encode() + " " + r.PostForm.Encode()
+	}
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], in in) error {
+		return conn.Send(ctx, show(in.Request))
+	})
+	wsroute.HandleHTTP(ws, http.MethodPost, "/plain", func(_ context.Context, in in) (string, error) { return show(in.Request), nil })
+	handler, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.FormValue("a")
+		handler.ServeHTTP(w, r)
+		if !r.Form.Has("token") {
+			t.Error("middleware has lost its own form")
+		}
+	}))
+	defer server.Close()
+	conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http")+"/ws?a=1&token="+canary, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = response.Body.Close()
+	if _, text, err := conn.ReadMessage(); err != nil || string(text) != " a=1 " {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+		t.Error(err)
+	}
+	answer, err := http.PostForm(server.URL+"/plain?a=1&token="+canary, url.Values{"b": {"2"}, "token": {"mine"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, _ := io.ReadAll(answer.Body); string(text) != `"a=1&b=2&token=mine a=1&b=2&token=mine b=2&token=mine"`+"\n" {
+		t.Errorf("got %q", text)
+	}
+	if _, err := ws.Drain(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
