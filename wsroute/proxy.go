@@ -94,7 +94,8 @@ func (p proxies) remote(r *http.Request) string {
 	if len(p) == 0 {
 		return r.RemoteAddr
 	}
-	if client := p.client(r); client.IsValid() && !strings.HasPrefix(r.RemoteAddr, client.String()) {
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if client := p.client(r); err == nil && client != plain(remote.Addr()) {
 		return client.String()
 	}
 	return r.RemoteAddr
