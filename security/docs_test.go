@@ -153,7 +153,28 @@ func TestTheTableOfWhatDoesNotStart(t *testing.T) {
 			t.Errorf("docs/security.md lacks the line\n%s", row)
 		}
 	}
-	if _, err := wsroute.New(depends.New(), &wsroute.Config{ReadLimit: -1}).Handler(); err == nil {
-		t.Error("a router without a read limit starts")
+}
+
+// TestTheTableOfConfigsThatDoNotStart: what nothing at all allows is in the table, too.
+func TestTheTableOfConfigsThatDoNotStart(t *testing.T) {
+	text := docs(t)
+	for name, config := range map[string]*wsroute.Config{
+		"any origin":    {Origins: []string{"*"}},
+		"a wildcard":    {Origins: []string{"https://*.example.com"}},
+		"no read limit": {ReadLimit: -1},
+	} {
+		_, err := wsroute.New(depends.New(), config).Handler()
+		fault, ok := errors.AsType[*depends.WiringError](err)
+		if !ok || fault.Kind != "bad config" {
+			t.Errorf("%s starts: %v", name, err)
+			continue
+		}
+		fact, hint := fault.Fact, fault.Hint
+		if i := strings.LastIndex(fact, ": "); hint == "" && i > 0 { // the hint of a configuration stands in its fact
+			fact, hint = fact[:i], fact[i+2:]
+		}
+		if row := fmt.Sprintf("| %s | %s |", fact, hint); !strings.Contains(text, row) {
+			t.Errorf("docs/security.md lacks the line\n%s", row)
+		}
 	}
 }

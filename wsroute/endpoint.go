@@ -129,7 +129,7 @@ func (e *endpoint) allows(r *http.Request, upgrade bool) bool {
 	if e.cookies && len(r.Header["Origin"]) == 0 {
 		return !upgrade && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 	}
-	return e.shared.origins.allows(r.Header["Origin"], r.Host)
+	return e.shared.origins.allows(r, e.shared.proxies)
 }
 
 // originError is a refused Origin; its hint is the line to add.

@@ -3,6 +3,7 @@ package wsroute
 import (
 	"context"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -19,10 +20,16 @@ var (
 	}
 )
 
-// AllowsOrigin decides as a router with these Origins does.
+// AllowsOrigin decides as a router with these Origins does on a request to a host.
 func AllowsOrigin(allowed, lines []string, host string) bool {
+	return AllowsRequest(allowed, nil, &http.Request{Host: host, Header: http.Header{"Origin": lines}})
+}
+
+// AllowsRequest decides as a router with these Origins and TrustedProxies does.
+func AllowsRequest(allowed, trusted []string, r *http.Request) bool {
 	policy, _ := newOriginPolicy(allowed)
-	return policy.allows(lines, host)
+	proxies, _ := newProxies(trusted)
+	return policy.allows(r, proxies)
 }
 
 // SendCloseBehind writes a close frame as gorilla does by itself when a peer

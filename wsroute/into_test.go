@@ -200,6 +200,37 @@ func TestTheLogNamesTheClient(t *testing.T) {
 	}
 }
 
+// TestTheLogNamesAClientThatLooksLikeItsProxy: one address is how the other begins.
+func TestTheLogNamesAClientThatLooksLikeItsProxy(t *testing.T) {
+	var out safeBuffer
+	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out), TrustedProxies: []string{"127.0.0.12", "2001:db8::12"}})
+	wsroute.Handle(ws, "/", echo[string])
+	handler, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ proxy, client, want string }{
+		{"127.0.0.12:999", "127.0.0.1", "127.0.0.1"},
+		{"127.0.0.12:999", "127.0.0.12", "127.0.0.12:999"},
+		{"127.0.0.12:999", "", "127.0.0.12:999"},
+		{"[::ffff:127.0.0.12]:999", "127.0.0.1", "127.0.0.1"},
+		{"[2001:db8::12]:999", "2001:db8::1", "2001:db8::1"},
+		{"[2001:db8::12]:999", "", "[2001:db8::12]:999"},
+		{"[2001:db8::13]:999", "2001:db8::1", "[2001:db8::13]:999"}, // nobody trusts it
+	} {
+		before := len(out.String())
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = test.proxy
+		if test.client != "" {
+			r.Header.Set("X-Forwarded-For", test.client)
+		}
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+		if line := out.String()[before:]; !strings.Contains(strings.ReplaceAll(line, `"`, "")+" ", "remote="+test.want+" ") {
+			t.Errorf("%+v: %s", test, line)
+		}
+	}
+}
+
 // TestTheProgramsOwnRules: a validator with a custom rule, for parameters and
 // messages.
 func TestTheProgramsOwnRules(t *testing.T) {

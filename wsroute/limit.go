@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
 )
 
 // ipv6Site is how many bits of an IPv6 address one customer has at least: it is
@@ -18,14 +19,14 @@ const ipv6Site = 64
 type counts struct {
 	handshakes  int
 	byAddress   map[netip.Addr]int
-	byPrincipal map[string]int
+	byPrincipal map[plan.Principal]int
 }
 
 // counted is how a peer counts; each part is released exactly once, by leave.
 type counted struct {
 	handshake bool
-	address   netip.Addr // invalid if it is not counted
-	principal string
+	address   netip.Addr     // invalid if it is not counted
+	principal plan.Principal // nobody if it is not counted
 }
 
 var errLimit = errors.New("wsroute: a limit is reached")
@@ -74,7 +75,7 @@ func (h *hub) admit(p *peer, c *Config) error {
 		return nil
 	}
 	principal := p.standing.Identity().Principal()
-	if principal == "" {
+	if principal == (plan.Principal{}) {
 		return nil
 	}
 	h.mu.Lock()
@@ -83,7 +84,7 @@ func (h *hub) admit(p *peer, c *Config) error {
 		return limitReached(http.StatusTooManyRequests, "too_many_of_principal")
 	}
 	if h.counts.byPrincipal == nil {
-		h.counts.byPrincipal = map[string]int{}
+		h.counts.byPrincipal = map[plan.Principal]int{}
 	}
 	h.counts.byPrincipal[principal]++
 	p.counted.principal = principal
@@ -119,7 +120,7 @@ func (h *hub) release(p *peer) {
 			delete(h.counts.byAddress, a)
 		}
 	}
-	if name := p.counted.principal; name != "" {
+	if name := p.counted.principal; name != (plan.Principal{}) {
 		if h.counts.byPrincipal[name]--; h.counts.byPrincipal[name] == 0 {
 			delete(h.counts.byPrincipal, name)
 		}

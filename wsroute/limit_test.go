@@ -17,8 +17,8 @@ import (
 	"example.com/usher/wsroute/wstest"
 )
 
-// limited serves a route whose connections wait; ?as= says whose they are, and
-// ?fail= how their handshake ends.
+// limited serves a route whose connections wait; ?as= says whose they are, of ?issuer=,
+// and ?fail= how their handshake ends.
 func limited(t *testing.T, config *wsroute.Config) *wstest.Server {
 	config.Logger = quiet().Logger
 	config.OnUpgrade = func(r *http.Request, _ http.Header) {
@@ -28,11 +28,12 @@ func limited(t *testing.T, config *wsroute.Config) *wstest.Server {
 	}
 	deps := depends.New()
 	depends.Provide(deps, func(ctx context.Context, in struct {
-		As   string `query:"as" default:""`
-		Fail string `query:"fail" default:""`
+		As     string `query:"as" default:""`
+		Issuer string `query:"issuer" default:""`
+		Fail   string `query:"fail" default:""`
 	},
 	) (gate, error) {
-		depends.Identify(ctx, depends.Identity{Subject: in.As})
+		depends.Identify(ctx, depends.Identity{Issuer: in.Issuer, Subject: in.As})
 		switch in.Fail {
 		case "panic":
 			panic("in a provider")
@@ -181,6 +182,14 @@ func TestAPrincipalIsCountedByItself(t *testing.T) {
 	wstest.Dial[string, string](t, srv, "/ws")
 	wstest.Dial[string, string](t, srv, "/ws")
 	if r := wstest.Refused(t, srv, "/ws?as=alice"); r.Status != 429 || r.Problem.Reason != "too_many_of_principal" {
+		t.Errorf("got %d %s", r.Status, r.Body)
+	}
+	// A subject may look like an issuer and a subject.
+	wstest.Dial[string, string](t, srv, "/ws?issuer=google&as=7")
+	wstest.Dial[string, string](t, srv, "/ws?as=google+7")
+	wstest.Dial[string, string](t, srv, "/ws?issuer=google+7&as=7")
+	wstest.Dial[string, string](t, srv, "/ws?issuer=google&as=7+7")
+	if r := wstest.Refused(t, srv, "/ws?issuer=google&as=7"); r.Status != 429 {
 		t.Errorf("got %d %s", r.Status, r.Body)
 	}
 }

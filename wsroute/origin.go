@@ -1,11 +1,15 @@
 package wsroute
 
 import (
+	"cmp"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // origin is a web origin (RFC 6454 §4) with its default port written out.
@@ -37,7 +41,7 @@ func newOriginPolicy(list []string) (originPolicy, []string) {
 	for _, text := range list {
 		o, ok := parseOrigin(text)
 		if !ok {
-			bad = append(bad, fmt.Sprintf("Config.Origins: %q is no origin: write scheme://host or scheme://host:port, nothing else", text))
+			bad = append(bad, fmt.Sprintf("Config.Origins: %q is no origin: %s", text, originAdvice(text)))
 		}
 		p.allowed[o] = true
 	}
@@ -46,7 +50,8 @@ func newOriginPolicy(list []string) (originPolicy, []string) {
 
 // allows decides by the Origin lines and the Host of a request. A client without
 // Origin is no browser: it carries no cookies of somebody else's, and passes.
-func (p originPolicy) allows(lines []string, host string) bool {
+func (p originPolicy) allows(r *http.Request, proxies proxies) bool {
+	lines := r.Header["Origin"]
 	if len(lines) == 0 {
 		return true
 	}
@@ -63,9 +68,9 @@ func (p originPolicy) allows(lines []string, host string) bool {
 	if p.allowed != nil {
 		return p.allowed[o]
 	}
-	name, port := splitHost(host)
-	if port == "" {
-		port = defaultPort(o.scheme)
+	name, port := splitHost(r.Host)
+	if port == "" { // both servers of a machine have such a Host
+		port = defaultPort(cmp.Or(proxies.scheme(r), o.scheme))
 	}
 	return o.host == name && o.port == port && !rebindable(name)
 }
@@ -80,32 +85,71 @@ func rebindable(name string) bool {
 	return err != nil
 }
 
-// parseOrigin reads scheme://host[:port] and nothing else: no user, path, query,
-// white space or list, and not "null".
+// originAdvice says how to write an origin instead.
+func originAdvice(text string) string {
+	switch {
+	case text == "*":
+		return "there is no allowing all; list those of your pages"
+	case strings.Contains(text, "*"):
+		return "there are no wildcards; list each host"
+	case strings.ContainsFunc(text, func(c rune) bool { return c > unicode.MaxASCII }):
+		return "write the name in punycode, xn--..., as a browser sends it"
+	}
+	return "write scheme://host or scheme://host:port, nothing else"
+}
+
+// parseOrigin reads scheme://host[:port] as a browser writes it, and nothing else:
+// no user, path, query, white space or list, and not "null".
 func parseOrigin(text string) (origin, bool) {
+	for i := range len(text) { // before ToLower, which makes ASCII of some other letters
+		if text[i] > unicode.MaxASCII {
+			return origin{}, false
+		}
+	}
 	scheme, rest, ok := strings.Cut(text, "://")
 	scheme = strings.ToLower(scheme)
-	if !ok || scheme != "http" && scheme != "https" || rest == "" || strings.ContainsAny(rest, "/?#@\\ \t\r\n,") {
+	if !ok || scheme != "http" && scheme != "https" {
 		return origin{}, false
 	}
 	host, port := splitHost(rest)
-	if port == "" {
-		if strings.HasSuffix(rest, ":") {
+	switch {
+	case port != "":
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port[0] == '0' {
 			return origin{}, false
 		}
+	case strings.HasSuffix(rest, ":"):
+		return origin{}, false
+	default:
 		port = defaultPort(scheme)
 	}
-	if host == "" || strings.Trim(port, "0123456789") != "" {
-		return origin{}, false
+	valid := hostName(host)
+	if strings.HasPrefix(rest, "[") {
+		valid = bracketed(host)
 	}
-	if inner, ok := strings.CutPrefix(host, "["); ok {
-		if _, err := netip.ParseAddr(strings.TrimSuffix(inner, "]")); err != nil {
-			return origin{}, false
+	return origin{scheme, host, port}, valid
+}
+
+// hostName says whether text, in lower case, can be a host's name or IPv4 address:
+// labels of letters, digits, hyphens and, in some networks, underscores.
+func hostName(text string) bool {
+	last := byte('.')
+	for i := range len(text) {
+		c := text[i]
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' && last != '.') {
+			return false
 		}
-	} else if strings.ContainsAny(host, ":[]%") {
-		return origin{}, false
+		last = c
 	}
-	return origin{scheme, host, port}, true
+	return last != '.'
+}
+
+// bracketed says whether text is an IPv6 address in brackets. Zones mean something on
+// one machine alone, and no browser sends them.
+func bracketed(text string) bool {
+	inner, opened := strings.CutPrefix(text, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	addr, err := netip.ParseAddr(inner)
+	return opened && closed && err == nil && addr.Is6() && addr.Zone() == ""
 }
 
 // splitHost parts host[:port]; the host is in lower case, IPv6 in its brackets.

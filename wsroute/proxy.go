@@ -64,6 +64,19 @@ func (p proxies) secure(r *http.Request) bool {
 	return strings.EqualFold(said[0], "https") || strings.EqualFold(said[0], "wss")
 }
 
+// scheme is that of the URL which the client asked for, or "" if it cannot be known:
+// TLS may end at a proxy that nobody has told us to trust. No page can set or
+// suppress what proxies add to its handshake.
+func (p proxies) scheme(r *http.Request) string {
+	switch {
+	case p.secure(r):
+		return "https"
+	case len(p) > 0 || r.Header["X-Forwarded-For"] != nil || r.Header["X-Forwarded-Proto"] != nil || r.Header["Forwarded"] != nil || r.Header["Via"] != nil:
+		return ""
+	}
+	return "http"
+}
+
 // parseForwarded reads one entry, to which some proxies add the port.
 func parseForwarded(text string) (netip.Addr, bool) {
 	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
@@ -81,7 +94,8 @@ func (p proxies) remote(r *http.Request) string {
 	if len(p) == 0 {
 		return r.RemoteAddr
 	}
-	if client := p.client(r); client.IsValid() && !strings.HasPrefix(r.RemoteAddr, client.String()) {
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if client := p.client(r); err == nil && client != plain(remote.Addr()) {
 		return client.String()
 	}
 	return r.RemoteAddr

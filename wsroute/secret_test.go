@@ -182,29 +182,35 @@ func (spentTicket) Take(context.Context, string, bool) ([]byte, error) {
 	return fmt.Appendf(nil, `{"for":{},"path":"/ws/a","origin":%q,"expires":"2999-01-01T00:00:00Z"}`, pageOrigin), nil
 }
 
+func leakyBearer() leakyScheme {
+	return leakyScheme{func(deps *depends.Graph) {
+		depends.ProvideScheme(deps, depends.Scheme{Name: "test", Challenge: "Bearer", Sources: []depends.Source{
+			{In: "header", Name: "Authorization", Prefix: "Bearer"}, {In: "query", Name: "token"}, {In: "cookie", Name: "token"}, {In: "subprotocol", Name: "chat"},
+		}}, func(_ context.Context, c depends.Credential) (who, error) {
+			if c.Request().URL.Query().Get("mode") == "refused" {
+				return who{}, depends.Unauthorized("Bearer", fmt.Errorf("no good: %v", c))
+			}
+			return who{"alice"}, nil
+		})
+	}, map[string]func(http.Header) string{
+		"header":     inHeader("Authorization", "Bearer "+canary),
+		"query":      inQuery("token=" + canary),
+		"semicolon":  func(http.Header) string { return ";token=" + canary },
+		"HTML":       func(http.Header) string { return "&amp;token=" + canary },
+		"cookie":     inHeader("Cookie", "token="+canary+"; other=1"),
+		"pair":       inHeader("Sec-WebSocket-Protocol", "bearer, "+canary+", v1"),
+		"kubernetes": inHeader("Sec-WebSocket-Protocol", "v1, "+kubernetes(canary)),
+		"two": func(h http.Header) string {
+			h.Set("Authorization", "Bearer "+canary)
+			h.Set("Cookie", "token="+canary)
+			return "&token=" + canary
+		},
+	}}
+}
+
 func leakySchemes() map[string]leakyScheme {
 	return map[string]leakyScheme{
-		"bearer": {func(deps *depends.Graph) {
-			depends.ProvideScheme(deps, depends.Scheme{Name: "test", Challenge: "Bearer", Sources: []depends.Source{
-				{In: "header", Name: "Authorization", Prefix: "Bearer"}, {In: "query", Name: "token"}, {In: "cookie", Name: "token"}, {In: "subprotocol", Name: "chat"},
-			}}, func(_ context.Context, c depends.Credential) (who, error) {
-				if c.Request().URL.Query().Get("mode") == "refused" {
-					return who{}, depends.Unauthorized("Bearer", fmt.Errorf("no good: %v", c))
-				}
-				return who{"alice"}, nil
-			})
-		}, map[string]func(http.Header) string{
-			"header":     inHeader("Authorization", "Bearer "+canary),
-			"query":      inQuery("token=" + canary),
-			"cookie":     inHeader("Cookie", "token="+canary+"; other=1"),
-			"pair":       inHeader("Sec-WebSocket-Protocol", "bearer, "+canary+", v1"),
-			"kubernetes": inHeader("Sec-WebSocket-Protocol", "v1, "+kubernetes(canary)),
-			"two": func(h http.Header) string {
-				h.Set("Authorization", "Bearer "+canary)
-				h.Set("Cookie", "token="+canary)
-				return "&token=" + canary
-			},
-		}},
+		"bearer": leakyBearer(),
 		"key": {func(deps *depends.Graph) {
 			security.Use(deps, security.APIKey[who]{
 				Sources: []depends.Source{security.Header("X-Api-Key"), security.QueryToken("key")}, InsecureQuery: true,

@@ -33,10 +33,15 @@ const (
 //
 // The server has timeouts (5 s for headers, 30 s for a request, 60 s for a
 // response, 2 min idle) and takes at most 16 KiB of headers. Credentials that
-// schemes take from the query are gone from the URL before handler, and so any
-// logger in it, sees the request. If handler is a *gin.Engine, they are gone from
-// paths that are no route too, its redirects are turned off, since no WebSocket
-// client follows one, and a wrong method is answered with 405.
+// schemes take from the query and from subprotocols are gone before handler, and
+// so any logger in it, sees the request: on the routes of r, and on a path that is
+// none of them if the request is a handshake, since it may be mistyped. Endpoints
+// of the program's own that upgrade, too, should call their parameters otherwise.
+//
+// If handler is a *gin.Engine itself, with nothing around it, its other routes but
+// those for /*rest keep their parameters even then, and paths that are no route at
+// all lose them even if the request is no handshake. Its redirects are turned off,
+// since no WebSocket client follows one, and a wrong method is answered with 405.
 func Serve(ctx context.Context, addr string, r *Router, handler http.Handler) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -117,8 +122,11 @@ type hidden struct {
 }
 
 // hideCredentials takes the credentials that the router's schemes read from the
-// query and from subprotocols out of the request, on the router's own paths and, in a gin engine, on paths
-// that are no route at all: a mistyped one is logged too.
+// query and from subprotocols out of the request, on the router's own paths and on
+// mistyped ones, which are logged and redirected too. In a gin engine these are the
+// paths that are no route. Elsewhere, and below a route for all the rest, nobody knows,
+// and a plain request may be the program's own business; a handshake that is not for us
+// is taken for mistyped.
 func (r *Router) hideCredentials(next http.Handler) http.Handler {
 	var routes [][]segment
 	engine, isGin := next.(*gin.Engine)
@@ -129,11 +137,20 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 			}
 		}
 	}
+	mistyped := func(req *http.Request, upgrade bool) bool {
+		if isGin {
+			return !slices.ContainsFunc(routes, func(s []segment) bool {
+				return matches(s, req.URL.Path) && !(upgrade && s[len(s)-1].kind == '*')
+			})
+		}
+		return upgrade
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if a, ok := req.Context().Value(askedKey{}).(*asked); ok {
 			a.now()
 		}
-		if wantsUpgrade(req) {
+		upgrade := wantsUpgrade(req)
+		if upgrade {
 			growStack()
 		}
 		if all := r.shared.mounted.Load(); all == nil || !all.hides {
@@ -141,19 +158,26 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 			return
 		}
 		if req.URL.RawQuery != "" || req.Header["Sec-Websocket-Protocol"] != nil {
-			isRoute := !isGin || slices.ContainsFunc(routes, func(s []segment) bool { return matches(s, req.URL.Path) })
-			req = r.hide(req, !isRoute)
+			// A proxy may drop Upgrade, and nothing else of the handshake.
+			req = r.hide(req, mistyped(req, upgrade || req.Header["Sec-Websocket-Key"] != nil))
 		}
 		next.ServeHTTP(w, req)
 	})
 }
 
-// hide hides the credentials of the routes that the request is for, or of all
-// routes.
-func (r *Router) hide(req *http.Request, all bool) *http.Request {
+// hide hides the credentials of the routes that the request is for and, if it is
+// for none, those of all routes where the path is mistyped.
+func (r *Router) hide(req *http.Request, mistyped bool) *http.Request {
 	var names, offers []string
+	ours := false
 	for _, e := range r.shared.endpoints() {
-		if all || matches(e.segments, req.URL.Path) {
+		if matches(e.segments, req.URL.Path) {
+			ours = true
+			names, offers = append(names, e.secrets...), append(offers, e.offers...)
+		}
+	}
+	if mistyped && !ours {
+		for _, e := range r.shared.endpoints() {
 			names, offers = append(names, e.secrets...), append(offers, e.offers...)
 		}
 	}

@@ -13,13 +13,12 @@ type Identity struct {
 	IssuedAt         time.Time
 }
 
-// Principal names the same person or program on every connection, or is "".
-func (i Identity) Principal() string {
-	if i.Issuer == "" {
-		return i.Subject
-	}
-	return i.Issuer + " " + i.Subject
-}
+// Principal is the same person or program on every connection; the zero value is
+// nobody. Issuer and subject are kept apart, since either may contain anything.
+type Principal struct{ Issuer, Subject string }
+
+// Principal returns whose connection it is.
+func (i Identity) Principal() Principal { return Principal{i.Issuer, i.Subject} }
 
 // Nanos returns a time in nanoseconds since 1970, as near as they go: to the year
 // 2262. The zero time is 0, and no other is.

@@ -28,7 +28,7 @@ func FuzzTag(f *testing.F) {
 
 // FuzzStripQuery: no stripped parameter is left, and the others are untouched.
 func FuzzStripQuery(f *testing.F) {
-	for _, seed := range []string{"token=a&b=c", "%74oken=a", "b=c&token", "a=%zz&token=x", "&&token=&"} {
+	for _, seed := range []string{"token=a&b=c", "%74oken=a", "b=c&token", "a=%zz&token=x", "&&token=&", "a=1;token=2&b=3"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -43,6 +43,23 @@ func FuzzStripQuery(f *testing.F) {
 			t.Fatalf("%q became %q", raw, stripped)
 		}
 	})
+}
+
+// TestStripQueryOfSemicolons: they separate nothing, and who wrote them meant that
+// they do.
+func TestStripQueryOfSemicolons(t *testing.T) {
+	for raw, want := range map[string]string{
+		"a=1;token=x&b=2": "b=2",
+		"token=x;a=1":     "",
+		"a=1&amp;%74oken": "a=1",
+		";token=x":        "",
+		"a=1;b=token&c":   "a=1;b=token&c",
+		"a=1%3Btoken=x":   "a=1%3Btoken=x", // one value
+	} {
+		if got := StripQuery(raw, []string{"token"}); got != want {
+			t.Errorf("%q became %q, want %q", raw, got, want)
+		}
+	}
 }
 
 func TestClosest(t *testing.T) {

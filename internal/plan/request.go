@@ -185,35 +185,64 @@ func (r *Request) Refused(p *Plan) error {
 func (r *Request) Snapshot(p *Plan) *http.Request {
 	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
 	out.Body, out.GetBody, out.Cancel, out.Response = http.NoBody, nil, nil, nil //nolint:staticcheck // Cancel is deprecated, and must not leak
+	secrets := p.SecretParams()
 	if r.WithBody {
 		out.Body = r.HTTP.Body
+		stripForm(out, secrets)
+	} else { // middleware may have parsed them; they can be parsed again
+		out.Form, out.PostForm, out.MultipartForm = nil, nil, nil
 	}
 	for _, v := range r.Path {
 		out.SetPathValue(v.Name, v.Value)
 	}
 	stripHeaders(out.Header, p.Sources())
-	out.URL.RawQuery = StripQuery(out.URL.RawQuery, p.SecretParams())
+	out.URL.RawQuery = StripQuery(out.URL.RawQuery, secrets)
 	out.RequestURI = out.URL.RequestURI()
 	return out
 }
 
+// stripForm leaves in a parsed form what the body has under the names, and not what
+// the query has.
+func stripForm(r *http.Request, names []string) {
+	if r.Form == nil {
+		return
+	}
+	for _, name := range names {
+		delete(r.Form, name)
+		if values := r.PostForm[name]; values != nil {
+			r.Form[name] = values
+		}
+	}
+}
+
 // StripQuery returns a raw query without the parameters of the given names, the
-// others untouched and in order. A name that is written with escapes counts.
+// others untouched and in order. A name that is written with escapes counts, and so
+// does one behind a semicolon, which separates nothing but was meant to.
 func StripQuery(raw string, names []string) string {
 	if raw == "" || len(names) == 0 {
 		return raw
 	}
 	var kept []string
 	for _, pair := range strings.Split(raw, "&") {
-		key, _, _ := strings.Cut(pair, "=")
-		if decoded, err := url.QueryUnescape(key); err == nil {
-			key = decoded
-		}
-		if !contains(names, key) {
+		if !named(pair, names) {
 			kept = append(kept, pair)
 		}
 	}
 	return strings.Join(kept, "&")
+}
+
+// named says whether one of the names stands in a pair.
+func named(pair string, names []string) bool {
+	for part := range strings.SplitSeq(pair, ";") {
+		key, _, _ := strings.Cut(part, "=")
+		if decoded, err := url.QueryUnescape(key); err == nil {
+			key = decoded
+		}
+		if contains(names, key) {
+			return true
+		}
+	}
+	return false
 }
 
 func contains(list []string, s string) bool {

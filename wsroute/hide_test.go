@@ -1,0 +1,160 @@
+package wsroute_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// wrapped serves the same routes in ways in which Serve cannot see them, each
+// beside a plain handler that answers with its token, and behind a log of all
+// that arrives.
+func wrapped(t *testing.T, out *safeBuffer) map[string]*wstest.Server {
+	router := func() *wsroute.Router {
+		deps := depends.New()
+		everywhere(deps)
+		config := quiet()
+		config.Origins = []string{pageOrigin}
+		ws := wsroute.New(deps, config)
+		wsroute.Handle(ws, "/ws/:room", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Who who }) error {
+			return conn.Send(ctx, in.Who.Name)
+		}, wsroute.Subprotocols("v1"))
+		return ws
+	}
+	logged := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = fmt.Fprintln(out, r.URL, r.RequestURI, r.Header["Sec-Websocket-Protocol"])
+			next.ServeHTTP(w, r)
+		})
+	}
+	onGin, onMux, stripped := router(), router(), router()
+	engine := gin.New()
+	engine.Use(gin.LoggerWithWriter(out))
+	engine.GET("/own", func(c *gin.Context) { c.String(http.StatusOK, c.Query("token")) })
+	if err := onGin.Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	plain := func(ws *wsroute.Router, below string) http.Handler {
+		handler, err := ws.Handler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle(below+"/ws/", http.StripPrefix(below, handler))
+		mux.HandleFunc(below+"/own", func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, r.URL.Query().Get("token")) })
+		return mux
+	}
+	below := router()
+	outer := gin.New()
+	outer.Use(gin.LoggerWithWriter(out))
+	outer.Any("/gin/*rest", gin.WrapH(plain(below, "/gin")))
+	return map[string]*wstest.Server{
+		"/gin":     wstest.StartHandler(t, below, outer),
+		"":         wstest.StartHandler(t, onGin, logged(engine)),
+		"/":        wstest.StartHandler(t, onMux, logged(plain(onMux, ""))),
+		"/chat/v1": wstest.StartHandler(t, stripped, logged(plain(stripped, "/chat/v1"))),
+	}
+}
+
+// TestWrappedHandlersSeeNoCredential: neither a redirect nor a log has it, whatever the
+// handler is in which the routes are, and however the path is mistyped.
+func TestWrappedHandlersSeeNoCredential(t *testing.T) {
+	var out safeBuffer
+	for prefix, srv := range wrapped(t, &out) {
+		prefix = strings.TrimSuffix(prefix, "/")
+		peer := wstest.Dial[string, string](t, srv, prefix+"/ws/a?token=good", wstest.Header("Origin", pageOrigin))
+		if got := peer.Receive(); got != "good" {
+			t.Errorf("%s: got %q", prefix, got)
+		}
+		peer.Closed()
+		if r := wstest.Get(t, srv, prefix+"/own?token=mine"); string(r.Body) != "mine" {
+			t.Errorf("%s: a plain route of the program's own lost its query: %s", prefix, r.Body)
+		}
+		for _, path := range []string{
+			prefix + "/ws/a", prefix + "/ws/a/", "/" + prefix + "/ws/a", prefix + "/ws//a", prefix + "/WS/a", prefix + "/x/../ws/a", "/none", prefix + "/own",
+		} {
+			good := fmt.Sprintf(handshake, path+"?x=1&token="+canary)
+			offered := strings.Replace(fmt.Sprintf(handshake, path), "Upgrade: ", "Sec-WebSocket-Protocol: v1, "+kubernetes(canary)+"\r\nUpgrade: ", 1)
+			for _, request := range []string{good, offered, strings.Replace(good, "Upgrade: websocket\r\n", "", 1)} { // as a proxy may drop it
+				_, header, body := exchange(t, srv, strings.Replace(request, "keep-alive, Upgrade", "Upgrade, close", 1))
+				if told := fmt.Sprint(header, body); leaks(told) {
+					t.Errorf("%s is told %s", path, told)
+				}
+			}
+		}
+		srv.Stop()
+	}
+	for line := range strings.Lines(out.String()) {
+		if leaks(line) {
+			t.Errorf("printed: %s", line)
+		}
+	}
+}
+
+// TestAParsedFormHoldsNoCredential: middleware that asks for any parameter has net/http
+// parse all of them, and a handler's request would have these.
+func TestAParsedFormHoldsNoCredential(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, quiet())
+	type in struct {
+		_       who
+		Request *http.Request
+	}
+	show := func(r *http.Request) string {
+		found := r.Form.Encode()
+		_ = r.FormValue("a")
+		return found + " " + r.Form.Encode() + " " + r.PostForm.Encode()
+	}
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], in in) error {
+		return conn.Send(ctx, show(in.Request))
+	})
+	wsroute.HandleHTTP(ws, http.MethodPost, "/plain", func(_ context.Context, in in) (string, error) { return show(in.Request), nil })
+	handler, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.FormValue("a")
+		handler.ServeHTTP(w, r)
+		if !r.Form.Has("token") {
+			t.Error("middleware has lost its own form")
+		}
+	}))
+	defer server.Close()
+	conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http")+"/ws?a=1&token="+canary, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = response.Body.Close()
+	if _, text, err := conn.ReadMessage(); err != nil || string(text) != " a=1 " {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+		t.Error(err)
+	}
+	answer, err := http.PostForm(server.URL+"/plain?a=1&token="+canary, url.Values{"b": {"2"}, "token": {"mine"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, _ := io.ReadAll(answer.Body); string(text) != `"a=1&b=2&token=mine a=1&b=2&token=mine b=2&token=mine"`+"\n" {
+		t.Errorf("got %q", text)
+	}
+	if _, err := ws.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
