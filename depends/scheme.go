@@ -22,7 +22,8 @@ type Source struct {
 	Name string
 	// Prefix is the authentication scheme in front of the credential, such as
 	// "Bearer" (RFC 9110 §11.4), matched without regard to case. A header with
-	// another scheme holds no credential of this source. Empty takes the whole value.
+	// another scheme holds no credential of this source. Empty takes the whole value,
+	// which for Cookie, Authorization and Sec-WebSocket-Protocol is a wiring fault.
 	Prefix string
 	// Alternative parts the sources of a scheme that is one of several: those of
 	// the first alternative that holds a credential are looked at alone. Usually 0.
@@ -170,6 +171,9 @@ func (s Scheme) check() []SchemeFault {
 	}
 	seen := map[plan.Source]bool{}
 	for _, source := range s.Sources {
+		if fact, hint := source.holdsMore(); fact != "" {
+			faults = append(faults, SchemeFault{s.Name + " takes the " + fact + " header for a credential", hint})
+		}
 		switch {
 		case !slices.Contains(places, source.In):
 			faults = append(faults, SchemeFault{fmt.Sprintf("%s looks for its credential in %q", s.Name, source.In), "the places are " + strings.Join(places, ", ")})
@@ -181,4 +185,24 @@ func (s Scheme) check() []SchemeFault {
 		seen[source.canonical()] = true
 	}
 	return faults
+}
+
+// holdsMore names a header of which a credential is but a part. What depends on the
+// place of a credential, such as that a cookie demands an Origin, would not hold for
+// one that is taken from there as a whole.
+func (s Source) holdsMore() (fact, hint string) {
+	if s.In != "header" {
+		return "", ""
+	}
+	switch s.canonical().Name {
+	case "Cookie":
+		return "Cookie", "name the cookie: use security.CookieToken(name)"
+	case "Sec-Websocket-Protocol":
+		return "Sec-WebSocket-Protocol", "use security.SubprotocolToken(name)"
+	case "Authorization":
+		if s.Prefix == "" {
+			return "whole Authorization", "use security.BearerHeader(), which reads what follows Bearer, or a Source with a Prefix"
+		}
+	}
+	return "", ""
 }
