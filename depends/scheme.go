@@ -123,13 +123,18 @@ type scoped interface{ Scopes() []string }
 
 // FindCredential takes the one credential of a scheme out of a request that is
 // no handshake, or refuses as a handshake would be: 401 for none, 400 for more
-// than one. Programs use security.Authenticate; this is the seam that it stands on.
+// than one. For a scheme that must not start it returns an error that is no
+// Rejection. Programs use security.Authenticate; this is the seam that it stands on.
 func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
+	inner := scheme.inner()
+	if len(inner.Faults) > 0 {
+		return Credential{}, fmt.Errorf("depends: unsafe configuration: %s", inner.Faults[0][0])
+	}
 	request := &plan.Request{HTTP: r, RawQuery: r.URL.RawQuery}
 	if err := request.ForScheme(); err != nil {
 		return Credential{}, &Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
 	}
-	c, err := request.Find(&public, scheme.inner())
+	c, err := request.Find(&public, inner)
 	if err != nil {
 		return Credential{}, err
 	}

@@ -2,7 +2,6 @@ package security
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
 	"example.com/usher/depends"
@@ -80,17 +79,4 @@ func (a as[T, U]) Authenticate(ctx context.Context, c depends.Credential) (T, er
 		return none, err
 	}
 	return a.convert(ctx, value)
-}
-
-// Authenticate asks a scheme about a request that is no handshake, such as the
-// POST that fetches a ticket, so that a plain HTTP handler and a WebSocket route
-// know the same users. The error is what would refuse the handshake; a
-// *depends.Rejection can answer the request itself.
-func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
-	c, err := depends.FindCredential(r, scheme.Describe())
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return scheme.Authenticate(r.Context(), c)
 }
