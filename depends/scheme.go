@@ -80,6 +80,9 @@ type Scheme struct {
 	// Challenge is the WWW-Authenticate of the 401 and the 400, such as
 	// `Bearer realm="chat"`. Required: RFC 9110 §15.5.2.
 	Challenge string
+	// Alternatives are the challenges of the sources' alternatives, by their number,
+	// if there are several: a 400 or 403 names that of the credential that was found.
+	Alternatives []string
 	// Params are query parameters that the scheme reads beside its credential,
 	// and that are hidden like it.
 	Params []string
@@ -143,7 +146,7 @@ func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
 
 // inner returns the scheme as the resolver knows it.
 func (s Scheme) inner() *plan.Scheme {
-	out := &plan.Scheme{Name: s.Name, Challenge: s.Challenge, Params: s.Params}
+	out := &plan.Scheme{Name: s.Name, Challenge: s.Challenge, Alternatives: s.Alternatives, Params: s.Params}
 	for _, source := range s.Sources {
 		out.Sources = append(out.Sources, source.canonical())
 	}

@@ -11,7 +11,7 @@ import (
 // first, in their order, whose credential is present decides: if that is bad the
 // connection is refused, whatever stands in another's place. Without any, the
 // challenge is all of theirs, but for that of [Tickets]: who has none gets one with
-// another's credential.
+// another's credential; with one, a refusal has the challenge of its scheme alone.
 func OneOf[T any](schemes ...Scheme[T]) Scheme[T] {
 	out := oneOf[T]{schemes: make([]Scheme[T], 0, len(schemes))}
 	for _, s := range schemes {
@@ -32,6 +32,7 @@ func (o oneOf[T]) Describe() depends.Scheme {
 	for i, s := range o.schemes {
 		inner := s.Describe()
 		names = append(names, inner.Name)
+		d.Alternatives = append(d.Alternatives, inner.Challenge)
 		if _, is := s.(derived); !is || len(o.schemes) == 1 {
 			challenges = append(challenges, inner.Challenge)
 		}

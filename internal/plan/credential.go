@@ -24,7 +24,7 @@ var (
 )
 
 // credentials finds what the sources of a scheme hold: the first, and how many
-// there are. An error is a source that cannot be read.
+// there are. An error is a source that cannot be read, which is then the first.
 func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 	for i := range s.Sources {
 		source := &s.Sources[i]
@@ -48,6 +48,7 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 			}
 		case "subprotocol":
 			if n, err = r.offered(s, source, n, first); err != nil {
+				first.Source = source
 				return 0, err
 			}
 		}

@@ -50,11 +50,11 @@ func (r *Request) Find(public *Public, s *Scheme) (*Credential, error) {
 	n, err := r.credentials(s, c)
 	switch {
 	case err != nil:
-		return nil, public.BadCredential(s, err)
+		return nil, public.BadCredential(s, c.Source, err)
 	case n == 0:
 		return nil, public.NoCredential(s)
 	case n > 1:
-		return nil, public.ManyCredentials(s)
+		return nil, public.ManyCredentials(s, c.Source)
 	}
 	return c, nil
 }
