@@ -79,6 +79,27 @@ func TestHeadersThatAreNoSource(t *testing.T) {
 	}
 }
 
+// TestTwoCookiesOfTheName are refused, though readers agree on one of them: who
+// tosses a cookie must not choose the session.
+func TestTwoCookiesOfTheName(t *testing.T) {
+	srv := guarded(t, security.Session[account]{Cookie: "sid", Find: func(_ context.Context, id string) (account, error) { return account{id}, nil }})
+	const twice = `400 invalid_request Session error="invalid_request"`
+	for cookies, want := range map[string]string{
+		"sid=b": "b", "SID=a; sid=b": "b", "sid2=a; sid=b": "b", "x=sid=a; sid=b": "b", `sid="b"`: "b",
+		"sid=a; sid=b": twice, `sid=a\b; sid=b`: twice, "sid=b; sid=a\u00e9": twice, "sid=; sid=b": twice, "sid; sid=b": twice, "sid =a; sid=b": twice,
+		`sid="a; sid=b`: twice, "sid=b;sid=b": twice, "sid=; sid=": twice, `sid="; sid="`: twice,
+		"sid=": "401 credentials_required Session", `sid=a\b`: "401 credentials_required Session",
+	} {
+		if got := outcome(t, srv, "/ws/a", wstest.Header("Origin", page), wstest.Header("Cookie", cookies)); got != want {
+			t.Errorf("%s: got %s, want %s", cookies, got, want)
+		}
+	}
+	lines := []wstest.Option{wstest.Header("Origin", page), wstest.Header("Cookie", "sid="), wstest.Header("Cookie", "sid=b")}
+	if got := outcome(t, srv, "/ws/a", lines...); got != twice {
+		t.Errorf("over two lines: %s", got)
+	}
+}
+
 // brokenStore answers as a store that is away, or that was tampered with.
 type brokenStore struct{ text string }
 

@@ -41,9 +41,16 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 				n = first.found(n, source, source.take(line))
 			}
 		case "cookie":
+			before := n
 			for _, c := range r.cookies {
 				if c.Name == source.Name {
 					n = first.found(n, source, c.Value)
+				}
+			}
+			if sent := named(r.HTTP.Header["Cookie"], source.Name); sent > 1 {
+				n = before + sent
+				if before == 0 {
+					first.Source = source
 				}
 			}
 		case "subprotocol":
@@ -54,6 +61,19 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// named counts the cookies of a name as they were sent. Those that are empty or do not
+// parse are not among a request's cookies, and make the name ambiguous all the same.
+func named(lines []string, name string) (n int) {
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			if key, _, _ := strings.Cut(pair, "="); strings.TrimSpace(key) == name {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // found counts a credential; an empty one is none.
