@@ -22,7 +22,8 @@ type Source struct {
 	Name string
 	// Prefix is the authentication scheme in front of the credential, such as
 	// "Bearer" (RFC 9110 §11.4), matched without regard to case. A header with
-	// another scheme holds no credential of this source. Empty takes the whole value.
+	// another scheme holds no credential of this source. Empty takes the whole value,
+	// which for Cookie, Authorization and Sec-WebSocket-Protocol is a wiring fault.
 	Prefix string
 	// Alternative parts the sources of a scheme that is one of several: those of
 	// the first alternative that holds a credential are looked at alone. Usually 0.
@@ -79,6 +80,9 @@ type Scheme struct {
 	// Challenge is the WWW-Authenticate of the 401 and the 400, such as
 	// `Bearer realm="chat"`. Required: RFC 9110 §15.5.2.
 	Challenge string
+	// Alternatives are the challenges of the sources' alternatives, by their number,
+	// if there are several: a 400 or 403 names that of the credential that was found.
+	Alternatives []string
 	// Params are query parameters that the scheme reads beside its credential,
 	// and that are hidden like it.
 	Params []string
@@ -122,13 +126,18 @@ type scoped interface{ Scopes() []string }
 
 // FindCredential takes the one credential of a scheme out of a request that is
 // no handshake, or refuses as a handshake would be: 401 for none, 400 for more
-// than one. Programs use security.Authenticate; this is the seam that it stands on.
+// than one. For a scheme that must not start it returns an error that is no
+// Rejection. Programs use security.Authenticate; this is the seam that it stands on.
 func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
+	inner := scheme.inner()
+	if len(inner.Faults) > 0 {
+		return Credential{}, fmt.Errorf("depends: unsafe configuration: %s", inner.Faults[0][0])
+	}
 	request := &plan.Request{HTTP: r, RawQuery: r.URL.RawQuery}
 	if err := request.ForScheme(); err != nil {
 		return Credential{}, &Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
 	}
-	c, err := request.Find(&public, scheme.inner())
+	c, err := request.Find(&public, inner)
 	if err != nil {
 		return Credential{}, err
 	}
@@ -137,7 +146,7 @@ func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
 
 // inner returns the scheme as the resolver knows it.
 func (s Scheme) inner() *plan.Scheme {
-	out := &plan.Scheme{Name: s.Name, Challenge: s.Challenge, Params: s.Params}
+	out := &plan.Scheme{Name: s.Name, Challenge: s.Challenge, Alternatives: s.Alternatives, Params: s.Params}
 	for _, source := range s.Sources {
 		out.Sources = append(out.Sources, source.canonical())
 	}
@@ -170,6 +179,9 @@ func (s Scheme) check() []SchemeFault {
 	}
 	seen := map[plan.Source]bool{}
 	for _, source := range s.Sources {
+		if fact, hint := source.holdsMore(); fact != "" {
+			faults = append(faults, SchemeFault{s.Name + " takes the " + fact + " header for a credential", hint})
+		}
 		switch {
 		case !slices.Contains(places, source.In):
 			faults = append(faults, SchemeFault{fmt.Sprintf("%s looks for its credential in %q", s.Name, source.In), "the places are " + strings.Join(places, ", ")})
@@ -181,4 +193,24 @@ func (s Scheme) check() []SchemeFault {
 		seen[source.canonical()] = true
 	}
 	return faults
+}
+
+// holdsMore names a header of which a credential is but a part. What depends on the
+// place of a credential, such as that a cookie demands an Origin, would not hold for
+// one that is taken from there as a whole.
+func (s Source) holdsMore() (fact, hint string) {
+	if s.In != "header" {
+		return "", ""
+	}
+	switch s.canonical().Name {
+	case "Cookie":
+		return "Cookie", "name the cookie: use security.CookieToken(name)"
+	case "Sec-Websocket-Protocol":
+		return "Sec-WebSocket-Protocol", "use security.SubprotocolToken(name)"
+	case "Authorization":
+		if s.Prefix == "" {
+			return "whole Authorization", "use security.BearerHeader(), which reads what follows Bearer, or a Source with a Prefix"
+		}
+	}
+	return "", ""
 }

@@ -44,19 +44,41 @@ func (e *WiringError) Unwrap() error { return e.Err }
 
 // extended adds parameters to the last of challenges (RFC 9110 §11.6.1).
 func extended(challenge string, params ...string) string {
+	bare := withoutQuoted(challenge)
 	separator := " "
-	if strings.Contains(challenge[strings.LastIndex(challenge, ",")+1:], "=") { // it has parameters
+	if strings.Contains(bare[strings.LastIndex(bare, ",")+1:], "=") { // it has parameters
 		separator = ", "
 	}
 	return challenge + separator + strings.Join(params, ", ")
 }
 
-// invalidRequest is the refusal of RFC 6750 §3.1 for a request that is not well-formed.
-func invalidRequest(s *plan.Scheme, err error) *Rejection {
+// withoutQuoted returns a challenge without its quoted strings (RFC 9110 §5.6.4), in
+// which a comma separates nothing.
+func withoutQuoted(challenge string) string {
+	var bare strings.Builder
+	quoted, escaped := false, false
+	for _, c := range []byte(challenge) {
+		switch {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		case !quoted:
+			bare.WriteByte(c)
+		}
+	}
+	return bare.String()
+}
+
+// invalidRequest is the refusal of RFC 6750 §3.1 for a request that is not well-formed,
+// with the challenge of whom its credential was for.
+func invalidRequest(s *plan.Scheme, source *plan.Source, err error) *Rejection {
 	return &Rejection{
 		Status: http.StatusBadRequest,
 		Reason: "invalid_request",
-		Header: http.Header{"Www-Authenticate": {extended(s.Challenge, `error="invalid_request"`)}},
+		Header: http.Header{"Www-Authenticate": {extended(s.ChallengeOf(source), `error="invalid_request"`)}},
 		Err:    err,
 	}
 }
@@ -86,19 +108,19 @@ var public = plan.Public{
 		r.Reason = "credentials_required"
 		return r
 	},
-	ManyCredentials: func(s *plan.Scheme) error {
-		r := invalidRequest(s, fmt.Errorf("more than one credential for %s", s.Name))
+	ManyCredentials: func(s *plan.Scheme, source *plan.Source) error {
+		r := invalidRequest(s, source, fmt.Errorf("more than one credential for %s", s.Name))
 		r.Detail = "more than one credential was sent"
 		return r
 	},
-	BadCredential: func(s *plan.Scheme, err error) error {
-		r := invalidRequest(s, err)
+	BadCredential: func(s *plan.Scheme, source *plan.Source, err error) error {
+		r := invalidRequest(s, source, err)
 		r.Detail = err.Error()
 		return r
 	},
-	InsufficientScope: func(s *plan.Scheme, required []string) error {
+	InsufficientScope: func(s *plan.Scheme, source *plan.Source, required []string) error {
 		r := Forbidden("insufficient_scope", fmt.Errorf("%s does not grant all of %q", s.Name, required))
-		r.Header = http.Header{"Www-Authenticate": {extended(s.Challenge, `error="insufficient_scope"`, "scope=\""+strings.Join(required, " ")+"\"")}}
+		r.Header = http.Header{"Www-Authenticate": {extended(s.ChallengeOf(source), `error="insufficient_scope"`, "scope=\""+strings.Join(required, " ")+"\"")}}
 		return r
 	},
 	BadParams: func(list []plan.ParamError) error {

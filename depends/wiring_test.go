@@ -211,9 +211,12 @@ var faults = map[string]func(*depends.Graph) []route{
 	},
 	"unsafe": func(deps *depends.Graph) []route {
 		depends.ProvideScheme(deps, depends.Scheme{
-			Name:    "ApiKey",
-			Sources: []depends.Source{{In: "cokie", Name: "k"}, {In: "header"}, {In: "query", Name: "k"}, {In: "query", Name: "k"}},
-			Faults:  []depends.SchemeFault{{Fact: "ApiKey has no keys", Hint: "set Keys"}},
+			Name: "ApiKey",
+			Sources: []depends.Source{
+				{In: "cokie", Name: "k"}, {In: "header"}, {In: "query", Name: "k"}, {In: "query", Name: "k"},
+				{In: "header", Name: "cookie"}, {In: "header", Name: "authorization"}, {In: "header", Name: "Sec-WebSocket-Protocol"},
+			},
+			Faults: []depends.SchemeFault{{Fact: "ApiKey has no keys", Hint: "set Keys"}},
 		}, func(context.Context, depends.Credential) (Token, error) { return Token{}, nil })
 		depends.ProvideScheme(deps, depends.Scheme{Name: "Nowhere", Challenge: "X"},
 			func(context.Context, depends.Credential) (User, error) { return User{}, nil })

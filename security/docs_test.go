@@ -135,6 +135,7 @@ func TestTheTableOfWhatDoesNotStart(t *testing.T) {
 		change(func(j *security.JWT[Claims]) { j.Leeway = time.Hour }),
 		change(func(j *security.JWT[Claims]) { j.Sources = []depends.Source{security.CookieToken("token")} }),
 		security.APIKey[Claims]{Sources: []depends.Source{security.QueryToken("key")}, Find: func(context.Context, [32]byte) (Claims, error) { return Claims{}, nil }},
+		security.APIKey[Claims]{Sources: []depends.Source{security.Header("Cookie")}, Find: func(context.Context, [32]byte) (Claims, error) { return Claims{}, nil }},
 		security.Basic[Claims]{Verify: func(context.Context, string, string) (Claims, error) { return Claims{}, nil }},
 		&security.Tickets[Claims]{TTL: time.Hour},
 	} {

@@ -112,14 +112,6 @@ func TestConfigurationFaults(t *testing.T) {
 			"realm", func(j *security.JWT[Claims]) { j.Realm = "a\r\nSet-Cookie: x" },
 			`JWT[security_test.Claims] has the Realm "a\r\nSet-Cookie: x", which cannot stand in a header | set Realm to printable ASCII, or leave it out`,
 		},
-		{
-			"cookie", func(j *security.JWT[Claims]) { j.Sources = []depends.Source{{In: "header", Name: "cookie"}} },
-			"JWT[security_test.Claims] takes the Cookie header for a token | name the cookie: use CookieToken(name)",
-		},
-		{
-			"authorization", func(j *security.JWT[Claims]) { j.Sources = []depends.Source{{In: "header", Name: "authorization"}} },
-			"JWT[security_test.Claims] takes the whole Authorization header for a token | use BearerHeader(), which reads what follows Bearer",
-		},
 		{"both sources", func(j *security.JWT[Claims]) {
 			j.Sources = []depends.Source{security.BearerHeader(), security.QueryToken("token")}
 		}, ""},

@@ -133,7 +133,6 @@ func (j JWT[C]) faults() []depends.SchemeFault {
 		fmt.Sprintf("set Leeway to at most %v, or leave it out for %v", maxLeeway, defaultLeeway))
 	fault(!printable(j.Realm), fmt.Sprintf("has the Realm %+q, which cannot stand in a header", j.Realm),
 		"set Realm to printable ASCII, or leave it out")
-	faults = append(faults, sourceFaults(scheme, j.Sources)...)
 	if fact, hint := claimsFault[C](); fact != "" {
 		faults = append(faults, depends.SchemeFault{Fact: scheme + ": " + fact, Hint: hint})
 	}

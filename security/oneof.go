@@ -2,7 +2,6 @@ package security
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
 	"example.com/usher/depends"
@@ -12,7 +11,7 @@ import (
 // first, in their order, whose credential is present decides: if that is bad the
 // connection is refused, whatever stands in another's place. Without any, the
 // challenge is all of theirs, but for that of [Tickets]: who has none gets one with
-// another's credential.
+// another's credential; with one, a refusal has the challenge of its scheme alone.
 func OneOf[T any](schemes ...Scheme[T]) Scheme[T] {
 	out := oneOf[T]{schemes: make([]Scheme[T], 0, len(schemes))}
 	for _, s := range schemes {
@@ -33,6 +32,7 @@ func (o oneOf[T]) Describe() depends.Scheme {
 	for i, s := range o.schemes {
 		inner := s.Describe()
 		names = append(names, inner.Name)
+		d.Alternatives = append(d.Alternatives, inner.Challenge)
 		if _, is := s.(derived); !is || len(o.schemes) == 1 {
 			challenges = append(challenges, inner.Challenge)
 		}
@@ -80,17 +80,4 @@ func (a as[T, U]) Authenticate(ctx context.Context, c depends.Credential) (T, er
 		return none, err
 	}
 	return a.convert(ctx, value)
-}
-
-// Authenticate asks a scheme about a request that is no handshake, such as the
-// POST that fetches a ticket, so that a plain HTTP handler and a WebSocket route
-// know the same users. The error is what would refuse the handshake; a
-// *depends.Rejection can answer the request itself.
-func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
-	c, err := depends.FindCredential(r, scheme.Describe())
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return scheme.Authenticate(r.Context(), c)
 }

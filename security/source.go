@@ -1,7 +1,6 @@
 package security
 
 import (
-	"net/textproto"
 	"strings"
 
 	"example.com/usher/depends"
@@ -36,7 +35,8 @@ func QueryToken(name string) depends.Source {
 }
 
 // Header finds a credential that is the whole value of a header of its own, such
-// as "X-API-Key".
+// as "X-API-Key". Cookie, Authorization and Sec-WebSocket-Protocol hold more than
+// a credential, and do not start: the other sources read their parts.
 func Header(name string) depends.Source {
 	return depends.Source{In: inHeader, Name: name}
 }
@@ -61,30 +61,6 @@ func CookieToken(name string) depends.Source {
 // browser demands that one is.
 func SubprotocolToken(name string) depends.Source {
 	return depends.Source{In: inSubprotocol, Name: name}
-}
-
-// sourceFaults tells what depends cannot know to be wrong with the sources of a
-// bearer token. Unknown places, empty names and repetitions are found by depends.
-func sourceFaults(scheme string, sources []depends.Source) []depends.SchemeFault {
-	var faults []depends.SchemeFault
-	for _, s := range sources {
-		if s.In != inHeader {
-			continue
-		}
-		switch header := textproto.CanonicalMIMEHeaderKey(s.Name); {
-		case header == "Cookie":
-			faults = append(faults, depends.SchemeFault{
-				Fact: scheme + " takes the Cookie header for a token",
-				Hint: "name the cookie: use CookieToken(name)",
-			})
-		case header == "Authorization" && s.Prefix == "":
-			faults = append(faults, depends.SchemeFault{
-				Fact: scheme + " takes the whole Authorization header for a token",
-				Hint: "use BearerHeader(), which reads what follows Bearer",
-			})
-		}
-	}
-	return faults
 }
 
 // quoted returns s as a quoted-string (RFC 9110 §5.6.4). It must be printable ASCII.

@@ -3,12 +3,14 @@ package security_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"example.com/usher/depends"
 	"example.com/usher/security"
+	"example.com/usher/wsroute"
 	"example.com/usher/wsroute/wstest"
 )
 
@@ -38,6 +40,63 @@ func TestATokenFromEachSource(t *testing.T) {
 		if strings.Contains(strings.Join(peer.Response.Header["Sec-Websocket-Protocol"], ""), good) {
 			t.Errorf("%s: the token is echoed", name)
 		}
+	}
+}
+
+// TestHeadersThatAreNoSource: they hold more than a credential, and what is said of
+// their parts, such as that a cookie demands an Origin, would not hold.
+func TestHeadersThatAreNoSource(t *testing.T) {
+	claims := func(_ context.Context, c Claims) (account, error) { return account{c.Subject}, nil }
+	for name, scheme := range map[string]func(...depends.Source) security.Scheme[account]{
+		"JWT": func(s ...depends.Source) security.Scheme[account] {
+			j := config()
+			j.Sources = s
+			return security.As(security.Scheme[Claims](j), claims)
+		},
+		"APIKey": func(s ...depends.Source) security.Scheme[account] { return apiKey(s...) },
+		"OneOf": func(s ...depends.Source) security.Scheme[account] {
+			return security.OneOf(security.Scheme[account](basic()), security.Scheme[account](apiKey(s...)))
+		},
+	} {
+		for _, test := range []struct {
+			source depends.Source
+			want   string
+		}{
+			{security.Header("cookie"), "takes the Cookie header for a credential"},
+			{depends.Source{In: "header", Name: "Cookie", Prefix: "sid"}, "takes the Cookie header for a credential"},
+			{security.Header("authorization"), "takes the whole Authorization header for a credential"},
+			{security.Header("Sec-WebSocket-Protocol"), "takes the Sec-WebSocket-Protocol header for a credential"},
+			{security.BearerHeader(), ""},
+			{security.Header("X-Key"), ""},
+		} {
+			deps := depends.New()
+			security.Use(deps, scheme(test.source))
+			_, err := wsroute.New(deps, nil).Handler()
+			if got := fmt.Sprint(err); test.want == "" && err != nil || !strings.Contains(got, test.want) || strings.Count(got, "unsafe: ") > 1 {
+				t.Errorf("%s, %+v: got %v", name, test.source, err)
+			}
+		}
+	}
+}
+
+// TestTwoCookiesOfTheName are refused, though readers agree on one of them: who
+// tosses a cookie must not choose the session.
+func TestTwoCookiesOfTheName(t *testing.T) {
+	srv := guarded(t, security.Session[account]{Cookie: "sid", Find: func(_ context.Context, id string) (account, error) { return account{id}, nil }})
+	const twice = `400 invalid_request Session error="invalid_request"`
+	for cookies, want := range map[string]string{
+		"sid=b": "b", "SID=a; sid=b": "b", "sid2=a; sid=b": "b", "x=sid=a; sid=b": "b", `sid="b"`: "b",
+		"sid=a; sid=b": twice, `sid=a\b; sid=b`: twice, "sid=b; sid=a\u00e9": twice, "sid=; sid=b": twice, "sid; sid=b": twice, "sid =a; sid=b": twice,
+		`sid="a; sid=b`: twice, "sid=b;sid=b": twice, "sid=; sid=": twice, `sid="; sid="`: twice,
+		"sid=": "401 credentials_required Session", `sid=a\b`: "401 credentials_required Session",
+	} {
+		if got := outcome(t, srv, "/ws/a", wstest.Header("Origin", page), wstest.Header("Cookie", cookies)); got != want {
+			t.Errorf("%s: got %s, want %s", cookies, got, want)
+		}
+	}
+	lines := []wstest.Option{wstest.Header("Origin", page), wstest.Header("Cookie", "sid="), wstest.Header("Cookie", "sid=b")}
+	if got := outcome(t, srv, "/ws/a", lines...); got != twice {
+		t.Errorf("over two lines: %s", got)
 	}
 }
 

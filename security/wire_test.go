@@ -179,7 +179,8 @@ func TestOneOf(t *testing.T) {
 		"good token and bad key": {[]wstest.Option{bearer(good), apiKey("x")}, "ann"},
 		"neither":                {nil, "401 credentials_required Bearer, ApiKey"},
 		"converted":              {[]wstest.Option{bearer(mint(nil, map[string]any{"sub": "banned"}))}, "403 banned"},
-		"two keys":               {[]wstest.Option{apiKey("k-alice"), apiKey("k-alice")}, `400 invalid_request Bearer, ApiKey error="invalid_request"`},
+		"two keys":               {[]wstest.Option{apiKey("k-alice"), apiKey("k-alice")}, `400 invalid_request ApiKey error="invalid_request"`},
+		"two tokens":             {[]wstest.Option{bearer(good), bearer(good)}, `400 invalid_request Bearer error="invalid_request"`},
 	} {
 		if got := outcome(t, srv, "/ws/a", test.options...); got != test.want {
 			t.Errorf("%s: got %s, want %s", name, got, test.want)

@@ -3,6 +3,7 @@ package wsroute_test
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -291,6 +292,64 @@ func TestScopes(t *testing.T) {
 	}
 	if err := twin.Explain(&b); err != nil || !strings.Contains(b.String(), "with the scopes base route items me") {
 		t.Errorf("Explain: %v\n%s", err, b.String())
+	}
+}
+
+// TestScopesBehindAnOptional: nobody without a credential has been granted anything.
+func TestScopesBehindAnOptional(t *testing.T) {
+	type optional struct{ G depends.Optional[granted] }
+	type tagged struct {
+		G depends.Optional[granted] `scopes:"admin"`
+	}
+	type deep struct {
+		W who `scopes:"admin"`
+	}
+	router := func() *wsroute.Router {
+		deps := depends.New()
+		depends.ProvideScheme(deps, depends.Scheme{Name: "test", Challenge: "Test", Sources: []depends.Source{{In: "query", Name: "token"}}},
+			func(_ context.Context, c depends.Credential) (granted, error) { return granted{c.Value}, nil })
+		depends.Provide(deps, func(context.Context, optional) (who, error) { return who{}, nil })
+		depends.Provide(deps, func(context.Context, struct {
+			G granted `scopes:"admin"`
+		},
+		) (gate, error) {
+			return gate{}, nil
+		})
+		return wsroute.New(deps, quiet())
+	}
+	open := map[string]*wsroute.Router{"Scopes": router(), "a tag": router(), "a tag above": router()}
+	wsroute.Handle(open["Scopes"], "/", func(context.Context, *sixConn, optional) error { return nil }, wsroute.Scopes("admin"))
+	wsroute.Handle(open["a tag"], "/", func(context.Context, *sixConn, tagged) error { return nil })
+	wsroute.Handle(open["a tag above"], "/", func(context.Context, *sixConn, deep) error { return nil })
+	for name, ws := range open {
+		if _, err := ws.Handler(); err == nil || !strings.Contains(err.Error(), "the scheme behind it is optional, and lets in who has no credential") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ws := router()
+	wsroute.Handle(ws, "/both", func(context.Context, *sixConn, struct {
+		G granted
+		O depends.Optional[granted] `scopes:"admin"`
+	},
+	) error {
+		return nil
+	}, wsroute.Scopes("admin"))
+	wsroute.Handle(ws, "/absent", func(_ context.Context, _ *sixConn, in struct{ Gate depends.Optional[gate] }) error {
+		if in.Gate.OK {
+			return errors.New("it is there")
+		}
+		return nil
+	})
+	srv := wstest.Start(t, ws)
+	for target, want := range map[string]int{"/both": 401, "/both?token=user": 403, "/absent?token=user": 403} {
+		if r := wstest.Refused(t, srv, target); r.Status != want {
+			t.Errorf("%s: %d", target, r.Status)
+		}
+	}
+	for target, want := range map[string]int{"/both?token=admin": 1000, "/absent": 1000, "/absent?token=admin": 1011} {
+		if got := wstest.Dial[string, string](t, srv, target).Closed(); got.Code != want {
+			t.Errorf("%s: %v", target, got)
+		}
 	}
 }
 

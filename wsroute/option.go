@@ -117,7 +117,8 @@ func (o scopesOption) String() string { return "Scopes(" + strings.Join(o, ", ")
 // uses: what authenticated must grant them, or the connection is refused with 403
 // "insufficient_scope". A scopes tag on a field demands them of the schemes behind
 // that field; all that are demanded on the ways to a scheme are united. A value
-// grants what its method Scopes() []string returns.
+// grants what its method Scopes() []string returns. A scheme that nothing but Optional
+// fields need cannot be the only one: whoever has no credential would pass.
 func Scopes(names ...string) RouteOption { return scopesOption(names) }
 
 type subprotocolsOption []string

@@ -25,7 +25,7 @@ var (
 )
 
 // credentials finds what the sources of a scheme hold: the first, and how many
-// there are. An error is a source that cannot be read.
+// there are. An error is a source that cannot be read, which is then the first.
 func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 	for i := range s.Sources {
 		source := &s.Sources[i]
@@ -42,18 +42,39 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 				n = first.found(n, source, source.take(line))
 			}
 		case "cookie":
+			before := n
 			for _, c := range r.cookies {
 				if c.Name == source.Name {
 					n = first.found(n, source, c.Value)
 				}
 			}
+			if sent := named(r.HTTP.Header["Cookie"], source.Name); sent > 1 {
+				n = before + sent
+				if before == 0 {
+					first.Source = source
+				}
+			}
 		case "subprotocol":
 			if n, err = r.offered(s, source, n, first); err != nil {
+				first.Source = source
 				return 0, err
 			}
 		}
 	}
 	return n, nil
+}
+
+// named counts the cookies of a name as they were sent. Those that are empty or do not
+// parse are not among a request's cookies, and make the name ambiguous all the same.
+func named(lines []string, name string) (n int) {
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			if key, _, _ := strings.Cut(pair, "="); strings.TrimSpace(key) == name {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // found counts a credential; an empty one is none.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -49,31 +50,51 @@ func (c *checker) scopes(t *Target) {
 		roots = append(roots, field{name: TypeName(g.Type), typ: g.Type, guard: true})
 	}
 	roots = append(roots, t.input.fields...)
+	sure := map[*Provider]bool{}
+	c.sure(t.Graph, roots, sure)
 	if t.Scopes != nil {
-		found, able := c.grants(t.Graph, roots, map[*Provider]bool{})
-		c.scopeFault(fmt.Sprintf("Scopes(%s) of the route", strings.Join(t.Scopes, ", ")), found, able)
+		c.scopeFault(fmt.Sprintf("Scopes(%s) of the route", strings.Join(t.Scopes, ", ")), t.Graph, roots, sure)
 		if bad := badScopes(t.Scopes); bad != "" {
 			c.faults.add(t, &Fault{Kind: "bad route", Fact: bad, Hint: "name each as its own argument"})
 		}
 	}
-	c.scopesBelow(t.Graph, roots, "the handler", map[*Provider]bool{})
+	c.scopesBelow(t.Graph, roots, "the handler", sure, map[*Provider]bool{})
 }
 
-func (c *checker) scopesBelow(g *Graph, fields []field, owner string, seen map[*Provider]bool) {
+func (c *checker) scopesBelow(g *Graph, fields []field, owner string, sure, seen map[*Provider]bool) {
 	for i := range fields {
 		f := &fields[i]
 		if f.scopes != nil && c.behind(g, f) != nil {
-			found, able := c.grants(g, fields[i:i+1], map[*Provider]bool{})
-			c.scopeFault(fmt.Sprintf("`scopes:%q` of field %s of %s", strings.Join(f.scopes, " "), f.name, owner), found, able)
+			known := maps.Clone(sure)
+			c.sure(g, fields[i:i+1], known)
+			c.scopeFault(fmt.Sprintf("`scopes:%q` of field %s of %s", strings.Join(f.scopes, " "), f.name, owner), g, fields[i:i+1], known)
 		}
 		if p := c.behind(g, f); p != nil && p.input != nil && !seen[p] {
 			seen[p] = true
-			c.scopesBelow(p.graph, p.input.fields, p.Func.Name, seen)
+			c.scopesBelow(p.graph, p.input.fields, p.Func.Name, sure, seen)
 		}
 	}
 }
 
-func (c *checker) scopeFault(what string, found, able bool) {
+// sure adds the providers that fields cannot do without: no Optional is on the way.
+func (c *checker) sure(g *Graph, fields []field, known map[*Provider]bool) {
+	for i := range fields {
+		p := c.behind(g, &fields[i])
+		if p == nil || fields[i].optional || known[p] {
+			continue
+		}
+		known[p] = true
+		if p.input != nil {
+			c.sure(p.graph, p.input.fields, known)
+		}
+	}
+}
+
+// scopeFault checks that who is let in by fields that demand scopes was granted them;
+// sure are the providers that are not done without.
+func (c *checker) scopeFault(what string, g *Graph, fields []field, sure map[*Provider]bool) {
+	seen := map[*Provider]bool{}
+	found, able := c.grants(g, fields, seen)
 	switch {
 	case !found:
 		c.faults.add(c.t, &Fault{Kind: "bad tag", Fact: what + ": no scheme stands behind it", Hint: "put them where a scheme's type is needed"})
@@ -82,7 +103,22 @@ func (c *checker) scopeFault(what string, found, able bool) {
 			Kind: "bad tag", Fact: what + ": the scheme behind it grants none",
 			Hint: "give the type that the scheme provides a method Scopes() []string",
 		})
+	case !demanded(seen, sure):
+		c.faults.add(c.t, &Fault{
+			Kind: "bad tag", Fact: what + ": the scheme behind it is optional, and lets in who has no credential",
+			Hint: "take its type without depends.Optional",
+		})
 	}
+}
+
+// demanded says whether a scheme that was seen, or what stands in for it, is sure.
+func demanded(seen, sure map[*Provider]bool) bool {
+	for p := range seen {
+		if sure[p] && (p.Scheme != nil || p.Override) {
+			return true
+		}
+	}
+	return false
 }
 
 // grants says whether schemes stand behind fields, and whether all of them can

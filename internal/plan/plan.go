@@ -52,11 +52,21 @@ type Scheme struct {
 	Name      string
 	Sources   []Source
 	Challenge string
-	Params    []string    // of the query, hidden like the credential
-	Faults    [][2]string // fact and hint
+	// Alternatives are the challenges of the sources' alternatives, if there are several.
+	Alternatives []string
+	Params       []string    // of the query, hidden like the credential
+	Faults       [][2]string // fact and hint
 	// Granted returns the scopes that a value grants, of which it is given a
 	// pointer; nil if its type does not say.
 	Granted func(value any) []string
+}
+
+// ChallengeOf returns the challenge that a credential in a source answers.
+func (s *Scheme) ChallengeOf(source *Source) string {
+	if source.Alternative >= 0 && source.Alternative < len(s.Alternatives) {
+		return s.Alternatives[source.Alternative]
+	}
+	return s.Challenge
 }
 
 // ParamError is one refused parameter.
@@ -81,9 +91,10 @@ type Public struct {
 	Absent error
 	// NoCredential, ManyCredentials and BadCredential refuse a request for a
 	// scheme, and InsufficientScope one that it has authenticated.
-	NoCredential, ManyCredentials func(*Scheme) error
-	BadCredential                 func(*Scheme, error) error
-	InsufficientScope             func(s *Scheme, required []string) error
+	NoCredential      func(*Scheme) error
+	ManyCredentials   func(s *Scheme, first *Source) error
+	BadCredential     func(*Scheme, *Source, error) error
+	InsufficientScope func(s *Scheme, source *Source, required []string) error
 	// BadParams refuses a request for its parameters.
 	BadParams func([]ParamError) error
 	// Fault makes the public form of a wiring fault.

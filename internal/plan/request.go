@@ -50,11 +50,11 @@ func (r *Request) Find(public *Public, s *Scheme) (*Credential, error) {
 	n, err := r.credentials(s, c)
 	switch {
 	case err != nil:
-		return nil, public.BadCredential(s, err)
+		return nil, public.BadCredential(s, c.Source, err)
 	case n == 0:
 		return nil, public.NoCredential(s)
 	case n > 1:
-		return nil, public.ManyCredentials(s)
+		return nil, public.ManyCredentials(s, c.Source)
 	}
 	return c, nil
 }
@@ -224,15 +224,15 @@ func StripQuery(raw string, names []string) string {
 	}
 	var kept []string
 	for _, pair := range strings.Split(raw, "&") {
-		if !named(pair, names) {
+		if !carries(pair, names) {
 			kept = append(kept, pair)
 		}
 	}
 	return strings.Join(kept, "&")
 }
 
-// named says whether one of the names stands in a pair.
-func named(pair string, names []string) bool {
+// carries says whether one of the names stands in a pair.
+func carries(pair string, names []string) bool {
 	for part := range strings.SplitSeq(pair, ";") {
 		key, _, _ := strings.Cut(part, "=")
 		if decoded, err := url.QueryUnescape(key); err == nil {

@@ -176,7 +176,7 @@ func (r *Run) authenticate(ctx context.Context, s *step, output any) error {
 	granted := p.Scheme.Granted(output)
 	for _, scope := range s.scopes {
 		if !contains(granted, scope) {
-			return public.InsufficientScope(p.Scheme, s.scopes)
+			return public.InsufficientScope(p.Scheme, credential.Source, s.scopes)
 		}
 	}
 	return nil

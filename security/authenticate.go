@@ -1,0 +1,51 @@
+package security
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"example.com/usher/depends"
+)
+
+// Authenticate asks a scheme about a request that is no handshake, such as the
+// POST that fetches a ticket, so that a plain HTTP handler and a WebSocket route
+// know the same users. The error is what would refuse the handshake; a
+// *depends.Rejection can answer the request itself. A scheme that Mount would not
+// start is an error that is none, which is to be answered with 500.
+//
+// A browser adds cookies to requests that pages of other sites cause. With a
+// credential in a cookie, every method but GET, HEAD and OPTIONS is therefore refused
+// with 403 "origin_not_allowed", unless the Origin is one of the request's own Host or
+// Sec-Fetch-Site is same-origin. The three others must change nothing.
+func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
+	var none T
+	c, err := depends.FindCredential(r, scheme.Describe())
+	if err != nil {
+		return none, err
+	}
+	if c.Source.In == inCookie && !safe(r.Method) && !ownPage(r) {
+		return none, depends.Forbidden("origin_not_allowed", errors.New("security: a cookie came with a request that is not of this site's own page"))
+	}
+	return scheme.Authenticate(r.Context(), c)
+}
+
+// safe reports whether a method asks for no change (RFC 9110 §9.2.1).
+func safe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// ownPage reports whether a browser says that a page of this server sent the request.
+// A page can set neither header.
+func ownPage(r *http.Request) bool {
+	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+		return true
+	}
+	lines := r.Header["Origin"]
+	if len(lines) != 1 {
+		return false
+	}
+	origin, err := url.Parse(lines[0])
+	return err == nil && origin.Host != "" && strings.EqualFold(origin.Host, r.Host)
+}

@@ -1,0 +1,102 @@
+package security_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"example.com/usher/depends"
+	"example.com/usher/security"
+)
+
+// asked is what comes of a scheme that a plain HTTP handler asks: a name, a
+// refusal, or 500.
+func asked(r *http.Request, scheme security.Scheme[account]) string {
+	who, err := security.Authenticate(r, scheme)
+	if refused, ok := errors.AsType[*depends.Rejection](err); ok {
+		return fmt.Sprint(refused.Status, " ", refused.Reason)
+	} else if err != nil {
+		return "500"
+	}
+	return who.Name
+}
+
+// TestASchemeThatMustNotStartLetsNobodyIn, also where there is no Mount to say so.
+func TestASchemeThatMustNotStartLetsNobodyIn(t *testing.T) {
+	open := apiKey(security.QueryToken("key"))
+	open.InsecureQuery = false
+	lax := config()
+	lax.Issuer = ""
+	claims := func(_ context.Context, c Claims) (account, error) { return account{c.Subject}, nil }
+	for name, scheme := range map[string]security.Scheme[account]{
+		"APIKey": open,
+		"JWT":    security.As(security.Scheme[Claims](lax), claims),
+		"OneOf":  security.OneOf(security.Scheme[account](basic()), security.Scheme[account](open)),
+		"Cookie": apiKey(security.Header("Cookie")),
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/?key=k-alice", nil)
+		r.Header.Set("Authorization", "Bearer "+mint(nil, nil))
+		r.Header.Set("Cookie", "k-alice")
+		if got := asked(r, scheme); got != "500" {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+	_, err := security.Authenticate(httptest.NewRequest(http.MethodGet, "/?key=k-alice", nil), security.Scheme[account](open))
+	if err == nil || !strings.Contains(err.Error(), "APIKey takes a key that does not expire") {
+		t.Errorf("the log is told %v", err)
+	}
+}
+
+// TestACookieOfAnotherSite changes nothing: a browser adds it to any form that
+// somebody else's page sends.
+func TestACookieOfAnotherSite(t *testing.T) {
+	const foreign = "403 origin_not_allowed"
+	scheme := security.OneOf[account](apiKey(security.Header("X-API-Key")), security.Session[account]{
+		Cookie: "sid", Find: func(_ context.Context, id string) (account, error) { return account{id}, nil },
+	})
+	for _, test := range []struct {
+		method, origin, site, host, want string
+	}{
+		{"POST", "http://app.example", "", "app.example", "alice"},
+		{"POST", "https://APP.example:8443", "", "app.example:8443", "alice"},
+		{"POST", "https://app.example", "same-origin", "internal:8080", "alice"}, // behind a proxy that has a name of its own
+		{"POST", "", "same-origin", "app.example", "alice"},
+		{"POST", "https://evil.example", "cross-site", "app.example", foreign},
+		{"POST", "https://evil.example", "", "app.example", foreign},
+		{"POST", "https://app.example:8443", "", "app.example", foreign},
+		{"POST", "https://blog.app.example", "same-site", "app.example", foreign},
+		{"POST", "null", "", "app.example", foreign},
+		{"POST", "null", "", "", foreign},
+		{"POST", "", "none", "app.example", foreign},
+		{"POST", "", "", "app.example", foreign},
+		{"DELETE", "https://evil.example", "", "app.example", foreign},
+		{"GET", "https://evil.example", "cross-site", "app.example", "alice"},
+		{"HEAD", "", "", "app.example", "alice"},
+		{"OPTIONS", "", "", "app.example", "alice"},
+	} {
+		r := httptest.NewRequest(test.method, "/ticket", nil)
+		r.Host = test.host
+		r.Header.Set("Cookie", "sid=alice")
+		for name, value := range map[string]string{"Origin": test.origin, "Sec-Fetch-Site": test.site} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		if got := asked(r, scheme); got != test.want {
+			t.Errorf("%+v: got %s", test, got)
+		}
+		r.Header.Set("X-Api-Key", "k-alice") // which no browser adds by itself
+		if got := asked(r, scheme); got != "alice" {
+			t.Errorf("%+v, with a key: got %s", test, got)
+		}
+	}
+	twice := httptest.NewRequest(http.MethodPost, "http://app.example/", nil)
+	twice.Header = http.Header{"Cookie": {"sid=alice"}, "Origin": {"http://app.example", "http://evil.example"}}
+	if got := asked(twice, scheme); got != foreign {
+		t.Errorf("two Origins: %s", got)
+	}
+}
