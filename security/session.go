@@ -34,7 +34,8 @@ type Session[T any] struct {
 	// CSRF returns the token that the session's pages were given, which they
 	// send as ?csrf_token=…; one that differs is refused with 403
 	// "invalid_csrf_token". It is a second lock behind the Origin check, for
-	// programs whose origins are many. By default, none is asked for.
+	// programs whose origins are many. The parameter is hidden like the cookie.
+	// By default, none is asked for.
 	CSRF func(session T) string
 }
 

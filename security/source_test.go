@@ -79,6 +79,29 @@ func TestHeadersThatAreNoSource(t *testing.T) {
 	}
 }
 
+// TestAParameterThatReadsTheCSRFToken does not start: it is hidden like the cookie.
+func TestAParameterThatReadsTheCSRFToken(t *testing.T) {
+	session := security.Session[account]{Cookie: "sid", Find: func(_ context.Context, id string) (account, error) { return account{id}, nil }}
+	for _, csrf := range []func(account) string{nil, func(account) string { return "t" }} {
+		session.CSRF = csrf
+		deps := depends.New()
+		security.Use(deps, security.Scheme[account](session))
+		ws := wsroute.New(deps, &wsroute.Config{Origins: []string{page}})
+		wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct {
+			Account account
+			Token   string `query:"csrf_token" default:""`
+			Header  string `header:"csrf_token" default:""`
+		},
+		) error {
+			return nil
+		})
+		const want = "bad tag: `query:\"csrf_token\"` would read the credential of Session"
+		if _, err := ws.Handler(); (csrf != nil) != strings.Contains(fmt.Sprint(err), want) || csrf == nil && err != nil {
+			t.Errorf("with CSRF %v: %v", csrf != nil, err)
+		}
+	}
+}
+
 // TestTwoCookiesOfTheName are refused, though readers agree on one of them: who
 // tosses a cookie must not choose the session.
 func TestTwoCookiesOfTheName(t *testing.T) {

@@ -20,21 +20,29 @@ func (c *checker) credentials() {
 			if source.In == "cookie" {
 				c.t.cookies = append(c.t.cookies, p.Scheme.Name)
 			}
-			for _, t := range c.params {
-				in := source.In
-				name := source.Name
-				if in == "subprotocol" {
-					in, name = "header", "Sec-Websocket-Protocol"
-				}
-				whole := t.param.in == "header" && t.param.key == "Cookie" && in == "cookie"
-				if !whole && (t.param.in != in || t.param.key != name) {
-					continue
-				}
-				c.faults.add(c.t, &Fault{
-					Kind: "bad tag", Fact: fmt.Sprintf("`%s:%q` would read the credential of %s", t.param.in, t.param.name, p.Scheme.Name),
-					Path: []string{"declared by " + t.by}, Hint: "take the type that the scheme provides, " + TypeName(p.Out),
-				})
+			in, name := source.In, source.Name
+			if in == "subprotocol" {
+				in, name = "header", "Sec-Websocket-Protocol"
 			}
+			c.hidden(p, in, name)
+			if in == "cookie" {
+				c.hidden(p, "header", "Cookie")
+			}
+		}
+		for _, name := range p.Scheme.Params {
+			c.hidden(p, "query", name)
+		}
+	}
+}
+
+// hidden refuses the parameters that would read what a scheme hides.
+func (c *checker) hidden(p *Provider, in, name string) {
+	for _, t := range c.params {
+		if t.param.in == in && t.param.key == name {
+			c.faults.add(c.t, &Fault{
+				Kind: "bad tag", Fact: fmt.Sprintf("`%s:%q` would read the credential of %s", t.param.in, t.param.name, p.Scheme.Name),
+				Path: []string{"declared by " + t.by}, Hint: "take the type that the scheme provides, " + TypeName(p.Out),
+			})
 		}
 	}
 }
