@@ -41,7 +41,7 @@ Not accepted are also: a token of more than 8 KiB; a header with crit or b64; a
 typ other than JWT or at+jwt; the same member twice, or names that differ only
 by case, since readers disagree which of them counts; a registered claim of a
 type that RFC 7519 does not give it; dates outside the years 1970 to 9999; and
-any spelling of the token but the one that its issuer wrote.
+any spelling of its parts but the one in base64url (RFC 7515 §2), without padding.
 
 # Refusals
 

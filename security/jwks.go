@@ -40,8 +40,9 @@ const (
 // nobody waits for that, and an outage goes unnoticed. A token whose key is
 // unknown waits for one fetch, which is shared with all that come meanwhile, so
 // that a rotation works at its first token; strangers with invented keys cannot
-// cause more than a few. What fails on our side, or the issuer's, refuses with
-// 503 and never with 401.
+// cause more than a few: once they have, a key is unknown that was not in the set of
+// 10 seconds ago. What fails on our side, or the issuer's, refuses with 503 and never
+// with 401.
 //
 // Make one with &JWKS{URL: …}; it must not be copied, and is safe for concurrent use.
 type JWKS struct {
@@ -134,6 +135,39 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (Key,
 			return Key{}, context.Cause(ctx)
 		}
 	}
+}
+
+// Ready returns nil if there is a set, and waits for one fetch if there is none yet: for
+// a program that would rather not start without its issuer, or says so to a health
+// check. It returns why there is none, or the cause of ctx's end; while the endpoint
+// fails, it is not asked more often because of Ready.
+func (s *JWKS) Ready(ctx context.Context) error {
+	if faults := s.faults("JWKS"); faults != nil {
+		return errors.New("security: " + faults[0].Fact)
+	}
+	s.mu.Lock()
+	if !s.fetched.IsZero() || s.flight == nil && s.failed != nil && !time.Now().After(s.retry) {
+		defer s.mu.Unlock()
+		return s.missing()
+	}
+	f := s.fetch()
+	s.mu.Unlock()
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.missing()
+}
+
+// missing says why there is no set, if there is none; s.mu is held.
+func (s *JWKS) missing() error {
+	if !s.fetched.IsZero() {
+		return nil
+	}
+	return fmt.Errorf("security: the keys cannot be fetched: %w", s.failed)
 }
 
 // lookup finds a key in the set as it is; s.mu is held.

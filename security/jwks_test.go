@@ -344,3 +344,44 @@ func TestJWKSThatMustNotStart(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestJWKSReady: a program may wait for its keys, and ask whether it has any.
+func TestJWKSReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{}
+		set := &security.JWKS{URL: "http://localhost/keys", Client: e.client(t)}
+		for range 3 {
+			if err := set.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "connection refused") {
+				t.Errorf("down: %v", err)
+			}
+		}
+		if e.count() != 1 {
+			t.Errorf("%d fetches within the first retry", e.count())
+		}
+		time.Sleep(time.Second + time.Millisecond)
+		held := make(chan struct{})
+		e.set(func(http.ResponseWriter, *http.Request) { <-held })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := set.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("slow: %v", err)
+		}
+		close(held)
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		e.set(published(map[string]any{"k1": &keys().rsa.PublicKey}))
+		if err := set.Ready(t.Context()); err != nil {
+			t.Errorf("up: %v", err)
+		}
+		e.set(nil)
+		time.Sleep(time.Hour)
+		if err := set.Ready(t.Context()); err != nil {
+			t.Errorf("an outage with keys: %v", err)
+		}
+		for _, url := range []string{"", "http://login.example/keys"} {
+			if err := (&security.JWKS{URL: url}).Ready(t.Context()); err == nil {
+				t.Errorf("%q is fetched", url)
+			}
+		}
+	})
+}

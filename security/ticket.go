@@ -93,7 +93,8 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	if c.Diagnosing() && origin == "" {
 		origin = kept.Origin // a page's fetch of its own server sends none
 	}
-	if kept.Path != r.URL.Path || kept.Origin != origin || !time.Now().Before(kept.Expires) {
+	// A page may have escaped the path, as its location has it.
+	if kept.Path != r.URL.Path && kept.Path != r.URL.EscapedPath() || kept.Origin != origin || !time.Now().Before(kept.Expires) {
 		return unknown(none, depends.ErrAbsent, ticketChallenge, "invalid_ticket")
 	}
 	identify(ctx, &kept.For, 0)

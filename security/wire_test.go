@@ -266,6 +266,11 @@ func TestATicketIsForOneUseOnePathAndOneOrigin(t *testing.T) {
 		if got := outcome(t, srv, "/ws/a?ticket="+give("/ws/a", "")); got != "alice" {
 			t.Errorf("a program's: %s", got)
 		}
+		for _, path := range []string{"/ws/a b", "/ws/a%20b"} {
+			if got := outcome(t, srv, "/ws/a%20b?ticket="+give(path, page), origin); got != "alice" {
+				t.Errorf("for %q: %s", path, got)
+			}
+		}
 		used := give("/ws/a", page)
 		wstest.Dial[string, string](t, srv, "/ws/a?ticket="+used, origin)
 		for name, test := range map[string]struct{ target, ticket string }{
