@@ -213,8 +213,13 @@ var faults = map[string]func(*depends.Graph) []route{
 		depends.ProvideScheme(deps, depends.Scheme{
 			Name: "ApiKey",
 			Sources: []depends.Source{
-				{In: "cokie", Name: "k"}, {In: "header"}, {In: "query", Name: "k"}, {In: "query", Name: "k"},
-				{In: "header", Name: "cookie"}, {In: "header", Name: "authorization"}, {In: "header", Name: "Sec-WebSocket-Protocol"},
+				{In: "cokie", Name: "k"},
+				{In: "header"},
+				{In: "query", Name: "k"},
+				{In: "query", Name: "k"},
+				{In: "header", Name: "cookie"},
+				{In: "header", Name: "authorization"},
+				{In: "header", Name: "Sec-WebSocket-Protocol"},
 			},
 			Faults: []depends.SchemeFault{{Fact: "ApiKey has no keys", Hint: "set Keys"}},
 		}, func(context.Context, depends.Credential) (Token, error) { return Token{}, nil })

@@ -135,7 +135,7 @@ func hostName(text string) bool {
 	last := byte('.')
 	for i := range len(text) {
 		c := text[i]
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' && last != '.') {
+		if ('a' > c || c > 'z') && ('0' > c || c > '9') && c != '-' && c != '_' && (c != '.' || last == '.') {
 			return false
 		}
 		last = c

@@ -140,7 +140,7 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 	mistyped := func(req *http.Request, upgrade bool) bool {
 		if isGin {
 			return !slices.ContainsFunc(routes, func(s []segment) bool {
-				return matches(s, req.URL.Path) && !(upgrade && s[len(s)-1].kind == '*')
+				return matches(s, req.URL.Path) && (!upgrade || s[len(s)-1].kind != '*')
 			})
 		}
 		return upgrade
