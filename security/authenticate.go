@@ -17,8 +17,10 @@ import (
 //
 // A browser adds cookies to requests that pages of other sites cause. With a
 // credential in a cookie, every method but GET, HEAD and OPTIONS is therefore refused
-// with 403 "origin_not_allowed", unless the Origin is one of the request's own Host or
-// Sec-Fetch-Site is same-origin. The three others must change nothing.
+// with 403 "origin_not_allowed", unless Sec-Fetch-Site is same-origin or, where a browser
+// sends none, the Origin is that of the request's own Host. The three others must change
+// nothing. Where pages of other origins may ask, use wsroute.HandleHTTP, which knows them
+// from Config.Origins.
 func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	var none T
 	c, err := depends.FindCredential(r, scheme.Describe())
@@ -39,13 +41,13 @@ func safe(method string) bool {
 // ownPage reports whether a browser says that a page of this server sent the request.
 // A page can set neither header.
 func ownPage(r *http.Request) bool {
-	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
-		return true
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "same-origin"
 	}
 	lines := r.Header["Origin"]
 	if len(lines) != 1 {
 		return false
 	}
 	origin, err := url.Parse(lines[0])
-	return err == nil && origin.Host != "" && strings.EqualFold(origin.Host, r.Host)
+	return err == nil && origin.Host != "" && strings.EqualFold(origin.Host, r.Host) && (r.TLS == nil || origin.Scheme == "https")
 }

@@ -69,6 +69,7 @@ func TestACookieOfAnotherSite(t *testing.T) {
 		{"POST", "https://evil.example", "", "app.example", foreign},
 		{"POST", "https://app.example:8443", "", "app.example", foreign},
 		{"POST", "https://blog.app.example", "same-site", "app.example", foreign},
+		{"POST", "http://app.example", "cross-site", "app.example", foreign}, // another program's page, of another port
 		{"POST", "null", "", "app.example", foreign},
 		{"POST", "null", "", "", foreign},
 		{"POST", "", "none", "app.example", foreign},
@@ -93,6 +94,11 @@ func TestACookieOfAnotherSite(t *testing.T) {
 		if got := asked(r, scheme); got != "alice" {
 			t.Errorf("%+v, with a key: got %s", test, got)
 		}
+	}
+	plain := httptest.NewRequest(http.MethodPost, "https://app.example/", nil)
+	plain.Header = http.Header{"Cookie": {"sid=alice"}, "Origin": {"http://app.example"}}
+	if got := asked(plain, scheme); got != foreign {
+		t.Errorf("from without TLS: %s", got)
 	}
 	twice := httptest.NewRequest(http.MethodPost, "http://app.example/", nil)
 	twice.Header = http.Header{"Cookie": {"sid=alice"}, "Origin": {"http://app.example", "http://evil.example"}}

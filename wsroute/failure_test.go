@@ -147,6 +147,25 @@ func connectsAgain(t *testing.T, srv *wstest.Server) {
 	})
 }
 
+// textual is an error that compares texts, as those of some libraries do.
+type textual string
+
+func (e textual) Error() string        { return string(e) }
+func (e textual) Is(target error) bool { return string(e) == target.Error() }
+
+// TestAnErrorThatComparesTextsIsNoPanic.
+func TestAnErrorThatComparesTextsIsNoPanic(t *testing.T) {
+	deps := depends.New()
+	depends.Provide(deps, func(context.Context, none) (gate, error) {
+		return gate{}, depends.Forbidden("not_yet", textual("soon"))
+	})
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
+	if r := wstest.Refused(t, wstest.Start(t, ws), "/ws"); r.Status != 403 || r.Problem.Reason != "not_yet" {
+		t.Errorf("refused with %d %s", r.Status, r.Body)
+	}
+}
+
 // Such an error never comes to gin.Recovery, which prints the request's headers.
 func TestNoPanicComesToRecovery(t *testing.T) {
 	defer func(mode string, out io.Writer) {

@@ -158,3 +158,26 @@ func TestAParsedFormHoldsNoCredential(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOtherSocketsOfAMuxKeepTheirQuery, as those of an engine do.
+func TestOtherSocketsOfAMuxKeepTheirQuery(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/ws/:room", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil })
+	handler, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/ws/", handler)
+	say := func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, "query: "+r.URL.RawQuery) }
+	mux.HandleFunc("/legacy", say)
+	mux.HandleFunc("/files/", say)
+	srv := wstest.StartHandler(t, ws, mux)
+	for path, want := range map[string]string{"/legacy": "query: a=1&token=mine", "/files/x": "query: a=1"} {
+		if _, _, body := exchange(t, srv, fmt.Sprintf(handshake, path+"?a=1&token=mine")); body != want {
+			t.Errorf("%s: %q, want %q", path, body, want)
+		}
+	}
+}

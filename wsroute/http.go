@@ -158,7 +158,13 @@ func (h *plainRequest) write(answer any) (err error) {
 	}()
 	switch answer := answer.(type) {
 	case http.Handler:
-		answer.ServeHTTP(h.w, h.request.Snapshot(h.e.plan).WithContext(h.r.Context()))
+		r := h.request.Snapshot(h.e.plan).WithContext(h.r.Context())
+		defer func() {
+			if r.MultipartForm != nil { // net/http removes the files of its own request alone
+				_ = r.MultipartForm.RemoveAll()
+			}
+		}()
+		answer.ServeHTTP(h.w, r)
 		return nil
 	case struct{}:
 		h.w.WriteHeader(http.StatusNoContent)

@@ -1,11 +1,14 @@
 package wsroute_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -248,5 +251,38 @@ func TestAHandlerThatAnswersSeesNoCredential(t *testing.T) {
 		if strings.Contains(string(got), "canary") || !strings.HasPrefix(string(got), "/files/x?n=1 /files/x?n=1 x [] ") || !strings.HasSuffix(string(got), "true body") {
 			t.Errorf("%d %s", answer.StatusCode, got)
 		}
+	}
+}
+
+// TestUploadsOfAHandlerThatAnswersAreRemoved, as net/http does with its own.
+func TestUploadsOfAHandlerThatAnswersAreRemoved(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.HandleHTTP(ws, http.MethodPost, "/files", func(context.Context, none) (http.HandlerFunc, error) {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if err := r.ParseMultipartForm(1); err != nil {
+				t.Error(err)
+			}
+			files, _ := os.ReadDir(os.TempDir())
+			_, _ = fmt.Fprint(w, len(files))
+		}, nil
+	})
+	srv := wstest.Start(t, ws)
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	part, err := form.CreateFormFile("file", "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = part.Write(bytes.Repeat([]byte("x"), 11<<20))
+	_ = form.Close()
+	answer, err := srv.Client().Post("http://"+srv.Host+"/files", form.FormDataContentType(), &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if files, _ := os.ReadDir(os.TempDir()); string(got) != "1" || len(files) != 0 {
+		t.Errorf("%s files in between, %d at the end", got, len(files))
 	}
 }

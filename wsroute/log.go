@@ -25,7 +25,7 @@ func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr)
 func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs ...slog.Attr) {
 	defer func() {
 		if v := recover(); v != nil { // it is no reason to lose the connection, or others
-			fmt.Fprintf(os.Stderr, "wsroute: Config.Logger has panicked: %v\n", v)
+			fmt.Fprintf(os.Stderr, "wsroute: a line of log was lost to a panic: %v\n", v)
 		}
 	}()
 	ctx, handler := context.Background(), e.shared.config.Logger.Handler()

@@ -57,13 +57,13 @@ func checkHandshake(r *http.Request) *depends.Rejection {
 		r.Header = http.Header{"Connection": {"close"}} // net/http would wait for the body before it answers
 		return r
 	}
-	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || strings.TrimSpace(v[0]) != version {
+	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || v[0] != version {
 		r := upgradeRequired()
 		r.Reason, r.Detail = "websocket_version", "this server speaks version 13 of the protocol"
 		r.Header["Sec-Websocket-Version"] = []string{version}
 		return r
 	}
-	if k := r.Header["Sec-Websocket-Key"]; len(k) != 1 || !isKey(strings.TrimSpace(k[0])) {
+	if k := r.Header["Sec-Websocket-Key"]; len(k) != 1 || !isKey(k[0]) {
 		return bad("websocket_key")
 	}
 	return nil
@@ -84,7 +84,7 @@ func isKey(text string) bool {
 func hasToken(lines []string, token string) bool {
 	for _, line := range lines {
 		for item := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(item), token) {
+			if strings.EqualFold(strings.Trim(item, " \t"), token) {
 				return true
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -38,10 +39,11 @@ const (
 // none of them if the request is a handshake, since it may be mistyped. Endpoints
 // of the program's own that upgrade, too, should call their parameters otherwise.
 //
-// If handler is a *gin.Engine itself, with nothing around it, its other routes but
-// those for /*rest keep their parameters even then, and paths that are no route at
-// all lose them even if the request is no handshake. Its redirects are turned off,
-// since no WebSocket client follows one, and a wrong method is answered with 405.
+// If handler is a *gin.Engine or *http.ServeMux itself, with nothing around it, its
+// other routes keep their parameters even then, but for those of all the rest below a
+// path. Paths that are no route of a *gin.Engine lose them even if the request is no
+// handshake; its redirects are turned off, since no WebSocket client follows one, and
+// a wrong method is answered with 405.
 func Serve(ctx context.Context, addr string, r *Router, handler http.Handler) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -142,6 +144,10 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 			return !slices.ContainsFunc(routes, func(s []segment) bool {
 				return matches(s, req.URL.Path) && (!upgrade || s[len(s)-1].kind != '*')
 			})
+		}
+		if mux, ok := next.(*http.ServeMux); ok && upgrade {
+			_, pattern := mux.Handler(req)
+			return pattern == "" || strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "...}")
 		}
 		return upgrade
 	}

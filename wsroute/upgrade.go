@@ -139,7 +139,7 @@ func legible(r *http.Request) *http.Request {
 func tokens(lines []string) bool {
 	for _, line := range lines {
 		for item := range strings.SplitSeq(line, ",") {
-			if !isToken(strings.TrimSpace(item)) {
+			if !isToken(strings.Trim(item, " \t")) {
 				return false
 			}
 		}

@@ -70,4 +70,4 @@ func try(err error) {
 // none is no error's type.
 type none struct{ error }
 
-var errNone error = &none{}
+var errNone error = &none{errors.New("none")} // an Is may ask for its text
