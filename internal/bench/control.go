@@ -23,6 +23,7 @@ var servers = map[string]func(context.Context, net.Listener, identity) error{
 	"coder":  serveCoder,
 	"gws":    serveGWS,
 	"melody": serveMelody,
+	"lean":   serveLean,
 }
 
 // reply is one line of a server's process to the driver.

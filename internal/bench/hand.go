@@ -16,7 +16,7 @@ import (
 
 // handServer is the room on gin and gorilla/websocket, without usher. It is what
 // usher is measured against, and so it is written with care: every connection has
-// a reader, which is the request's goroutine, and a timer for its pings; gorilla
+// a reader, which is the request's goroutine, and a ticker for its pings; gorilla
 // reuses the buffers of net/http; writing is under a mutex and a deadline.
 type handServer struct {
 	checks   *checks
@@ -24,6 +24,7 @@ type handServer struct {
 	upgrader websocket.Upgrader
 	halls    halls
 	crowd    crowd[*handConn]
+	timers   bool // for pings
 }
 
 // handConn may be written to by any goroutine.
@@ -34,7 +35,8 @@ type handConn struct {
 	hall    *hall // nil in a room
 	route   string
 	since   time.Time
-	timer   *time.Timer // of the next ping
+	stop    chan struct{} // closed at the end
+	timer   *time.Timer   // of the next ping, if that is done by timers
 }
 
 func (c *handConn) write(kind int, data []byte) error {
@@ -73,7 +75,24 @@ func (c *handConn) say(reply []byte) error {
 	return c.write(websocket.TextMessage, reply)
 }
 
-// ping keeps the connection alive, if it is. It is called by the timer.
+// pings keep the connection alive until it ends, as gorilla's own examples do it.
+func (c *handConn) pings() {
+	ticker := time.NewTicker(pingInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-ticker.C:
+			if c.control(websocket.PingMessage, nil) != nil {
+				_ = c.ws.Close()
+				return
+			}
+		}
+	}
+}
+
+// ping does so without a goroutine that waits.
 func (c *handConn) ping() {
 	if c.control(websocket.PingMessage, nil) != nil {
 		_ = c.ws.Close()
@@ -83,8 +102,18 @@ func (c *handConn) ping() {
 }
 
 func serveHand(ctx context.Context, listener net.Listener, id identity) error {
+	return serveGorilla(ctx, listener, id, false)
+}
+
+// serveLean pings by timers, which is leaner, and less usual.
+func serveLean(ctx context.Context, listener net.Listener, id identity) error {
+	return serveGorilla(ctx, listener, id, true)
+}
+
+func serveGorilla(ctx context.Context, listener net.Listener, id identity, timers bool) error {
 	logger := newLogger()
 	s := &handServer{
+		timers:   timers,
 		checks:   newChecks(id, logger),
 		logger:   logger,
 		upgrader: websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}, // admit has checked it
@@ -120,7 +149,7 @@ func (s *handServer) open(c *gin.Context, route string, inHall bool) *handConn {
 	ws.SetReadLimit(readLimit)
 	_ = ws.SetReadDeadline(time.Now().Add(pongTimeout))
 	ws.SetPongHandler(func(string) error { return ws.SetReadDeadline(time.Now().Add(pongTimeout)) })
-	conn := &handConn{ws: ws, in: in, route: route, since: time.Now()}
+	conn := &handConn{ws: ws, in: in, route: route, since: time.Now(), stop: make(chan struct{})}
 	if inHall {
 		conn.hall = s.halls.get(in.room)
 	}
@@ -136,13 +165,18 @@ func (s *handServer) live(conn *handConn) {
 	if conn.hall != nil {
 		conn.hall.join(conn)
 	}
-	conn.timer = time.AfterFunc(pingInterval, conn.ping)
+	if s.timers {
+		conn.timer = time.AfterFunc(pingInterval, conn.ping)
+	} else {
+		go conn.pings()
+	}
 	code, err := s.talk(conn)
 	logEnd(s.logger, conn.route, conn.ws.RemoteAddr().String(), code, conn.since, err)
 }
 
 // part undoes what live does.
 func (s *handServer) part(conn *handConn) {
+	close(conn.stop)
 	if conn.timer != nil {
 		conn.timer.Stop()
 	}

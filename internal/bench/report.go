@@ -54,7 +54,7 @@ func document(b *book) string {
 		text.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 	}
 	text.WriteString("\n## The other libraries\n\n" + otherNotes)
-	text.WriteString("| benchmark | coder/websocket | gws | melody |\n|---|---|---|---|\n")
+	text.WriteString("| benchmark | coder/websocket | gws | melody | by hand, lean |\n|---|---|---|---|---|\n")
 	for _, r := range b.rows {
 		if len(r.values[others[0]]) == 0 {
 			continue
@@ -117,4 +117,6 @@ const pairNotes = "\"By hand\" is gin and gorilla/websocket. The figures are med
 	"- `resolve`: for each dependency of a chain of so many that only compute. `params`: for each of four query parameters\n" +
 	"  with a rule; by hand with url.ParseQuery, strconv and validator. Both without a handshake around them.\n\n"
 
-const otherNotes = "The same room by hand on other libraries, with fewer rounds: the median, and its ratio to gin and gorilla.\n\n"
+const otherNotes = "The same room by hand on other libraries, with fewer rounds: the median, and its ratio to gin and gorilla.\n" +
+	"The hand-written server above has a goroutine with a ticker for each connection's pings, as gorilla's own examples\n" +
+	"do. \"Lean\" is the same with a timer in its place: usher's ratio to it is the one above, divided by lean's.\n\n"

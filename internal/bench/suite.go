@@ -12,7 +12,7 @@ import (
 // The names of the servers; the first two take turns in every round.
 var (
 	pair   = []string{"usher", "hand"}
-	others = []string{"coder", "gws", "melody"}
+	others = []string{"coder", "gws", "melody", "lean"}
 )
 
 // Goals, as ratios of usher to the server written by hand.

@@ -129,7 +129,7 @@ func TestNamesTakeTurns(t *testing.T) {
 	if got := s.names(1); !slices.Equal(got, []string{"hand", "usher"}) {
 		t.Errorf("round 1 is %v", got)
 	}
-	if got := fmt.Sprint(s.names(0), s.names(2)); got != "[usher hand coder gws melody] [usher hand]" {
+	if got := fmt.Sprint(s.names(0), s.names(2)); got != "[usher hand coder gws melody lean] [usher hand]" {
 		t.Errorf("rounds 0 and 2 are %v", got)
 	}
 }
