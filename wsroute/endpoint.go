@@ -19,6 +19,7 @@ type endpoint struct {
 	target   *plan.Target
 	segments []segment
 	plan     *plan.Plan
+	lines    lines
 	secrets  []string // query parameters that hold credentials
 	offers   []string // for what subprotocols carry tokens
 	cookies  bool     // a scheme takes a cookie

@@ -37,6 +37,7 @@ func (a *asked) fresh(now time.Time) bool {
 type freshConns struct {
 	mu    sync.Mutex
 	list  []*asked // in order of birth, or nearly so
+	next  int      // the length at which to drop, so that little is held
 	timer *time.Timer
 	over  bool
 }
@@ -46,7 +47,9 @@ func (f *freshConns) track(ctx context.Context, conn net.Conn) context.Context {
 	a := &asked{conn: conn, born: time.Now()}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.list = append(f.list, a)
+	if f.list = append(f.list, a); len(f.list) > f.next {
+		f.keep(a.born)
+	}
 	if f.timer == nil && !f.over {
 		f.timer = time.AfterFunc(freshFor, f.drop)
 	}
@@ -57,14 +60,20 @@ func (f *freshConns) track(ctx context.Context, conn net.Conn) context.Context {
 func (f *freshConns) drop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := time.Now()
-	f.list = slices.DeleteFunc(f.list, func(a *asked) bool { return !a.fresh(now) })
+	f.keep(time.Now())
 	f.timer = nil
 	if len(f.list) == 0 {
 		f.list = nil // it may have been long
 	} else if !f.over {
 		f.timer = time.AfterFunc(freshFor, f.drop)
 	}
+}
+
+// keep drops all but those that are fresh; f.mu is held.
+func (f *freshConns) keep(now time.Time) {
+	const least = 32
+	f.list = slices.DeleteFunc(f.list, func(a *asked) bool { return !a.fresh(now) })
+	f.next = max(least, 2*len(f.list))
 }
 
 func (f *freshConns) close() {

@@ -136,7 +136,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 			continue
 		}
 		t.PathNames = paramNames(segments)
-		e := &endpoint{shared: s, route: rt, target: t, segments: segments}
+		e := &endpoint{shared: s, route: rt, target: t, segments: segments, lines: linesOf(s.config.Logger, t.Label)}
 		extra = append(extra, conflicts(endpoints, e)...)
 		endpoints = append(endpoints, e)
 	}
