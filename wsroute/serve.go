@@ -125,8 +125,8 @@ type hidden struct {
 
 // hideCredentials takes the credentials that the router's schemes read from the
 // query and from subprotocols out of the request, on the router's own paths and on
-// mistyped ones, which are logged and redirected too. In a gin engine these are the
-// paths that are no route. Elsewhere, and below a route for all the rest, nobody knows,
+// mistyped ones, which are logged and redirected too. In a gin engine or an
+// http.ServeMux these are the paths that are no route. Elsewhere, and below a route for all the rest, nobody knows,
 // and a plain request may be the program's own business; a handshake that is not for us
 // is taken for mistyped.
 func (r *Router) hideCredentials(next http.Handler) http.Handler {
