@@ -24,14 +24,21 @@ import (
 const (
 	serverAddress = "10.231.77.1"
 	clientAddress = "10.231.77.2"
+	serverDevice  = "usher0"
+	clientDevice  = "usher1"
 )
 
-// network is a namespace of its own for the clients, joined to the server's by one
-// pair of interfaces. It lives as long as its test.
+// A namespace is a network of its own: interfaces, addresses, routes and filters. It has
+// no name, so that it ends with the process even where that is killed: what a run leaves
+// behind can not stand in the next one's way.
+type namespace struct{ file *os.File }
+
+// network is two namespaces, the server's and the clients', joined by one pair of
+// interfaces. Nothing of the machine's own network is used or changed.
 type network struct {
-	t         *testing.T
-	name, dev string // of the namespace, and of the interface on the server's side
-	at        string // where the server listens
+	t              *testing.T
+	server, client namespace
+	at             string // where the server listens
 }
 
 // join makes a network, or skips the test where it cannot.
@@ -48,36 +55,71 @@ func join(t *testing.T, tools ...string) *network {
 			t.Skipf("there is no %s here", tool)
 		}
 	}
-	n := &network{t: t, name: fmt.Sprintf("usher%d", os.Getpid()), dev: fmt.Sprintf("ush%d", os.Getpid()%100000)}
-	if out, err := exec.CommandContext(t.Context(), "ip", "netns", "add", n.name).CombinedOutput(); err != nil {
-		t.Skipf("no network namespace can be made here: %s", out)
-	}
-	t.Cleanup(func() { // the test's context has ended
-		_ = exec.Command("ip", "link", "del", n.dev).Run()   //nolint:noctx // see above
-		_ = exec.Command("ip", "netns", "del", n.name).Run() //nolint:noctx // see above
-	})
-	peer := n.dev + "p"
-	n.run("ip", "link", "add", n.dev, "type", "veth", "peer", "name", peer, "netns", n.name)
-	n.run("ip", "addr", "add", serverAddress+"/30", "dev", n.dev)
-	n.run("ip", "link", "set", n.dev, "up")
-	n.inside("ip", "addr", "add", clientAddress+"/30", "dev", peer)
-	n.inside("ip", "link", "set", peer, "up")
+	n := &network{t: t, server: unshare(t), client: unshare(t)}
+	n.run(n.server, "ip", "link", "add", serverDevice, "type", "veth", "peer", "name", clientDevice,
+		"netns", fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.client.file.Fd()))
+	n.run(n.server, "ip", "addr", "add", serverAddress+"/30", "dev", serverDevice)
+	n.run(n.server, "ip", "link", "set", serverDevice, "up")
+	n.run(n.client, "ip", "addr", "add", clientAddress+"/30", "dev", clientDevice)
+	n.run(n.client, "ip", "link", "set", clientDevice, "up")
 	return n
 }
 
-func (n *network) run(command ...string) {
+// unshare makes a namespace, or skips the test where it cannot.
+func unshare(t *testing.T) namespace {
+	t.Helper()
+	var s namespace
+	err := onOwnThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		var err error
+		s.file, err = os.Open("/proc/thread-self/ns/net")
+		return err
+	})
+	if err != nil {
+		t.Skipf("no network namespace can be made here: %v", err)
+	}
+	t.Cleanup(func() { _ = s.file.Close() })
+	return s
+}
+
+// do calls f within the namespace. Sockets and processes belong to that of the thread
+// that makes them.
+func (s namespace) do(f func() error) error {
+	return onOwnThread(func() error {
+		if err := unix.Setns(int(s.file.Fd()), unix.CLONE_NEWNET); err != nil { //nolint:gosec // a descriptor
+			return err
+		}
+		return f()
+	})
+}
+
+// onOwnThread calls f on a thread that is not used for anything else.
+func onOwnThread(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		done <- f()
+	}()
+	return <-done
+}
+
+func (n *network) run(in namespace, command ...string) {
 	n.t.Helper()
-	if out, err := exec.CommandContext(n.t.Context(), command[0], command[1:]...).CombinedOutput(); err != nil { //nolint:gosec // the test's own words
-		n.t.Fatalf("%s: %v: %s", strings.Join(command, " "), err, out)
+	err := in.do(func() error {
+		out, err := exec.CommandContext(n.t.Context(), command[0], command[1:]...).CombinedOutput() //nolint:gosec // the test's own words
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		n.t.Fatalf("%s: %v", strings.Join(command, " "), err)
 	}
 }
 
-func (n *network) inside(command ...string) {
-	n.t.Helper()
-	n.run(append([]string{"ip", "netns", "exec", n.name}, command...)...)
-}
-
-// serve starts a server on this side of the network.
+// serve starts a server in its namespace.
 func serve(n *network, config *wsroute.Config, handler func(context.Context, *conn, none) error) *world {
 	n.t.Helper()
 	w := begin(n.t, depends.New(), config, handler)
@@ -85,7 +127,12 @@ func serve(n *network, config *wsroute.Config, handler func(context.Context, *co
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", serverAddress+":0")
+	var l net.Listener
+	err = n.server.do(func() error {
+		var err error
+		l, err = net.Listen("tcp", serverAddress+":0") //nolint:noctx // it is the server's to close
+		return err
+	})
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -102,39 +149,21 @@ func serve(n *network, config *wsroute.Config, handler func(context.Context, *co
 	return w
 }
 
-// open connects from within the namespace. A socket belongs to the namespace of the
-// thread that makes it; that thread is not used for anything else.
+// open connects from within the clients' namespace.
 func (n *network) open() (*conformance.Peer, error) {
-	type result struct {
-		p   *conformance.Peer
-		err error
-	}
-	made := make(chan result)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		var r result
-		defer func() { made <- r }()
-		ns, err := os.Open("/var/run/netns/" + n.name)
-		if err != nil {
-			r.err = err
-			return
-		}
-		defer func() { _ = ns.Close() }()
-		if r.err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); r.err != nil { //nolint:gosec // a descriptor
-			return
-		}
-		var d net.Dialer
+	var p *conformance.Peer
+	err := n.client.do(func() error {
+		d := net.Dialer{Timeout: time.Minute}
 		c, err := d.DialContext(n.t.Context(), "tcp", n.at)
 		if err != nil {
-			r.err = err
-			return
+			return err
 		}
 		n.t.Cleanup(func() { _ = c.Close() })
 		_ = c.SetDeadline(time.Now().Add(time.Minute))
-		r.p, r.err = conformance.Open(c, nil)
-	}()
-	r := <-made
-	return r.p, r.err
+		p, err = conformance.Open(c, nil)
+		return err
+	})
+	return p, err
 }
 
 func (n *network) opened() *conformance.Peer {
@@ -157,10 +186,26 @@ func TestNetworkLinkDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	n.run("ip", "link", "set", n.dev, "down")
+	n.run(n.server, "ip", "link", "set", serverDevice, "down")
 	w.caused(wsroute.ErrPeerLost)
 	took(t, start, 0, wait+time.Second)
 	t.Logf("a link that is down was noticed after %v; the pong wait is %v", time.Since(start), wait)
+}
+
+// TestNetworksAreApart: two networks with the same addresses are in use at a time, as
+// when two runs of these tests meet.
+func TestNetworksAreApart(t *testing.T) {
+	both := []*network{join(t), join(t)}
+	for _, n := range both {
+		serve(n, nil, echo)
+	}
+	for _, n := range both {
+		p := n.opened()
+		_ = say(p, text("there"))
+		if e, err := p.Read(); err != nil || string(e.Payload) != "there" {
+			t.Errorf("the answer was %q, %v", e.Payload, err)
+		}
+	}
 }
 
 // TestNetworkReset is noticed at once.
@@ -187,7 +232,7 @@ func TestNetworkLoss(t *testing.T) {
 		}
 		return c.Close(4001, "done")
 	})
-	n.inside("nft", "add table inet loss; add chain inet loss in { type filter hook input priority 0; };"+
+	n.run(n.client, "nft", "add table inet loss; add chain inet loss in { type filter hook input priority 0; };"+
 		" add rule inet loss in numgen inc mod 10 { 0, 3, 6 } drop")
 	const many = 60
 	start := time.Now()
@@ -231,7 +276,7 @@ func TestNetworkSlowLine(t *testing.T) {
 		}
 		return nil
 	})
-	n.run("tc", "qdisc", "add", "dev", n.dev, "root", "tbf", "rate", "80kbit", "burst", "4kb", "latency", "300ms")
+	n.run(n.server, "tc", "qdisc", "add", "dev", serverDevice, "root", "tbf", "rate", "80kbit", "burst", "4kb", "latency", "300ms")
 	p := n.opened()
 	start := time.Now()
 	for i := range messages {

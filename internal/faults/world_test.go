@@ -199,11 +199,16 @@ func took(t *testing.T, start time.Time, least, most time.Duration) {
 	}
 }
 
-// caused fails unless the next connection ends for a reason.
+// caused fails unless the next connection ends for a reason, and within a minute.
 func (w *world) caused(why error) {
 	w.t.Helper()
-	if err := <-w.ends; !errors.Is(err, why) {
-		w.t.Errorf("it ended because of %v, not %v", err, why)
+	select {
+	case err := <-w.ends:
+		if !errors.Is(err, why) {
+			w.t.Errorf("it ended because of %v, not %v", err, why)
+		}
+	case <-time.After(time.Minute):
+		w.t.Fatalf("none ended within a minute because of %v", why)
 	}
 }
 
