@@ -30,7 +30,8 @@ type Source struct {
 	Alternative int
 }
 
-// Credential is what a source held: a secret. It prints as its source alone.
+// Credential is what a source held: a secret. It prints, and encodes, as its source alone;
+// in an unexported field of another struct, where no printer may ask it, it does not.
 type Credential struct {
 	Source Source
 	Value  string
@@ -46,7 +47,7 @@ func (c Credential) Request() *http.Request {
 	case c.inner == nil:
 		return &http.Request{Header: http.Header{}, URL: &url.URL{}}
 	case c.inner.Plan == nil:
-		return c.inner.Of.HTTP
+		return c.inner.Of.SnapshotFor(c.inner.Scheme)
 	}
 	return c.inner.Of.Snapshot(c.inner.Plan)
 }
@@ -68,6 +69,9 @@ func (c Credential) String() string { return "credential in " + c.Source.In + " 
 
 // GoString hides the value too.
 func (c Credential) GoString() string { return c.String() }
+
+// MarshalText hides the value from encoders, and from slog's handlers.
+func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // Scheme describes a way to authenticate: what a reader, a document generator
 // and the resolver need to know of it.
@@ -115,10 +119,28 @@ func ProvideScheme[T any](g *Graph, scheme Scheme, authenticate func(context.Con
 			value, err := authenticate(ctx, Credential{Source: Source(*c.Source), Value: c.Value, inner: c})
 			if err == nil {
 				*out.(*T) = value
+				return nil
 			}
-			return err
+			return presented(err, inner.ChallengeOf(c.Source))
 		},
 	})
+}
+
+// presented keeps a look-up's "there is none" from being taken for a missing credential,
+// which an Optional would let in: there was one, and it is nobody's.
+func presented(err error, challenge string) error {
+	if !errors.Is(err, ErrAbsent) {
+		return err
+	}
+	bad := Rejection{Status: http.StatusUnauthorized, Reason: "invalid_credentials", Header: http.Header{"Www-Authenticate": {challenge}}, Err: err}
+	if told, ok := errors.AsType[*Rejection](err); ok && told != nil {
+		bad = *told
+	}
+	if bad.Err != nil {
+		err = bad.Err
+	}
+	bad.Err = errors.New(err.Error())
+	return &bad
 }
 
 // scoped is a value that says which scopes it grants (RFC 6749 §3.3).

@@ -162,6 +162,22 @@ var faults = map[string]func(*depends.Graph) []route{
 		in := reflect.StructOf([]reflect.StructField{{Name: "N", Type: reflect.TypeFor[int](), Tag: `query:"a"default:"1"`}}) // vet refuses it in source
 		return []route{{path: "/", in: in, deps: deps}}
 	},
+	"bad_tag_embedded": func(deps *depends.Graph) []route {
+		depends.Supply(deps, Token{1})
+		type Scoped struct{ Token Token }
+		type Fresh struct{ Token Token }
+		type Checked struct{ Token Token }
+		type Misspelt struct {
+			Token Token `json:"token"`
+		}
+		type in struct {
+			Scoped   `scopes:"admin"`
+			Fresh    `depends:"fresh"`
+			Checked  `validate:"required"`
+			Misspelt `json:"inner" scops:"admin"`
+		}
+		return []route{to[in](deps, "/")}
+	},
 	"bad_tag_path": func(deps *depends.Graph) []route {
 		depends.Provide(deps, func(context.Context, struct {
 			ID int `path:"id"`

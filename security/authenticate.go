@@ -15,22 +15,31 @@ import (
 // *depends.Rejection can answer the request itself. A scheme that Mount would not
 // start is an error that is none, which is to be answered with 500.
 //
-// A browser adds cookies to requests that pages of other sites cause. With a
-// credential in a cookie, every method but GET, HEAD and OPTIONS is therefore refused
-// with 403 "origin_not_allowed", unless Sec-Fetch-Site is same-origin or, where a browser
-// sends none, the Origin is that of the request's own Host. The three others must change
-// nothing. Where pages of other origins may ask, use wsroute.HandleHTTP, which knows them
-// from Config.Origins.
+// A browser adds cookies to requests that pages of other sites cause, and a name and
+// password that it once asked for. With a credential in a cookie, every method but GET,
+// HEAD and OPTIONS is therefore refused with 403 "origin_not_allowed", unless
+// Sec-Fetch-Site is same-origin or, where a browser sends none, the Origin is that of the
+// request's own Host. With [Basic] so is a request that has one of these headers, which
+// programs do not send. The three other methods must change nothing. Where pages of other
+// origins may ask, use wsroute.HandleHTTP, which knows them from Config.Origins.
 func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	var none T
 	c, err := depends.FindCredential(r, scheme.Describe())
 	if err != nil {
 		return none, err
 	}
-	if c.Source.In == inCookie && !safe(r.Method) && !ownPage(r) {
-		return none, depends.Forbidden("origin_not_allowed", errors.New("security: a cookie came with a request that is not of this site's own page"))
+	if !safe(r.Method) && browserAdds(r, c.Source) && !ownPage(r) {
+		return none, depends.Forbidden("origin_not_allowed", errors.New("security: the credential is one that browsers add, and the request is not of this site's own page"))
 	}
 	return scheme.Authenticate(r.Context(), c)
+}
+
+// browserAdds reports whether a browser may have added the credential by itself.
+func browserAdds(r *http.Request, source depends.Source) bool {
+	if source.In == inCookie {
+		return true
+	}
+	return strings.EqualFold(source.Prefix, "Basic") && (r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil)
 }
 
 // safe reports whether a method asks for no change (RFC 9110 §9.2.1).

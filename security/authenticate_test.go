@@ -106,3 +106,29 @@ func TestACookieOfAnotherSite(t *testing.T) {
 		t.Errorf("two Origins: %s", got)
 	}
 }
+
+// TestAPasswordThatABrowserAdds: it does so for a form of any page, once it was told one.
+// A program sends no header of a page's.
+func TestAPasswordThatABrowserAdds(t *testing.T) {
+	for _, test := range []struct{ method, origin, site, want string }{
+		{"POST", "", "", "john"},
+		{"POST", "http://app.example", "same-origin", "john"},
+		{"POST", "http://app.example", "", "john"},
+		{"POST", "https://evil.example", "cross-site", "403 origin_not_allowed"},
+		{"POST", "https://evil.example", "", "403 origin_not_allowed"},
+		{"POST", "", "cross-site", "403 origin_not_allowed"},
+		{"POST", "null", "", "403 origin_not_allowed"},
+		{"GET", "https://evil.example", "cross-site", "john"},
+	} {
+		r := httptest.NewRequest(test.method, "http://app.example/ticket", nil)
+		r.SetBasicAuth("john", "a:b")
+		for name, value := range map[string]string{"Origin": test.origin, "Sec-Fetch-Site": test.site} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		if got := asked(r, security.Scheme[account](basic())); got != test.want {
+			t.Errorf("%+v: got %s", test, got)
+		}
+	}
+}

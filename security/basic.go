@@ -9,8 +9,10 @@ import (
 	"example.com/usher/depends"
 )
 
-// Basic authenticates with a name and a password (RFC 7617). Programs send them
-// in the Authorization header; a browser's WebSocket does not.
+// Basic authenticates with a name and a password (RFC 7617) in the Authorization header.
+// It is for programs: a page cannot set them for a WebSocket. A browser that was told them
+// once adds them to what any page asks for, as it adds cookies; wsroute refuses it by the
+// Origin.
 //
 // Whatever is wrong with a credential, malformed ones included, is refused with
 // the same 401 "invalid_credentials". It is safe for concurrent use if Verify is.

@@ -129,6 +129,7 @@ func TestTheTableOfWhatDoesNotStart(t *testing.T) {
 		change(func(j *security.JWT[Claims]) { j.Keys = nil }),
 		change(func(j *security.JWT[Claims]) { j.Keys = []security.Key{security.HS256(nil)} }),
 		change(func(j *security.JWT[Claims]) { j.Keys = []security.Key{security.HS256([]byte("short"))} }),
+		change(func(j *security.JWT[Claims]) { j.Keys = []security.Key{security.EdDSA(make([]byte, 32))} }),
 		change(func(j *security.JWT[Claims]) { j.Keys = nil; j.JWKS = &security.JWKS{URL: "http://login.example/keys"} }),
 		change(func(j *security.JWT[Claims]) { j.Issuer = "" }),
 		change(func(j *security.JWT[Claims]) { j.Audience = "" }),

@@ -2,11 +2,14 @@ package security_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/hex"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +34,8 @@ type (
 	nilable struct{ *jwt.RegisteredClaims }
 )
 
+const smallOrder = "Keys[0], EdDSA key, is a point of small order, for which anybody can sign | pass the issuer's ed25519.PublicKey; is the variable set that it comes from?"
+
 const embedHint = "embed jwt.RegisteredClaims, by value, and declare no field of your own for iss, sub, aud, exp, nbf or iat"
 
 func TestKeyFaults(t *testing.T) {
@@ -52,6 +57,7 @@ func TestKeyFaults(t *testing.T) {
 		{"HS512 short", k(security.HS512(secret)), "Keys[0], HS512 key, has 32 bytes; RFC 7518 asks for 64 | make one with: openssl rand -base64 64"},
 		{"secret zeros", k(security.HS256(make([]byte, 32))), "Keys[0], HS256 key, is all zeros | make one with: openssl rand -base64 32"},
 		{"secret PEM", k(security.HS256(pem)), "Keys[0], HS256 key, is a PEM file, not a secret | parse it and use security.RS256, ES256 or EdDSA"},
+		{"secret PEM in a bag", k(security.HS256([]byte("Bag Attributes\n" + string(pem)))), "Keys[0], HS256 key, is a PEM file, not a secret | parse it and use security.RS256, ES256 or EdDSA"},
 		{"RSA nil", k(security.RS256(nil)), "Keys[0], RS256 key, is nil | pass the issuer's *rsa.PublicKey"},
 		{"RSA empty", k(security.RS256(&rsa.PublicKey{})), "Keys[0], RS256 key, is nil | pass the issuer's *rsa.PublicKey"},
 		{"RSA small", k(security.RS256(&small.PublicKey)), "Keys[0], RS256 key, has 1024 bits; RFC 7518 asks for 2048 | let the issuer make a new key"},
@@ -61,6 +67,8 @@ func TestKeyFaults(t *testing.T) {
 		{"ECDSA off the curve", k(security.ES256(off)), "Keys[0], ES256 key, is not a point of P-256 | pass the issuer's *ecdsa.PublicKey"},
 		{"ECDSA without point", k(security.ES256(&ecdsa.PublicKey{Curve: elliptic.P256()})), "Keys[0], ES256 key, is not a point of P-256 | pass the issuer's *ecdsa.PublicKey"},
 		{"EdDSA nil", k(security.EdDSA(nil)), "Keys[0], EdDSA key, has 0 bytes; an Ed25519 public key has 32 | pass the issuer's ed25519.PublicKey"},
+		{"EdDSA zeros", k(security.EdDSA(make([]byte, 32))), smallOrder},
+		{"EdDSA identity", k(security.EdDSA(append([]byte{1}, make([]byte, 31)...))), smallOrder},
 		{"ID empty", k(security.HS256(secret).WithID("")), `Keys[0], HS256 key "", has an ID of 0 bytes; 1 to 128 are possible | give WithID the kid of the issuer's tokens, or leave WithID out`},
 		{
 			"ID twice", k(security.HS256(secret).WithID("a"), security.RS256(&keys().rsa.PublicKey).WithID("a")),
@@ -75,6 +83,40 @@ func TestKeyFaults(t *testing.T) {
 			j.Keys = c.keys
 			assertFaults(t, j, c.want)
 		})
+	}
+}
+
+// TestPointsOfSmallOrder: no Ed25519 key starts for which anybody can sign. These are all
+// of them, each with both signs, also as numbers beyond the field's.
+func TestPointsOfSmallOrder(t *testing.T) {
+	const p = "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed"
+	prime, _ := new(big.Int).SetString(p, 16)
+	eighth, _ := new(big.Int).SetString("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826", 16)
+	var points []*big.Int
+	for _, y := range []*big.Int{big.NewInt(0), big.NewInt(1), new(big.Int).Sub(prime, big.NewInt(1)), eighth, new(big.Int).Sub(prime, eighth)} {
+		points = append(points, y)
+		if beyond := new(big.Int).Add(y, prime); beyond.BitLen() < 256 {
+			points = append(points, beyond)
+		}
+	}
+	if len(points) != 7 {
+		t.Fatalf("%d points", len(points))
+	}
+	for _, y := range points {
+		for _, sign := range []byte{0, 0x80} {
+			key := y.FillBytes(make([]byte, ed25519.PublicKeySize))
+			slices.Reverse(key)
+			key[31] |= sign
+			j := config()
+			j.Keys = []security.Key{security.EdDSA(key)}
+			t.Run(hex.EncodeToString(key), func(t *testing.T) { assertFaults(t, j, smallOrder) })
+		}
+	}
+	j := config()
+	for range 20 {
+		public, _, _ := ed25519.GenerateKey(nil)
+		j.Keys = append(j.Keys[:0], security.EdDSA(public))
+		assertFaults(t, j, "")
 	}
 }
 

@@ -289,6 +289,7 @@ func TestKeysThatArePassedOver(t *testing.T) {
 		map[string]any{"kty": "EC", "crv": "P-384", "kid": "p384"},
 		map[string]any{"kty": "EC", "crv": "P-256", "kid": "off", "x": part(strings.Repeat("x", 32)), "y": part(strings.Repeat("y", 32))},
 		map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "short", "x": "AQAB"},
+		map[string]any{"kty": "OKP", "crv": "Ed25519", "kid": "identity", "x": part("\x01" + strings.Repeat("\x00", 31))},
 		map[string]any{"kty": 7},
 		"text", change("good", nil),
 	}
@@ -303,6 +304,11 @@ func TestKeysThatArePassedOver(t *testing.T) {
 				t.Errorf("%s: %s", id, got)
 			}
 			time.Sleep(time.Minute)
+		}
+		header, payload, _ := strings.Cut(sign(jwt.SigningMethodEdDSA, k.ed25519, map[string]any{"kid": "identity"}, nil), ".")
+		payload, _, _ = strings.Cut(payload, ".")
+		if got := told(scheme, header+"."+payload+"."+part("\x01"+strings.Repeat("\x00", 63))); got != wrong {
+			t.Errorf("a signature that anybody makes for a published key of small order: %s", got)
 		}
 		hmac := sign(jwt.SigningMethodHS256, secret, map[string]any{"kid": "good"}, nil)
 		if got := told(scheme, hmac); got != wrong {

@@ -1,9 +1,11 @@
 package security_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/usher/depends"
 	"example.com/usher/security"
 )
 
@@ -259,5 +262,24 @@ func TestSubjectInDoubt(t *testing.T) {
 	j := security.JWT[unsure]{Keys: []security.Key{security.HS256(secret)}, Issuer: issuer, Audience: audience}
 	if claims, err := authenticate(prepared(t, j), mint(nil, object{"sub": "?"})); err == nil {
 		t.Errorf("accepted %+v", claims)
+	}
+}
+
+// evicted looks its subject up, and says that there is none.
+type evicted struct{ Claims }
+
+func (e evicted) Validate() error { return fmt.Errorf("%s: %w", e.Subject, depends.ErrAbsent) }
+
+// TestABadTokenIsNoAbsence, which an Optional would let in.
+func TestABadTokenIsNoAbsence(t *testing.T) {
+	j := security.JWT[evicted]{Keys: []security.Key{security.HS256(secret)}, Issuer: issuer, Audience: audience}
+	_, err := authenticate(prepared(t, j), mint(nil, nil))
+	if diff := cmp.Diff(invalidToken, refusalOf(t, err)); diff != "" || errors.Is(err, depends.ErrAbsent) || !strings.Contains(err.Error(), "ann") {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	nobody := security.As(security.Scheme[Claims](config()), func(context.Context, Claims) (account, error) { return account{}, depends.ErrAbsent })
+	_, err = authenticate(nobody, mint(nil, nil))
+	if told := refusalOf(t, err); told.Status != 401 || told.Reason != "invalid_credentials" || errors.Is(err, depends.ErrAbsent) {
+		t.Errorf("%+v", told)
 	}
 }

@@ -193,11 +193,29 @@ func (k Key) weakness() (fact, hint string) {
 	case *ecdsa.PublicKey:
 		return weakCurve(key)
 	case ed25519.PublicKey:
-		if len(key) != ed25519.PublicKeySize {
+		switch {
+		case len(key) != ed25519.PublicKeySize:
 			return fmt.Sprintf("has %d bytes; an Ed25519 public key has %d", len(key), ed25519.PublicKeySize), "pass the issuer's ed25519.PublicKey"
+		case smallOrder(key):
+			return "is a point of small order, for which anybody can sign", "pass the issuer's ed25519.PublicKey; is the variable set that it comes from?"
 		}
 	}
 	return "", ""
+}
+
+// smallOrder reports whether the key is one of the few points, all zeros among them, of
+// which a small multiple is the identity (RFC 8032 §5.1.7 verifies with them all the
+// same). For such a key a signature of nothing verifies one message in eight at least,
+// and for an honest key none that anybody will ever see.
+func smallOrder(key ed25519.PublicKey) bool {
+	var signature [ed25519.SignatureSize]byte
+	signature[0] = 1 // R is the identity, and S is 0
+	for message := range byte(64) {
+		if ed25519.Verify(key, []byte{message}, signature[:]) {
+			return true
+		}
+	}
+	return false
 }
 
 // secretSize is the least number of bytes of an HMAC secret: those of its hash
@@ -219,7 +237,7 @@ func weakSecret(secret []byte, least int) (fact, hint string) {
 		return "is empty", hint + "; is the variable set that it comes from?"
 	case len(secret) < least:
 		return fmt.Sprintf("has %d bytes; RFC 7518 asks for %d", len(secret), least), hint
-	case bytes.HasPrefix(bytes.TrimSpace(secret), []byte("-----BEGIN ")):
+	case bytes.Contains(secret, []byte("-----BEGIN ")):
 		// A PEM file is often public. Whoever has it could sign with it.
 		return "is a PEM file, not a secret", "parse it and use security.RS256, ES256 or EdDSA"
 	case len(bytes.Trim(secret, "\x00")) == 0:

@@ -59,7 +59,8 @@ func (o oneOf[T]) Authenticate(ctx context.Context, c depends.Credential) (T, er
 
 // As makes a scheme provide another type, such as the program's User in place of
 // a token's claims, so that several schemes can stand in one [OneOf]. An error
-// of convert refuses as a provider's would.
+// of convert refuses as a provider's would; depends.ErrAbsent says that the credential
+// is nobody's, and is a 401 "invalid_credentials".
 func As[T, U any](scheme Scheme[U], convert func(context.Context, U) (T, error)) Scheme[T] {
 	return as[T, U]{ready(scheme), convert}
 }
@@ -79,5 +80,9 @@ func (a as[T, U]) Authenticate(ctx context.Context, c depends.Credential) (T, er
 		var none T
 		return none, err
 	}
-	return a.convert(ctx, value)
+	converted, err := a.convert(ctx, value)
+	if err != nil {
+		return unknown(converted, err, a.Describe().Challenge, "invalid_credentials")
+	}
+	return converted, nil
 }

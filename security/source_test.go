@@ -111,7 +111,7 @@ func TestTwoCookiesOfTheName(t *testing.T) {
 		"sid=b": "b", "SID=a; sid=b": "b", "sid2=a; sid=b": "b", "x=sid=a; sid=b": "b", `sid="b"`: "b",
 		"sid=a; sid=b": twice, `sid=a\b; sid=b`: twice, "sid=b; sid=a\u00e9": twice, "sid=; sid=b": twice, "sid; sid=b": twice, "sid =a; sid=b": twice,
 		`sid="a; sid=b`: twice, "sid=b;sid=b": twice, "sid=; sid=": twice, `sid="; sid="`: twice,
-		"sid=": "401 credentials_required Session", `sid=a\b`: "401 credentials_required Session",
+		"sid=": "401 credentials_required Session", `sid=""`: "401 credentials_required Session", `sid=a\b`: twice, "sid=a\u00e9": twice,
 	} {
 		if got := outcome(t, srv, "/ws/a", wstest.Header("Origin", page), wstest.Header("Cookie", cookies)); got != want {
 			t.Errorf("%s: got %s, want %s", cookies, got, want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -30,7 +32,8 @@ const (
 // the time somebody reads it in a log, and so that a refusal is an ordinary HTTP
 // response that the page can read.
 //
-// What the ticket is given for is provided as a T, which must survive JSON. A
+// What the ticket is given for is provided as a T, which must survive JSON: a field
+// that is not exported is a wiring fault, one that is tagged json:"-" is left out. A
 // ticket that is unknown, used, expired, or for another path or Origin is refused
 // with the same 401 "invalid_ticket". A diagnosing GET spends none.
 //
@@ -69,10 +72,44 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 	if t.TTL < 0 || t.TTL > 5*time.Minute {
 		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets has a TTL of " + t.TTL.String(), Hint: "a ticket is used at once: 30 s is plenty, 5 min the most"})
 	}
+	const hint = "provide a type that encoding/json keeps as it is"
 	if _, err := json.Marshal(*new(T)); err != nil {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets cannot keep its type: " + err.Error(), Hint: "provide a type that encoding/json takes"})
+		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets cannot keep its type: " + err.Error(), Hint: hint})
+	} else if field := lost(reflect.TypeFor[T](), map[reflect.Type]bool{}); field != "" {
+		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets would lose the field " + field + ", which is not exported", Hint: hint})
 	}
 	return d
+}
+
+// lost names a field that JSON leaves out unasked, or nothing. A ticket would let its
+// holder in without what that field says.
+func lost(t reflect.Type, seen map[reflect.Type]bool) string {
+	for !keeps(t) && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array || t.Kind() == reflect.Map) {
+		t = t.Elem()
+	}
+	if keeps(t) || t.Kind() != reflect.Struct || seen[t] {
+		return ""
+	}
+	seen[t] = true
+	for i := range t.NumField() {
+		f := t.Field(i)
+		embedded := f.Anonymous && f.Type.Kind() == reflect.Struct
+		switch {
+		case f.Name == "_" || f.Tag.Get("json") == "-":
+		case !f.IsExported() && !embedded:
+			return f.Name + " of " + t.String()
+		default:
+			if field := lost(f.Type, seen); field != "" {
+				return field
+			}
+		}
+	}
+	return ""
+}
+
+// keeps reports whether a type says itself how it is encoded.
+func keeps(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
 func (t *Tickets[T]) derived() {}

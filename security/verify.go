@@ -127,6 +127,9 @@ func identify[C any](ctx context.Context, claims *C, leeway time.Duration) {
 
 // refuse is the one answer to every bad token; why is for the log alone.
 func (v *verifier[C]) refuse(why error) error {
+	if errors.Is(why, depends.ErrAbsent) { // a Validate's own look-up, which says nothing of the token's
+		why = errors.New(why.Error())
+	}
 	return &depends.Rejection{
 		Status: http.StatusUnauthorized,
 		Reason: "invalid_token",

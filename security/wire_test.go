@@ -361,3 +361,41 @@ func TestWhoGetsNoTicket(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatATicketWouldLose: what is let in by a ticket is what it was given for.
+func TestWhatATicketWouldLose(t *testing.T) {
+	type inner struct{ limited bool }
+	type base struct{ ID string }
+	type node struct {
+		Next *node
+		name string
+	}
+	_ = node{name: fmt.Sprint(inner{limited: true})}
+	fact := func(d depends.Scheme) string {
+		if len(d.Faults) == 0 {
+			return ""
+		}
+		return d.Faults[0].Fact
+	}
+	lose := func(field string) string { return "Tickets would lose the field " + field + ", which is not exported" }
+	for _, test := range []struct{ got, want string }{
+		{fact((&security.Tickets[account]{}).Describe()), ""},
+		{fact((&security.Tickets[string]{}).Describe()), ""},
+		{fact((&security.Tickets[*account]{}).Describe()), ""},
+		{fact((&security.Tickets[Claims]{}).Describe()), ""},
+		{fact((&security.Tickets[struct {
+			base
+			At   time.Time
+			Hash string `json:"-"`
+			_    struct{}
+		}]{}).Describe()), ""},
+		{fact((&security.Tickets[inner]{}).Describe()), lose("limited of security_test.inner")},
+		{fact((&security.Tickets[struct{ A map[string][]*inner }]{}).Describe()), lose("limited of security_test.inner")},
+		{fact((&security.Tickets[node]{}).Describe()), lose("name of security_test.node")},
+		{fact((&security.Tickets[func()]{}).Describe()), "Tickets cannot keep its type: json: unsupported type: func()"},
+	} {
+		if test.got != test.want {
+			t.Errorf("got %q, want %q", test.got, test.want)
+		}
+	}
+}

@@ -231,10 +231,13 @@ func TestWhatIsToldEchoesNoToken(t *testing.T) {
 	for offers, want := range map[string]string{
 		"base64url.bearer.authorization.chat.Y2FuYXJ5, v2": "v2",
 		"Base64URL.Bearer.phx.Y2FuYXJ5, v1, v2":            "v1",
-		"bearer, canary, v3":                               "v3",
+		"bearer, canary, v3":                               "bearer",
 		"bearer, canary":                                   "bearer",
 		"bearer, bearer, canary":                           "bearer",
-		"v4, bearer, canary":                               "v4",
+		"v4, bearer, canary":                               "bearer", // as "canary, bearer, v4" would be
+		"canary, bearer":                                   "bearer",
+		"canary, Bearer":                                   "Bearer",
+		"v5, v6":                                           "v5",
 		"base64url.bearer.authorization.chat.Y2FuYXJ5":     "",
 	} {
 		status, header, _ := exchange(t, srv, request+"Sec-WebSocket-Protocol: "+offers+"\r\n\r\n")
@@ -412,4 +415,78 @@ func TestAcceptThenCloseOfAProviderThatHangs(t *testing.T) {
 		synctest.Wait()
 		j.want(t, "released")
 	})
+}
+
+// TestAHeaderThatIsNoCredentialIsNotShown: something else than a space behind the prefix
+// makes none, and yet the token is there.
+func TestAHeaderThatIsNoCredentialIsNotShown(t *testing.T) {
+	deps := depends.New()
+	everywhere(deps)
+	config := quiet()
+	config.Origins = []string{pageOrigin}
+	ws := wsroute.New(deps, config)
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
+		Who     depends.Optional[who]
+		Request *http.Request
+	},
+	) error {
+		return conn.Send(ctx, fmt.Sprint(in.Who.OK, in.Request.Header["Authorization"]))
+	})
+	srv := wstest.Start(t, ws)
+	for line, want := range map[string]string{
+		"Bearer\t" + canary: "false []", "bearer," + canary: "false []", `Bearer="` + canary + `"`: "false []", "Bearers x": "false [Bearers x]", "Digest x": "false [Digest x]",
+	} {
+		peer := wstest.Dial[string, string](t, srv, "/ws", wstest.Header("Authorization", line), wstest.Header("Origin", pageOrigin))
+		if got := peer.Receive(); got != want {
+			t.Errorf("%q: the handler sees %s", line, got)
+		}
+	}
+}
+
+// TestALookUpThatFindsNobodyIsNoAbsence: a credential was there, and it is bad.
+func TestALookUpThatFindsNobodyIsNoAbsence(t *testing.T) {
+	deps := depends.New()
+	scheme := depends.Scheme{Name: "Test", Challenge: "Test", Sources: []depends.Source{{In: "query", Name: "token"}}}
+	depends.ProvideScheme(deps, scheme, func(_ context.Context, c depends.Credential) (who, error) {
+		switch c.Value {
+		case "plain":
+			return who{}, fmt.Errorf("no account: %w", depends.ErrAbsent)
+		case "told":
+			return who{}, depends.Forbidden("banned", depends.ErrAbsent)
+		case "empty":
+			return who{}, errors.Join(&depends.Rejection{Status: 403, Reason: "closed"}, depends.ErrAbsent)
+		}
+		return who{c.Value}, nil
+	})
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Who depends.Optional[who] }) error {
+		return nil
+	})
+	srv := wstest.Start(t, ws)
+	for token, want := range map[string]string{"plain": "401 invalid_credentials [Test]", "told": "403 banned []", "empty": "403 closed []"} {
+		r := wstest.Refused(t, srv, "/ws?token="+token)
+		if got := fmt.Sprint(r.Status, " ", r.Problem.Reason, " ", r.Header["Www-Authenticate"]); got != want {
+			t.Errorf("%s: %s, want %s", token, got, want)
+		}
+	}
+	wstest.Dial[string, string](t, srv, "/ws").Closed()
+}
+
+// TestADiagnosingPagesHeaderIsTheCredential, and no parameter reads it.
+func TestADiagnosingPagesHeaderIsTheCredential(t *testing.T) {
+	deps := depends.New()
+	scheme := depends.Scheme{Name: "Test", Challenge: "Bearer", Sources: []depends.Source{{In: "subprotocol", Name: "chat"}}}
+	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct {
+		_      who
+		Header string `header:"authorization" default:""`
+	},
+	) error {
+		return nil
+	}, wsroute.Diagnose)
+	_, err := ws.Handler()
+	if want := "bad tag: `header:\"authorization\"` would read the credential of Test"; !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("it starts: %v", err)
+	}
 }

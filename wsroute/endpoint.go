@@ -18,11 +18,13 @@ type endpoint struct {
 	route    *route
 	target   *plan.Target
 	segments []segment
+	movable  bool // part of a plain handler, which may stand below some other path
 	plan     *plan.Plan
 	lines    lines
 	secrets  []string // query parameters that hold credentials
 	offers   []string // for what subprotocols carry tokens
 	cookies  bool     // a scheme takes a cookie
+	ambient  bool     // a scheme takes what a browser adds by itself, such as a cookie
 }
 
 // serve answers one request. It returns as soon as the answer is written, so

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -178,6 +179,111 @@ func TestOtherSocketsOfAMuxKeepTheirQuery(t *testing.T) {
 	for path, want := range map[string]string{"/legacy": "query: a=1&token=mine", "/files/x": "query: a=1"} {
 		if _, _, body := exchange(t, srv, fmt.Sprintf(handshake, path+"?a=1&token=mine")); body != want {
 			t.Errorf("%s: %q, want %q", path, body, want)
+		}
+	}
+}
+
+// TestRoutesBelowAnotherPathHideTheirCredential, also where the program's own router
+// knows their whole path.
+func TestRoutesBelowAnotherPathHideTheirCredential(t *testing.T) {
+	for name, serve := range map[string]func(routes http.Handler, out *safeBuffer) http.Handler{
+		"ServeMux": func(routes http.Handler, out *safeBuffer) http.Handler {
+			mux := http.NewServeMux()
+			logged := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = fmt.Fprintln(out, r.URL, r.Header["Sec-Websocket-Protocol"])
+				http.StripPrefix("/api", routes).ServeHTTP(w, r)
+			})
+			mux.Handle("/api/chat/a", logged)
+			mux.Handle("GET /api/{room}", logged)
+			mux.HandleFunc("/own/page", func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, r.URL.Query().Get("token")) })
+			return mux
+		},
+		"gin": func(routes http.Handler, out *safeBuffer) http.Handler {
+			engine := gin.New()
+			engine.Use(gin.LoggerWithWriter(out))
+			engine.GET("/api/chat/:room", gin.WrapH(http.StripPrefix("/api", routes)))
+			engine.GET("/api/:room", gin.WrapH(http.StripPrefix("/api", routes)))
+			engine.GET("/own/page", func(c *gin.Context) { c.String(http.StatusOK, c.Query("token")) })
+			return engine
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out safeBuffer
+			deps := depends.New()
+			everywhere(deps)
+			config := quiet()
+			config.Origins = []string{pageOrigin}
+			ws := wsroute.New(deps, config)
+			handler := func(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Who who }) error {
+				return conn.Send(ctx, in.Who.Name)
+			}
+			wsroute.Handle(ws, "/chat/:room", handler, wsroute.Subprotocols("v1"), wsroute.Diagnose)
+			wsroute.Handle(ws, "/:room", handler)
+			routes, err := ws.Handler()
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := wstest.StartHandler(t, ws, serve(routes, &out))
+			origin := wstest.Header("Origin", pageOrigin)
+			for _, path := range []string{"/api/chat/a", "/api/a"} {
+				if got := wstest.Dial[string, string](t, srv, path+"?token=good", origin).Receive(); got != "good" {
+					t.Errorf("%s: got %q", path, got)
+				}
+				wstest.Refused(t, srv, path+"?token="+canary+"&token="+canary, origin)
+				wstest.Refused(t, srv, path, origin, wstest.Subprotocol("bearer, "+canary+", bearer, "+canary))
+			}
+			wstest.Get(t, srv, "/api/chat/a?token="+canary, origin)
+			if text := out.String(); leaks(text) || strings.Count(text, "/api/") < 7 {
+				t.Errorf("printed:\n%s", text)
+			}
+			if r := wstest.Get(t, srv, "/own/page?token=mine"); string(r.Body) != "mine" {
+				t.Errorf("a page of the program's own lost its query: %s", r.Body)
+			}
+		})
+	}
+}
+
+// TestAMuxThatRedirectsKeepsNoCredential: it cleans a path, also one of which it knows
+// where it leads.
+func TestAMuxThatRedirectsKeepsNoCredential(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/chat", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil })
+	routes, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/chat", routes)
+	srv := wstest.StartHandler(t, ws, mux)
+	for _, path := range []string{"//chat", "/x/../chat", "/./chat"} {
+		status, header, body := exchange(t, srv, fmt.Sprintf(handshake, path+"?a=1&token="+canary))
+		if leaks(fmt.Sprint(header, body)) || header.Get("Location") != "/chat?a=1" {
+			t.Errorf("%s: told %d, %v, %s", path, status, header, body)
+		}
+	}
+}
+
+// TestARecoveryThatPrintsNoHeader is the one that docs/gin.md names; gin.Recovery prints
+// the cookies.
+func TestARecoveryThatPrintsNoHeader(t *testing.T) {
+	for name, leak := range map[string]bool{"gin.Recovery": true, "gin.CustomRecoveryWithWriter": false} {
+		var out safeBuffer
+		recovery := gin.RecoveryWithWriter(&out)
+		if !leak {
+			recovery = gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, _ any) { c.AbortWithStatus(http.StatusInternalServerError) })
+		}
+		engine := gin.New()
+		engine.Use(recovery, func(*gin.Context) { panic(fmt.Errorf("the store of sessions: %w", syscall.EPIPE)) })
+		ws := wsroute.New(depends.New(), quiet())
+		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], none) error { return nil })
+		if err := ws.Mount(engine); err != nil {
+			t.Fatal(err)
+		}
+		wstest.Get(t, wstest.StartHandler(t, ws, engine), "/ws", wstest.Header("Cookie", "sid="+canary))
+		if leaks(out.String()) != leak {
+			t.Errorf("%s printed: %q", name, out.String())
 		}
 	}
 }

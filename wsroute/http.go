@@ -106,7 +106,7 @@ func (h *plainRequest) check() *depends.Rejection {
 		return tlsRequired()
 	}
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
-	if !safe && e.cookies && !e.allows(r, false) {
+	if !safe && e.ambient && !e.allows(r, false) {
 		return &depends.Rejection{Status: http.StatusForbidden, Reason: "origin_not_allowed", Err: &originError{r.Header["Origin"], r.Host}}
 	}
 	if h.request.Parse(e.plan) != nil {

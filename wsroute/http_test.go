@@ -195,6 +195,37 @@ func TestPlainRequestsWithCookies(t *testing.T) {
 	}
 }
 
+// TestPlainRequestsWithAPassword: a browser that was told one adds it for any page, which
+// says where it is from. A program does not.
+func TestPlainRequestsWithAPassword(t *testing.T) {
+	deps := depends.New()
+	scheme := depends.Scheme{Name: "Basic", Challenge: "Basic", Sources: []depends.Source{{In: "header", Name: "authorization", Prefix: "basic"}}}
+	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
+	config := quiet()
+	config.Origins = []string{"https://chat.example"}
+	ws := wsroute.New(deps, config)
+	wsroute.HandleHTTP(ws, http.MethodPost, "/me", func(_ context.Context, in struct{ Who member }) (string, error) { return in.Who.name, nil })
+	srv := wstest.Start(t, ws)
+	for origin, want := range map[string]int{"": 200, "https://chat.example": 200, "https://evil.example": 403, "null": 403} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Host+"/me", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.SetBasicAuth("ada", "pw")
+		if origin != "" {
+			request.Header.Set("Origin", origin)
+		}
+		response, err := srv.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("from %q: %d, want %d", origin, response.StatusCode, want)
+		}
+	}
+}
+
 // TestFaultsOfPlainRoutes are in the one report.
 func TestFaultsOfPlainRoutes(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())

@@ -79,12 +79,19 @@ func (r *Router) Handler() (http.Handler, error) {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if clean := path.Clean(req.URL.Path); clean != req.URL.Path && (clean == "/" || clean+"/" != req.URL.Path) {
+		if !isClean(req.URL.Path) {
 			r.notFound(w, req)
 			return
 		}
 		mux.ServeHTTP(w, req)
 	}), err
+}
+
+// isClean reports whether an http.ServeMux takes the path as it is, and redirects to no
+// cleaner one.
+func isClean(p string) bool {
+	clean := path.Clean(p)
+	return clean == p || clean != "/" && clean+"/" == p
 }
 
 func (r *Router) notFound(w http.ResponseWriter, req *http.Request) {
@@ -136,7 +143,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 			continue
 		}
 		t.PathNames = paramNames(segments)
-		e := &endpoint{shared: s, route: rt, target: t, segments: segments, lines: linesOf(s.config.Logger, t.Label)}
+		e := &endpoint{shared: s, route: rt, target: t, segments: segments, movable: !onGin, lines: linesOf(s.config.Logger, t.Label)}
 		extra = append(extra, conflicts(endpoints, e)...)
 		endpoints = append(endpoints, e)
 	}
@@ -157,6 +164,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		e.secrets = e.plan.SecretParams()
 		for _, source := range e.plan.Sources() {
 			e.cookies = e.cookies || source.In == "cookie"
+			e.ambient = e.ambient || source.Ambient()
 			if source.In == "subprotocol" {
 				e.offers = append(e.offers, source.Name)
 			}

@@ -27,8 +27,9 @@ func (renewableOption) String() string  { return "Renewable" }
 //	{"$renew":"<credential>"}
 //
 // which no handler receives. The scheme that let the connection in verifies it, as
-// if it stood where the first one did; it must be the same principal's, or the
-// connection closes with 3003 "other_principal". The providers behind it run again,
+// if it stood where the first one did; it must be the same principal's (see
+// [depends.Identify]; nobody is not the same), or the connection closes with 3003
+// "other_principal". The providers behind it run again,
 // [depends.Live] fields read the new values, and the peer is told until when they
 // hold, or null:
 //

@@ -184,6 +184,23 @@ func TestARenewalThatIsRefused(t *testing.T) {
 	}
 }
 
+// TestNobodyRenewsForSomebodyElse, also where a scheme says of nobody who they are.
+func TestNobodyRenewsForSomebodyElse(t *testing.T) {
+	deps := depends.New()
+	scheme := depends.Scheme{Name: "Key", Challenge: "Key", Sources: []depends.Source{{In: "query", Name: "key"}}}
+	depends.ProvideScheme(deps, scheme, func(_ context.Context, c depends.Credential) (member, error) { return member{c.Value}, nil })
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ Who member }) error {
+		_, err := conn.Receive(ctx)
+		return err
+	}, wsroute.Renewable)
+	p := wstest.Dial[string, string](t, wstest.Start(t, ws), "/?key=alice")
+	p.Send(`{"$renew":"bob"}`)
+	if got := p.Closed(); got.Code != 3003 || got.Reason != "other_principal" {
+		t.Errorf("closed with %v", got)
+	}
+}
+
 // lives are what a peer may do at the end of its connection. They return the code
 // and reason that it saw; "" if it did not look.
 var lives = map[string]func(*testing.T, *websocket.Conn) <-chan string{

@@ -39,6 +39,10 @@ const (
 // none of them if the request is a handshake, since it may be mistyped. Endpoints
 // of the program's own that upgrade, too, should call their parameters otherwise.
 //
+// A path that ends as a route of r's does is taken for it where that is in the handler of
+// [Router.Handler], before which the program may take a prefix off. Credentials of another
+// router's schemes are not known.
+//
 // If handler is a *gin.Engine or *http.ServeMux itself, with nothing around it, its
 // other routes keep their parameters even then, but for those of all the rest below a
 // path. Paths that are no route of a *gin.Engine lose them even if the request is no
@@ -126,9 +130,9 @@ type hidden struct {
 // hideCredentials takes the credentials that the router's schemes read from the
 // query and from subprotocols out of the request, on the router's own paths and on
 // mistyped ones, which are logged and redirected too. In a gin engine or an
-// http.ServeMux these are the paths that are no route. Elsewhere, and below a route for all the rest, nobody knows,
-// and a plain request may be the program's own business; a handshake that is not for us
-// is taken for mistyped.
+// http.ServeMux these are the paths that are no route. Elsewhere, and below a route for
+// all the rest, nobody knows, and a plain request may be the program's own business; a
+// handshake that is not for us is taken for mistyped.
 func (r *Router) hideCredentials(next http.Handler) http.Handler {
 	var routes [][]segment
 	engine, isGin := next.(*gin.Engine)
@@ -146,8 +150,8 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 			})
 		}
 		if mux, ok := next.(*http.ServeMux); ok && upgrade {
-			_, pattern := mux.Handler(req)
-			return pattern == "" || strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "...}")
+			_, pattern := mux.Handler(req) // of a path that it would redirect, that of where to
+			return pattern == "" || strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "...}") || !isClean(req.URL.Path)
 		}
 		return upgrade
 	}
@@ -165,7 +169,8 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 		}
 		if req.URL.RawQuery != "" || req.Header["Sec-Websocket-Protocol"] != nil {
 			// A proxy may drop Upgrade, and nothing else of the handshake.
-			req = r.hide(req, mistyped(req, upgrade || req.Header["Sec-Websocket-Key"] != nil))
+			upgrade = upgrade || req.Header["Sec-Websocket-Key"] != nil
+			req = r.hide(req, upgrade, mistyped(req, upgrade))
 		}
 		next.ServeHTTP(w, req)
 	})
@@ -173,11 +178,11 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 
 // hide hides the credentials of the routes that the request is for and, if it is
 // for none, those of all routes where the path is mistyped.
-func (r *Router) hide(req *http.Request, mistyped bool) *http.Request {
+func (r *Router) hide(req *http.Request, upgrade, mistyped bool) *http.Request {
 	var names, offers []string
 	ours := false
 	for _, e := range r.shared.endpoints() {
-		if matches(e.segments, req.URL.Path) {
+		if e.isAt(req.URL.Path, upgrade) {
 			ours = true
 			names, offers = append(names, e.secrets...), append(offers, e.offers...)
 		}
@@ -205,6 +210,28 @@ func (r *Router) hide(req *http.Request, mistyped bool) *http.Request {
 		}
 	}
 	return req
+}
+
+// isAt reports whether a path is the route's or, below a path that is taken off before
+// the router's handler is reached, may be. Where the route begins with a parameter it
+// could be any page of the program's own, so that only handshakes count.
+func (e *endpoint) isAt(path string, upgrade bool) bool {
+	if matches(e.segments, path) {
+		return true
+	}
+	if !e.movable || e.segments[0].kind != 0 && !upgrade {
+		return false
+	}
+	for len(path) > 1 {
+		i := strings.IndexByte(path[1:], '/')
+		if i < 0 {
+			return false
+		}
+		if path = path[1+i:]; matches(e.segments, path) {
+			return true
+		}
+	}
+	return false
 }
 
 // raw returns the query and the lines of subprotocols as the peer sent them.

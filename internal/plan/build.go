@@ -271,11 +271,16 @@ func (b *builder) finish() {
 func (p *Plan) SecretParams() []string {
 	var names []string
 	for _, s := range p.schemes {
-		names = append(names, s.Params...)
-		for _, source := range s.Sources {
-			if source.In == "query" {
-				names = append(names, source.Name)
-			}
+		names = append(names, s.secretParams()...)
+	}
+	return names
+}
+
+func (s *Scheme) secretParams() []string {
+	names := slices.Clone(s.Params)
+	for _, source := range s.Sources {
+		if source.In == "query" {
+			names = append(names, source.Name)
 		}
 	}
 	return names

@@ -20,8 +20,9 @@ const (
 )
 
 var (
-	errOffer = errors.New("a subprotocol that carries a token is not base64url of UTF-8 text")
-	errAlone = errors.New("a subprotocol that carries a token is offered alone; one that can be selected must stand beside it")
+	errOffer  = errors.New("a subprotocol that carries a token is not base64url of UTF-8 text")
+	errCookie = errors.New("the cookie of the credential does not parse")
+	errAlone  = errors.New("a subprotocol that carries a token is offered alone; one that can be selected must stand beside it")
 )
 
 // credentials finds what the sources of a scheme hold: the first, and how many
@@ -48,11 +49,15 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 					n = first.found(n, source, c.Value)
 				}
 			}
-			if sent := named(r.HTTP.Header["Cookie"], source.Name); sent > 1 {
+			switch sent, value := named(r.HTTP.Header["Cookie"], source.Name); {
+			case sent > 1:
 				n = before + sent
 				if before == 0 {
 					first.Source = source
 				}
+			case sent == 1 && n == before && value != "":
+				first.Source = source
+				return 0, errCookie
 			}
 		case "subprotocol":
 			if n, err = r.offered(s, source, n, first); err != nil {
@@ -66,15 +71,15 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 
 // named counts the cookies of a name as they were sent. Those that are empty or do not
 // parse are not among a request's cookies, and make the name ambiguous all the same.
-func named(lines []string, name string) (n int) {
+func named(lines []string, name string) (n int, last string) {
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
-			if key, _, _ := strings.Cut(pair, "="); strings.TrimSpace(key) == name {
-				n++
+			if key, value, _ := strings.Cut(pair, "="); strings.TrimSpace(key) == name {
+				n, last = n+1, strings.Trim(value, " \t\"")
 			}
 		}
 	}
-	return n
+	return n, last
 }
 
 // found counts a credential; an empty one is none.
@@ -120,6 +125,19 @@ func (s Source) take(line string) string {
 		return ""
 	}
 	return strings.TrimSpace(rest)
+}
+
+// meant reports whether a header line may have been meant for the source: a prefix that
+// something else than a space ends makes no credential, and yet it may hold one.
+func (s Source) meant(line string) bool {
+	line = strings.TrimSpace(line)
+	return len(line) > len(s.Prefix) && strings.EqualFold(line[:len(s.Prefix)], s.Prefix) && !inWord(line[len(s.Prefix)])
+}
+
+// inWord reports whether a character may stand in the name of an authentication scheme
+// (RFC 9110 §5.6.2).
+func inWord(c byte) bool {
+	return c > ' ' && c < 0x7f && strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
 }
 
 // Offers returns the subprotocols of header lines, in order (RFC 6455 §11.3.4:
@@ -184,21 +202,19 @@ func (r *Request) Selectable(p *Plan) (rest []string, marked bool) {
 	return rest, marked
 }
 
-// Sayable returns the first offer that carries no token, whatever scheme it might be
-// for; the marker if there is no other; or "".
+// Sayable returns an offer that carries no token, whatever scheme it might be for, or "":
+// the marker if it is among them, since any other might be what was meant to follow it.
 func Sayable(offers []string) string {
-	marked := ""
-	for i, offer := range offers {
+	first := ""
+	for _, offer := range offers {
 		switch {
-		case i > 0 && offers[i-1] == BearerMarker:
-		case strings.HasPrefix(strings.ToLower(offer), anyBearerOffer):
-		case offer == BearerMarker:
-			marked = BearerMarker
-		default:
+		case strings.EqualFold(offer, BearerMarker):
 			return offer
+		case first == "" && !strings.HasPrefix(strings.ToLower(offer), anyBearerOffer):
+			first = offer
 		}
 	}
-	return marked
+	return first
 }
 
 // StripOffers returns header lines of subprotocols without the tokens for the
@@ -249,7 +265,7 @@ func stripHeaders(h http.Header, sources []Source) {
 		case "header":
 			var kept []string
 			for _, line := range h[source.Name] {
-				if source.take(line) == "" {
+				if source.Prefix != "" && !source.meant(line) {
 					kept = append(kept, line)
 				}
 			}
@@ -268,7 +284,7 @@ func stripHeaders(h http.Header, sources []Source) {
 
 func withoutBearer(lines []string) (kept []string) {
 	for _, line := range lines {
-		if (Source{Prefix: BearerMarker}).take(line) == "" {
+		if !(Source{Prefix: BearerMarker}).meant(line) {
 			kept = append(kept, line)
 		}
 	}

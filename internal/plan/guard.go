@@ -23,6 +23,7 @@ func (c *checker) credentials() {
 			in, name := source.In, source.Name
 			if in == "subprotocol" {
 				in, name = "header", "Sec-Websocket-Protocol"
+				c.hidden(p, in, "Authorization") // where a page that diagnoses puts it
 			}
 			c.hidden(p, in, name)
 			if in == "cookie" {

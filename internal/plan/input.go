@@ -53,6 +53,12 @@ func (in *input) addFields(g *Graph, t reflect.Type, prefix []int) {
 		index := append(append([]int{}, prefix...), i)
 		read, bad := parseTag(sf.Tag)
 		if sf.Anonymous && read.in == "" {
+			if read.says() {
+				bad = append(bad, problem{"the fields of an embedded struct stand here as their own, and its tag would say nothing", "tag the fields within it, or give the field a name"})
+			}
+			for _, p := range bad {
+				in.faults = append(in.faults, fieldFault(t, sf, p))
+			}
 			in.addEmbedded(g, t, sf, index)
 			continue
 		}

@@ -124,8 +124,11 @@ func (k *Kept) Renew(run *Run, credential string) error {
 	run.renewal = &Credential{Source: old.source, Value: credential}
 	return k.again(run, map[int]bool{seed: true}, func(next *state) error {
 		before, _ := old.standing()
-		if after, _ := next.standing(); after.Principal() != before.Principal() {
+		switch after, _ := next.standing(); {
+		case after.Principal() != before.Principal():
 			return ErrOtherPrincipal
+		case after.Principal() == Principal{}:
+			return fmt.Errorf("%w, for all that is known: its scheme calls depends.Identify for neither", ErrOtherPrincipal)
 		}
 		return nil
 	})

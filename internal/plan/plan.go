@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/netip"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/go-playground/validator/v10"
@@ -39,12 +40,20 @@ type Source struct {
 	Alternative      int
 }
 
+// Ambient reports whether a browser that has the credential adds it to requests by
+// itself, whoever's page causes them: a cookie, or a name and a password that it once
+// asked for.
+func (s Source) Ambient() bool {
+	return s.In == "cookie" || s.In == "header" && s.Name == "Authorization" && strings.EqualFold(s.Prefix, "Basic")
+}
+
 // Credential is what a source held, and the resolution that asks.
 type Credential struct {
 	Source *Source
 	Value  string
 	Of     *Request
 	Plan   *Plan // nil outside of a route
+	Scheme *Scheme
 }
 
 // Scheme describes a way to authenticate.

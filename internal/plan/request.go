@@ -46,7 +46,7 @@ func (r *Request) ForScheme() error {
 
 // Find returns the one credential of a scheme, or the refusal.
 func (r *Request) Find(public *Public, s *Scheme) (*Credential, error) {
-	c := &Credential{Of: r}
+	c := &Credential{Of: r, Scheme: s}
 	n, err := r.credentials(s, c)
 	switch {
 	case err != nil:
@@ -183,9 +183,15 @@ func (r *Request) Refused(p *Plan) error {
 // credentials of the plan's schemes, without a body, and with a context that
 // has the values of the request's but not its end.
 func (r *Request) Snapshot(p *Plan) *http.Request {
+	return r.without(p.SecretParams(), p.Sources())
+}
+
+// SnapshotFor returns the request without the credentials of one scheme.
+func (r *Request) SnapshotFor(s *Scheme) *http.Request { return r.without(s.secretParams(), s.Sources) }
+
+func (r *Request) without(secrets []string, sources []Source) *http.Request {
 	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
 	out.Body, out.GetBody, out.Cancel, out.Response = http.NoBody, nil, nil, nil //nolint:staticcheck // Cancel is deprecated, and must not leak
-	secrets := p.SecretParams()
 	if r.WithBody {
 		out.Body = r.HTTP.Body
 		stripForm(out, secrets)
@@ -195,7 +201,7 @@ func (r *Request) Snapshot(p *Plan) *http.Request {
 	for _, v := range r.Path {
 		out.SetPathValue(v.Name, v.Value)
 	}
-	stripHeaders(out.Header, p.Sources())
+	stripHeaders(out.Header, sources)
 	out.URL.RawQuery = StripQuery(out.URL.RawQuery, secrets)
 	out.RequestURI = out.URL.RequestURI()
 	return out

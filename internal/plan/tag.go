@@ -25,6 +25,11 @@ type tag struct {
 	scopes        []string
 }
 
+// says reports whether the tag asks anything of a field, wherever it comes from.
+func (t *tag) says() bool {
+	return t.validate != "" || t.hasDefault || t.fresh || t.handshakeOnly || t.scopes != nil
+}
+
 // problem is what is wrong with a field.
 type problem struct{ fact, hint string }
 
