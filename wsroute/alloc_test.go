@@ -47,7 +47,7 @@ func TestAllocationsOfHandshakes(t *testing.T) {
 		return err
 	})
 	srv := wstest.Start(t, ws)
-	ask := func(target, header, behind string) func() {
+	ask := func(status, target, header, behind string) func() {
 		request := []byte(fmt.Sprintf(handshake[:len(handshake)-2], target) + header + "\r\n" + behind)
 		answer := make([]byte, 4<<10)
 		return func() {
@@ -59,7 +59,10 @@ func TestAllocationsOfHandshakes(t *testing.T) {
 			if _, err := conn.Write(request); err != nil {
 				t.Fatal(err)
 			}
-			for behind != "" || answer[0] == 0 {
+			if n, err := conn.Read(answer); err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 "+status)) {
+				t.Fatalf("got %q, %v, want %s", answer[:n], err, status)
+			}
+			for behind != "" {
 				if _, err := conn.Read(answer); errors.Is(err, io.EOF) {
 					break
 				} else if err != nil {
@@ -74,10 +77,10 @@ func TestAllocationsOfHandshakes(t *testing.T) {
 		run  func()
 		most float64
 	}{
-		{"accepted", ask("/lobby?since=7", token, closing), 135},
-		{"no token", ask("/lobby?since=7", "Connection: close\r\n", " "), 80},
-		{"bad parameter", ask("/lobby?since=-1", token+"Connection: close\r\n", " "), 105},
-		{"foreign origin", ask("/lobby?since=7", "Origin: https://evil.example\r\nConnection: close\r\n", " "), 88},
+		{"accepted", ask("101", "/lobby?since=7", token, closing), 135},
+		{"no token", ask("401", "/lobby?since=7", "Connection: close\r\n", " "), 80},
+		{"bad parameter", ask("422", "/lobby?since=-1", token+"Connection: close\r\n", " "), 105},
+		{"foreign origin", ask("403", "/lobby?since=7", "Origin: https://evil.example\r\nConnection: close\r\n", " "), 88},
 	} {
 		if got := mallocs(200, test.run); got > test.most {
 			t.Errorf("%s: %.1f allocations, want at most %v", test.name, got, test.most)

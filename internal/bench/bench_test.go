@@ -1,57 +1,92 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"testing"
 )
 
-// The benchmarks are rounds of the suite, for who works on one thing and does not want to
-// wait for all of `make bench`. What they report is the servers' own: processor time or
-// memory, and usher's ratio.
+// The benchmarks ask one server at a time, for who works on one thing. What they report
+// is the server's own: processor time, allocations or memory. Ratios are `make bench`'s.
 
-func BenchmarkHandshake(b *testing.B) {
-	all, err := startAll(pair, "HS256")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() {
-		if err := all.stop(); err != nil {
-			b.Error(err)
-		}
-	}()
-	for i, a := range asks(all[0].token) {
-		b.Run(a.name, func(b *testing.B) {
-			var own book
-			err := all.inTurn(own.row(a.name, "µs", 0), b.N, func(p *process, n int) error { return asks(p.token)[i].repeat(p.addr, n) })
-			tell(b, &own, err)
+// titles are the servers by the names that benchmarks give them.
+var titles = map[string]string{"usher": "usher", "hand": "handwritten"}
+
+// each runs a benchmark with each server of the pair, as a process of its own.
+func each(b *testing.B, run func(b *testing.B, p *process)) {
+	for _, name := range pair {
+		b.Run(titles[name], func(b *testing.B) {
+			p, err := start(name, "HS256")
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() {
+				if err := p.stop(); err != nil {
+					b.Error(err)
+				}
+			}()
+			run(b, p)
 		})
 	}
+}
+
+func BenchmarkHandshake(b *testing.B) {
+	each(b, func(b *testing.B, p *process) {
+		for _, a := range asks(p.token) {
+			name := a.name
+			if a.status != 101 {
+				name = "refused-" + name
+			}
+			b.Run(name, func(b *testing.B) {
+				count, err := p.allocated(func() error {
+					return cost(b, p, func(n int) error { return a.repeat(p.addr, n) })
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(count/float64(b.N), "mallocs")
+			})
+		}
+	})
 }
 
 func BenchmarkEcho(b *testing.B) {
-	for _, size := range []int{64, 4 << 10} {
-		b.Run(fmt.Sprintf("%d-B", size), func(b *testing.B) {
-			s := &suite{messages: max(b.N, 8*turns), log: io.Discard}
-			tell(b, &s.book, s.echoRound(pair, size))
-		})
-	}
+	each(b, func(b *testing.B, p *process) {
+		for _, size := range []int{64, 4 << 10} {
+			b.Run(fmt.Sprintf("%d-B", size), func(b *testing.B) {
+				t, err := openTalker(p, roomPath+"lobby", size)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer t.conn.Close()
+				if err := errors.Join(cost(b, p, t.echo), content(p, []*talker{t})); err != nil {
+					b.Fatal(err)
+				}
+			})
+		}
+	})
 }
 
 func BenchmarkIdleMemory(b *testing.B) {
-	count, err := affordable(1000)
-	if err != nil {
-		b.Fatal(err)
-	}
-	s := &suite{log: io.Discard}
-	for b.Loop() {
-		for _, name := range pair {
-			if err := s.idleRound(name, count); err != nil {
+	for _, name := range pair {
+		b.Run(titles[name], func(b *testing.B) {
+			count, err := affordable(1000)
+			if err != nil {
 				b.Fatal(err)
 			}
-		}
+			s := &suite{}
+			for b.Loop() {
+				if err := s.idleRound(name, count); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for _, row := range s.book.rows {
+				value, _ := summarise(row.values[name])
+				b.ReportMetric(value.median, row.name+"-"+row.unit)
+			}
+			b.ReportMetric(0, "ns/op")
+		})
 	}
-	tell(b, &s.book, nil)
 }
 
 func BenchmarkMount(b *testing.B) {
@@ -67,18 +102,10 @@ func BenchmarkMount(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // a process starts, too
 }
 
-// tell reports the first row of a book.
-func tell(b *testing.B, own *book, err error) {
-	b.Helper()
-	if err != nil {
-		b.Fatal(err)
-	}
-	row := own.rows[0]
-	for _, name := range pair {
-		value, _ := summarise(row.values[name])
-		b.ReportMetric(value.median, name+"-"+row.unit)
-	}
-	ratio, _ := row.ratio("usher")
-	b.ReportMetric(ratio.median, "ratio")
+// cost reports what work of so many costs the server.
+func cost(b *testing.B, p *process, work func(n int) error) error {
+	micros, err := p.spent(func() error { return work(b.N) })
+	b.ReportMetric(micros/float64(b.N), "server-µs")
 	b.ReportMetric(0, "ns/op") // the client's
+	return err
 }

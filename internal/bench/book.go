@@ -14,12 +14,43 @@ type book struct {
 // row is one benchmark: for each server a value a round, of the same rounds.
 type row struct {
 	name, unit string
-	goal       float64 // the largest ratio of usher to hand that will do; 0 is no goal
+	goal       goal
 	values     map[string][]float64
 }
 
+// goal is what usher's value is held to. The zero goal is none.
+type goal struct {
+	text string
+	met  func(*row) bool
+}
+
+// byRatio is a goal for usher's ratio to the server written by hand.
+func byRatio(most float64) goal {
+	return goal{fmt.Sprintf("≤ %.2f", most), func(r *row) bool {
+		ratio, ok := r.ratio("usher", "hand")
+		return ok && ratio.median <= most
+	}}
+}
+
+// byMore is a goal for how much more usher may have than the server written by hand.
+func byMore(most float64) goal {
+	return goal{fmt.Sprintf("≤ %.0f more", most), func(r *row) bool {
+		usher, ok := summarise(r.values["usher"])
+		hand, also := summarise(r.values["hand"])
+		return ok && also && usher.median-hand.median <= most
+	}}
+}
+
+// byValue is a goal for usher's value.
+func byValue(most float64, unit string) goal {
+	return goal{fmt.Sprintf("≤ %.0f %s", most, unit), func(r *row) bool {
+		usher, ok := summarise(r.values["usher"])
+		return ok && usher.median <= most
+	}}
+}
+
 // row returns the row of a name, a new one if need be.
-func (b *book) row(name, unit string, goal float64) *row {
+func (b *book) row(name, unit string, goal goal) *row {
 	for _, r := range b.rows {
 		if r.name == name {
 			return r
@@ -50,10 +81,10 @@ func summarise(values []float64) (summary, bool) {
 	return summary{median, sorted[0], sorted[len(sorted)-1]}, true
 }
 
-// ratio compares a server with the hand-written one, each round by itself: what
-// slows the machine down for a while slows both.
-func (r *row) ratio(server string) (summary, bool) {
-	own, base := r.values[server], r.values["hand"]
+// ratio compares a server with another, each round by itself: what slows the machine
+// down for a while slows both.
+func (r *row) ratio(server, to string) (summary, bool) {
+	own, base := r.values[server], r.values[to]
 	var ratios []float64
 	for i := range min(len(own), len(base)) {
 		ratios = append(ratios, own[i]/base[i])
@@ -63,16 +94,15 @@ func (r *row) ratio(server string) (summary, bool) {
 
 // holds says whether usher is within the goal.
 func (r *row) holds() string {
-	ratio, ok := r.ratio("usher")
 	switch {
-	case !ok || r.goal == 0:
+	case r.goal.met == nil:
 		return ""
-	case ratio.median <= r.goal:
+	case r.goal.met(r):
 		return "yes"
 	}
 	return "no"
 }
 
 func (s summary) String() string {
-	return fmt.Sprintf("%.2f (%.2f to %.2f)", s.median, s.low, s.high)
+	return fmt.Sprintf("%.3f (%.2f to %.2f)", s.median, s.low, s.high)
 }

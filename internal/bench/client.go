@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -138,7 +140,7 @@ func closed(r *bufio.Reader, code uint16) error {
 	if err != nil {
 		return fmt.Errorf("instead of a close frame: %w", err)
 	}
-	if op != opClose || len(payload) < 2 || binary.BigEndian.Uint16(payload) != code {
+	if op != opClose || len(payload) != 2 || binary.BigEndian.Uint16(payload) != code {
 		return fmt.Errorf("the closing frame is %d %q, want close with %d", op, payload, code)
 	}
 	if rest, err := r.Peek(1); !errors.Is(err, io.EOF) {
@@ -168,6 +170,7 @@ func (a ask) exchange(conn net.Conn, r *bufio.Reader) error {
 	case a.status == 101:
 		for _, want := range [...][2]string{
 			{"sec-websocket-accept", acceptKey}, {"upgrade", "websocket"}, {"connection", "Upgrade"}, {"sec-websocket-extensions", ""},
+			{"sec-websocket-protocol", ""},
 		} {
 			if value := got.header[want[0]]; !strings.EqualFold(value, want[1]) {
 				return fault(want[0], value, want[1])
@@ -176,13 +179,17 @@ func (a ask) exchange(conn net.Conn, r *bufio.Reader) error {
 		return nil
 	case got.header["content-type"] != "application/problem+json":
 		return fault("content type", got.header["content-type"], "application/problem+json")
+	case got.header["cache-control"] != "no-store":
+		return fault("cache control", got.header["cache-control"], "no-store")
+	case r.Buffered() > 0:
+		return fmt.Errorf("%s: %d bytes stand behind the body", a.name, r.Buffered())
 	}
 	var p problem
 	if err := json.Unmarshal(got.body, &p); err != nil {
 		return fmt.Errorf("%s: the body: %w", a.name, err)
 	}
-	if p.Status != a.status || p.Reason != a.reason {
-		return fault("problem", fmt.Sprint(p.Status, " ", p.Reason), fmt.Sprint(a.status, " ", a.reason))
+	if got, want := p, (problem{"about:blank", http.StatusText(a.status), a.status, a.reason, p.Errors}); !reflect.DeepEqual(got, want) {
+		return fault("problem", fmt.Sprint(got), fmt.Sprint(want))
 	}
 	if a.status == 422 && (len(p.Errors) != 1 || p.Errors[0].Code != "gte") {
 		return fault("problem's errors", fmt.Sprint(p.Errors), "one, gte")
@@ -218,7 +225,11 @@ func readAnswer(r *bufio.Reader) (answer, error) {
 			break
 		}
 		name, value, _ := strings.Cut(line, ":")
-		got.header[strings.ToLower(name)] = strings.TrimSpace(value)
+		name = strings.ToLower(name)
+		if before, twice := got.header[name]; twice {
+			value = before + ", " + strings.TrimSpace(value) // of what is to be there once
+		}
+		got.header[name] = strings.TrimSpace(value)
 	}
 	if length := got.header["content-length"]; length != "" {
 		n, err := strconv.ParseUint(length, 10, 16)

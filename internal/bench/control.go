@@ -34,6 +34,7 @@ type reply struct {
 	CPU        float64 `json:"cpu,omitempty"`  // of the process so far, user and system, in µs
 	Live       float64 `json:"live,omitempty"` // heap and stacks after two collections, in bytes
 	RSS        float64 `json:"rss,omitempty"`  // after them
+	Mallocs    float64 `json:"mallocs,omitempty"`
 	Goroutines int     `json:"goroutines,omitempty"`
 	Members    int     `json:"members,omitempty"` // of all halls
 	Millis     float64 `json:"millis,omitempty"`
@@ -69,6 +70,10 @@ func control(name, algorithm string, stdin io.Reader, stdout io.Writer) error {
 			r.CPU, err = cpu()
 		case "memory":
 			r, err = memory()
+		case "mallocs":
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			r.Mallocs = float64(m.Mallocs)
 		case "members":
 			r.Members = int(attendance.Load())
 		case "drain":

@@ -25,6 +25,20 @@ func affordable(wanted int) (int, error) {
 	return min(wanted, int(limit.Cur)-spareFiles), nil
 }
 
+// possible is what is affordable of what is wanted, and notes the difference.
+func (s *suite) possible(wanted int) (int, error) {
+	count, err := affordable(wanted)
+	if err == nil && count < wanted {
+		note := fmt.Sprintf("WARNING: %d connections were not possible, as a process may not open so many files here: "+
+			"they are %d instead.", wanted, count)
+		if !slices.Contains(s.book.notes, note) {
+			s.book.notes = append(s.book.notes, note)
+			s.progress("%s", note)
+		}
+	}
+	return count, err
+}
+
 // openMany opens connections that then wait, and returns them even if one fails.
 func openMany(p *process, count, workers int) ([]net.Conn, error) {
 	conns := make([]net.Conn, count)
@@ -52,20 +66,19 @@ func closeMany(conns []net.Conn) {
 
 // idles measure what a connection holds that waits for a message.
 func (s *suite) idles() error {
+	before := 0
 	for _, wanted := range s.idle {
-		count, err := affordable(wanted)
+		count, err := s.possible(wanted)
 		if err != nil {
 			return err
 		}
-		if count < wanted {
-			note := fmt.Sprintf("WARNING: %d connections were not possible, as a process may not open so many files here: "+
-				"they are %d instead.", wanted, count)
-			s.book.notes = append(s.book.notes, note)
-			s.progress("%s", note)
+		if count == before {
+			continue // it was measured
 		}
+		before = count
 		for round := range s.idleRounds {
 			s.progress("%d idle connections, round %d of %d", count, round+1, s.idleRounds)
-			names := slices.Clone(pair)
+			names := slices.Clone(s.all)
 			if round == 0 && s.otherRounds > 0 {
 				names = append(names, others...)
 			}
@@ -108,8 +121,8 @@ func (s *suite) idleRound(name string, count int) (err error) {
 		}
 	}
 	s.book.row(fmt.Sprintf("memory/%d", count), "B", goalMemory).add(name, (after.Live-before.Live)/float64(count))
-	s.book.row(fmt.Sprintf("rss/%d", count), "B", 0).add(name, (after.RSS-before.RSS)/float64(count))
-	s.book.row(fmt.Sprintf("goroutines/%d", count), "", 0).add(name, float64(after.Goroutines-before.Goroutines)/float64(count))
+	s.book.row(fmt.Sprintf("rss/%d", count), "B", noGoal).add(name, (after.RSS-before.RSS)/float64(count))
+	s.book.row(fmt.Sprintf("goroutines/%d", count), "", noGoal).add(name, float64(after.Goroutines-before.Goroutines)/float64(count))
 	return nil
 }
 
@@ -144,10 +157,14 @@ func (s *suite) bursts() error {
 	if s.burst == 0 {
 		return nil
 	}
+	count, err := s.possible(s.burst)
+	if err != nil {
+		return err
+	}
 	for round := range s.rounds {
-		s.progress("%d at once and drained, round %d of %d", s.burst, round+1, s.rounds)
+		s.progress("%d at once and drained, round %d of %d", count, round+1, s.rounds)
 		for _, name := range pair {
-			if err := s.burstRound(name); err != nil {
+			if err := s.burstRound(name, count); err != nil {
 				return err
 			}
 		}
@@ -155,7 +172,7 @@ func (s *suite) bursts() error {
 	return nil
 }
 
-func (s *suite) burstRound(name string) (err error) {
+func (s *suite) burstRound(name string, count int) (err error) {
 	const atOnce = 500 // goroutines that dial; the kernel's queue has room for them
 	p, err := start(name, "HS256")
 	if err != nil {
@@ -169,7 +186,7 @@ func (s *suite) burstRound(name string) (err error) {
 	var conns []net.Conn
 	defer func() { closeMany(conns) }()
 	micros, err := p.spent(func() (err error) {
-		conns, err = openMany(p, s.burst, atOnce)
+		conns, err = openMany(p, count, atOnce)
 		return err
 	})
 	if err != nil {
@@ -185,14 +202,14 @@ func (s *suite) burstRound(name string) (err error) {
 		return err
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := firstOf(errs); err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
 	if err := settled(p, before.Goroutines); err != nil {
 		return err
 	}
-	s.book.row(fmt.Sprintf("burst/%d", s.burst), "µs", 0).add(name, micros/float64(s.burst))
-	s.book.row(fmt.Sprintf("drain/%d", s.burst), "ms", 0).add(name, drained.Millis)
+	s.book.row(fmt.Sprintf("burst/%d", count), "µs", noGoal).add(name, micros/float64(count))
+	s.book.row(fmt.Sprintf("drain/%d", count), "ms", noGoal).add(name, drained.Millis)
 	return nil
 }
 

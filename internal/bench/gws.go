@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -28,6 +29,7 @@ type gwsConn struct {
 	route, remote string
 	since         time.Time
 	timer         *time.Timer
+	code          int // with which this side has begun to close
 }
 
 const gwsKey = "conn"
@@ -37,16 +39,26 @@ func gwsOf(socket *gws.Conn) *gwsConn {
 	return v.(*gwsConn)
 }
 
+// inTime gives the next write its time. A deadline stays until the next one is set, and
+// what is written behind it fails.
+func (c *gwsConn) inTime() *gws.Conn {
+	_ = c.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return c.ws
+}
+
 // tell implements member.
 func (c *gwsConn) tell(message []byte) {
-	_ = c.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_ = c.ws.WriteMessage(gws.OpcodeText, message) // a failure closes the connection
+	_ = c.inTime().WriteMessage(gws.OpcodeText, message) // a failure closes the connection
 }
 
 func (c *gwsConn) ping() {
-	if c.ws.WritePing(nil) == nil {
+	if c.inTime().WritePing(nil) == nil {
 		c.timer.Reset(pingInterval)
 	}
+}
+
+func (c *gwsConn) dismiss(code int, reason string) {
+	_ = c.inTime().WriteClose(uint16(code), []byte(reason))
 }
 
 func serveGWS(ctx context.Context, listener net.Listener, id identity) error {
@@ -59,7 +71,7 @@ func serveGWS(ctx context.Context, listener net.Listener, id identity) error {
 		mux.HandleFunc(label, func(w http.ResponseWriter, r *http.Request) { s.handle(w, r, upgrader, label, inHall) })
 	}
 	return serveByHand(ctx, listener, mux, logger, func(ctx context.Context) error {
-		return s.crowd.drain(ctx, func(c *gwsConn) { _ = c.ws.WriteClose(1012, []byte("server_restart")) })
+		return s.crowd.drain(ctx, func(c *gwsConn) { c.dismiss(1012, "server_restart") })
 	})
 }
 
@@ -76,7 +88,7 @@ func (s *gwsServer) handle(w http.ResponseWriter, r *http.Request, upgrader *gws
 	conn := &gwsConn{ws: ws, in: in, route: route, remote: r.RemoteAddr, since: time.Now()}
 	ws.Session().Store(gwsKey, conn)
 	if !s.crowd.enter(conn) {
-		_ = ws.WriteClose(1012, []byte("server_restart"))
+		conn.dismiss(1012, "server_restart")
 		return
 	}
 	if inHall {
@@ -94,7 +106,9 @@ func (s *gwsServer) OnPong(socket *gws.Conn, _ []byte) {
 }
 
 // OnPing implements gws.Event.
-func (s *gwsServer) OnPing(socket *gws.Conn, payload []byte) { _ = socket.WritePong(payload) }
+func (s *gwsServer) OnPing(socket *gws.Conn, payload []byte) {
+	_ = gwsOf(socket).inTime().WritePong(payload)
+}
 
 // OnMessage implements gws.Event.
 func (s *gwsServer) OnMessage(socket *gws.Conn, message *gws.Message) {
@@ -111,7 +125,8 @@ func (s *gwsServer) OnMessage(socket *gws.Conn, message *gws.Message) {
 			return
 		}
 	}
-	_ = socket.WriteClose(uint16(code), nil)
+	conn.code = code
+	conn.dismiss(code, "")
 }
 
 // OnClose implements gws.Event.
@@ -122,7 +137,7 @@ func (s *gwsServer) OnClose(socket *gws.Conn, err error) {
 		conn.hall.leave(conn)
 	}
 	s.crowd.leave(conn)
-	code := 1006
+	code := cmp.Or(conn.code, 1006)
 	if closed, ok := err.(*gws.CloseError); ok {
 		code = int(closed.Code)
 	}

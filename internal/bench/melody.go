@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,6 +31,8 @@ type melodyConn struct {
 	hall          *hall
 	route, remote string
 	since         time.Time
+	code          int // with which it ended
+	err           error
 }
 
 const melodyKey = "conn"
@@ -37,6 +41,12 @@ func melodyOf(session *melody.Session) *melodyConn { return session.MustGet(melo
 
 // tell implements member. melody drops what its queue does not take.
 func (c *melodyConn) tell(message []byte) { _ = c.session.Write(message) }
+
+// dismiss is for the reading goroutine.
+func (c *melodyConn) dismiss(code int) {
+	c.code = code
+	_ = c.session.CloseWithMsg(melody.FormatCloseMessage(code, ""))
+}
 
 func serveMelody(ctx context.Context, listener net.Listener, id identity) error {
 	logger := newLogger()
@@ -49,8 +59,9 @@ func serveMelody(ctx context.Context, listener net.Listener, id identity) error 
 	s.melody.HandleConnect(s.connected)
 	s.melody.HandleMessage(s.said)
 	s.melody.HandleMessageBinary(func(session *melody.Session, _ []byte) {
-		_ = session.CloseWithMsg(melody.FormatCloseMessage(melody.CloseUnsupportedData, ""))
+		melodyOf(session).dismiss(melody.CloseUnsupportedData)
 	})
+	s.melody.HandleError(failed)
 	s.melody.HandleDisconnect(s.gone)
 	engine := newEngine()
 	engine.GET(roomPath+":room", s.guard("GET "+roomPath+":room", false), s.upgrade)
@@ -100,11 +111,22 @@ func (s *melodyServer) said(session *melody.Session, data []byte) {
 	reply, code := s.checks.answer(data, conn.in.user)
 	switch {
 	case code != 0:
-		_ = session.CloseWithMsg(melody.FormatCloseMessage(code, ""))
+		conn.dismiss(code)
 	case conn.hall != nil:
 		conn.hall.tell(reply)
 	default:
 		conn.tell(reply)
+	}
+}
+
+// failed is told why reading ended. Its close handler is no place for that, as it would
+// have to answer the peer, and melody shows it no way to.
+func failed(session *melody.Session, err error) {
+	conn := melodyOf(session)
+	conn.err = cmp.Or(conn.err, err)
+	var closed *websocket.CloseError
+	if errors.As(err, &closed) {
+		conn.code = closed.Code
 	}
 }
 
@@ -114,5 +136,5 @@ func (s *melodyServer) gone(session *melody.Session) {
 		conn.hall.leave(conn)
 	}
 	s.crowd.leave(conn)
-	logEnd(s.logger, conn.route, conn.remote, websocket.CloseNoStatusReceived, conn.since, nil)
+	logEnd(s.logger, conn.route, conn.remote, cmp.Or(conn.code, websocket.CloseAbnormalClosure), conn.since, conn.err)
 }

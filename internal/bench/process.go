@@ -87,6 +87,23 @@ func (p *process) spent(work func() error) (float64, error) {
 	return after.CPU - before.CPU, err
 }
 
+// allocated runs work and returns how many allocations the server made meanwhile.
+func (p *process) allocated(work func() error) (float64, error) {
+	if err := work(); err != nil { // it warms up
+		return 0, fmt.Errorf("%s: %w", p.name, err)
+	}
+	before, err := p.tell("mallocs")
+	if err != nil {
+		return 0, err
+	}
+	if err := work(); err != nil {
+		return 0, fmt.Errorf("%s: %w", p.name, err)
+	}
+	time.Sleep(2 * time.Millisecond) // as for the time that was spent
+	after, err := p.tell("mallocs")
+	return after.Mallocs - before.Mallocs, err
+}
+
 // stop ends the process. One that does not end by itself is killed.
 func (p *process) stop() error {
 	_ = p.stdin.Close()

@@ -28,11 +28,15 @@ const (
 
 	leeway       = 30 * time.Second
 	readLimit    = 64 << 10
+	closeTimeout = 2 * time.Second
+	drainTimeout = 30 * time.Second
+)
+
+// What a test makes shorter, to see that every server keeps it.
+var (
 	writeTimeout = 5 * time.Second
 	pingInterval = 25 * time.Second
 	pongTimeout  = 35 * time.Second
-	closeTimeout = 2 * time.Second
-	drainTimeout = 30 * time.Second
 )
 
 // Say is what a client sends.
@@ -107,9 +111,11 @@ func goodClaims() Claims {
 	}}
 }
 
-// newLogger writes lines that nobody reads: all servers log one for each refusal
-// and one for each connection's end, as usher does.
-func newLogger() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+// logTo takes lines that nobody reads, but for a test: all servers log one for each
+// refusal and one for each connection's end, as usher does.
+var logTo = io.Discard
+
+func newLogger() *slog.Logger { return slog.New(slog.NewTextHandler(logTo, nil)) }
 
 // newHTTPServer has the limits that wsroute.Serve sets.
 func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {

@@ -12,61 +12,114 @@ import (
 	"time"
 )
 
-// talker is an open connection, what it says, and what it must be told.
-type talker struct {
-	conn net.Conn
-	r    *bufio.Reader
-	buf  []byte
+// script is a Say of some size as a frame, and the Said that answers it. Both have a
+// number in them, so that no two messages are the same.
+type script struct {
+	say, said  []byte
+	at, saidAt int // of the number
 }
 
-func openTalker(p *process, path string) (*talker, error) {
+const digits = 8
+
+func newScript(size int) (*script, error) {
+	text := strings.Repeat("0", digits) + strings.Repeat("x", size-digits-len(`{"text":""}`))
+	payload, err := json.Marshal(Say{text})
+	if err != nil {
+		return nil, err
+	}
+	said, err := json.Marshal(Said{"alice", text})
+	s := &script{say: frame(opText, payload), said: said, saidAt: bytes.Index(said, []byte(text))}
+	s.at = len(s.say) - len(payload) + bytes.Index(payload, []byte(text))
+	return s, err
+}
+
+// turn makes it the message of a number.
+func (s *script) turn(number int) {
+	for i := digits - 1; i >= 0; i-- {
+		before, now := s.said[s.saidAt+i], byte('0'+number%10)
+		s.said[s.saidAt+i] = now
+		s.say[s.at+i] ^= before ^ now // it is masked
+		number /= 10
+	}
+}
+
+// talker is an open connection, what it says, and what it must be told.
+type talker struct {
+	conn        net.Conn
+	r           *bufio.Reader
+	buf         []byte
+	says, hears *script // apart, since one may do both at once
+	said, heard int
+}
+
+func openTalker(p *process, path string, size int) (*talker, error) {
 	a := asks(p.token)[0]
 	a.path = path
+	says, err := newScript(size)
+	if err != nil {
+		return nil, err
+	}
+	hears, err := newScript(size)
+	if err != nil {
+		return nil, err
+	}
 	r := bufio.NewReader(nil)
 	conn, err := a.open(p.addr, r)
 	if err != nil {
 		return nil, err
 	}
-	return &talker{conn: conn, r: r}, nil
+	return &talker{conn: conn, r: r, says: says, hears: hears}, nil
 }
 
-// hear reads a message, which must be the one that is wanted.
-func (t *talker) hear(want []byte) error {
+// say sends the next message.
+func (t *talker) say() error {
+	t.says.turn(t.said)
+	t.said++
+	_, err := t.conn.Write(t.says.say)
+	return err
+}
+
+// hear reads a message, which must be the next one.
+func (t *talker) hear() error {
 	op, got, err := readFrame(t.r, t.buf)
 	if err != nil {
 		return err
 	}
 	t.buf = got
-	if op != opText || !bytes.Equal(got, want) {
-		return fmt.Errorf("heard %d %.80q, want %.80q", op, got, want)
+	t.hears.turn(t.heard)
+	t.heard++
+	if op != opText || !bytes.Equal(got, t.hears.said) {
+		return fmt.Errorf("heard %d %.80q, want %.80q", op, got, t.hears.said)
 	}
 	return nil
 }
 
-func (t *talker) echo(say, want []byte, times int) error {
+func (t *talker) echo(times int) error {
 	if err := t.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	for range times {
-		if _, err := t.conn.Write(say); err != nil {
+		if err := t.say(); err != nil {
 			return err
 		}
-		if err := t.hear(want); err != nil {
+		if err := t.hear(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// message returns a Say of a size as a frame, and the Said that answers it.
-func message(size int) (say, said []byte, err error) {
-	text := strings.Repeat("x", size-len(`{"text":""}`))
-	payload, err := json.Marshal(Say{text})
-	if err != nil {
-		return nil, nil, err
+// content sees to it that talkers were told no more than they have heard.
+func content(p *process, all []*talker) error {
+	for _, t := range all {
+		if n := t.r.Buffered(); n > 0 {
+			return fmt.Errorf("%s: %d more bytes than were asked for", p.name, n)
+		}
+		if err := waits(t.conn); err != nil {
+			return fmt.Errorf("%s: a member %w", p.name, err)
+		}
 	}
-	said, err = json.Marshal(Said{"alice", text})
-	return frame(opText, payload), said, err
+	return nil
 }
 
 // echoes measure one message there and one back, on connections that stay open.
@@ -84,10 +137,6 @@ func (s *suite) echoes() error {
 
 func (s *suite) echoRound(names []string, size int) (err error) {
 	const talkers = 8
-	say, said, err := message(size)
-	if err != nil {
-		return err
-	}
 	all, err := startAll(names, "HS256")
 	if err != nil {
 		return err
@@ -96,7 +145,7 @@ func (s *suite) echoRound(names []string, size int) (err error) {
 	groups := map[*process][]*talker{}
 	for _, p := range all {
 		for range talkers {
-			t, err := openTalker(p, roomPath+"lobby")
+			t, err := openTalker(p, roomPath+"lobby", size)
 			if err != nil {
 				return err
 			}
@@ -105,11 +154,15 @@ func (s *suite) echoRound(names []string, size int) (err error) {
 		}
 	}
 	row := s.book.row(fmt.Sprintf("echo/%d-B", size), "µs", goalEcho)
-	return all.inTurn(row, s.messages, func(p *process, n int) error {
+	err = all.inTurn(row, s.messages, func(p *process, n int) error {
 		return spread(talkers, talkers, func(i int, _ *bufio.Reader) error {
-			return groups[p][i].echo(say, said, n/talkers)
+			return groups[p][i].echo(n / talkers)
 		})
 	})
+	for p, group := range groups {
+		err = errors.Join(err, content(p, group))
+	}
+	return err
 }
 
 // broadcasts measure what one says to many, for each who is told.
@@ -117,10 +170,14 @@ func (s *suite) broadcasts() error {
 	if s.receivers == 0 {
 		return nil
 	}
+	count, err := s.possible(s.receivers)
+	if err != nil {
+		return err
+	}
 	for round := range s.rounds {
-		s.progress("one to %d, round %d of %d", s.receivers, round+1, s.rounds)
+		s.progress("one to %d, round %d of %d", count, round+1, s.rounds)
 		for _, name := range s.names(round) {
-			if err := s.broadcastRound(name); err != nil {
+			if err := s.broadcastRound(name, count); err != nil {
 				return err
 			}
 		}
@@ -128,20 +185,16 @@ func (s *suite) broadcasts() error {
 	return nil
 }
 
-func (s *suite) broadcastRound(name string) (err error) {
+func (s *suite) broadcastRound(name string, count int) (err error) {
 	const times = 50
-	say, said, err := message(64)
-	if err != nil {
-		return err
-	}
 	p, err := start(name, "HS256")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	members := make([]*talker, s.receivers)
+	members := make([]*talker, count)
 	for i := range members {
-		if members[i], err = openTalker(p, hallPath+"lobby"); err != nil {
+		if members[i], err = openTalker(p, hallPath+"lobby", 64); err != nil {
 			return err
 		}
 		defer members[i].conn.Close()
@@ -152,12 +205,15 @@ func (s *suite) broadcastRound(name string) (err error) {
 	if err := attended(p, len(members)); err != nil {
 		return err
 	}
-	if err := tellAll(members, say, said, times/5); err != nil { // it warms up
+	if err := tellAll(members, times/5); err != nil { // it warms up
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
-	micros, err := p.spent(func() error { return tellAll(members, say, said, times) })
+	micros, err := p.spent(func() error { return tellAll(members, times) })
 	if err == nil {
-		s.book.row(fmt.Sprintf("broadcast/%d", s.receivers), "µs", 0).add(p.name, micros/float64(times*s.receivers))
+		err = content(p, members)
+	}
+	if err == nil {
+		s.book.row(fmt.Sprintf("broadcast/%d", count), "µs", noGoal).add(p.name, micros/float64(times*count))
 	}
 	return err
 }
@@ -177,24 +233,22 @@ func attended(p *process, members int) error {
 }
 
 // tellAll lets the first member say something, and everybody hear it.
-func tellAll(members []*talker, say, said []byte, times int) error {
+func tellAll(members []*talker, times int) error {
 	errs := make([]error, len(members))
 	var wg sync.WaitGroup
 	for i, m := range members {
 		wg.Go(func() {
 			for range times {
-				if errs[i] = m.hear(said); errs[i] != nil {
+				if errs[i] = m.hear(); errs[i] != nil {
 					return
 				}
 			}
 		})
 	}
-	for range times {
-		if _, err := members[0].conn.Write(say); err != nil {
-			errs[0] = err
-			break
-		}
+	var err error
+	for i := 0; i < times && err == nil; i++ {
+		err = members[0].say()
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return firstOf(append(errs, err))
 }
