@@ -30,11 +30,21 @@ type Identity struct {
 // by field, so that a provider which knows more than a scheme corrects it.
 // security.JWT says what the claims hold.
 //
-// ctx is the one that the provider was called with. Outside of a handshake
-// Identify does nothing.
+// ctx is the one that the provider was called with. Outside of a handshake, but for
+// [Observe], Identify does nothing.
 func Identify(ctx context.Context, who Identity) {
 	if s := plan.StandingOf(ctx); s != nil {
 		s.Set(plan.Identity(who))
+	}
+}
+
+// Observe returns a context in which Identify and ValidUntil are noted, though there is no
+// connection, and a function that returns what they have said so far. security.Tickets
+// does so with whom a ticket is given to. It is safe for concurrent use.
+func Observe(ctx context.Context) (observed context.Context, said func() (who Identity, until time.Time)) {
+	var standing plan.Standing
+	return plan.WithStanding(ctx, &standing), func() (Identity, time.Time) {
+		return Identity(standing.Identity()), standing.Until()
 	}
 }
 
@@ -46,8 +56,8 @@ func Identify(ctx context.Context, who Identity) {
 // message, so that a machine that has slept extends nothing. A time that has
 // passed refuses the connection.
 //
-// ctx is the one that the provider was called with. Outside of a handshake
-// ValidUntil does nothing.
+// ctx is the one that the provider was called with. Outside of a handshake, but for
+// [Observe], ValidUntil does nothing.
 func ValidUntil(ctx context.Context, t time.Time) {
 	if s := plan.StandingOf(ctx); s != nil {
 		s.Limit(t)

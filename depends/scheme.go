@@ -155,7 +155,7 @@ func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
 	if len(inner.Faults) > 0 {
 		return Credential{}, fmt.Errorf("depends: unsafe configuration: %s", inner.Faults[0][0])
 	}
-	request := &plan.Request{HTTP: r, RawQuery: r.URL.RawQuery}
+	request := &plan.Request{HTTP: r, RawQuery: r.URL.RawQuery, WithBody: true}
 	if err := request.ForScheme(); err != nil {
 		return Credential{}, &Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
 	}

@@ -24,14 +24,19 @@ import (
 // origins may ask, use wsroute.HandleHTTP, which knows them from Config.Origins.
 func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	var none T
-	c, err := depends.FindCredential(r, scheme.Describe())
+	d := scheme.Describe()
+	c, err := depends.FindCredential(r, d)
 	if err != nil {
 		return none, err
 	}
 	if !safe(r.Method) && browserAdds(r, c.Source) && !ownPage(r) {
 		return none, depends.Forbidden("origin_not_allowed", errors.New("security: the credential is one that browsers add, and the request is not of this site's own page"))
 	}
-	return scheme.Authenticate(r.Context(), c)
+	value, err := scheme.Authenticate(r.Context(), c)
+	if err != nil {
+		return unknown(value, err, d.Challenge, "invalid_credentials")
+	}
+	return value, nil
 }
 
 // browserAdds reports whether a browser may have added the credential by itself.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -104,6 +105,37 @@ func TestACookieOfAnotherSite(t *testing.T) {
 	twice.Header = http.Header{"Cookie": {"sid=alice"}, "Origin": {"http://app.example", "http://evil.example"}}
 	if got := asked(twice, scheme); got != foreign {
 		t.Errorf("two Origins: %s", got)
+	}
+}
+
+// signed is a scheme that reads the body, as those of webhooks do.
+type signed struct{}
+
+func (signed) Describe() depends.Scheme {
+	return depends.Scheme{Name: "Signature", Challenge: "Signature", Sources: []depends.Source{{In: "header", Name: "X-Signature"}}}
+}
+
+func (signed) Authenticate(_ context.Context, c depends.Credential) (account, error) {
+	body, err := io.ReadAll(c.Request().Body)
+	if err != nil || "of "+string(body) != c.Value {
+		return account{}, fmt.Errorf("signed %q: %w", body, depends.ErrAbsent)
+	}
+	return account{"hook"}, nil
+}
+
+// TestASchemeThatReadsTheBody, and what it calls absent is no absence.
+func TestASchemeThatReadsTheBody(t *testing.T) {
+	for signature, want := range map[string]string{"of pay 1": "hook", "of ": "401 invalid_credentials", "": "401 credentials_required"} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("pay 1"))
+		r.Header.Set("X-Signature", signature)
+		if got := asked(r, signed{}); got != want {
+			t.Errorf("%q: %s, want %s", signature, got, want)
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.Header.Set("X-Signature", "of x")
+	if _, err := security.Authenticate(r, security.Scheme[account](signed{})); errors.Is(err, depends.ErrAbsent) {
+		t.Errorf("%v is an absence", err)
 	}
 }
 

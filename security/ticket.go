@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -32,7 +31,9 @@ const (
 // the time somebody reads it in a log, and so that a refusal is an ordinary HTTP
 // response that the page can read.
 //
-// What the ticket is given for is provided as a T, which must survive JSON: a field
+// With it goes whose connection that is, and until when, if the scheme that the page is
+// signed in with says so: the connection ends when the token would have. What the ticket
+// is given for is provided as a T, which must survive JSON: a field
 // that is not exported is a wiring fault, one that is tagged json:"-" is left out. A
 // ticket that is unknown, used, expired, or for another path or Origin is refused
 // with the same 401 "invalid_ticket". A diagnosing GET spends none.
@@ -60,10 +61,12 @@ type TicketStore interface {
 
 // ticket is what is kept.
 type ticket[T any] struct {
-	For     T         `json:"for"`
-	Path    string    `json:"path"`
-	Origin  string    `json:"origin"`
-	Expires time.Time `json:"expires"`
+	For     T                `json:"for"`
+	Who     depends.Identity `json:"who,omitzero"`
+	Until   time.Time        `json:"until,omitzero"`
+	Path    string           `json:"path"`
+	Origin  string           `json:"origin"`
+	Expires time.Time        `json:"expires"`
 }
 
 // Describe implements [Scheme].
@@ -72,44 +75,14 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 	if t.TTL < 0 || t.TTL > 5*time.Minute {
 		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets has a TTL of " + t.TTL.String(), Hint: "a ticket is used at once: 30 s is plenty, 5 min the most"})
 	}
-	const hint = "provide a type that encoding/json keeps as it is"
+	fact := unkept(reflect.TypeFor[T](), map[reflect.Type]bool{})
 	if _, err := json.Marshal(*new(T)); err != nil {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets cannot keep its type: " + err.Error(), Hint: hint})
-	} else if field := lost(reflect.TypeFor[T](), map[reflect.Type]bool{}); field != "" {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets would lose the field " + field + ", which is not exported", Hint: hint})
+		fact = err.Error()
+	}
+	if fact != "" {
+		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets cannot keep its type: " + fact, Hint: "provide a type that encoding/json keeps as it is"})
 	}
 	return d
-}
-
-// lost names a field that JSON leaves out unasked, or nothing. A ticket would let its
-// holder in without what that field says.
-func lost(t reflect.Type, seen map[reflect.Type]bool) string {
-	for !keeps(t) && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array || t.Kind() == reflect.Map) {
-		t = t.Elem()
-	}
-	if keeps(t) || t.Kind() != reflect.Struct || seen[t] {
-		return ""
-	}
-	seen[t] = true
-	for i := range t.NumField() {
-		f := t.Field(i)
-		embedded := f.Anonymous && f.Type.Kind() == reflect.Struct
-		switch {
-		case f.Name == "_" || f.Tag.Get("json") == "-":
-		case !f.IsExported() && !embedded:
-			return f.Name + " of " + t.String()
-		default:
-			if field := lost(f.Type, seen); field != "" {
-				return field
-			}
-		}
-	}
-	return ""
-}
-
-// keeps reports whether a type says itself how it is encoded.
-func keeps(t reflect.Type) bool {
-	return t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
 func (t *Tickets[T]) derived() {}
@@ -133,6 +106,10 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	// A page may have escaped the path, as its location has it.
 	if kept.Path != r.URL.Path && kept.Path != r.URL.EscapedPath() || kept.Origin != origin || !time.Now().Before(kept.Expires) {
 		return unknown(none, depends.ErrAbsent, ticketChallenge, "invalid_ticket")
+	}
+	depends.Identify(ctx, kept.Who)
+	if !kept.Until.IsZero() {
+		depends.ValidUntil(ctx, kept.Until)
 	}
 	identify(ctx, &kept.For, 0)
 	return kept.For, nil
@@ -161,10 +138,12 @@ func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func
 	if r.Method != http.MethodPost {
 		return &depends.Rejection{Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed", Header: http.Header{"Allow": {http.MethodPost}}}
 	}
-	who, err := principal(r)
+	ctx, said := depends.Observe(r.Context())
+	asks, err := principal(r.WithContext(ctx))
 	if err != nil {
 		return err
 	}
+	who, until := said()
 	path, err := wantedPath(w, r)
 	if err != nil {
 		return err
@@ -177,7 +156,7 @@ func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func
 	_, _ = rand.Read(secret[:]) // it never fails
 	text := base64.RawURLEncoding.EncodeToString(secret[:])
 	expires := time.Now().Add(ttl)
-	raw, err := json.Marshal(ticket[T]{who, path, r.Header.Get("Origin"), expires})
+	raw, err := json.Marshal(ticket[T]{asks, who, until, path, r.Header.Get("Origin"), expires})
 	if err != nil {
 		return err
 	}

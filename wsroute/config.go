@@ -61,8 +61,9 @@ type Config struct {
 	// with 503. By default, there is no limit.
 	MaxHandshakes int
 	// MaxPerAddress is how many connections one address has at once, or one /64 of
-	// IPv6; more are refused with 429. See TrustedProxies. By default, there is no
-	// limit.
+	// IPv6; more are refused with 429. See TrustedProxies. Peers without an address, as
+	// at a Unix socket, are not counted, which the log says once. By default, there is
+	// no limit.
 	MaxPerAddress int
 	// MaxPerPrincipal is how many connections have the same principal at once (see
 	// depends.Identify); more are refused with 429. By default, there is no limit.

@@ -5,11 +5,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
@@ -488,5 +491,31 @@ func TestADiagnosingPagesHeaderIsTheCredential(t *testing.T) {
 	_, err := ws.Handler()
 	if want := "bad tag: `header:\"authorization\"` would read the credential of Test"; !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("it starts: %v", err)
+	}
+}
+
+// TestWhatMiddlewareAnsweredIsNotToldAgain, by a 101 behind it.
+func TestWhatMiddlewareAnsweredIsNotToldAgain(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil }, wsroute.AcceptThenClose)
+	engine := gin.New()
+	engine.Use(func(c *gin.Context) { // it should abort, too
+		c.Status(http.StatusUnauthorized)
+		c.Writer.WriteHeaderNow()
+	})
+	if err := ws.Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	srv := wstest.StartHandler(t, ws, engine)
+	conn, err := srv.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = fmt.Fprintf(conn, strings.Replace(handshake, "Upgrade: ", "Connection: close\r\nUpgrade: ", 1), "/ws")
+	if raw, err := io.ReadAll(conn); err != nil || strings.Count(string(raw), "HTTP/1.1") != 1 || !strings.HasPrefix(string(raw), "HTTP/1.1 401") {
+		t.Errorf("%v: told\n%s", err, raw)
 	}
 }

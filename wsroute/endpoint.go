@@ -3,6 +3,7 @@ package wsroute
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -24,7 +25,7 @@ type endpoint struct {
 	secrets  []string // query parameters that hold credentials
 	offers   []string // for what subprotocols carry tokens
 	cookies  bool     // a scheme takes a cookie
-	ambient  bool     // a scheme takes what a browser adds by itself, such as a cookie
+	basic    bool     // a scheme takes a name and a password
 }
 
 // serve answers one request. It returns as soon as the answer is written, so
@@ -70,6 +71,11 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	}
 	h.request.ReadHanded(e.plan, c)
 	h.peer = newPeer(e, e.shared.proxies.remote(r))
+	if e.shared.config.MaxPerAddress > 0 && !h.request.Client.IsValid() {
+		e.shared.unknown.Do(func() {
+			e.log(slog.LevelWarn, "MaxPerAddress does not count a peer without an address, as at a Unix socket", h.peer.remote, nil)
+		})
+	}
 	if refusal := e.shared.hub.enter(h.peer, &e.shared.config, h.request.Client); refusal != nil {
 		e.turnAway(w, r, refusal)
 		return nil

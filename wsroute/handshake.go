@@ -176,6 +176,13 @@ func (h *handshake) drop(cause error) {
 	p.release(cause, h.end)
 }
 
+// responded reports whether middleware has written a response already, as far as its
+// writer says so.
+func responded(w http.ResponseWriter) bool {
+	written, ok := w.(interface{ Written() bool })
+	return ok && written.Written()
+}
+
 // upgrade hijacks the connection and writes the 101. It is the last moment at
 // which the client's or the server's leaving is still a refusal.
 func (h *handshake) upgrade() error {
@@ -186,7 +193,7 @@ func (h *handshake) upgrade() error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	if written, ok := h.w.(interface{ Written() bool }); ok && written.Written() {
+	if responded(h.w) {
 		return errors.New("wsroute: middleware has written a response already; one that refuses must abort")
 	}
 	header, err := h.header(h.w)

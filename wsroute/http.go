@@ -1,10 +1,13 @@
 package wsroute
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"reflect"
 	"runtime/debug"
@@ -30,7 +33,8 @@ import (
 // Values of both the Connection and the Handshake lifetime are released when the
 // answer is written. Config.ResolveTimeout bounds the dependencies, not the handler.
 // Where a scheme takes a cookie, a method other than GET, HEAD and OPTIONS demands an
-// allowed Origin, so that no other site's page can ask in a user's name. The options
+// allowed Origin, so that no other site's page can ask in a user's name; where one takes
+// a name and a password, an Origin must be allowed if there is one. The options
 // of a route that are about WebSockets do nothing here.
 func HandleHTTP[In, Out any](r *Router, method, path string, handler func(context.Context, In) (Out, error), options ...RouteOption) {
 	if handler == nil {
@@ -61,6 +65,7 @@ type plainRequest struct {
 	request  plan.Request
 	scope    plan.Scope // of both lifetimes
 	standing plan.Standing
+	begun    bool // the handler has begun to answer by itself
 }
 
 // plain answers a plain request.
@@ -94,7 +99,13 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	if err != nil && r.Context().Err() != nil {
 		err = errGone
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case h.begun && errors.Is(err, errGone):
+	case h.begun: // a half that ends properly would be taken for the whole
+		e.log(slog.LevelError, "answer broke off", e.shared.proxies.remote(r), err)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http then cuts the connection
+	default:
 		e.answerError(w, r, &h.request, err)
 	}
 }
@@ -106,13 +117,25 @@ func (h *plainRequest) check() *depends.Rejection {
 		return tlsRequired()
 	}
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
-	if !safe && e.ambient && !e.allows(r, false) {
+	if !safe && !e.ownPage(r) {
 		return &depends.Rejection{Status: http.StatusForbidden, Reason: "origin_not_allowed", Err: &originError{r.Header["Origin"], r.Host}}
 	}
 	if h.request.Parse(e.plan) != nil {
 		return badQuery()
 	}
 	return nil
+}
+
+// ownPage reports whether no other site's page can have caused a request that changes
+// something: a browser adds cookies by itself, and a password that it was told once.
+func (e *endpoint) ownPage(r *http.Request) bool {
+	if e.cookies {
+		return e.allows(r, false)
+	}
+	if !e.basic || !plan.ShowsBasic(r.Header) {
+		return true
+	}
+	return r.Header.Get("Sec-Fetch-Site") == "same-origin" || e.allows(r, false)
 }
 
 // run resolves the dependencies and calls the handler. Its panic is returned.
@@ -164,7 +187,7 @@ func (h *plainRequest) write(answer any) (err error) {
 				_ = r.MultipartForm.RemoveAll()
 			}
 		}()
-		answer.ServeHTTP(h.w, r)
+		answer.ServeHTTP(&answerWriter{h.w, &h.begun}, r)
 		return nil
 	case struct{}:
 		h.w.WriteHeader(http.StatusNoContent)
@@ -183,3 +206,34 @@ func (h *plainRequest) write(answer any) (err error) {
 	_, _ = h.w.Write(body.Bytes()) // the client may have left
 	return nil
 }
+
+// answerWriter notes that an answer has begun.
+type answerWriter struct {
+	http.ResponseWriter
+	begun *bool
+}
+
+func (w *answerWriter) WriteHeader(status int) {
+	*w.begun = *w.begun || status >= http.StatusOK // others are not the answer
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *answerWriter) Write(b []byte) (int, error) {
+	*w.begun = true
+	return w.ResponseWriter.Write(b)
+}
+
+// Flush implements [http.Flusher], for handlers that ask for it.
+func (w *answerWriter) Flush() {
+	*w.begun = true
+	_ = http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack implements [http.Hijacker], for handlers that ask for it.
+func (w *answerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	*w.begun = true
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

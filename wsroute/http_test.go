@@ -317,3 +317,89 @@ func TestUploadsOfAHandlerThatAnswersAreRemoved(t *testing.T) {
 		t.Errorf("%s files in between, %d at the end", got, len(files))
 	}
 }
+
+// TestWhatABrowserDidNotAdd is nobody else's doing, wherever the page is from.
+func TestWhatABrowserDidNotAdd(t *testing.T) {
+	deps := depends.New()
+	scheme := depends.Scheme{Name: "Bearer or Basic", Challenge: "Bearer", Sources: []depends.Source{
+		{In: "header", Name: "Authorization", Prefix: "Bearer"}, {In: "header", Name: "Authorization", Prefix: "Basic"},
+	}}
+	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
+	ws := wsroute.New(deps, quiet())
+	wsroute.HandleHTTP(ws, http.MethodPost, "/me", func(_ context.Context, in struct{ Who member }) (string, error) { return in.Who.name, nil })
+	srv := wstest.Start(t, ws)
+	for _, c := range []struct {
+		credential, site string
+		status           int
+	}{
+		{"Bearer x", "cross-site", 200},
+		{"Basic x", "same-origin", 200},
+		{"Basic x", "cross-site", 403},
+		{"bAsIc x", "", 403},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Host+"/me", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header = http.Header{"Authorization": {c.credential}, "Origin": {"https://app.example"}, "Sec-Fetch-Site": {c.site}}
+		response, err := srv.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != c.status {
+			t.Errorf("%+v: %d", c, response.StatusCode)
+		}
+	}
+}
+
+// TestAnAnswerThatBreaksOff does not look like a whole one.
+func TestAnAnswerThatBreaksOff(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	answer := func(path string, h http.HandlerFunc) {
+		wsroute.HandleHTTP(ws, http.MethodGet, path, func(context.Context, none) (http.Handler, error) { return h, nil })
+	}
+	answer("/half", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler) // as httputil.ReverseProxy does
+	})
+	answer("/status", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		w.(http.Flusher).Flush()
+		panic("canary")
+	})
+	answer("/hint", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		panic("canary")
+	})
+	answer("/whole", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "whole") })
+	answer("/taken", func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntaken")
+		_ = conn.Close()
+	})
+	srv := wstest.Start(t, ws)
+	for path, want := range map[string]string{
+		"/half": "200 half unexpected EOF", "/status": "202  unexpected EOF", "/hint": "500 internal_error", "/whole": "200 whole <nil>", "/taken": "200 taken <nil>",
+	} {
+		response, err := srv.Client().Get("http://" + srv.Host + path) //nolint:noctx // it is in memory
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		got := fmt.Sprint(response.StatusCode, " ", string(body), " ", err)
+		if response.StatusCode == http.StatusInternalServerError && strings.Contains(string(body), "internal_error") {
+			got = "500 internal_error"
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}

@@ -151,6 +151,7 @@ func TestClientAddr(t *testing.T) {
 		})
 		return wstest.Start(t, ws)
 	}
+	mapped := show("::ffff:127.0.0.1", "::ffff:10.0.0.0/104") // the same addresses, as IPv6 has them
 	none, one, many := show(), show("127.0.0.1"), show("127.0.0.0/8", "10.0.0.0/8", "2001:db8::/32")
 	for _, test := range []struct {
 		srv   *wstest.Server
@@ -158,6 +159,7 @@ func TestClientAddr(t *testing.T) {
 		want  string
 	}{
 		{none, nil, "127.0.0.1"},
+		{mapped, []string{"6.6.6.6, 10.1.2.3"}, "6.6.6.6"},
 		{none, []string{"6.6.6.6"}, "127.0.0.1"},
 		{one, nil, "127.0.0.1"},
 		{one, []string{"6.6.6.6"}, "6.6.6.6"},

@@ -18,6 +18,7 @@ const ipv6Site = 64
 // guards them.
 type counts struct {
 	handshakes  int
+	resolving   int // parts of open connections, anew
 	byAddress   map[netip.Addr]int
 	byPrincipal map[plan.Principal]int
 }
@@ -68,7 +69,7 @@ func (h *hub) admit(p *peer, c *Config) error {
 	if until := p.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
 		return expiredRejection()
 	}
-	if err := h.caught(p); err != nil {
+	if err := h.caught(p, p.since); err != nil {
 		return err
 	}
 	if c.MaxPerPrincipal <= 0 {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -250,4 +252,43 @@ func TestWhoIsToldIsInNobodysWay(t *testing.T) {
 		}
 		wstest.Dial[string, string](t, srv, "/ws?token=a").Closed()
 	})
+}
+
+// TestAnAddressWithoutAPort counts, as middleware writes it; none at all is told of once.
+func TestAnAddressWithoutAPort(t *testing.T) {
+	for addr, want := range map[string]int{"203.0.113.9:1": 1, "203.0.113.9": 1, "2001:db8::1": 1, "@": 3, "": 3} {
+		var log safeBuffer
+		config := quiet()
+		config.MaxPerAddress = 1
+		config.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		ws := wsroute.New(depends.New(), config)
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+			_, err := conn.Receive(ctx)
+			return err
+		})
+		routes, err := ws.Handler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := wstest.StartHandler(t, ws, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.RemoteAddr = addr
+			routes.ServeHTTP(w, r)
+		}))
+		open := 0
+		for range 3 {
+			conn, err := srv.Connect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_, _ = fmt.Fprintf(conn, handshake, "/")
+			answer := make([]byte, 4<<10)
+			if n, err := conn.Read(answer); err == nil && strings.HasPrefix(string(answer[:n]), "HTTP/1.1 101") {
+				open++
+			}
+		}
+		if told := strings.Count(log.String(), "MaxPerAddress does not count"); open != want || told != max(0, want-2) {
+			t.Errorf("%q: %d of 3 at once, told %d times", addr, open, told)
+		}
+	}
 }

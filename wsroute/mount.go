@@ -164,7 +164,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		e.secrets = e.plan.SecretParams()
 		for _, source := range e.plan.Sources() {
 			e.cookies = e.cookies || source.In == "cookie"
-			e.ambient = e.ambient || source.Ambient()
+			e.basic = e.basic || source.IsBasic()
 			if source.In == "subprotocol" {
 				e.offers = append(e.offers, source.Name)
 			}

@@ -16,7 +16,10 @@ func newProxies(list []string) (p proxies, bad []string) {
 	for _, text := range list {
 		prefix, err := netip.ParsePrefix(text)
 		if addr, bare := netip.ParseAddr(text); bare == nil {
+			addr = addr.Unmap()
 			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		} else if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
 		}
 		if err != nil {
 			bad = append(bad, fmt.Sprintf("Config.TrustedProxies: %q is neither an IP address nor a CIDR prefix", text))
@@ -36,8 +39,9 @@ func (p proxies) trust(addr netip.Addr) bool {
 // X-Forwarded-For, so only what trusted ones wrote, at its right end, counts.
 func (p proxies) client(r *http.Request) netip.Addr {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
+	if err != nil { // middleware that puts the client's address there leaves the port out
+		addr, _ := netip.ParseAddr(r.RemoteAddr)
+		return plain(addr)
 	}
 	client := plain(remote.Addr())
 	named := listItems(r.Header["X-Forwarded-For"])

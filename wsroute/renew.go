@@ -35,7 +35,8 @@ func (renewableOption) String() string  { return "Renewable" }
 //
 //	{"$renewed":"2030-01-02T15:04:05Z"}
 //
-// A credential or a provider that refuses closes the connection with its code. Who
+// A credential or a provider that refuses closes the connection with its code, and a peer
+// that was let in without one is closed with 1008 "nothing_to_renew". Who
 // sends a second one before the first is answered is closed with 1008. Protocols of
 // the program's own call [Conn.Renew] instead.
 var Renewable RouteOption = renewableOption{}
@@ -56,14 +57,8 @@ type renewer struct {
 func (p *peer) keep(kept *plan.Kept, run *plan.Run) {
 	kept.Hold(run)
 	p.kept = kept
-	p.stand()
+	p.standing.Replace(kept.Standing())
 	p.session.again = &renewer{peer: p, messages: p.endpoint.route.renewable}
-}
-
-// stand takes over what the kept values say of the connection.
-func (p *peer) stand() {
-	who, until := p.kept.Standing()
-	p.standing.Replace(who, until)
 }
 
 func (r *renewer) due() time.Time { return r.peer.kept.Due() }
@@ -75,14 +70,23 @@ func (r *renewer) run(resolve func(*plan.Run) error) error {
 	budget := time.AfterFunc(config.ResolveTimeout, func() { p.session.end(errBudget, closeTryAgain, "timeout", true) })
 	defer budget.Stop()
 	ctx := p.scope.Context(p.session.ctx)
-	err := resolve(&plan.Run{Connection: ctx, Handshake: ctx, Scope: &p.scope, Budget: config.ResolveTimeout})
+	hub, s := &p.endpoint.shared.hub, p.session
+	began := hub.resolving()
+	defer hub.resolved()
+	accept := func(who plan.Identity, until time.Time) error {
+		p.standing.Replace(who, until)
+		s.expireAt(until)
+		return hub.caught(p, began)
+	}
+	err := resolve(&plan.Run{Connection: ctx, Handshake: ctx, Scope: &p.scope, Budget: config.ResolveTimeout, Accept: accept})
+	if errors.Is(err, ErrRevoked) {
+		s.end(ErrRevoked, closeExpired, "revoked", true)
+		return err
+	}
 	if err != nil {
 		p.refuse(err)
 		return err
 	}
-	p.stand()
-	s := p.session
-	s.expireAt(p.standing.Until())
 	if s.expired() {
 		s.expire()
 	}
@@ -100,7 +104,10 @@ func (p *peer) refuse(err error) {
 	if p.session.ctx.Err() != nil {
 		return
 	}
-	if errors.Is(err, plan.ErrOtherPrincipal) {
+	switch {
+	case errors.Is(err, plan.ErrNotRenewable): // who came without one
+		err = &depends.Rejection{Status: http.StatusBadRequest, Reason: "nothing_to_renew", Err: err}
+	case errors.Is(err, plan.ErrOtherPrincipal):
 		err = &depends.Rejection{Status: http.StatusForbidden, Reason: "other_principal", Err: err}
 	}
 	code, reason, err := p.endpoint.closing(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -198,6 +199,28 @@ func TestNobodyRenewsForSomebodyElse(t *testing.T) {
 	p.Send(`{"$renew":"bob"}`)
 	if got := p.Closed(); got.Code != 3003 || got.Reason != "other_principal" {
 		t.Errorf("closed with %v", got)
+	}
+}
+
+// TestWhoCameWithoutACredentialRenewsNone: it is the peer's mistake, and no error of ours.
+func TestWhoCameWithoutACredentialRenewsNone(t *testing.T) {
+	var log safeBuffer
+	config := quiet()
+	config.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	ws := wsroute.New(renewable(new(atomic.Int32)), config)
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ Pass depends.Optional[pass] }) error {
+		_, err := conn.Receive(ctx)
+		return err
+	}, wsroute.Renewable)
+	srv := wstest.Start(t, ws)
+	p := wstest.Dial[string, string](t, srv, "/")
+	p.Send(`{"$renew":"ada/1h/x"}`)
+	if got := p.Closed(); got.Code != 1008 || got.Reason != "nothing_to_renew" {
+		t.Errorf("closed with %v", got)
+	}
+	srv.Stop()
+	if strings.Contains(log.String(), "ERROR") {
+		t.Errorf("logged\n%s", log.String())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -157,6 +158,41 @@ func TestAnUnusedOverrideIsAFault(t *testing.T) {
 	wsroute.Handle(ws, "/", echo[string])
 	if _, err := ws.WithOverrides(depends.OverrideValue(User{})).Handler(); err == nil || !strings.Contains(err.Error(), "unused override: no provider of wsroute_test.User") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestExplainNamesGuards where they stand, and says which is none any more.
+func TestExplainNamesGuards(t *testing.T) {
+	deps := depends.New()
+	depends.Provide(deps, func(context.Context, none) (gate, error) { return gate{}, nil })
+	depends.Provide(deps, func(context.Context, struct{ _ gate }) (member, error) { return member{}, nil })
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil })
+	for want, r := range map[string]*wsroute.Router{
+		"guarded by  wsroute_test.gate\n":              ws,
+		"guarded by  wsroute_test.gate (overridden)\n": ws.WithOverrides(depends.OverrideValue(gate{})),
+	} {
+		if _, err := r.Handler(); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := r.Explain(&out); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%v: explained as\n%s\nwant %s", err, out.String(), want)
+		}
+	}
+}
+
+// TestWhatReadsMoreCannotBeRenewed: a renewal is a credential and nothing else.
+func TestWhatReadsMoreCannotBeRenewed(t *testing.T) {
+	deps := depends.New()
+	scheme := depends.Scheme{Name: "Session", Challenge: "Session", Params: []string{"csrf_token"}, Sources: []depends.Source{{In: "query", Name: "sid"}}}
+	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{}, nil })
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil }, wsroute.Renewable)
+	_, err := ws.Handler()
+	want := "bad route: GET / is Renewable, and Session reads csrf_token beside its credential, which no renewal has"
+	if !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("it starts: %v", err)
 	}
 }
 

@@ -115,7 +115,7 @@ func (r *Router) subscribe() error {
 	})
 }
 
-// revoked is a revocation that handshakes which began before it must still meet:
+// revoked is a revocation that must still be met by what has begun to resolve before it:
 // who they are is known only when they are resolved.
 type revoked struct {
 	Revocation
@@ -151,7 +151,7 @@ func (s *shared) revoke(r Revocation) (ended int) {
 	h.mu.Lock()
 	// A handshake that has taken longer is refused for that.
 	h.revoked = slices.DeleteFunc(h.revoked, func(old revoked) bool { return now.Sub(old.at) > s.config.ResolveTimeout })
-	if h.counts.handshakes > 0 {
+	if h.counts.handshakes+h.counts.resolving > 0 {
 		h.revoked = append(h.revoked, revoked{r, now})
 	}
 	var meant []*peer
@@ -172,21 +172,38 @@ func (s *shared) revoke(r Revocation) (ended int) {
 	return ended
 }
 
-// caught says whether a handshake was revoked while it was resolved.
-func (h *hub) caught(p *peer) error {
+// resolving counts an open connection of which parts are resolved anew, and says from
+// when on revocations are kept for it.
+func (h *hub) resolving() (began time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.counts.resolving++
+	return time.Now()
+}
+
+func (h *hub) resolved() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.counts.resolving--
+	h.forget()
+}
+
+// caught says whether a connection was revoked while it was resolved, which began at a
+// time.
+func (h *hub) caught(p *peer, began time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range h.revoked {
-		if !p.since.After(r.at) && r.of(p.standing.Identity(), p.since) {
+		if !began.After(r.at) && r.of(p.standing.Identity(), p.since) {
 			return ErrRevoked
 		}
 	}
 	return nil
 }
 
-// forget drops the revocations that no handshake needs any more; h.mu is held.
+// forget drops the revocations that nothing needs any more; h.mu is held.
 func (h *hub) forget() {
-	if h.counts.handshakes == 0 {
+	if h.counts.handshakes+h.counts.resolving == 0 {
 		h.revoked = nil
 	}
 }

@@ -265,3 +265,60 @@ func TestARevocationAsJSON(t *testing.T) {
 		t.Errorf("%s, %v", text, err)
 	}
 }
+
+// TestRevocationMeetsWhatIsResolvedAnew: whoever renews, or is looked up again, while
+// Revoke is called is known by then, or is met when it is.
+func TestRevocationMeetsWhatIsResolvedAnew(t *testing.T) {
+	for name, test := range map[string]struct {
+		revocation wsroute.Revocation
+		begin      func(*wstest.Peer[string, string])
+	}{
+		"a renewal": {wsroute.Revocation{TokenID: "t2"}, func(p *wstest.Peer[string, string]) { p.Send(`{"$renew":"t2"}`) }},
+		"a check":   {wsroute.Revocation{Session: "s2"}, func(*wstest.Peer[string, string]) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				deps := depends.New()
+				called, goOn, calls := make(chan bool, 1), make(chan bool), 0
+				scheme := depends.Scheme{Name: "Pass", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: "pass"}}}
+				depends.ProvideScheme(deps, scheme, func(ctx context.Context, c depends.Credential) (pass, error) {
+					depends.Identify(ctx, depends.Identity{Subject: "ada", TokenID: c.Value})
+					return pass{text: c.Value}, nil
+				})
+				depends.Provide(deps, func(ctx context.Context, _ struct{ Pass pass }) (owner, error) {
+					calls++
+					depends.Identify(ctx, depends.Identity{Session: fmt.Sprint("s", calls)})
+					if calls == 2 {
+						called <- true
+						<-goOn
+					}
+					return owner{made: calls}, nil
+				}, depends.Revalidate(10*time.Second))
+				ws := wsroute.New(deps, quiet())
+				wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Live depends.Live[owner] }) error {
+					for {
+						_, err := conn.Receive(ctx)
+						if err != nil {
+							return err
+						}
+						if made := in.Live.Get().made; made != 1 { // who is not revoked, until then
+							t.Errorf("a message was delivered to owner %d", made)
+						}
+					}
+				}, wsroute.Renewable)
+				srv := wstest.Start(t, ws)
+				p := wstest.Dial[string, string](t, srv, "/?pass=t1")
+				test.begin(p)
+				<-called
+				if n, err := ws.Revoke(t.Context(), test.revocation); n != 0 || err != nil {
+					t.Errorf("%d were known, %v", n, err)
+				}
+				close(goOn)
+				p.Send("hello")
+				if got := p.Closed(); got.Code != 3000 || got.Reason != "revoked" {
+					t.Errorf("closed with %v", got)
+				}
+			})
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"example.com/usher/depends"
@@ -33,6 +34,8 @@ type shared struct {
 	budgets budgets
 	mounted atomic.Pointer[mounted] // nil before Mount
 	twins   *twins
+
+	unknown sync.Once // a peer whose address nobody knows
 }
 
 // New returns a router whose routes resolve from deps. A nil config means

@@ -222,7 +222,11 @@ func (e *endpoint) isAt(path string, upgrade bool) bool {
 	if !e.movable || e.segments[0].kind != 0 && !upgrade {
 		return false
 	}
-	for len(path) > 1 {
+	const deepest = 8 // a stranger may send a path of thousands
+	for range deepest {
+		if path == "" {
+			return false
+		}
 		i := strings.IndexByte(path[1:], '/')
 		if i < 0 {
 			return false

@@ -18,6 +18,9 @@ const toldLimit = 125
 // code and reason. It returns when the closing handshake is over, which is
 // bounded, and false if the connection could not be accepted.
 func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Request, refusal *depends.Rejection) bool {
+	if responded(w) {
+		return false
+	}
 	limits := *e.shared.limits
 	limits.ReadLimit = toldLimit
 	p := &peer{endpoint: e, session: newSession(context.Background(), &limits)}

@@ -265,7 +265,7 @@ func stripHeaders(h http.Header, sources []Source) {
 		case "header":
 			var kept []string
 			for _, line := range h[source.Name] {
-				if source.Prefix != "" && !source.meant(line) {
+				if source.take(line) == "" && !source.meant(line) {
 					kept = append(kept, line)
 				}
 			}
@@ -284,7 +284,7 @@ func stripHeaders(h http.Header, sources []Source) {
 
 func withoutBearer(lines []string) (kept []string) {
 	for _, line := range lines {
-		if !(Source{Prefix: BearerMarker}).meant(line) {
+		if s := (Source{Prefix: BearerMarker}); s.take(line) == "" && !s.meant(line) {
 			kept = append(kept, line)
 		}
 	}

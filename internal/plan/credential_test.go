@@ -68,3 +68,15 @@ func FuzzAuthorization(f *testing.F) {
 		}
 	})
 }
+
+// TestEverySpellingIsStripped that a credential is found by: EqualFold knows letters beyond
+// ASCII.
+func TestEverySpellingIsStripped(t *testing.T) {
+	for line, want := range map[string]int{"Basic x": 0, "Ba\u017fic x": 0, "Basic\tx": 0, "Basics x": 1, "Basic": 1} {
+		h := http.Header{"Authorization": {line}}
+		stripHeaders(h, []Source{{In: "header", Name: "Authorization", Prefix: "Basic"}})
+		if got := h["Authorization"]; len(got) != want {
+			t.Errorf("%q: %q is kept", line, got)
+		}
+	}
+}

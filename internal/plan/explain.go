@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 )
 
@@ -39,7 +40,7 @@ func (p *Plan) Explain(w io.Writer, before, after [][2]string) error {
 }
 
 // guards names what must succeed and is there to refuse: schemes that are not
-// optional, and guards.
+// optional, and guards, those of providers among them.
 func (p *Plan) guards() string {
 	var names []string
 	for i := range p.steps {
@@ -47,12 +48,29 @@ func (p *Plan) guards() string {
 			names = append(names, s.provider.Scheme.Name)
 		}
 	}
-	for _, g := range p.Target.Guards {
-		names = append(names, TypeName(g.Type))
+	guard := func(g *Graph, t reflect.Type) {
+		name := TypeName(t)
+		if found := g.lookup(t); len(found) > 0 && found[0].Override {
+			name += " (overridden)"
+		}
+		if !contains(names, name) {
+			names = append(names, name)
+		}
 	}
-	for i := range p.Target.input.fields {
-		if f := &p.Target.input.fields[i]; f.guard {
-			names = append(names, TypeName(f.typ))
+	within := func(g *Graph, in *input) {
+		for i := range in.fields {
+			if f := &in.fields[i]; f.guard {
+				guard(g, f.typ)
+			}
+		}
+	}
+	for _, g := range p.Target.Guards {
+		guard(p.Target.Graph, g.Type)
+	}
+	within(p.Target.Graph, p.Target.input)
+	for i := range p.steps {
+		if s := &p.steps[i]; s.provider.input != nil && !s.soft {
+			within(s.provider.graph, s.provider.input)
 		}
 	}
 	if names == nil {

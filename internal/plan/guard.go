@@ -178,7 +178,16 @@ func (c *checker) again(p *Provider, add func(kind, fact, hint string)) {
 
 // renewal checks that a route whose peers may renew their credential has one.
 func (c *checker) renewal(t *Target) {
-	if !t.Renewable || len(c.schemes) == 1 {
+	if !t.Renewable {
+		return
+	}
+	if len(c.schemes) == 1 {
+		if s := c.schemes[0].Scheme; s.Params != nil {
+			c.faults.add(t, &Fault{
+				Kind: "bad route", Fact: fmt.Sprintf("%s is Renewable, and %s reads %s beside its credential, which no renewal has", t.Label, s.Name, strings.Join(s.Params, ", ")),
+				Path: []string{"registered " + t.Site.String()}, Target: t, Hint: "drop the option; depends.Revalidate asks again while a connection is open",
+			})
+		}
 		return
 	}
 	f := &Fault{

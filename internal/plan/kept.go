@@ -166,6 +166,9 @@ func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) er
 	if err == nil {
 		err = accept(next)
 	}
+	if err == nil {
+		err = run.Accept(next.standing())
+	}
 	replaced := old
 	if err != nil {
 		replaced = next

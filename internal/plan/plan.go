@@ -7,8 +7,10 @@ package plan
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,11 +42,18 @@ type Source struct {
 	Alternative      int
 }
 
-// Ambient reports whether a browser that has the credential adds it to requests by
-// itself, whoever's page causes them: a cookie, or a name and a password that it once
-// asked for.
-func (s Source) Ambient() bool {
-	return s.In == "cookie" || s.In == "header" && s.Name == "Authorization" && strings.EqualFold(s.Prefix, "Basic")
+// basic is where a name and a password stand (RFC 7617).
+var basic = Source{In: "header", Name: "Authorization", Prefix: "Basic"}
+
+// IsBasic reports whether the source holds a name and a password. A browser that has
+// asked for them once adds them by itself, as it adds cookies.
+func (s Source) IsBasic() bool {
+	return s.In == basic.In && s.Name == basic.Name && strings.EqualFold(s.Prefix, basic.Prefix)
+}
+
+// ShowsBasic reports whether a request has a name and a password.
+func ShowsBasic(h http.Header) bool {
+	return slices.ContainsFunc(h[basic.Name], func(line string) bool { return basic.take(line) != "" })
 }
 
 // Credential is what a source held, and the resolution that asks.

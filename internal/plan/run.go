@@ -22,6 +22,9 @@ type Run struct {
 	// something is resolved anew, and Budget bounds a call that connections share.
 	Scope  *Scope
 	Budget time.Duration
+	// Accept is told what the new values say of the connection, before anybody sees
+	// them, and may refuse them. What it is told later is newer.
+	Accept func(Identity, time.Time) error
 
 	at      *Provider // being called
 	state   *state    // if the values are kept

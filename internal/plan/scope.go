@@ -56,6 +56,11 @@ func ScopeOf(ctx context.Context) *Scope {
 	return s
 }
 
+// WithStanding returns a context in which it is said who somebody is.
+func WithStanding(ctx context.Context, s *Standing) context.Context {
+	return context.WithValue(ctx, standingKey{}, s)
+}
+
 // StandingOf returns where a provider's context says whose connection it is, or nil.
 func StandingOf(ctx context.Context) *Standing {
 	s, _ := ctx.Value(standingKey{}).(*Standing)
