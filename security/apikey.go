@@ -63,6 +63,11 @@ func unknown[T any](owner T, err error, challenge, reason string) (T, error) {
 		return owner, err
 	}
 	var none T
+	if told, ok := errors.AsType[*depends.Rejection](err); ok && told != nil {
+		bad := *told
+		bad.Err = errors.New(err.Error())
+		return none, &bad
+	}
 	return none, &depends.Rejection{
 		Status: http.StatusUnauthorized,
 		Reason: reason,

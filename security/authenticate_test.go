@@ -131,6 +131,9 @@ func TestASchemeThatReadsTheBody(t *testing.T) {
 		if got := asked(r, signed{}); got != want {
 			t.Errorf("%q: %s, want %s", signature, got, want)
 		}
+		if body, err := io.ReadAll(r.Body); string(body) != "pay 1" || err != nil || r.Body.Close() != nil {
+			t.Errorf("%q: the handler reads %q, %v", signature, body, err)
+		}
 	}
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
 	r.Header.Set("X-Signature", "of x")

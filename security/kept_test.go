@@ -24,7 +24,17 @@ type (
 	oneWay      struct{ Name string }
 	pointerOnly struct{ Name string }
 	bothWays    struct{ name string }
+
+	// day has methods of its own beside a field of another kind.
+	day struct {
+		time.Time
+		zone string
+	}
+	Base struct{ ID string } // embedded by pointer
 )
+
+func (d day) MarshalJSON() ([]byte, error) { return json.Marshal(d.Format(time.DateOnly) + d.zone) }
+func (*day) UnmarshalJSON([]byte) error    { return nil }
 
 func (oneWay) MarshalText() ([]byte, error)         { return nil, nil }
 func (*pointerOnly) MarshalJSON() ([]byte, error)   { return nil, nil }
@@ -32,64 +42,86 @@ func (*pointerOnly) UnmarshalJSON([]byte) error     { return nil }
 func (b bothWays) MarshalText() ([]byte, error)     { return []byte(b.name), nil }
 func (b *bothWays) UnmarshalText(text []byte) error { b.name = string(text); return nil }
 
-// TestWhatATicketWouldLose: who is let in by a ticket is whom it was given to.
-func TestWhatATicketWouldLose(t *testing.T) {
-	type inner struct{ limited bool }
+// TestWhatATicketKeeps: who is let in by a ticket is whom it was given to.
+func TestWhatATicketKeeps(t *testing.T) {
 	type base struct{ ID string }
-	type node struct {
-		Next *node
-		name string
-	}
-	_ = node{name: fmt.Sprint(inner{limited: true})}
-	for _, test := range []struct {
-		scheme interface{ Describe() depends.Scheme }
-		want   string
-	}{
-		{&security.Tickets[account]{}, ""},
-		{&security.Tickets[string]{}, ""},
-		{&security.Tickets[*account]{}, ""},
-		{&security.Tickets[Claims]{}, ""},
-		{&security.Tickets[*Claims]{}, ""},
-		{&security.Tickets[any]{}, ""},
-		{&security.Tickets[bothWays]{}, ""},
-		{&security.Tickets[struct{ A []bothWays }]{}, ""},
-		{&security.Tickets[struct {
+	for _, scheme := range []described{
+		&security.Tickets[account]{},
+		&security.Tickets[string]{},
+		&security.Tickets[*account]{},
+		&security.Tickets[Claims]{},
+		&security.Tickets[*Claims]{},
+		&security.Tickets[any]{},
+		&security.Tickets[bothWays]{},
+		&security.Tickets[struct{ A []bothWays }]{},
+		&security.Tickets[map[bothWays]int]{},
+		&security.Tickets[struct{ time.Time }]{},
+		&security.Tickets[struct{ Of day }]{},
+		&security.Tickets[struct{ *Base }]{},
+		&security.Tickets[struct {
+			base
+			ID int
+		}]{},
+		&security.Tickets[struct {
 			base
 			At   time.Time
 			Big  *big.Int
 			Raw  json.RawMessage
 			Hash string `json:"-"`
 			_    struct{}
-		}]{}, ""},
-		{&security.Tickets[inner]{}, "the field limited of security_test.inner is not exported"},
-		{&security.Tickets[struct{ A map[string][]*inner }]{}, "the field limited of security_test.inner is not exported"},
-		{&security.Tickets[node]{}, "the field name of security_test.node is not exported"},
-		{&security.Tickets[struct{ Big big.Int }]{}, "big.Int either encodes or decodes itself, and should do both"},
-		{&security.Tickets[oneWay]{}, "security_test.oneWay either encodes or decodes itself, and should do both"},
-		{&security.Tickets[pointerOnly]{}, "security_test.pointerOnly either encodes or decodes itself, and should do both"},
-		{&security.Tickets[struct {
-			time.Time
-			Banned bool
-		}]{}, "struct { time.Time; Banned bool } is encoded as its embedded Time"},
-		{&security.Tickets[struct {
-			base
-			ID int
-		}]{}, "two fields are called ID in its JSON"},
-		{&security.Tickets[struct {
-			base
-			B string `json:"ID,omitempty"`
-		}]{}, "two fields are called ID in its JSON"},
-		{&security.Tickets[func()]{}, "json: unsupported type: func()"},
+		}]{},
 	} {
-		got := ""
-		for _, fault := range test.scheme.Describe().Faults {
-			got += strings.TrimPrefix(fault.Fact, "Tickets cannot keep its type: ")
-		}
-		if got != test.want {
-			t.Errorf("%T: %q, want %q", test.scheme, got, test.want)
+		if faults := scheme.Describe().Faults; faults != nil {
+			t.Errorf("%T: %q", scheme, faults)
 		}
 	}
 }
+
+// TestWhatATicketWouldLose does not start.
+func TestWhatATicketWouldLose(t *testing.T) {
+	type inner struct{ limited bool }
+	type base struct{ ID string }
+	type other struct{ ID int }
+	type node struct {
+		Next *node
+		name string
+	}
+	_ = node{name: fmt.Sprint(inner{limited: true})}
+	for _, test := range []struct {
+		scheme described
+		want   string
+	}{
+		{&security.Tickets[inner]{}, "the field limited of security_test.inner is not exported"},
+		{&security.Tickets[struct{ A map[string][]*inner }]{}, "the field limited of security_test.inner is not exported"},
+		{&security.Tickets[node]{}, "the field name of security_test.node is not exported"},
+		{&security.Tickets[struct{ *base }]{}, "the field base of struct { *security_test.base } is not exported"},
+		{&security.Tickets[struct{ Big big.Int }]{}, "big.Int either encodes or decodes itself, and should do both"},
+		{&security.Tickets[oneWay]{}, "security_test.oneWay either encodes or decodes itself, and should do both"},
+		{&security.Tickets[map[oneWay]int]{}, "security_test.oneWay either encodes or decodes itself, and should do both"},
+		{&security.Tickets[pointerOnly]{}, "security_test.pointerOnly either encodes or decodes itself, and should do both"},
+		{&security.Tickets[struct{ A fmt.Stringer }]{}, "fmt.Stringer says not what to decode"},
+		{&security.Tickets[struct {
+			time.Time
+			Banned bool
+		}]{}, "the field Banned of struct { time.Time; Banned bool } has no place in the encoding of its embedded Time"},
+		{&security.Tickets[struct {
+			base
+			other
+		}]{}, "two fields are called ID in its JSON"},
+		{&security.Tickets[struct {
+			*Base
+			other
+		}]{}, "two fields are called ID in its JSON"},
+		{&security.Tickets[func()]{}, "json: unsupported type: func()"},
+	} {
+		faults := test.scheme.Describe().Faults
+		if want := "Tickets cannot keep its type: " + test.want; len(faults) != 1 || faults[0].Fact != want {
+			t.Errorf("%T: %q, want %q", test.scheme, faults, want)
+		}
+	}
+}
+
+type described interface{ Describe() depends.Scheme }
 
 // TestATicketIsForWhoAskedForIt: a connection that it opens counts, is revoked and ends
 // as one with the token that bought it.
@@ -141,4 +173,52 @@ func TestATicketIsForWhoAskedForIt(t *testing.T) {
 			t.Errorf("closed with %v", got)
 		}
 	})
+}
+
+// TestATicketForAForm: whoever is asked who that is may read the form, too.
+func TestATicketForAForm(t *testing.T) {
+	desk := (&security.Tickets[account]{}).Handler(func(r *http.Request) (account, error) { return account{r.FormValue("name")}, nil })
+	r := httptest.NewRequest(http.MethodPost, "/ticket", strings.NewReader("path=/&name=ann"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	if desk.ServeHTTP(w, r); w.Code != http.StatusOK {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestATicketFromARoute: a route that knows who asks gives tickets of theirs.
+func TestATicketFromARoute(t *testing.T) {
+	bought := &security.Tickets[account]{}
+	deps := depends.New()
+	security.Use(deps, security.OneOf[account](
+		security.As(security.Scheme[Claims](config()), func(_ context.Context, c Claims) (account, error) { return account{c.Name}, nil }), bought,
+	))
+	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
+	wsroute.HandleHTTP(ws, http.MethodPost, "/ticket", func(_ context.Context, in struct{ Who account }) (http.Handler, error) {
+		return bought.Handler(func(*http.Request) (account, error) { return in.Who, nil }), nil
+	})
+	wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ Who account }) error {
+		_, err := c.Receive(ctx)
+		return err
+	})
+	srv := wstest.Start(t, ws)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Host+"/ticket", strings.NewReader(`{"path":"/"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + mint(nil, object{"jti": "t1"})}}
+	answer, err := srv.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var body struct{ Ticket string }
+	if err := json.NewDecoder(answer.Body).Decode(&body); err != nil {
+		t.Fatal(err)
+	}
+	peer := wstest.Dial[string, string](t, srv, "/?ticket="+body.Ticket)
+	if n, err := ws.Revoke(t.Context(), wsroute.Revocation{TokenID: "t1"}); n != 1 || err != nil {
+		t.Errorf("revoked %d, %v", n, err)
+	}
+	peer.Closed()
 }

@@ -139,7 +139,8 @@ func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func
 		return &depends.Rejection{Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed", Header: http.Header{"Allow": {http.MethodPost}}}
 	}
 	ctx, said := depends.Observe(r.Context())
-	asks, err := principal(r.WithContext(ctx))
+	r = r.WithContext(ctx) // one request for both, as a form is parsed once
+	asks, err := principal(r)
 	if err != nil {
 		return err
 	}

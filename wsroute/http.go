@@ -1,13 +1,11 @@
 package wsroute
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"reflect"
 	"runtime/debug"
@@ -101,10 +99,11 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	}
 	switch {
 	case err == nil:
-	case h.begun && errors.Is(err, errGone):
 	case h.begun: // a half that ends properly would be taken for the whole
-		e.log(slog.LevelError, "answer broke off", e.shared.proxies.remote(r), err)
-		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http then cuts the connection
+		if !errors.Is(err, errGone) {
+			e.log(slog.LevelError, "answer broke off", e.shared.proxies.remote(r), err)
+		}
+		cutOff(w)
 	default:
 		e.answerError(w, r, &h.request, err)
 	}
@@ -181,13 +180,13 @@ func (h *plainRequest) write(answer any) (err error) {
 	}()
 	switch answer := answer.(type) {
 	case http.Handler:
-		r := h.request.Snapshot(h.e.plan).WithContext(h.r.Context())
+		r := h.request.Snapshot(h.e.plan).WithContext(plan.WithStanding(h.r.Context(), &h.standing))
 		defer func() {
 			if r.MultipartForm != nil { // net/http removes the files of its own request alone
 				_ = r.MultipartForm.RemoveAll()
 			}
 		}()
-		answer.ServeHTTP(&answerWriter{h.w, &h.begun}, r)
+		answer.ServeHTTP(answering(h.w, &h.begun), r)
 		return nil
 	case struct{}:
 		h.w.WriteHeader(http.StatusNoContent)
@@ -206,34 +205,3 @@ func (h *plainRequest) write(answer any) (err error) {
 	_, _ = h.w.Write(body.Bytes()) // the client may have left
 	return nil
 }
-
-// answerWriter notes that an answer has begun.
-type answerWriter struct {
-	http.ResponseWriter
-	begun *bool
-}
-
-func (w *answerWriter) WriteHeader(status int) {
-	*w.begun = *w.begun || status >= http.StatusOK // others are not the answer
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *answerWriter) Write(b []byte) (int, error) {
-	*w.begun = true
-	return w.ResponseWriter.Write(b)
-}
-
-// Flush implements [http.Flusher], for handlers that ask for it.
-func (w *answerWriter) Flush() {
-	*w.begun = true
-	_ = http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-// Hijack implements [http.Hijacker], for handlers that ask for it.
-func (w *answerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	*w.begun = true
-	return http.NewResponseController(w.ResponseWriter).Hijack()
-}
-
-// Unwrap is for [http.ResponseController].
-func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

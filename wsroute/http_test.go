@@ -383,7 +383,21 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntaken")
 		_ = conn.Close()
 	})
-	srv := wstest.Start(t, ws)
+	var out safeBuffer
+	engine := gin.New()
+	engine.Use(gin.RecoveryWithWriter(&out)) // which would make a proper end of it
+	if err := ws.WithOverrides().Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	for _, srv := range []*wstest.Server{wstest.StartHandler(t, ws.WithOverrides(), engine), wstest.Start(t, ws)} {
+		breaksOff(t, srv)
+	}
+	if out.String() != "" {
+		t.Errorf("gin.Recovery has seen\n%s", out.String())
+	}
+}
+
+func breaksOff(t *testing.T, srv *wstest.Server) {
 	for path, want := range map[string]string{
 		"/half": "200 half unexpected EOF", "/status": "202  unexpected EOF", "/hint": "500 internal_error", "/whole": "200 whole <nil>", "/taken": "200 taken <nil>",
 	} {

@@ -38,12 +38,7 @@ func (p proxies) trust(addr netip.Addr) bool {
 // that is a trusted proxy, whom it names. Every proxy appends to
 // X-Forwarded-For, so only what trusted ones wrote, at its right end, counts.
 func (p proxies) client(r *http.Request) netip.Addr {
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil { // middleware that puts the client's address there leaves the port out
-		addr, _ := netip.ParseAddr(r.RemoteAddr)
-		return plain(addr)
-	}
-	client := plain(remote.Addr())
+	client := otherEnd(r)
 	named := listItems(r.Header["X-Forwarded-For"])
 	for len(named) > 0 && p.trust(client) {
 		next, ok := parseForwarded(named[len(named)-1])
@@ -55,14 +50,23 @@ func (p proxies) client(r *http.Request) netip.Addr {
 	return client
 }
 
+// otherEnd is where the request came from, or the zero Addr where that has no address, as
+// at a Unix socket. Middleware that writes an address there may leave the port out.
+func otherEnd(r *http.Request) netip.Addr {
+	if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return plain(remote.Addr())
+	}
+	addr, _ := netip.ParseAddr(r.RemoteAddr)
+	return plain(addr)
+}
+
 // secure says whether the client came over TLS, as far as can be believed.
 func (p proxies) secure(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	said := r.Header["X-Forwarded-Proto"]
-	if err != nil || len(said) != 1 || !p.trust(plain(remote.Addr())) {
+	if len(said) != 1 || !p.trust(otherEnd(r)) {
 		return false
 	}
 	return strings.EqualFold(said[0], "https") || strings.EqualFold(said[0], "wss")
@@ -98,8 +102,7 @@ func (p proxies) remote(r *http.Request) string {
 	if len(p) == 0 {
 		return r.RemoteAddr
 	}
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
-	if client := p.client(r); err == nil && client != plain(remote.Addr()) {
+	if client := p.client(r); client != otherEnd(r) {
 		return client.String()
 	}
 	return r.RemoteAddr

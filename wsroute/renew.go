@@ -78,11 +78,9 @@ func (r *renewer) run(resolve func(*plan.Run) error) error {
 		s.expireAt(until)
 		return hub.caught(p, began)
 	}
-	err := resolve(&plan.Run{Connection: ctx, Handshake: ctx, Scope: &p.scope, Budget: config.ResolveTimeout, Accept: accept})
-	if errors.Is(err, ErrRevoked) {
-		s.end(ErrRevoked, closeExpired, "revoked", true)
-		return err
-	}
+	err := resolve(&plan.Run{
+		Connection: ctx, Handshake: ctx, Scope: &p.scope, Budget: config.ResolveTimeout, Accept: accept, Failed: p.refuse,
+	})
 	if err != nil {
 		p.refuse(err)
 		return err
@@ -90,9 +88,10 @@ func (r *renewer) run(resolve func(*plan.Run) error) error {
 	if s.expired() {
 		s.expire()
 	}
+	due := r.due() // waits for whoever resolves by now, and only then:
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.checks = r.due()
+	s.checks = due
 	if !s.ended {
 		s.rearm(time.Now())
 	}
@@ -105,6 +104,9 @@ func (p *peer) refuse(err error) {
 		return
 	}
 	switch {
+	case err == ErrRevoked: //nolint:errorlint // the hub's own, and no panic's
+		p.session.end(err, closeExpired, "revoked", true)
+		return
 	case errors.Is(err, plan.ErrNotRenewable): // who came without one
 		err = &depends.Rejection{Status: http.StatusBadRequest, Reason: "nothing_to_renew", Err: err}
 	case errors.Is(err, plan.ErrOtherPrincipal):

@@ -222,11 +222,16 @@ func (e *endpoint) isAt(path string, upgrade bool) bool {
 	if !e.movable || e.segments[0].kind != 0 && !upgrade {
 		return false
 	}
-	const deepest = 8 // a stranger may send a path of thousands
-	for range deepest {
-		if path == "" {
-			return false
+	if e.segments[len(e.segments)-1].kind != '*' { // one end alone has as many segments
+		at := len(path)
+		for range e.segments {
+			if at = strings.LastIndexByte(path[:at], '/'); at < 0 {
+				return false
+			}
 		}
+		return matches(e.segments, path[at:])
+	}
+	for {
 		i := strings.IndexByte(path[1:], '/')
 		if i < 0 {
 			return false
@@ -235,7 +240,6 @@ func (e *endpoint) isAt(path string, upgrade bool) bool {
 			return true
 		}
 	}
-	return false
 }
 
 // raw returns the query and the lines of subprotocols as the peer sent them.

@@ -153,7 +153,7 @@ func (k *Kept) Check(run *Run) error {
 
 // again runs the seeds and all that depends on them, and puts the new values in
 // place of the old ones, all at once; it is the caller's turn.
-func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) error {
+func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) (err error) {
 	old := k.now.Load()
 	next := &state{
 		record: reflect.New(k.plan.record).Elem(), source: old.source,
@@ -162,28 +162,46 @@ func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) er
 	next.record.Set(old.record)
 	run.Plan, run.Request, run.state = k.plan, k.request, next
 	steps := k.plan.affected(seeds)
-	err := run.again(steps)
-	if err == nil {
+	returned := false
+	defer func() {
+		if !returned {
+			err = fmt.Errorf("%s called runtime.Goexit", run.At())
+		}
+		if err != nil {
+			run.Failed(err)
+		}
+		k.release(run, steps, old, next, err)
+	}()
+	if err = run.again(steps); err == nil {
 		err = accept(next)
 	}
 	if err == nil {
 		err = run.Accept(next.standing())
 	}
-	replaced := old
-	if err != nil {
-		replaced = next
-	} else {
+	if err == nil {
 		k.now.Store(next)
 	}
+	returned = true
+	return err
+}
+
+// release ends what was replaced or, after an error, what should have replaced it: some
+// steps may not have run, and theirs is still in use.
+func (k *Kept) release(run *Run, steps []int, old, next *state, err error) {
 	for _, i := range slices.Backward(steps) {
-		if scope := replaced.scopes[i]; scope != nil {
+		scope := old.scopes[i]
+		if err != nil {
+			if scope = next.scopes[i]; scope == old.scopes[i] {
+				continue
+			}
+		}
+		if scope != nil {
 			scope.End(run.Connection, err)
 		}
 		if s := &k.plan.steps[i]; s.provider.Lifetime == Handshake && err == nil {
 			next.scopes[i].End(run.Connection, nil)
 		}
 	}
-	return err
 }
 
 // End releases what was resolved anew.
@@ -231,9 +249,7 @@ func (r *Run) again(steps []int) (err error) {
 		}
 		if v := recover(); v != nil {
 			err = &Panic{Value: v, Stack: debug.Stack(), In: r.At()}
-			return
 		}
-		err = fmt.Errorf("%s called runtime.Goexit", r.At())
 	}()
 	for _, i := range steps {
 		r.state.standings[i] = nil

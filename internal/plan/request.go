@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -186,8 +188,24 @@ func (r *Request) Snapshot(p *Plan) *http.Request {
 	return r.without(p.SecretParams(), p.Sources())
 }
 
-// SnapshotFor returns the request without the credentials of one scheme.
-func (r *Request) SnapshotFor(s *Scheme) *http.Request { return r.without(s.secretParams(), s.Sources) }
+// SnapshotFor returns the request without the credentials of one scheme. What that reads
+// of the body is there to be read once more.
+func (r *Request) SnapshotFor(s *Scheme) *http.Request {
+	body := r.HTTP.Body
+	out := r.without(s.secretParams(), s.Sources)
+	if body != nil && body != http.NoBody {
+		var read bytes.Buffer
+		out.Body = io.NopCloser(io.TeeReader(body, &read))
+		r.HTTP.Body = rereadable{io.MultiReader(&read, body), body}
+	}
+	return out
+}
+
+// rereadable is a body of which some was read.
+type rereadable struct {
+	io.Reader
+	io.Closer
+}
 
 func (r *Request) without(secrets []string, sources []Source) *http.Request {
 	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))

@@ -22,9 +22,11 @@ type Run struct {
 	// something is resolved anew, and Budget bounds a call that connections share.
 	Scope  *Scope
 	Budget time.Duration
-	// Accept is told what the new values say of the connection, before anybody sees
-	// them, and may refuse them. What it is told later is newer.
+	// Accept is then told what the new values say of the connection, before anybody
+	// sees them, and may refuse them. What it is told later is newer. Failed is told
+	// why there are none, before what was made is released.
 	Accept func(Identity, time.Time) error
+	Failed func(error)
 
 	at      *Provider // being called
 	state   *state    // if the values are kept
