@@ -169,7 +169,10 @@ func (a ask) exchange(conn net.Conn, r *bufio.Reader) error {
 		return fault("challenge", got.header["www-authenticate"], a.challenge)
 	case a.status == 101:
 		for _, want := range [...][2]string{
-			{"sec-websocket-accept", acceptKey}, {"upgrade", "websocket"}, {"connection", "Upgrade"}, {"sec-websocket-extensions", ""},
+			{"sec-websocket-accept", acceptKey},
+			{"upgrade", "websocket"},
+			{"connection", "Upgrade"},
+			{"sec-websocket-extensions", ""},
 			{"sec-websocket-protocol", ""},
 		} {
 			if value := got.header[want[0]]; !strings.EqualFold(value, want[1]) {
