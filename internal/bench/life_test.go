@@ -19,7 +19,7 @@ import (
 func shorter(t *testing.T) {
 	write, ping, pong := writeTimeout, pingInterval, pongTimeout
 	writeTimeout, pingInterval, pongTimeout = 150*time.Millisecond, 100*time.Millisecond, 300*time.Millisecond
-	t.Cleanup(func() { writeTimeout, pingInterval, pongTimeout = write, ping, pong }) // when the servers have ended
+	t.Cleanup(func() { writeTimeout, pingInterval, pongTimeout = write, ping, pong })
 }
 
 // guest is a client that reads frame by frame.
