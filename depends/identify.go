@@ -39,9 +39,9 @@ func Identify(ctx context.Context, who Identity) {
 }
 
 // Observe returns a context in which Identify and ValidUntil are noted, though there is no
-// connection, and a function that returns what they have said so far, what was known
-// already included. security.Tickets
-// does so with whom a ticket is given to. It is safe for concurrent use.
+// connection, and a function that returns what they have said so far. It begins with what
+// ctx knows already. security.Tickets does so with whom a ticket is given to. It is safe
+// for concurrent use.
 func Observe(ctx context.Context) (observed context.Context, said func() (who Identity, until time.Time)) {
 	var standing plan.Standing
 	if known := plan.StandingOf(ctx); known != nil {

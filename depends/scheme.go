@@ -30,8 +30,8 @@ type Source struct {
 	Alternative int
 }
 
-// Credential is what a source held: a secret. It prints, and encodes, as its source alone;
-// in an unexported field of another struct, where no printer may ask it, it does not.
+// Credential is what a source held: a secret. It prints and encodes as its source alone.
+// In an unexported field of another struct its value shows, since fmt asks nothing there.
 type Credential struct {
 	Source Source
 	Value  string

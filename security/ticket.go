@@ -33,10 +33,10 @@ const (
 //
 // With it goes whose connection that is, and until when, if the scheme that the page is
 // signed in with says so: the connection ends when the token would have. What the ticket
-// is given for is provided as a T, which must survive JSON: a field
-// that is not exported is a wiring fault, one that is tagged json:"-" is left out. A
-// ticket that is unknown, used, expired, or for another path or Origin is refused
-// with the same 401 "invalid_ticket". A diagnosing GET spends none.
+// is given for is provided as a T, which must survive JSON: a field that is not exported
+// is a wiring fault, one that is tagged json:"-" is left out. A ticket that is unknown,
+// used, expired, or for another path or Origin is refused with the same 401
+// "invalid_ticket". A diagnosing GET spends none.
 //
 // Make one with &Tickets[T]{}; it must not be copied, and is safe for concurrent use.
 type Tickets[T any] struct {
