@@ -59,8 +59,10 @@ func (p *pipe) set(d *deadline, at time.Time) {
 		d.timer = nil
 	}
 	d.at = at
-	if !at.IsZero() {
-		d.timer = time.AfterFunc(time.Until(at), p.wake)
+	// What has passed needs no timer. In a bubble it would run on this goroutine at once,
+	// and the race detector of Go 1.26 crashes where two such timers of a bubble meet.
+	if left := time.Until(at); !at.IsZero() && left > 0 {
+		d.timer = time.AfterFunc(left, p.wake)
 	}
 	p.moved.Broadcast()
 }

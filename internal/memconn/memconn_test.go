@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -47,6 +48,32 @@ func TestDeadlinesPassInFakeTime(t *testing.T) {
 		if n != 64<<10 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("wrote %d, %v", n, err)
 		}
+	})
+}
+
+// TestPastDeadlines: what has passed is known at once, and without a timer: net/http sets
+// such a deadline after each handshake.
+func TestPastDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all sync.WaitGroup
+		for range 500 {
+			all.Go(func() {
+				a, b := memconn.Pipe()
+				defer a.Close()
+				defer b.Close()
+				for range 50 {
+					_ = a.SetReadDeadline(time.Now().Add(time.Millisecond))
+					_ = b.SetDeadline(time.Unix(1, 0))
+					if _, err := b.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("a read after the deadline: %v", err)
+					}
+					if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("a read before the deadline: %v", err)
+					}
+				}
+			})
+		}
+		all.Wait()
 	})
 }
 
