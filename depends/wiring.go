@@ -103,8 +103,12 @@ var public = plan.Public{
 		return l.live(), true
 	},
 	Bind: func(live any, get func() any) { live.(interface{ bind(get func() any) }).bind(get) },
-	NoCredential: func(s *plan.Scheme) error {
-		r := Unauthorized(s.Challenge, fmt.Errorf("no credential for %s: %w", s.Name, ErrAbsent))
+	NoCredential: func(s *plan.Scheme, unread *plan.Source) error {
+		name := s.Name
+		if unread != nil { // what stands there is not shown: it may be a token all the same
+			name = fmt.Sprintf("%s: what stands in %s is not %q, a space and a credential", name, unread.Name, unread.Prefix)
+		}
+		r := Unauthorized(s.Challenge, fmt.Errorf("no credential for %s: %w", name, ErrAbsent))
 		r.Reason = "credentials_required"
 		return r
 	},

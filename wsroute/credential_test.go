@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -443,6 +444,46 @@ func TestAHeaderThatIsNoCredentialIsNotShown(t *testing.T) {
 		if got := peer.Receive(); got != want {
 			t.Errorf("%q: the handler sees %s", line, got)
 		}
+	}
+}
+
+// TestTheLogSaysWhatIsNoCredential: a client that sends its token in another manner is told
+// no more than a stranger, but who runs the server can see why.
+func TestTheLogSaysWhatIsNoCredential(t *testing.T) {
+	deps := depends.New()
+	everywhere(deps)
+	var out safeBuffer
+	ws := wsroute.New(deps, &wsroute.Config{Origins: []string{pageOrigin}, Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ who }) error { return nil })
+	srv := wstest.Start(t, ws)
+	const other = `no credential for test: what stands in Authorization is not \"Bearer\", a space and a credential: absent`
+	for _, at := range []struct{ line, want string }{
+		{"Token " + canary, other}, {canary, other}, {"Bearer\t" + canary, other}, {"Bearer", other},
+		{"", "no credential for test: absent"}, {" ", "no credential for test: absent"},
+	} {
+		before := len(out.String())
+		r := wstest.Refused(t, srv, "/ws", wstest.Header("Authorization", at.line), wstest.Header("Origin", pageOrigin))
+		if r.Status != 401 || r.Problem.Reason != "credentials_required" || r.Header.Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("%q: %+v", at.line, r)
+		}
+		if log := out.String()[before:]; !strings.Contains(log, at.want) || strings.Contains(log, canary) {
+			t.Errorf("%q: %s", at.line, log)
+		}
+	}
+}
+
+// TestTheLogSaysThatAnOriginIsDemanded where a program sends none to a route with a cookie.
+func TestTheLogSaysThatAnOriginIsDemanded(t *testing.T) {
+	deps := depends.New()
+	everywhere(deps)
+	var out safeBuffer
+	ws := wsroute.New(deps, &wsroute.Config{Origins: []string{pageOrigin}, Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ who }) error { return nil })
+	if r := wstest.Refused(t, wstest.Start(t, ws), "/ws", wstest.Header("Authorization", "Bearer good")); r.Problem.Reason != "origin_not_allowed" {
+		t.Errorf("%+v", r)
+	}
+	if !strings.Contains(out.String(), `hint="the route takes a cookie, `) {
+		t.Error(out.String())
 	}
 }
 

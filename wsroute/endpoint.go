@@ -141,7 +141,7 @@ func (e *endpoint) allows(r *http.Request, upgrade bool) bool {
 	return e.shared.origins.allows(r, e.shared.proxies)
 }
 
-// originError is a refused Origin; its hint is the line to add.
+// originError is a refused Origin; its hint is what to add, to Config or to the request.
 type originError struct {
 	origins []string
 	host    string
@@ -161,6 +161,9 @@ func (e *originError) Error() string {
 }
 
 func (e *originError) hint() string {
+	if len(e.origins) == 0 { // allowed, but where a cookie counts
+		return "the route takes a cookie, which a browser adds by itself, and so demands an Origin: let the program send one of Config.Origins"
+	}
 	const longest = 300 // a host name has at most 253 bytes
 	if len(e.origins) != 1 || len(e.origins[0]) > longest {
 		return ""

@@ -199,7 +199,7 @@ func (b *builder) instance(p *Provider) *made {
 	s.index = len(b.plan.steps)
 	m := &made{step: len(b.plan.steps), output: s.output}
 	if p.Scheme != nil {
-		stranger := &Error{Provider: p.Func.Name, Err: b.plan.graph.public.NoCredential(p.Scheme)}
+		stranger := &Error{Provider: p.Func.Name, Err: b.plan.graph.public.NoCredential(p.Scheme, nil)}
 		stranger.text = stranger.Error() // it is the most frequent line of many a log
 		s.stranger = stranger
 	}

@@ -69,6 +69,23 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 	return n, nil
 }
 
+// unread returns a source whose header holds something, for one that found no credential:
+// that of another scheme, say, or one without the prefix. It is nil if there is none.
+func (r *Request) unread(s *Scheme) *Source {
+	for i := range s.Sources {
+		source := &s.Sources[i]
+		if source.In != "header" {
+			continue
+		}
+		for _, line := range r.HTTP.Header[source.Name] {
+			if strings.TrimSpace(line) != "" {
+				return source
+			}
+		}
+	}
+	return nil
+}
+
 // named counts the cookies of a name as they were sent. Those that are empty or do not
 // parse are not among a request's cookies, and make the name ambiguous all the same.
 func named(lines []string, name string) (n int, last string) {

@@ -109,7 +109,8 @@ type Public struct {
 	Absent error
 	// NoCredential, ManyCredentials and BadCredential refuse a request for a
 	// scheme, and InsufficientScope one that it has authenticated.
-	NoCredential      func(*Scheme) error
+	// NoCredential gets the source whose header holds something else, or nil.
+	NoCredential      func(s *Scheme, unread *Source) error
 	ManyCredentials   func(s *Scheme, first *Source) error
 	BadCredential     func(*Scheme, *Source, error) error
 	InsufficientScope func(s *Scheme, source *Source, required []string) error

@@ -54,7 +54,7 @@ func (r *Request) Find(public *Public, s *Scheme) (*Credential, error) {
 	case err != nil:
 		return nil, public.BadCredential(s, c.Source, err)
 	case n == 0:
-		return nil, public.NoCredential(s)
+		return nil, public.NoCredential(s, r.unread(s))
 	case n > 1:
 		return nil, public.ManyCredentials(s, c.Source)
 	}
@@ -172,7 +172,7 @@ func (r *Request) Refused(p *Plan) error {
 			return nil // whether it is good comes first
 		case err == nil && n == 0 && p.steps[i].soft:
 			continue
-		case err == nil && n == 0:
+		case err == nil && n == 0 && r.unread(s) == nil:
 			return p.steps[i].stranger
 		}
 		_, err = r.Find(p.graph.public, s)
