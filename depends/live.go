@@ -57,8 +57,8 @@ func Revalidate(interval time.Duration) ProvideOption { return revalidateOption{
 // RevalidateShared is [Revalidate] for an answer that is the same for all
 // connections whose inputs are equal, such as whether an account is banned: when it
 // runs again, the result of one call is theirs for up to half an interval. Inputs
-// are compared with ==. Such a call belongs to no connection: [Identify] and
-// [ValidUntil] do nothing in it, and [Cleanup] panics.
+// are compared with ==. Such a call belongs to no connection, so that [Cleanup] panics in
+// it; what it says with [Identify] and [ValidUntil] counts for all that share it.
 func RevalidateShared(interval time.Duration) ProvideOption {
 	return revalidateOption{every: interval, shared: true}
 }

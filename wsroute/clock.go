@@ -86,6 +86,19 @@ func (s *session) late(why lateness) {
 // rearm sets the timer to whatever comes first; s.mu is held.
 func (s *session) rearm(now time.Time) { s.timer.Reset(s.pause(now)) }
 
+// retime sets the timer anew, when the connection expires at another time, or is checked
+// at one.
+func (s *session) retime(checks *time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if checks != nil {
+		s.checks = *checks
+	}
+	if !s.ended {
+		s.rearm(time.Now())
+	}
+}
+
 // pause is the time until whatever comes first; s.mu is held.
 func (s *session) pause(now time.Time) time.Duration {
 	due, _ := s.deadline()

@@ -43,11 +43,11 @@ func (p *peer) run(in any, endHandshake func(error)) {
 	defer func() {
 		p.session.afterwards(func() { p.part(result) })
 	}()
+	defer func() { p.scope.End(p.session.ctx, result) }()
 	defer func() {
 		if p.kept != nil {
 			p.kept.End(p.session.ctx, result)
 		}
-		p.scope.End(p.session.ctx, result)
 	}()
 	defer func() { result = p.conclude(result) }()
 	if endHandshake != nil {

@@ -63,19 +63,24 @@ func (p *peer) keep(kept *plan.Kept, run *plan.Run) {
 
 func (r *renewer) due() time.Time { return r.peer.kept.Due() }
 
-// run calls what resolves anew, within the budget.
+// run calls what resolves anew, when nothing else does, within the budget.
 func (r *renewer) run(resolve func(*plan.Run) error) error {
-	p := r.peer
-	config := &p.endpoint.shared.config
-	budget := time.AfterFunc(config.ResolveTimeout, func() { p.session.end(errBudget, closeTryAgain, "timeout", true) })
+	p, s := r.peer, r.peer.session
+	config, hub := &p.endpoint.shared.config, &p.endpoint.shared.hub
+	if err := p.kept.Turn(s.ctx); err != nil {
+		return err
+	}
+	defer p.kept.Pass()
+	budget := time.AfterFunc(config.ResolveTimeout, func() { s.end(errBudget, closeTryAgain, "timeout", true) })
 	defer budget.Stop()
-	ctx := p.scope.Context(p.session.ctx)
-	hub, s := &p.endpoint.shared.hub, p.session
+	ctx := p.scope.Context(s.ctx)
 	began := hub.resolving()
 	defer hub.resolved()
 	accept := func(who plan.Identity, until time.Time) error {
 		p.standing.Replace(who, until)
 		s.expireAt(until)
+		budget.Stop() // what is replaced takes its own time
+		s.retime(nil)
 		return hub.caught(p, began)
 	}
 	err := resolve(&plan.Run{
@@ -87,13 +92,6 @@ func (r *renewer) run(resolve func(*plan.Run) error) error {
 	}
 	if s.expired() {
 		s.expire()
-	}
-	due := r.due() // waits for whoever resolves by now, and only then:
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.checks = due
-	if !s.ended {
-		s.rearm(time.Now())
 	}
 	return nil
 }
@@ -116,7 +114,17 @@ func (p *peer) refuse(err error) {
 	p.session.end(err, code, reason, true)
 }
 
-func (r *renewer) check() { _ = r.run(r.peer.kept.Check) }
+// check resolves anew what is due. Until it has, the next check has no time.
+func (r *renewer) check() {
+	_ = r.run(func(run *plan.Run) error {
+		err := r.peer.kept.Check(run)
+		if err == nil {
+			next := r.due()
+			r.peer.session.retime(&next)
+		}
+		return err
+	})
+}
 
 func (r *renewer) renew(credential string) error {
 	return r.run(func(run *plan.Run) error { return r.peer.kept.Renew(run, credential) })
@@ -137,10 +145,9 @@ func (r *renewer) asked(in *inbound) bool {
 		s.end(errRenewing, closePolicy, "renewing", true)
 		return true
 	}
-	go func() {
-		err := r.renew(message["$renew"])
-		r.busy.Store(false)
-		if err == nil {
+	go func() { // an error has ended the connection, so that nobody asks again
+		if err := r.renew(message["$renew"]); err == nil {
+			r.busy.Store(false)
 			_ = s.send(context.Background(), r.answer())
 		}
 	}()

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"runtime/debug"
 	"sync"
@@ -16,14 +17,16 @@ type calls struct {
 }
 
 type call struct {
-	done  chan struct{}
-	begun time.Time
-	value reflect.Value
-	err   error
+	done     chan struct{}
+	begun    time.Time
+	value    reflect.Value
+	standing Standing // what was said of the connections that share it
+	err      error
 }
 
 // share sets output to the result of a call with an equal input that was begun
-// less than half an interval ago, or makes one, which belongs to no connection.
+// less than half an interval ago, or makes one, which belongs to no connection. What that
+// says of a connection counts for each that shares it.
 func (c *calls) share(ctx context.Context, p *Provider, budget time.Duration, input, output reflect.Value) error {
 	key, now := input.Interface(), time.Now()
 	c.mu.Lock()
@@ -47,15 +50,23 @@ func (c *calls) share(ctx context.Context, p *Provider, budget time.Duration, in
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if one.err == nil {
-		output.Set(one.value.Elem())
+	if one.err != nil {
+		return one.err
 	}
-	return one.err
+	output.Set(one.value.Elem())
+	if s := StandingOf(ctx); s != nil {
+		s.Set(one.standing.Identity())
+		if until := one.standing.Until(); !until.IsZero() {
+			s.Limit(until)
+		}
+	}
+	return nil
 }
 
 func (o *call) run(p *Provider, budget time.Duration, input reflect.Value) {
 	defer close(o.done)
-	ctx, cancel := context.WithTimeout(context.Background(), budget)
+	o.err = fmt.Errorf("%s called runtime.Goexit", p.Func.Name)
+	ctx, cancel := context.WithTimeout(WithStanding(context.Background(), &o.standing), budget)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {

@@ -43,13 +43,24 @@ func (r *Run) Keep() *Kept {
 	n := len(r.Plan.steps)
 	r.state = &state{standings: make([]*Standing, n), scopes: make([]*Scope, n)}
 	r.kept = &Kept{plan: r.Plan, turn: make(chan struct{}, 1)}
-	r.kept.pass()
+	r.kept.Pass()
 	return r.kept
 }
 
-// pass lets the next one have its turn. Who waits for one waits for a provider, so it
+// Turn waits until nothing else is being resolved, or ctx has ended. [Kept.Pass] must
+// follow.
+func (k *Kept) Turn(ctx context.Context) error {
+	select {
+	case <-k.turn:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Pass lets the next one have its turn. Who waits for one waits for a provider, so it
 // is no mutex.
-func (k *Kept) pass() { k.turn <- struct{}{} }
+func (k *Kept) Pass() { k.turn <- struct{}{} }
 
 // Hold takes over what a run has resolved. The time until the first checks runs
 // from now.
@@ -78,10 +89,9 @@ func (k *Kept) schedule(i int, now time.Time) {
 	}
 }
 
-// Due returns when the next step must be resolved anew; zero is never.
+// Due returns when the next step must be resolved anew; zero is never. It is called
+// before the first Check or in the caller's turn.
 func (k *Kept) Due() time.Time {
-	<-k.turn
-	defer k.pass()
 	var first time.Time
 	for _, t := range k.due {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
@@ -112,10 +122,8 @@ func (s *state) standing() (Identity, time.Time) {
 }
 
 // Renew authenticates with a new credential, which must be the same principal's,
-// and resolves anew what depends on it.
+// and resolves anew what depends on it. It is the caller's turn.
 func (k *Kept) Renew(run *Run, credential string) error {
-	<-k.turn
-	defer k.pass()
 	old := k.now.Load()
 	if old.source == nil {
 		return ErrNotRenewable
@@ -134,10 +142,8 @@ func (k *Kept) Renew(run *Run, credential string) error {
 	})
 }
 
-// Check resolves anew what is due, and what depends on it.
+// Check resolves anew what is due, and what depends on it. It is the caller's turn.
 func (k *Kept) Check(run *Run) error {
-	<-k.turn
-	defer k.pass()
 	now, seeds := time.Now(), map[int]bool{}
 	for i, t := range k.due {
 		if !t.IsZero() && !t.After(now) {
@@ -188,33 +194,46 @@ func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) (e
 // release ends what was replaced or, after an error, what should have replaced it: some
 // steps may not have run, and theirs is still in use.
 func (k *Kept) release(run *Run, steps []int, old, next *state, err error) {
-	for _, i := range slices.Backward(steps) {
-		scope := old.scopes[i]
-		if err != nil {
-			if scope = next.scopes[i]; scope == old.scopes[i] {
-				continue
-			}
-		}
-		if scope != nil {
-			scope.End(run.Connection, err)
-		}
-		if s := &k.plan.steps[i]; s.provider.Lifetime == Handshake && err == nil {
-			next.scopes[i].End(run.Connection, nil)
+	var over []*Scope
+	for _, i := range steps {
+		switch {
+		case err == nil && k.plan.steps[i].provider.Lifetime == Handshake:
+			over = append(over, next.scopes[i], old.scopes[i])
+		case err == nil:
+			over = append(over, old.scopes[i])
+		case next.scopes[i] != old.scopes[i]:
+			over = append(over, next.scopes[i])
 		}
 	}
+	done := make(chan struct{})
+	go func() { // a cleanup may end its goroutine, and must not end the caller's
+		defer close(done)
+		endAll(run.Connection, over, err)
+	}()
+	<-done
 }
 
 // End releases what was resolved anew.
 func (k *Kept) End(ctx context.Context, cause error) {
 	<-k.turn
-	defer k.pass()
-	now := k.now.Load()
-	if now == nil {
-		return
+	defer k.Pass()
+	if now := k.now.Load(); now != nil {
+		endAll(ctx, now.scopes, cause)
 	}
-	for _, scope := range slices.Backward(now.scopes) {
-		if scope != nil {
-			scope.End(ctx, cause)
+}
+
+// endAll ends scopes in reverse order, also when a cleanup calls runtime.Goexit.
+func endAll(ctx context.Context, scopes []*Scope, cause error) {
+	n := len(scopes)
+	defer func() {
+		if n > 0 {
+			endAll(ctx, scopes[:n], cause)
+		}
+	}()
+	for n > 0 {
+		n--
+		if scopes[n] != nil {
+			scopes[n].End(ctx, cause)
 		}
 	}
 }
