@@ -43,13 +43,10 @@ type Credential struct {
 // scheme may compare it to, such as the Origin. It must not be changed. It is an
 // empty request for a credential that was made by hand.
 func (c Credential) Request() *http.Request {
-	switch {
-	case c.inner == nil:
+	if c.inner == nil {
 		return &http.Request{Header: http.Header{}, URL: &url.URL{}}
-	case c.inner.Plan == nil:
-		return c.inner.Of.SnapshotFor(c.inner.Scheme)
 	}
-	return c.inner.Of.Snapshot(c.inner.Plan)
+	return c.inner.Request()
 }
 
 // Param returns a query parameter of Scheme.Params, the last of its name, or "".

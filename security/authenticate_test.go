@@ -2,9 +2,11 @@ package security_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/security"
+	"example.com/usher/wsroute"
 )
 
 // asked is what comes of a scheme that a plain HTTP handler asks: a name, a
@@ -121,6 +124,44 @@ func (signed) Authenticate(_ context.Context, c depends.Credential) (account, er
 		return account{}, fmt.Errorf("signed %q: %w", body, depends.ErrAbsent)
 	}
 	return account{"hook"}, nil
+}
+
+// TestARouteReadsTheBodyAfterItsScheme, from its input or as an http.Handler.
+func TestARouteReadsTheBodyAfterItsScheme(t *testing.T) {
+	deps := depends.New()
+	security.Use[account](deps, signed{})
+	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
+	wsroute.HandleHTTP(ws, http.MethodPost, "/input", func(_ context.Context, in struct {
+		Who     account
+		Request *http.Request
+	},
+	) (string, error) {
+		body, err := io.ReadAll(in.Request.Body)
+		return string(body), err
+	})
+	wsroute.HandleHTTP(ws, http.MethodPost, "/handler", func(context.Context, struct{ Who account }) (http.Handler, error) {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err == nil {
+				err = json.NewEncoder(w).Encode(string(body))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}), nil
+	})
+	routes, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/input", "/handler"} {
+		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("pay 1"))
+		r.Header.Set("X-Signature", "of pay 1")
+		w := httptest.NewRecorder()
+		if routes.ServeHTTP(w, r); w.Code != http.StatusOK || w.Body.String() != "\"pay 1\"\n" {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
 }
 
 // TestASchemeThatReadsTheBody, and what it calls absent is no absence.

@@ -54,7 +54,7 @@ func (w *watch) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.over && w.unbid == nil {
-		w.unbid = context.AfterFunc(w.of.r.Context(), func() { w.of.abandon(errGone) })
+		w.unbid = context.AfterFunc(w.of.r.Context(), func() { w.of.abandon(over(w.of.r)) })
 	}
 }
 
@@ -62,8 +62,8 @@ func (w *watch) begin() {
 // which is for the log, is another goroutine's.
 func (w *watch) look() {
 	w.mu.Lock()
-	if !w.over && w.of.r.Context().Err() != nil {
-		w.of.peer.session.end(errGone, 0, "", true)
+	if err := over(w.of.r); !w.over && err != nil {
+		w.of.peer.session.end(err, 0, "", true)
 	}
 	w.mu.Unlock()
 	w.begin()

@@ -458,8 +458,12 @@ func TestTheLogSaysWhatIsNoCredential(t *testing.T) {
 	srv := wstest.Start(t, ws)
 	const other = `no credential for test: what stands in Authorization is not \"Bearer\", a space and a credential: absent`
 	for _, at := range []struct{ line, want string }{
-		{"Token " + canary, other}, {canary, other}, {"Bearer\t" + canary, other}, {"Bearer", other},
-		{"", "no credential for test: absent"}, {" ", "no credential for test: absent"},
+		{"Token " + canary, other},
+		{canary, other},
+		{"Bearer\t" + canary, other},
+		{"Bearer", other},
+		{"", "no credential for test: absent"},
+		{" ", "no credential for test: absent"},
 	} {
 		before := len(out.String())
 		r := wstest.Refused(t, srv, "/ws", wstest.Header("Authorization", at.line), wstest.Header("Origin", pageOrigin))
@@ -482,7 +486,7 @@ func TestTheLogSaysThatAnOriginIsDemanded(t *testing.T) {
 	if r := wstest.Refused(t, wstest.Start(t, ws), "/ws", wstest.Header("Authorization", "Bearer good")); r.Problem.Reason != "origin_not_allowed" {
 		t.Errorf("%+v", r)
 	}
-	if !strings.Contains(out.String(), `hint="the route takes a cookie, `) {
+	if !strings.Contains(out.String(), `hint="the route takes what a browser adds by itself`) {
 		t.Error(out.String())
 	}
 }

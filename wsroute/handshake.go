@@ -22,6 +22,7 @@ var ErrDiagnose = errors.New("wsroute: resolved to diagnose, not to connect")
 var (
 	errBudget = errors.New("wsroute: the dependencies took longer than ResolveTimeout")
 	errGone   = errors.New("wsroute: the client left during the handshake")
+	errLate   = errors.New("wsroute: the deadline of the request's context, which middleware has set, has passed")
 	errGoexit = errors.New("wsroute: runtime.Goexit was called")
 )
 
@@ -131,8 +132,8 @@ func (h *handshake) settle(in any, err error) {
 	if exits {
 		err = &plan.Error{Provider: h.gone, Err: err}
 	}
-	if err != nil && !isPanic(err) && h.r.Context().Err() != nil {
-		err = errGone // whatever else became of it, there is nobody to be told
+	if over := over(h.r); err != nil && !isPanic(err) && over != nil {
+		err = over // whatever else became of it
 	}
 	err = ended(p.session.ctx, err)
 	switch {
@@ -176,6 +177,18 @@ func (h *handshake) drop(cause error) {
 	p.release(cause, h.end)
 }
 
+// over says why a request has ended before it was answered: mostly, there is nobody to be
+// told any more.
+func over(r *http.Request) error {
+	switch r.Context().Err() {
+	case nil:
+		return nil
+	case context.DeadlineExceeded:
+		return errLate
+	}
+	return errGone
+}
+
 // responded reports whether middleware has written a response already, as far as its
 // writer says so.
 func responded(w http.ResponseWriter) bool {
@@ -187,8 +200,8 @@ func responded(w http.ResponseWriter) bool {
 // which the client's or the server's leaving is still a refusal.
 func (h *handshake) upgrade() error {
 	e, s := h.peer.endpoint, h.peer.session
-	if h.r.Context().Err() != nil {
-		return errGone
+	if err := over(h.r); err != nil {
+		return err
 	}
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)

@@ -32,7 +32,7 @@ import (
 // answer is written. Config.ResolveTimeout bounds the dependencies, not the handler.
 // Where a scheme takes a cookie, a method other than GET, HEAD and OPTIONS demands an
 // allowed Origin, so that no other site's page can ask in a user's name; where one takes
-// a name and a password, an Origin must be allowed if there is one. The options
+// a name and a password, it must be allowed if a browser has sent them. The options
 // of a route that are about WebSockets do nothing here.
 func HandleHTTP[In, Out any](r *Router, method, path string, handler func(context.Context, In) (Out, error), options ...RouteOption) {
 	if handler == nil {
@@ -94,8 +94,8 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	if answer, err = h.run(ctx, cancel); err == nil {
 		err = h.write(answer)
 	}
-	if err != nil && r.Context().Err() != nil {
-		err = errGone
+	if over := over(r); err != nil && over != nil {
+		err = over
 	}
 	switch {
 	case err == nil:
@@ -134,7 +134,13 @@ func (e *endpoint) ownPage(r *http.Request) bool {
 	if !e.basic || !plan.ShowsBasic(r.Header) {
 		return true
 	}
-	return r.Header.Get("Sec-Fetch-Site") == "same-origin" || e.allows(r, false)
+	switch site := r.Header.Get("Sec-Fetch-Site"); {
+	case site == "same-origin":
+		return true
+	case site != "" && len(r.Header["Origin"]) == 0: // from a browser, which does not say whose page it is
+		return false
+	}
+	return e.allows(r, false)
 }
 
 // run resolves the dependencies and calls the handler. Its panic is returned.

@@ -329,19 +329,27 @@ func TestWhatABrowserDidNotAdd(t *testing.T) {
 	wsroute.HandleHTTP(ws, http.MethodPost, "/me", func(_ context.Context, in struct{ Who member }) (string, error) { return in.Who.name, nil })
 	srv := wstest.Start(t, ws)
 	for _, c := range []struct {
-		credential, site string
-		status           int
+		credential, origin, site string
+		status                   int
 	}{
-		{"Bearer x", "cross-site", 200},
-		{"Basic x", "same-origin", 200},
-		{"Basic x", "cross-site", 403},
-		{"bAsIc x", "", 403},
+		{"Bearer x", "https://app.example", "cross-site", 200},
+		{"Basic x", "https://app.example", "same-origin", 200},
+		{"Basic x", "https://app.example", "cross-site", 403},
+		{"bAsIc x", "https://app.example", "", 403},
+		{"Basic x", "", "cross-site", 403},
+		{"Basic x", "", "same-origin", 200},
+		{"Basic x", "", "", 200}, // a program's
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Host+"/me", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		request.Header = http.Header{"Authorization": {c.credential}, "Origin": {"https://app.example"}, "Sec-Fetch-Site": {c.site}}
+		request.Header.Set("Authorization", c.credential)
+		for name, value := range map[string]string{"Origin": c.origin, "Sec-Fetch-Site": c.site} {
+			if value != "" {
+				request.Header.Set(name, value)
+			}
+		}
 		response, err := srv.Client().Do(request)
 		if err != nil {
 			t.Fatal(err)

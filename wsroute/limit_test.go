@@ -256,7 +256,7 @@ func TestWhoIsToldIsInNobodysWay(t *testing.T) {
 
 // TestAnAddressWithoutAPort counts, as middleware writes it; none at all is told of once.
 func TestAnAddressWithoutAPort(t *testing.T) {
-	for addr, want := range map[string]int{"203.0.113.9:1": 1, "203.0.113.9": 1, "2001:db8::1": 1, "@": 3, "": 3} {
+	for addr, want := range map[string]int{"203.0.113.9:1": 1, "203.0.113.9": 1, "2001:db8::1": 1, "[2001:db8::1]": 1, "@": 3, "": 3} {
 		var log safeBuffer
 		config := quiet()
 		config.MaxPerAddress = 1

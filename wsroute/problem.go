@@ -17,7 +17,7 @@ const retryAfter = 2 * time.Second
 // rejection says what a peer is told of an error that ended its handshake, and
 // returns the error as it is to be logged.
 func (e *endpoint) rejection(err error) (*depends.Rejection, error) {
-	if errors.Is(err, ErrDraining) || errors.Is(err, ErrRevoked) || errors.Is(err, errBudget) {
+	if errors.Is(err, ErrDraining) || errors.Is(err, ErrRevoked) || isTimeout(err) {
 		return rejectionFor(err), err // no error of the program
 	}
 	r, err := e.mapped(err)
@@ -81,7 +81,7 @@ func rejectionFor(err error) *depends.Rejection {
 		return drainingRejection(err)
 	case errors.Is(err, ErrRevoked):
 		return revokedRejection(err)
-	case errors.Is(err, errBudget):
+	case isTimeout(err):
 		r = depends.Unavailable(retryAfter, err)
 		r.Reason = "timeout"
 		return r
@@ -105,6 +105,9 @@ func closeFor(err error) (code int, reason string) {
 	}
 	return closeInternal, ""
 }
+
+// isTimeout reports whether a request was not resolved in its time.
+func isTimeout(err error) bool { return errors.Is(err, errBudget) || errors.Is(err, errLate) }
 
 func isPanic(err error) bool {
 	_, ok := errors.AsType[*plan.Panic](err)

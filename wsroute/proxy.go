@@ -56,7 +56,7 @@ func otherEnd(r *http.Request) netip.Addr {
 	if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		return plain(remote.Addr())
 	}
-	addr, _ := netip.ParseAddr(r.RemoteAddr)
+	addr, _ := netip.ParseAddr(strings.Trim(r.RemoteAddr, "[]"))
 	return plain(addr)
 }
 

@@ -184,15 +184,18 @@ func TestExplainNamesGuards(t *testing.T) {
 
 // TestWhatReadsMoreCannotBeRenewed: a renewal is a credential and nothing else.
 func TestWhatReadsMoreCannotBeRenewed(t *testing.T) {
-	deps := depends.New()
-	scheme := depends.Scheme{Name: "Session", Challenge: "Session", Params: []string{"csrf_token"}, Sources: []depends.Source{{In: "query", Name: "sid"}}}
-	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{}, nil })
-	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil }, wsroute.Renewable)
-	_, err := ws.Handler()
-	want := "bad route: GET / is Renewable, and Session reads csrf_token beside its credential, which no renewal has"
-	if !strings.Contains(fmt.Sprint(err), want) {
-		t.Errorf("it starts: %v", err)
+	for _, alternatives := range [][]string{nil, {"Session"}} { // of security.OneOf with one alone
+		deps := depends.New()
+		scheme := depends.Scheme{Name: "Session", Challenge: "Session", Params: []string{"csrf_token"}, Sources: []depends.Source{{In: "query", Name: "sid"}}}
+		scheme.Alternatives = alternatives
+		depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{}, nil })
+		ws := wsroute.New(deps, nil)
+		wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil }, wsroute.Renewable)
+		_, err := ws.Handler()
+		want := "bad route: GET / is Renewable, and Session reads csrf_token beside its credential, which no renewal has"
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("with %q it starts: %v", alternatives, err)
+		}
 	}
 }
 

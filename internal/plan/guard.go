@@ -182,7 +182,7 @@ func (c *checker) renewal(t *Target) {
 		return
 	}
 	if len(c.schemes) == 1 {
-		if s := c.schemes[0].Scheme; s.Params != nil && s.Alternatives == nil {
+		if s := c.schemes[0].Scheme; s.Params != nil && len(s.Alternatives) < 2 {
 			c.faults.add(t, &Fault{
 				Kind: "bad route", Fact: fmt.Sprintf("%s is Renewable, and %s reads %s beside its credential, which no renewal has", t.Label, s.Name, strings.Join(s.Params, ", ")),
 				Path: []string{"registered " + t.Site.String()}, Target: t, Hint: "drop the option; depends.Revalidate asks again while a connection is open",

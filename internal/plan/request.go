@@ -188,12 +188,18 @@ func (r *Request) Snapshot(p *Plan) *http.Request {
 	return r.without(p.SecretParams(), p.Sources())
 }
 
-// SnapshotFor returns the request without the credentials of one scheme. What that reads
-// of the body is there to be read once more.
-func (r *Request) SnapshotFor(s *Scheme) *http.Request {
-	body := r.HTTP.Body
-	out := r.without(s.secretParams(), s.Sources)
-	if body != nil && body != http.NoBody {
+// Request returns what the scheme may look at: the request without the credentials of the
+// plan's schemes or, outside of any route, its own. What it reads of the body is there to
+// be read once more.
+func (c *Credential) Request() *http.Request {
+	r, body := c.Of, c.Of.HTTP.Body
+	var out *http.Request
+	if c.Plan != nil {
+		out = r.Snapshot(c.Plan)
+	} else {
+		out = r.without(c.Scheme.secretParams(), c.Scheme.Sources)
+	}
+	if r.WithBody && body != nil && body != http.NoBody {
 		var read bytes.Buffer
 		out.Body = io.NopCloser(io.TeeReader(body, &read))
 		r.HTTP.Body = rereadable{io.MultiReader(&read, body), body}

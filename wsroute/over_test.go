@@ -1,0 +1,64 @@
+package wsroute_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// TestADeadlineOfMiddleware is no client that has left: there is somebody to answer, and
+// what the providers say later is not it.
+func TestADeadlineOfMiddleware(t *testing.T) {
+	for name, look := range map[string]func(context.Context) error{
+		"who looks at it":        func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"who asks whether it is": func(ctx context.Context) error { time.Sleep(2 * time.Second); return ctx.Err() },
+		"who does not":           func(context.Context) error { time.Sleep(2 * time.Second); return errBanned },
+		"who lets in":            func(context.Context) error { time.Sleep(2 * time.Second); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				deps := depends.New()
+				depends.Provide(deps, func(ctx context.Context, _ none) (looked, error) { return looked{}, look(ctx) })
+				config := quiet()
+				config.ResolveTimeout = time.Hour
+				ws := wsroute.New(deps, config)
+				wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ looked }) error { return nil })
+				wsroute.HandleHTTP(ws, http.MethodGet, "/http", func(context.Context, struct{ _ looked }) (string, error) { return "here", nil })
+				engine := gin.New()
+				engine.Use(func(c *gin.Context) {
+					ctx, cancel := context.WithTimeout(c.Request.Context(), time.Second)
+					defer cancel()
+					c.Request = c.Request.WithContext(ctx)
+					c.Next()
+				})
+				if err := ws.Mount(engine); err != nil {
+					t.Fatal(err)
+				}
+				srv := wstest.StartHandler(t, ws, engine)
+				if r := wstest.Refused(t, srv, "/ws"); r.Status != 503 || r.Problem.Reason != "timeout" {
+					t.Errorf("the handshake: %d %s", r.Status, r.Body)
+				}
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+srv.Host+"/http", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				response, err := srv.Client().Do(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = response.Body.Close()
+				if want := map[bool]int{false: 503, true: 200}[name == "who lets in"]; response.StatusCode != want {
+					t.Errorf("HTTP: %d", response.StatusCode)
+				}
+			})
+		})
+	}
+}
