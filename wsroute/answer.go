@@ -6,19 +6,20 @@ import (
 	"net/http"
 )
 
-// answerWriter notes that an http.Handler has begun to answer.
+// answerWriter notes that an http.Handler has begun to answer, and what it has hijacked.
 type answerWriter struct {
 	http.ResponseWriter
 	begun *bool
+	taken *net.Conn
 }
 
 // hijackableAnswer is one over a writer that can be hijacked.
 type hijackableAnswer struct{ *answerWriter }
 
-// answering notes when something is written to w.
-func answering(w http.ResponseWriter, begun *bool) http.ResponseWriter {
-	watched := &answerWriter{w, begun}
-	if _, ok := w.(http.Hijacker); ok {
+// answering notes when something is written to w, or its connection is taken.
+func answering(w http.ResponseWriter, begun *bool, taken *net.Conn) http.ResponseWriter {
+	watched := &answerWriter{w, begun, taken}
+	if hijackable(w) {
 		return hijackableAnswer{watched}
 	}
 	return watched
@@ -50,14 +51,31 @@ func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Hijack implements [http.Hijacker], for handlers that ask for it.
 func (w hijackableAnswer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	*w.begun = *w.begun || err == nil
+	if err == nil {
+		*w.begun, *w.taken = true, conn
+	}
 	return conn, rw, err
 }
 
-// cutOff ends a connection whose answer is not whole. net/http does so for a panic with
-// http.ErrAbortHandler, of which gin.Recovery would make a proper end and a line of log
-// with the request's cookies; so it is left to that where nothing else is possible.
-func cutOff(w http.ResponseWriter) {
+// cutOff ends a connection whose answer is not whole; taken is what the handler has
+// hijacked. net/http does so for a panic with http.ErrAbortHandler, of which gin.Recovery
+// would make a proper end and a line of log with the request's cookies. It is left to that
+// only where nothing else is possible: in HTTP/2, whose connections have other requests,
+// and without Serve behind a writer that has no Unwrap and refuses, as gin's does once a
+// body was written.
+func cutOff(w http.ResponseWriter, r *http.Request, taken net.Conn) {
+	if conn := connOf(w, r, taken); conn != nil {
+		_ = conn.Close()
+		return
+	}
+	panic(http.ErrAbortHandler) //nolint:forbidigo // see above
+}
+
+// connOf returns the connection to close, if there is one to be had.
+func connOf(w http.ResponseWriter, r *http.Request, taken net.Conn) net.Conn {
+	if taken != nil || r.ProtoMajor != 1 {
+		return taken
+	}
 	for {
 		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
@@ -67,9 +85,11 @@ func cutOff(w http.ResponseWriter) {
 	}
 	if h, ok := w.(http.Hijacker); ok {
 		if conn, _, err := h.Hijack(); err == nil {
-			_ = conn.Close()
-			return
+			return conn
 		}
 	}
-	panic(http.ErrAbortHandler) //nolint:forbidigo // see above
+	if a, ok := r.Context().Value(askedKey{}).(*asked); ok {
+		return a.conn
+	}
+	return nil
 }

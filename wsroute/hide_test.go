@@ -249,18 +249,43 @@ func TestAMuxThatRedirectsKeepsNoCredential(t *testing.T) {
 	deps := depends.New()
 	bearer(deps)
 	ws := wsroute.New(deps, quiet())
-	wsroute.Handle(ws, "/chat", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil })
+	for _, route := range []string{"/chat", "/ws/", "/rooms/:room/"} {
+		wsroute.Handle(ws, route, func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil })
+	}
 	routes, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/chat", routes)
+	for _, pattern := range []string{"/chat", "/ws/{$}", "/rooms/{room}/{$}"} {
+		mux.Handle(pattern, routes)
+	}
+	mux.HandleFunc("/own/{$}", func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, r.URL.Query().Get("token")) })
 	srv := wstest.StartHandler(t, ws, mux)
-	for _, path := range []string{"//chat", "/x/../chat", "/./chat"} {
+	for path, want := range map[string]string{
+		"//chat": "/chat", "/x/../chat": "/chat", "/./chat": "/chat", "/ws": "/ws/", "/rooms/a": "/rooms/a/", "//ws": "/ws/", "/own": "/own/",
+	} {
 		status, header, body := exchange(t, srv, fmt.Sprintf(handshake, path+"?a=1&token="+canary))
-		if leaks(fmt.Sprint(header, body)) || header.Get("Location") != "/chat?a=1" {
+		if leaks(fmt.Sprint(header, body)) || header.Get("Location") != want+"?a=1" {
 			t.Errorf("%s: told %d, %v, %s", path, status, header, body)
+		}
+	}
+	if _, _, body := exchange(t, srv, fmt.Sprintf(handshake, "/own/?token=mine")); body != "mine" {
+		t.Errorf("a socket of the program's own lost its query: %s", body)
+	}
+}
+
+// TestARequestWithoutAPath is answered like any other.
+func TestARequestWithoutAPath(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/files/*rest", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil })
+	srv := wstest.Start(t, ws)
+	for _, line := range []string{"GET http://x?token=1", "CONNECT x?token=1"} {
+		request := line + " HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Protocol: bearer, a\r\n\r\n"
+		if status, _, body := exchange(t, srv, request); status != http.StatusNotFound {
+			t.Errorf("%s: %d %s", line, status, body)
 		}
 	}
 }

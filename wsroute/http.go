@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"reflect"
 	"runtime/debug"
@@ -63,7 +64,8 @@ type plainRequest struct {
 	request  plan.Request
 	scope    plan.Scope // of both lifetimes
 	standing plan.Standing
-	begun    bool // the handler has begun to answer by itself
+	begun    bool     // the handler has begun to answer by itself
+	taken    net.Conn // what it has hijacked
 }
 
 // plain answers a plain request.
@@ -103,7 +105,7 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		if !errors.Is(err, errGone) {
 			e.log(slog.LevelError, "answer broke off", e.shared.proxies.remote(r), err)
 		}
-		cutOff(w)
+		cutOff(w, r, h.taken)
 	default:
 		e.answerError(w, r, &h.request, err)
 	}
@@ -192,7 +194,7 @@ func (h *plainRequest) write(answer any) (err error) {
 				_ = r.MultipartForm.RemoveAll()
 			}
 		}()
-		answer.ServeHTTP(answering(h.w, &h.begun), r)
+		answer.ServeHTTP(answering(h.w, &h.begun, &h.taken), r)
 		return nil
 	case struct{}:
 		h.w.WriteHeader(http.StatusNoContent)

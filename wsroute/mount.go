@@ -49,16 +49,12 @@ func (r *Router) Handler() (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", r.notFound)
-	patterns := map[string]bool{}
 	err = r.register(endpoints, func(e *endpoint) {
 		names, pattern := paramNames(e.segments), muxPattern(e.segments)
 		if e.route.method != "" {
 			pattern = e.route.method + " " + pattern
-		} else {
-			patterns[pattern] = true
 		}
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
+		mux.Handle(pattern, routed{func(w http.ResponseWriter, req *http.Request) {
 			if !matches(e.segments, req.URL.Path) { // the mux lets a parameter hold an escaped slash
 				r.notFound(w, req)
 				return
@@ -68,18 +64,11 @@ func (r *Router) Handler() (http.Handler, error) {
 				values = append(values, plan.PathValue{Name: name, Value: req.PathValue(name)})
 			}
 			e.serve(w, req, values, nil)
-		})
+		}})
 	})
-	for _, e := range endpoints { // the mux would redirect /files to the route /files/*rest
-		last := len(e.segments) - 1
-		parent := strings.TrimSuffix(muxPattern(e.segments[:last]), "{$}")
-		if e.segments[last].kind == '*' && last > 0 && !patterns[parent] {
-			patterns[parent] = true
-			mux.HandleFunc(parent, r.notFound)
-		}
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if !isClean(req.URL.Path) {
+		h, _ := mux.Handler(req)
+		if _, ok := h.(routed); !ok || !isClean(req.URL.Path) { // the mux takes an escaped .. for a name
 			r.notFound(w, req)
 			return
 		}
@@ -87,11 +76,15 @@ func (r *Router) Handler() (http.Handler, error) {
 	}), err
 }
 
+// routed is the handler of a route in a mux. All others are the mux's own, such as those
+// that redirect //files to /files, and this to the routes /files/ and /files/*rest.
+type routed struct{ http.HandlerFunc }
+
 // isClean reports whether an http.ServeMux takes the path as it is, and redirects to no
 // cleaner one.
 func isClean(p string) bool {
 	clean := path.Clean(p)
-	return clean == p || clean != "/" && clean+"/" == p
+	return strings.HasPrefix(p, "/") && (clean == p || clean != "/" && clean+"/" == p)
 }
 
 func (r *Router) notFound(w http.ResponseWriter, req *http.Request) {

@@ -45,7 +45,8 @@ const (
 //
 // If handler is a *gin.Engine or *http.ServeMux itself, with nothing around it, its
 // other routes keep their parameters even then, but for those of all the rest below a
-// path. Paths that are no route of a *gin.Engine lose them even if the request is no
+// path, and those that end as a route of [Router.Handler] does: whether a prefix is taken
+// off there, nobody sees. Paths that are no route of a *gin.Engine lose them even if the request is no
 // handshake; its redirects are turned off, since no WebSocket client follows one, and
 // a wrong method is answered with 405.
 func Serve(ctx context.Context, addr string, r *Router, handler http.Handler) error {
@@ -151,7 +152,8 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 		}
 		if mux, ok := next.(*http.ServeMux); ok && upgrade {
 			_, pattern := mux.Handler(req) // of a path that it would redirect, that of where to
-			return pattern == "" || strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "...}") || !isClean(req.URL.Path)
+			slashed := strings.HasSuffix(pattern, "{$}") && !strings.HasSuffix(req.URL.Path, "/")
+			return pattern == "" || strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "...}") || slashed || !isClean(req.URL.Path)
 		}
 		return upgrade
 	}
@@ -170,7 +172,7 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 		if req.URL.RawQuery != "" || req.Header["Sec-Websocket-Protocol"] != nil {
 			// A proxy may drop Upgrade, and nothing else of the handshake.
 			upgrade = upgrade || req.Header["Sec-Websocket-Key"] != nil
-			req = r.hide(req, upgrade, mistyped(req, upgrade))
+			req = r.hide(req, upgrade, mistyped)
 		}
 		next.ServeHTTP(w, req)
 	})
@@ -178,7 +180,7 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 
 // hide hides the credentials of the routes that the request is for and, if it is
 // for none, those of all routes where the path is mistyped.
-func (r *Router) hide(req *http.Request, upgrade, mistyped bool) *http.Request {
+func (r *Router) hide(req *http.Request, upgrade bool, mistyped func(*http.Request, bool) bool) *http.Request {
 	var names, offers []string
 	ours := false
 	for _, e := range r.shared.endpoints() {
@@ -187,7 +189,7 @@ func (r *Router) hide(req *http.Request, upgrade, mistyped bool) *http.Request {
 			names, offers = append(names, e.secrets...), append(offers, e.offers...)
 		}
 	}
-	if mistyped && !ours {
+	if !ours && mistyped(req, upgrade) {
 		for _, e := range r.shared.endpoints() {
 			names, offers = append(names, e.secrets...), append(offers, e.offers...)
 		}
@@ -231,15 +233,16 @@ func (e *endpoint) isAt(path string, upgrade bool) bool {
 		}
 		return matches(e.segments, path[at:])
 	}
-	for {
+	for path != "" { // it has none in "GET http://host HTTP/1.1"
 		i := strings.IndexByte(path[1:], '/')
 		if i < 0 {
-			return false
+			break
 		}
 		if path = path[1+i:]; matches(e.segments, path) {
 			return true
 		}
 	}
+	return false
 }
 
 // raw returns the query and the lines of subprotocols as the peer sent them.

@@ -1,0 +1,177 @@
+package wsroute_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// bodyLog is middleware's, as many a program has it: without an Unwrap.
+type bodyLog struct {
+	gin.ResponseWriter
+	body bytes.Buffer
+}
+
+func (w *bodyLog) Write(b []byte) (int, error) {
+	w.body.Write(b)
+	return w.ResponseWriter.Write(b)
+}
+
+// unwrapping has an Unwrap, and nothing else of what is behind it.
+type unwrapping struct{ http.ResponseWriter }
+
+func (w unwrapping) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// answers is a router whose route answers by itself.
+func answers(h http.HandlerFunc) *wsroute.Router {
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.HandleHTTP(ws, http.MethodGet, "/", func(context.Context, none) (http.Handler, error) { return h, nil })
+	return ws
+}
+
+// half is an answer that breaks off.
+func half(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, "half")
+	panic("oh")
+}
+
+// behindBodyLog mounts a router behind middleware.
+func behindBodyLog(t *testing.T, ws *wsroute.Router, middleware ...gin.HandlerFunc) *gin.Engine {
+	t.Helper()
+	engine := gin.New()
+	engine.Use(middleware...)
+	engine.Use(func(c *gin.Context) { c.Writer = &bodyLog{ResponseWriter: c.Writer} })
+	if err := ws.Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	return engine
+}
+
+// whole returns an answer if it is one.
+func whole(response *http.Response, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return string(body), err
+}
+
+// TestAHalfBehindAWriterWithoutUnwrap is cut off: under Serve past gin.Recovery, and
+// elsewhere if nobody recovers.
+func TestAHalfBehindAWriterWithoutUnwrap(t *testing.T) {
+	var out safeBuffer
+	ws := answers(half)
+	srv := wstest.StartHandler(t, ws, behindBodyLog(t, ws, gin.RecoveryWithWriter(&out)))
+	if body, err := whole(srv.Client().Get("http://" + srv.Host + "/")); err == nil {
+		t.Errorf("Serve: got %q as a whole", body)
+	}
+	srv.Stop()
+	if out.String() != "" {
+		t.Errorf("gin.Recovery has seen\n%s", out.String())
+	}
+	elsewhere := httptest.NewServer(behindBodyLog(t, answers(half)))
+	defer elsewhere.Close()
+	if body, err := whole(elsewhere.Client().Get(elsewhere.URL)); err == nil {
+		t.Errorf("net/http: got %q as a whole", body)
+	}
+}
+
+// TestAHalfInHTTP2 ends no other request of its connection.
+func TestAHalfInHTTP2(t *testing.T) {
+	https := httptest.NewUnstartedServer(nil)
+	https.EnableHTTP2 = true
+	https.StartTLS()
+	defer https.Close()
+	ws := answers(half)
+	began, goOn := make(chan bool), make(chan bool)
+	engine := behindBodyLog(t, ws)
+	engine.GET("/slow", func(c *gin.Context) {
+		close(began)
+		<-goOn
+		c.String(http.StatusOK, c.Request.Proto)
+	})
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	listener := tls.NewListener(plain, &tls.Config{Certificates: https.TLS.Certificates, NextProtos: []string{"h2"}})
+	go func() { done <- wsroute.ServeListener(ctx, listener, ws, engine) }()
+	client, slow := https.Client(), make(chan string)
+	go func() {
+		body, err := whole(client.Get("https://" + plain.Addr().String() + "/slow"))
+		slow <- fmt.Sprint(body, " ", err)
+	}()
+	<-began
+	if body, err := whole(client.Get("https://" + plain.Addr().String() + "/")); err == nil {
+		t.Errorf("got %q as a whole", body)
+	}
+	close(goOn)
+	if got := <-slow; got != "HTTP/2.0 <nil>" {
+		t.Errorf("another request got %s", got)
+	}
+	client.CloseIdleConnections()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestATakenConnectionThatBreaksOff is closed, and nobody else hears of it.
+func TestATakenConnectionThatBreaksOff(t *testing.T) {
+	ws := answers(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "half")
+		panic("oh")
+	})
+	var out safeBuffer
+	onGin, plain, wrapped := ws.WithOverrides(), ws.WithOverrides(), ws.WithOverrides()
+	engine := gin.New()
+	engine.Use(gin.RecoveryWithWriter(&out))
+	if err := onGin.Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	handler, err := wrapped.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, srv := range map[string]*wstest.Server{
+		"gin": wstest.StartHandler(t, onGin, engine), "net/http": wstest.Start(t, plain),
+		"Unwrap": wstest.StartHandler(t, wrapped, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			handler.ServeHTTP(unwrapping{w}, r)
+		})),
+	} {
+		conn, err := srv.Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nCookie: sid="+canary+"\r\n\r\n")
+		if got, err := io.ReadAll(conn); string(got) != "half" || err != nil {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+		_ = conn.Close()
+	}
+	if out.String() != "" {
+		t.Errorf("gin.Recovery has seen\n%s", out.String())
+	}
+}
