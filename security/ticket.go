@@ -32,7 +32,8 @@ const (
 // response that the page can read.
 //
 // With it goes whose connection that is, and until when, if the scheme that the page is
-// signed in with says so: the connection ends when the token would have. What the ticket
+// signed in with says so: the connection ends when the token would have, and a
+// revocation of the token (wsroute.Router.Revoke) is one of the ticket. What the ticket
 // is given for is provided as a T, which must survive JSON: a field that is not exported
 // is a wiring fault, one that is tagged json:"-" is left out. A ticket that is unknown,
 // used, expired, or for another path or Origin is refused with the same 401
@@ -107,11 +108,14 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	if kept.Path != r.URL.Path && kept.Path != r.URL.EscapedPath() || kept.Origin != origin || !time.Now().Before(kept.Expires) {
 		return unknown(none, depends.ErrAbsent, ticketChallenge, "invalid_ticket")
 	}
-	depends.Identify(ctx, kept.Who)
+	until := identify(ctx, &kept.For)
+	depends.Identify(ctx, kept.Who) // the desk knows more than the claims do
 	if !kept.Until.IsZero() {
-		depends.ValidUntil(ctx, kept.Until)
+		until = kept.Until
 	}
-	identify(ctx, &kept.For, 0)
+	if !until.IsZero() {
+		depends.ValidUntil(ctx, until)
+	}
 	return kept.For, nil
 }
 
@@ -138,6 +142,7 @@ func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func
 	if r.Method != http.MethodPost {
 		return &depends.Rejection{Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed", Header: http.Header{"Allow": {http.MethodPost}}}
 	}
+	began := time.Now()
 	ctx, said := depends.Observe(r.Context())
 	r = r.WithContext(ctx) // one request for both, as a form is parsed once
 	asks, err := principal(r)
@@ -145,6 +150,9 @@ func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func
 		return err
 	}
 	who, until := said()
+	if who.Since.IsZero() {
+		who.Since = began
+	}
 	path, err := wantedPath(w, r)
 	if err != nil {
 		return err

@@ -96,19 +96,21 @@ func (v *verifier[C]) Authenticate(ctx context.Context, credential depends.Crede
 	if err != nil {
 		return none, v.refuse(err)
 	}
-	identify(ctx, &claims, v.leeway)
+	if expires := identify(ctx, &claims); !expires.IsZero() {
+		depends.ValidUntil(ctx, expires.Add(v.leeway))
+	}
 	return claims, nil
 }
 
-// identify says whose connection it is and until when, if the value is a token's
-// claims.
-func identify[C any](ctx context.Context, claims *C, leeway time.Duration) {
+// identify says whose connection it is and returns until when the token is good, if the
+// value is a token's claims; the zero time is for ever.
+func identify[C any](ctx context.Context, claims *C) (expires time.Time) {
 	c, ok := any(claims).(jwt.Claims)
 	if !ok { // C is a pointer
 		c, ok = any(*claims).(jwt.Claims)
 	}
 	if !ok {
-		return // a ticket is for whatever the program says
+		return time.Time{} // a ticket is for whatever the program says
 	}
 	who := depends.Identity{TokenID: tokenID(claims)}
 	who.Issuer, _ = c.GetIssuer()
@@ -120,9 +122,10 @@ func identify[C any](ctx context.Context, claims *C, leeway time.Duration) {
 		who.Session = s.SessionID()
 	}
 	depends.Identify(ctx, who)
-	if expires, err := c.GetExpirationTime(); err == nil && expires != nil {
-		depends.ValidUntil(ctx, expires.Add(leeway))
+	if exp, err := c.GetExpirationTime(); err == nil && exp != nil {
+		expires = exp.Time
 	}
+	return expires
 }
 
 // refuse is the one answer to every bad token; why is for the log alone.

@@ -153,6 +153,7 @@ func (h *plainRequest) run(ctx context.Context, cancel context.CancelCauseFunc) 
 	if run.Plan.Keeps {
 		kept = run.Keep()
 	}
+	began := time.Now()
 	budget := time.AfterFunc(h.e.shared.config.ResolveTimeout, func() { cancel(errBudget) })
 	in, err := run.Resolve()
 	if !budget.Stop() && err == nil {
@@ -164,6 +165,9 @@ func (h *plainRequest) run(ctx context.Context, cancel context.CancelCauseFunc) 
 	if kept != nil {
 		kept.Hold(run)
 		h.standing.Replace(kept.Standing())
+	}
+	if h.standing.Identity().Since.IsZero() {
+		h.standing.Set(plan.Identity{Since: began}) // for whom a ticket is given to
 	}
 	if until := h.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
 		return nil, expiredRejection()

@@ -16,7 +16,7 @@ type hub struct {
 	empty    chan struct{} // closed when the last one leaves a draining hub
 	drained  Drained
 	counts   counts
-	revoked  []revoked // while something is resolved
+	revoked  []revoked // of late, in order
 }
 
 // enter registers a connection; it is refused once draining has begun, and by

@@ -18,7 +18,6 @@ const ipv6Site = 64
 // guards them.
 type counts struct {
 	handshakes  int
-	resolving   int // parts of open connections, anew
 	byAddress   map[netip.Addr]int
 	byPrincipal map[plan.Principal]int
 }
@@ -109,7 +108,6 @@ func (h *hub) endHandshake(p *peer) {
 	if p.counted.handshake {
 		p.counted.handshake = false
 		h.counts.handshakes--
-		h.forget()
 	}
 }
 

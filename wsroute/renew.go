@@ -74,8 +74,7 @@ func (r *renewer) run(resolve func(*plan.Run) error) error {
 	budget := time.AfterFunc(config.ResolveTimeout, func() { s.end(errBudget, closeTryAgain, "timeout", true) })
 	defer budget.Stop()
 	ctx := p.scope.Context(s.ctx)
-	began := hub.resolving()
-	defer hub.resolved()
+	began := time.Now()
 	accept := func(who plan.Identity, until time.Time) error {
 		p.standing.Replace(who, until)
 		s.expireAt(until)

@@ -29,6 +29,7 @@ type Revocation struct {
 
 // of says whether a connection is meant that began at a time.
 func (r Revocation) of(who plan.Identity, since time.Time) bool {
+	since = knownSince(who, since)
 	agrees := func(wanted, have string) bool { return wanted == "" || wanted == have }
 	if !agrees(r.Issuer, who.Issuer) || !agrees(r.Subject, who.Subject) ||
 		!agrees(r.Session, who.Session) || !agrees(r.TokenID, who.TokenID) {
@@ -39,6 +40,15 @@ func (r Revocation) of(who plan.Identity, since time.Time) bool {
 		issued = since
 	}
 	return r.IssuedBefore.IsZero() || issued.Before(r.IssuedBefore)
+}
+
+// knownSince is when it was found out who a connection's peer is, of which the resolution
+// began at a time.
+func knownSince(who plan.Identity, began time.Time) time.Time {
+	if who.Since.IsZero() || began.Before(who.Since) {
+		return began
+	}
+	return who.Since
 }
 
 // Broadcast takes revocations to all processes that serve the same peers. A
@@ -84,7 +94,8 @@ func (b *LocalBroadcast) Subscribe(receive func(Revocation)) error {
 // theirs is delivered any more and none is sent to them; their handlers' contexts
 // have ended with [ErrRevoked]. They close with 3000 "revoked", and a peer that does
 // not take part in that is cut off within Config.CloseTimeout and 3 s. A handshake
-// that has begun is refused with 401.
+// that has begun is refused with 401, and so is a ticket that was given before
+// (see security.Tickets).
 //
 // Revoke ends what is open. Let the providers refuse the credential from then on,
 // before Revoke is called: what begins afterwards is theirs to judge. With
@@ -115,12 +126,18 @@ func (r *Router) subscribe() error {
 	})
 }
 
-// revoked is a revocation that must still be met by what has begun to resolve before it:
-// who they are is known only when they are resolved.
+// revoked is a revocation that must still be met by what has begun to resolve before it,
+// or is to be let in by a ticket from before: who they are is known only when they are
+// resolved.
 type revoked struct {
 	Revocation
 	at time.Time
 }
+
+// revokedFor is how long a revocation is kept for them: the longest that a ticket may last,
+// which is five minutes, and what it takes to give it.
+// A handshake that takes longer is refused for that.
+const revokedFor = 6 * time.Minute
 
 // twins are a router and its copies: a test serves a copy, and the program's own
 // code revokes on the original.
@@ -147,13 +164,11 @@ func (t *twins) revoke(r Revocation) (ended int) {
 }
 
 func (s *shared) revoke(r Revocation) (ended int) {
-	h, now := &s.hub, time.Now()
+	h := &s.hub
 	h.mu.Lock()
-	// A handshake that has taken longer is refused for that.
-	h.revoked = slices.DeleteFunc(h.revoked, func(old revoked) bool { return now.Sub(old.at) > s.config.ResolveTimeout })
-	if h.counts.handshakes+h.counts.resolving > 0 {
-		h.revoked = append(h.revoked, revoked{r, now})
-	}
+	now, keep := time.Now(), max(revokedFor, s.config.ResolveTimeout)
+	h.revoked = slices.DeleteFunc(h.revoked, func(old revoked) bool { return now.Sub(old.at) > keep })
+	h.revoked = append(h.revoked, revoked{r, now})
 	var meant []*peer
 	for p := range h.peers {
 		if r.of(p.standing.Identity(), p.since) {
@@ -172,40 +187,22 @@ func (s *shared) revoke(r Revocation) (ended int) {
 	return ended
 }
 
-// resolving counts an open connection of which parts are resolved anew, and says from
-// when on revocations are kept for it.
-func (h *hub) resolving() (began time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.counts.resolving++
-	return time.Now()
-}
-
-func (h *hub) resolved() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.counts.resolving--
-	h.forget()
-}
-
 // caught says whether a connection was revoked while it was resolved, which began at a
-// time.
+// time, or since it was found out whose it is.
 func (h *hub) caught(p *peer, began time.Time) error {
+	who := p.standing.Identity()
+	since := knownSince(who, began)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, r := range h.revoked {
-		if !began.After(r.at) && r.of(p.standing.Identity(), p.since) {
+	for _, r := range slices.Backward(h.revoked) {
+		if since.After(r.at) {
+			break
+		}
+		if r.of(who, p.since) {
 			return ErrRevoked
 		}
 	}
 	return nil
-}
-
-// forget drops the revocations that nothing needs any more; h.mu is held.
-func (h *hub) forget() {
-	if h.counts.handshakes+h.counts.resolving == 0 {
-		h.revoked = nil
-	}
 }
 
 // revokedRejection is the refusal of a handshake that was revoked.

@@ -11,6 +11,7 @@ type Identity struct {
 	Issuer, Subject  string
 	Session, TokenID string
 	IssuedAt         time.Time
+	Since            time.Time // when that was found out, if before the handshake
 }
 
 // Principal is the same person or program on every connection; the zero value is
@@ -56,6 +57,9 @@ func (s *Standing) Set(id Identity) {
 	}
 	if id.IssuedAt.IsZero() {
 		id.IssuedAt = s.identity.IssuedAt
+	}
+	if id.Since.IsZero() {
+		id.Since = s.identity.Since
 	}
 	s.identity = id
 }

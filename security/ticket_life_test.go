@@ -1,0 +1,136 @@
+package security_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/security"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// counter is a route for tokens and the tickets that they buy.
+type counter struct {
+	t    *testing.T
+	ws   *wsroute.Router
+	srv  *wstest.Server
+	desk http.Handler
+}
+
+// trade opens one. The principal at the desk may correct what is said of a token.
+func trade(t *testing.T, correct func(context.Context)) *counter {
+	t.Helper()
+	bought := &security.Tickets[Claims]{}
+	token := security.Scheme[Claims](config())
+	deps := depends.New()
+	security.Use(deps, security.OneOf[Claims](token, bought))
+	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
+	wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ Who Claims }) error {
+		_, err := c.Receive(ctx)
+		return err
+	}, wsroute.Renewable)
+	return &counter{t, ws, wstest.Start(t, ws), bought.Handler(func(r *http.Request) (Claims, error) {
+		claims, err := security.Authenticate(r, token)
+		correct(r.Context())
+		return claims, err
+	})}
+}
+
+// buy returns a ticket for the route.
+func (c *counter) buy(claims object) (ticket string) {
+	c.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/ticket", strings.NewReader(`{"path":"/"}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+mint(nil, claims))
+	w := httptest.NewRecorder()
+	c.desk.ServeHTTP(w, r)
+	var body struct{ Ticket string }
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != http.StatusOK {
+		c.t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return body.Ticket
+}
+
+func (c *counter) dial(ticket string) *wstest.Peer[string, string] {
+	c.t.Helper()
+	return wstest.Dial[string, string](c.t, c.srv, "/?ticket="+ticket)
+}
+
+func (c *counter) revoke(r wsroute.Revocation) int {
+	c.t.Helper()
+	n, err := c.ws.Revoke(c.t.Context(), r)
+	if err != nil {
+		c.t.Error(err)
+	}
+	return n
+}
+
+func asItIs(context.Context) {}
+
+// TestATicketHasTheTokensLeeway: it is good for as long as the token is.
+func TestATicketHasTheTokensLeeway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := trade(t, asItIs)
+		start := time.Now()
+		peer := c.dial(c.buy(object{"exp": start.Add(-25 * time.Second).Unix()}))
+		if got := peer.Closed(); got.Reason != "token_expired" || time.Since(start) < 4*time.Second || time.Since(start) > 6*time.Second {
+			t.Errorf("after %v: %v; the leeway is 30 s", time.Since(start), got)
+		}
+	})
+}
+
+// TestTheDeskKnowsMore than the claims do, of whom a ticket is for.
+func TestTheDeskKnowsMore(t *testing.T) {
+	c := trade(t, func(ctx context.Context) {
+		depends.Identify(ctx, depends.Identity{Subject: "account-42", TokenID: "k1"})
+	})
+	peers := []*wstest.Peer[string, string]{c.dial(c.buy(object{"jti": "t1"})), c.dial(c.buy(object{"jti": "t1"}))}
+	if n := c.revoke(wsroute.Revocation{TokenID: "t1"}); n != 0 {
+		t.Errorf("%d are the token's still", n)
+	}
+	if n := c.revoke(wsroute.Revocation{Subject: "account-42", TokenID: "k1"}); n != len(peers) {
+		t.Errorf("%d of %d are the account's", n, len(peers))
+	}
+	for _, peer := range peers {
+		peer.Closed()
+	}
+}
+
+// TestARevocationMeetsTickets that are out, whether they are used for a handshake or to
+// renew, and none that is given later.
+func TestARevocationMeetsTickets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := trade(t, asItIs)
+		open := c.dial(c.buy(object{"jti": "t0"}))
+		early, renewal := c.buy(object{"jti": "t1"}), c.buy(object{"jti": "t1"})
+		time.Sleep(time.Second)
+		if n := c.revoke(wsroute.Revocation{TokenID: "t1"}); n != 0 {
+			t.Errorf("%d connections had the token", n)
+		}
+		c.revoke(wsroute.Revocation{TokenID: "another"})
+		time.Sleep(time.Second)
+		late := c.buy(object{"jti": "t1"}) // the desk would know
+		if r := wstest.Refused(t, c.srv, "/?ticket="+early); r.Status != 401 || r.Problem.Reason != "revoked" {
+			t.Errorf("a ticket from before: %d %v", r.Status, r.Problem)
+		}
+		c.dial(late).Close(1000, "")
+		open.Send(`{"$renew":"` + renewal + `"}`)
+		if got := open.Closed(); got.Code != 3000 || got.Reason != "revoked" {
+			t.Errorf("a renewal with one: %v", got)
+		}
+		old := c.buy(object{"jti": "t2"})
+		time.Sleep(time.Second)
+		c.revoke(wsroute.Revocation{IssuedBefore: time.Now()})
+		if r := wstest.Refused(t, c.srv, "/?ticket="+old); r.Problem.Reason != "revoked" {
+			t.Errorf("a ticket from before that time: %d %v", r.Status, r.Problem)
+		}
+	})
+}
