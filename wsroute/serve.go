@@ -46,9 +46,9 @@ const (
 // If handler is a *gin.Engine or *http.ServeMux itself, with nothing around it, its
 // other routes keep their parameters even then, but for those of all the rest below a
 // path, and those that end as a route of [Router.Handler] does: whether a prefix is taken
-// off there, nobody sees. Paths that are no route of a *gin.Engine lose them even if the request is no
-// handshake; its redirects are turned off, since no WebSocket client follows one, and
-// a wrong method is answered with 405.
+// off there, nobody sees. Paths that are no route of a *gin.Engine lose them even if the
+// request is no handshake; its redirects are turned off, since no WebSocket client follows
+// one, and a wrong method is answered with 405.
 func Serve(ctx context.Context, addr string, r *Router, handler http.Handler) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
