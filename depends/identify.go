@@ -22,9 +22,9 @@ type Identity struct {
 	// IssuedAt is when the credential was made. If it is not known, the beginning
 	// of the handshake counts.
 	IssuedAt time.Time
-	// Since is when all this was found out, if that was before the handshake, as the one
-	// whom a ticket is given to: what was revoked since then ends the connection too. It
-	// counts for up to five minutes.
+	// Since is when all this was found out, if that was before the handshake, as with
+	// whom a ticket is given to: what was revoked since then refuses the handshake, too. The
+	// earliest counts, and up to five minutes of it.
 	Since time.Time
 }
 

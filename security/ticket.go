@@ -76,8 +76,8 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 	if t.TTL < 0 || t.TTL > 5*time.Minute {
 		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets has a TTL of " + t.TTL.String(), Hint: "a ticket is used at once: 30 s is plenty, 5 min the most"})
 	}
-	fact := unkept(reflect.TypeFor[T](), map[reflect.Type]bool{})
-	if _, err := json.Marshal(*new(T)); err != nil {
+	fact := losses{map[place]bool{}}.of(place{of: reflect.TypeFor[T](), addressed: true})
+	if _, err := json.Marshal(new(T)); err != nil {
 		fact = err.Error()
 	}
 	if fact != "" {
@@ -108,13 +108,13 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	if kept.Path != r.URL.Path && kept.Path != r.URL.EscapedPath() || kept.Origin != origin || !time.Now().Before(kept.Expires) {
 		return unknown(none, depends.ErrAbsent, ticketChallenge, "invalid_ticket")
 	}
-	until := identify(ctx, &kept.For)
+	exp := identify(ctx, &kept.For)
 	depends.Identify(ctx, kept.Who) // the desk knows more than the claims do
 	if !kept.Until.IsZero() {
-		until = kept.Until
+		depends.ValidUntil(ctx, kept.Until)
 	}
-	if !until.IsZero() {
-		depends.ValidUntil(ctx, until)
+	if !exp.IsZero() && (kept.Until.IsZero() || kept.Until.Sub(exp) > maxLeeway) { // it is not the token's exp with its leeway
+		depends.ValidUntil(ctx, exp)
 	}
 	return kept.For, nil
 }
@@ -165,7 +165,7 @@ func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func
 	_, _ = rand.Read(secret[:]) // it never fails
 	text := base64.RawURLEncoding.EncodeToString(secret[:])
 	expires := time.Now().Add(ttl)
-	raw, err := json.Marshal(ticket[T]{asks, who, until, path, r.Header.Get("Origin"), expires})
+	raw, err := json.Marshal(&ticket[T]{asks, who, until, path, r.Header.Get("Origin"), expires}) // T may encode itself by its pointer
 	if err != nil {
 		return err
 	}

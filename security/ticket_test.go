@@ -3,9 +3,7 @@ package security_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,108 +16,6 @@ import (
 	"example.com/usher/wsroute"
 	"example.com/usher/wsroute/wstest"
 )
-
-// coded types say themselves how they are encoded: one way, by pointer, both ways.
-type (
-	oneWay      struct{ Name string }
-	pointerOnly struct{ Name string }
-	bothWays    struct{ name string }
-
-	// day has methods of its own beside a field of another kind.
-	day struct {
-		time.Time
-		zone string
-	}
-	Base struct{ ID string } // embedded by pointer
-)
-
-func (d day) MarshalJSON() ([]byte, error) { return json.Marshal(d.Format(time.DateOnly) + d.zone) }
-func (*day) UnmarshalJSON([]byte) error    { return nil }
-
-func (oneWay) MarshalText() ([]byte, error)         { return nil, nil }
-func (*pointerOnly) MarshalJSON() ([]byte, error)   { return nil, nil }
-func (*pointerOnly) UnmarshalJSON([]byte) error     { return nil }
-func (b bothWays) MarshalText() ([]byte, error)     { return []byte(b.name), nil }
-func (b *bothWays) UnmarshalText(text []byte) error { b.name = string(text); return nil }
-
-// TestWhatATicketKeeps: who is let in by a ticket is whom it was given to.
-func TestWhatATicketKeeps(t *testing.T) {
-	type base struct{ ID string }
-	for _, scheme := range []described{
-		&security.Tickets[account]{},
-		&security.Tickets[string]{},
-		&security.Tickets[*account]{},
-		&security.Tickets[Claims]{},
-		&security.Tickets[*Claims]{},
-		&security.Tickets[any]{},
-		&security.Tickets[bothWays]{},
-		&security.Tickets[struct{ A []bothWays }]{},
-		&security.Tickets[map[bothWays]int]{},
-		&security.Tickets[struct{ time.Time }]{},
-		&security.Tickets[struct{ Of day }]{},
-		&security.Tickets[struct{ *Base }]{},
-		&security.Tickets[struct {
-			base
-			ID int
-		}]{},
-		&security.Tickets[struct {
-			base
-			At   time.Time
-			Big  *big.Int
-			Raw  json.RawMessage
-			Hash string `json:"-"`
-			_    struct{}
-		}]{},
-	} {
-		if faults := scheme.Describe().Faults; faults != nil {
-			t.Errorf("%T: %q", scheme, faults)
-		}
-	}
-}
-
-// TestWhatATicketWouldLose does not start.
-func TestWhatATicketWouldLose(t *testing.T) {
-	type inner struct{ limited bool }
-	type base struct{ ID string }
-	type other struct{ ID int }
-	type node struct {
-		Next *node
-		name string
-	}
-	_ = node{name: fmt.Sprint(inner{limited: true})}
-	for _, test := range []struct {
-		scheme described
-		want   string
-	}{
-		{&security.Tickets[inner]{}, "the field limited of security_test.inner is not exported"},
-		{&security.Tickets[struct{ A map[string][]*inner }]{}, "the field limited of security_test.inner is not exported"},
-		{&security.Tickets[node]{}, "the field name of security_test.node is not exported"},
-		{&security.Tickets[struct{ *base }]{}, "the field base of struct { *security_test.base } is not exported"},
-		{&security.Tickets[struct{ Big big.Int }]{}, "big.Int either encodes or decodes itself, and should do both"},
-		{&security.Tickets[oneWay]{}, "security_test.oneWay either encodes or decodes itself, and should do both"},
-		{&security.Tickets[map[oneWay]int]{}, "security_test.oneWay either encodes or decodes itself, and should do both"},
-		{&security.Tickets[pointerOnly]{}, "security_test.pointerOnly either encodes or decodes itself, and should do both"},
-		{&security.Tickets[struct{ A fmt.Stringer }]{}, "fmt.Stringer says not what to decode"},
-		{&security.Tickets[struct {
-			time.Time
-			Banned bool
-		}]{}, "the field Banned of struct { time.Time; Banned bool } has no place in the encoding of its embedded Time"},
-		{&security.Tickets[struct {
-			base
-			other
-		}]{}, "two fields are called ID in its JSON"},
-		{&security.Tickets[struct {
-			*Base
-			other
-		}]{}, "two fields are called ID in its JSON"},
-		{&security.Tickets[func()]{}, "json: unsupported type: func()"},
-	} {
-		faults := test.scheme.Describe().Faults
-		if want := "Tickets cannot keep its type: " + test.want; len(faults) != 1 || faults[0].Fact != want {
-			t.Errorf("%T: %q, want %q", test.scheme, faults, want)
-		}
-	}
-}
 
 type described interface{ Describe() depends.Scheme }
 

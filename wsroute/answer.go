@@ -59,14 +59,18 @@ func (w hijackableAnswer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // cutOff ends a connection whose answer is not whole; taken is what the handler has
 // hijacked. net/http does so for a panic with http.ErrAbortHandler, of which gin.Recovery
-// would make a proper end and a line of log with the request's cookies. It is left to that
-// only where nothing else is possible: in HTTP/2, whose connections have other requests,
-// and without Serve behind a writer that has no Unwrap and refuses, as gin's does once a
-// body was written.
-func cutOff(w http.ResponseWriter, r *http.Request, taken net.Conn) {
+// would make a proper end and a line of log with the request's cookies.
+//
+// Behind a writer that has no Unwrap and cannot be hijacked, as gin's once a body was
+// written, it is left to that panic all the same: middleware that keeps what it has seen
+// must not take it for the whole. There, cut ends the connection before, if it is not nil.
+func cutOff(w http.ResponseWriter, r *http.Request, taken net.Conn, cut func()) {
 	if conn := connOf(w, r, taken); conn != nil {
 		_ = conn.Close()
 		return
+	}
+	if cut != nil && r.ProtoMajor == 1 { // in HTTP/2 it has other requests
+		cut()
 	}
 	panic(http.ErrAbortHandler) //nolint:forbidigo // see above
 }
@@ -87,9 +91,6 @@ func connOf(w http.ResponseWriter, r *http.Request, taken net.Conn) net.Conn {
 		if conn, _, err := h.Hijack(); err == nil {
 			return conn
 		}
-	}
-	if a, ok := r.Context().Value(askedKey{}).(*asked); ok {
-		return a.conn
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package wsroute_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -70,24 +71,86 @@ func whole(response *http.Response, err error) (string, error) {
 	return string(body), err
 }
 
-// TestAHalfBehindAWriterWithoutUnwrap is cut off: under Serve past gin.Recovery, and
-// elsewhere if nobody recovers.
+// TestAHalfBehindAWriterWithoutUnwrap is cut off: under Serve whoever recovers, and
+// elsewhere if nobody does.
 func TestAHalfBehindAWriterWithoutUnwrap(t *testing.T) {
-	var out safeBuffer
 	ws := answers(half)
-	srv := wstest.StartHandler(t, ws, behindBodyLog(t, ws, gin.RecoveryWithWriter(&out)))
+	srv := wstest.StartHandler(t, ws, behindBodyLog(t, ws, gin.RecoveryWithWriter(io.Discard)))
 	if body, err := whole(srv.Client().Get("http://" + srv.Host + "/")); err == nil {
 		t.Errorf("Serve: got %q as a whole", body)
-	}
-	srv.Stop()
-	if out.String() != "" {
-		t.Errorf("gin.Recovery has seen\n%s", out.String())
 	}
 	elsewhere := httptest.NewServer(behindBodyLog(t, answers(half)))
 	defer elsewhere.Close()
 	if body, err := whole(elsewhere.Client().Get(elsewhere.URL)); err == nil {
 		t.Errorf("net/http: got %q as a whole", body)
 	}
+}
+
+// TestAHalfThatMiddlewareKeeps is no whole for it either: it hears of the end.
+func TestAHalfThatMiddlewareKeeps(t *testing.T) {
+	ws := answers(half)
+	routes, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := "nothing"
+	srv := wstest.StartHandler(t, ws, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		routes.ServeHTTP(answer, r)
+		kept = answer.Body.String()
+	}))
+	if body, err := whole(srv.Client().Get("http://" + srv.Host + "/")); err == nil || kept != "nothing" {
+		t.Errorf("got %q, and %q is kept", body, kept)
+	}
+}
+
+// TestAHalfOfARequestThatIsOver cuts off no later request of the connection.
+func TestAHalfOfARequestThatIsOver(t *testing.T) {
+	goOn, over := make(chan bool), make(chan bool)
+	ws := answers(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		<-goOn
+		panic("oh")
+	})
+	routes, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(over)
+		routes.ServeHTTP(w, r)
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", http.TimeoutHandler(watched, time.Millisecond, "late"))
+	mux.HandleFunc("/next", func(w http.ResponseWriter, _ *http.Request) {
+		close(goOn)
+		<-over
+		_, _ = io.WriteString(w, "whole")
+	})
+	srv := wstest.StartHandler(t, ws, mux)
+	conn, err := srv.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	if got := askOn(t, conn, answers, "/"); got != "late" {
+		t.Errorf("the first: %q", got)
+	}
+	if got := askOn(t, conn, answers, "/next"); got != "whole" {
+		t.Errorf("the next request of the connection: %q", got)
+	}
+}
+
+// askOn asks for a path on a connection.
+func askOn(t *testing.T, conn net.Conn, answers *bufio.Reader, path string) string {
+	t.Helper()
+	_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+	body, err := whole(http.ReadResponse(answers, nil))
+	if err != nil {
+		return err.Error()
+	}
+	return body
 }
 
 // TestAHalfInHTTP2 ends no other request of its connection.

@@ -162,7 +162,7 @@ func (e *originError) Error() string {
 
 func (e *originError) hint() string {
 	if len(e.origins) == 0 { // allowed, but where a cookie counts
-		return "the route takes what a browser adds by itself, such as a cookie, and so demands an Origin: let the program send one of Config.Origins"
+		return "the route takes what a browser adds by itself, such as a cookie, and so demands an Origin: let the program send an allowed one"
 	}
 	const longest = 300 // a host name has at most 253 bytes
 	if len(e.origins) != 1 || len(e.origins[0]) > longest {

@@ -11,14 +11,39 @@ import (
 
 type askedKey struct{}
 
-// asked is what Serve knows of a TCP connection: when the last request on it came.
+// asked is what Serve knows of a TCP connection and of the last request on it.
 type asked struct {
 	conn net.Conn
 	born time.Time
 	at   atomic.Int64 // as a time since born; 0 if nothing was asked yet
+
+	mu       sync.Mutex
+	answered int // requests whose handlers have returned
 }
 
 func (a *asked) now() { a.at.Store(max(1, int64(time.Since(a.born)))) }
+
+// returned says that the handler of a request has.
+func (a *asked) returned() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answered++
+}
+
+// cutter returns what closes the connection, unless by then its present request is over:
+// the goroutine that answers it may outlive it, as below an http.TimeoutHandler.
+func (a *asked) cutter() func() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	present := a.answered
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.answered == present {
+			_ = a.conn.Close()
+		}
+	}
+}
 
 // ago is how long the last request is under way.
 func (a *asked) ago() time.Duration { return time.Since(a.born) - time.Duration(a.at.Load()) }

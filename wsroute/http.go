@@ -66,6 +66,8 @@ type plainRequest struct {
 	standing plan.Standing
 	begun    bool     // the handler has begun to answer by itself
 	taken    net.Conn // what it has hijacked
+	cut      func()   // closes the connection, if Serve knows it
+	called   bool     // the handler was
 }
 
 // plain answers a plain request.
@@ -78,6 +80,9 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	if rejection := h.check(); rejection != nil {
 		e.refuse(w, r, rejection)
 		return
+	}
+	if a, ok := r.Context().Value(askedKey{}).(*asked); ok {
+		h.cut = a.cutter()
 	}
 	h.request.ReadHanded(e.plan, c)
 	h.scope = plan.Scope{Budget: config.CleanupTimeout, Standing: &h.standing, Report: func(err error) {
@@ -96,7 +101,7 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	if answer, err = h.run(ctx, cancel); err == nil {
 		err = h.write(answer)
 	}
-	if over := over(r); err != nil && over != nil {
+	if over := over(r); err != nil && h.overrules(over, err) {
 		err = over
 	}
 	switch {
@@ -105,10 +110,22 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		if !errors.Is(err, errGone) {
 			e.log(slog.LevelError, "answer broke off", e.shared.proxies.remote(r), err)
 		}
-		cutOff(w, r, h.taken)
+		cutOff(w, r, h.taken, h.cut)
 	default:
 		e.answerError(w, r, &h.request, err)
 	}
+}
+
+// overrules reports whether the end of a request says more than what came of it: nobody
+// hears that any more or, at a deadline, it came of that alone.
+func (h *plainRequest) overrules(over, err error) bool {
+	switch {
+	case over == nil, isPanic(err) && !errors.Is(err, http.ErrAbortHandler):
+		return false
+	case errors.Is(over, errGone):
+		return true
+	}
+	return !h.called || errors.Is(err, context.DeadlineExceeded)
 }
 
 // check is what comes before the dependencies.
@@ -166,9 +183,12 @@ func (h *plainRequest) run(ctx context.Context, cancel context.CancelCauseFunc) 
 		kept.Hold(run)
 		h.standing.Replace(kept.Standing())
 	}
-	if h.standing.Identity().Since.IsZero() {
-		h.standing.Set(plan.Identity{Since: began}) // for whom a ticket is given to
+	if who := h.standing.Identity(); who != (plan.Identity{}) {
+		if err := h.e.shared.hub.caught(who, knownSince(who, began), began); err != nil {
+			return nil, err
+		}
 	}
+	h.standing.Set(plan.Identity{Since: began}) // for whom a ticket is given to
 	if until := h.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
 		return nil, expiredRejection()
 	}
@@ -177,6 +197,7 @@ func (h *plainRequest) run(ctx context.Context, cancel context.CancelCauseFunc) 
 			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: h.e.route.fn.Name}
 		}
 	}()
+	h.called = true
 	if answer, err = h.e.route.answer(ctx, in); err != nil {
 		plan.Try(err)
 	}

@@ -68,13 +68,14 @@ func (h *hub) admit(p *peer, c *Config) error {
 	if until := p.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
 		return expiredRejection()
 	}
-	if err := h.caught(p, p.since); err != nil {
+	who := p.standing.Identity()
+	if err := h.caught(who, knownSince(who, p.since), p.since); err != nil {
 		return err
 	}
 	if c.MaxPerPrincipal <= 0 {
 		return nil
 	}
-	principal := p.standing.Identity().Principal()
+	principal := who.Principal()
 	if principal == (plan.Principal{}) {
 		return nil
 	}

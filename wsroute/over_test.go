@@ -2,7 +2,9 @@ package wsroute_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,6 +61,49 @@ func TestADeadlineOfMiddleware(t *testing.T) {
 					t.Errorf("HTTP: %d", response.StatusCode)
 				}
 			})
+		})
+	}
+}
+
+// TestWhatAHandlerSaysAfterADeadline stays: it has done something, or it is broken.
+func TestWhatAHandlerSaysAfterADeadline(t *testing.T) {
+	for name, test := range map[string]struct {
+		end    func(context.Context) error
+		status int
+		log    string
+	}{
+		"a conflict":   {func(context.Context) error { return &depends.Rejection{Status: 409, Reason: "already_paid"} }, 409, "already_paid"},
+		"a panic":      {func(context.Context) error { panic("the bug") }, 500, "the bug"},
+		"the deadline": {context.Context.Err, 503, "timeout"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log safeBuffer
+			ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			wsroute.HandleHTTP(ws, http.MethodPost, "/", func(ctx context.Context, _ none) (string, error) {
+				time.Sleep(2 * time.Second)
+				return "", test.end(ctx)
+			})
+			routes, err := ws.Handler()
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := wstest.StartHandler(t, ws, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+				defer cancel()
+				routes.ServeHTTP(w, r.WithContext(ctx))
+			}))
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Host+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := srv.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			if response.StatusCode != test.status || !strings.Contains(log.String(), test.log) {
+				t.Errorf("%s: %d, logged\n%s", name, response.StatusCode, log.String())
+			}
 		})
 	}
 }

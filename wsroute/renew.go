@@ -74,13 +74,12 @@ func (r *renewer) run(resolve func(*plan.Run) error) error {
 	budget := time.AfterFunc(config.ResolveTimeout, func() { s.end(errBudget, closeTryAgain, "timeout", true) })
 	defer budget.Stop()
 	ctx := p.scope.Context(s.ctx)
-	began := time.Now()
-	accept := func(who plan.Identity, until time.Time) error {
+	accept := func(who plan.Identity, until, known time.Time) error {
 		p.standing.Replace(who, until)
 		s.expireAt(until)
 		budget.Stop() // what is replaced takes its own time
 		s.retime(nil)
-		return hub.caught(p, began)
+		return hub.caught(who, known, p.since)
 	}
 	err := resolve(&plan.Run{
 		Connection: ctx, Handshake: ctx, Scope: &p.scope, Budget: config.ResolveTimeout, Accept: accept, Failed: p.refuse,

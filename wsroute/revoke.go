@@ -134,9 +134,8 @@ type revoked struct {
 	at time.Time
 }
 
-// revokedFor is how long a revocation is kept for them: the longest that a ticket may last,
-// which is five minutes, and what it takes to give it.
-// A handshake that takes longer is refused for that.
+// revokedFor is how long a revocation is kept for them, beside ResolveTimeout: the longest
+// that a ticket may last, which is five minutes, and what it takes to give it.
 const revokedFor = 6 * time.Minute
 
 // twins are a router and its copies: a test serves a copy, and the program's own
@@ -166,9 +165,7 @@ func (t *twins) revoke(r Revocation) (ended int) {
 func (s *shared) revoke(r Revocation) (ended int) {
 	h := &s.hub
 	h.mu.Lock()
-	now, keep := time.Now(), max(revokedFor, s.config.ResolveTimeout)
-	h.revoked = slices.DeleteFunc(h.revoked, func(old revoked) bool { return now.Sub(old.at) > keep })
-	h.revoked = append(h.revoked, revoked{r, now})
+	h.remember(r, time.Now(), revokedFor+s.config.ResolveTimeout)
 	var meant []*peer
 	for p := range h.peers {
 		if r.of(p.standing.Identity(), p.since) {
@@ -187,18 +184,31 @@ func (s *shared) revoke(r Revocation) (ended int) {
 	return ended
 }
 
-// caught says whether a connection was revoked while it was resolved, which began at a
-// time, or since it was found out whose it is.
-func (h *hub) caught(p *peer, began time.Time) error {
-	who := p.standing.Identity()
-	since := knownSince(who, began)
+// remember keeps a revocation for a time; h.mu is held.
+func (h *hub) remember(r Revocation, now time.Time, keep time.Duration) {
+	old := 0
+	for old < len(h.revoked) && now.Sub(h.revoked[old].at) > keep {
+		old++
+	}
+	clear(h.revoked[:old])
+	h.revoked = h.revoked[old:]
+	if last := len(h.revoked) - 1; last >= 0 && h.revoked[last].Revocation == r { // as when it comes back
+		h.revoked[last].at = now
+		return
+	}
+	h.revoked = append(h.revoked, revoked{r, now})
+}
+
+// caught says whether somebody was revoked since it is known who it is. since is when
+// their handshake began.
+func (h *hub) caught(who plan.Identity, known, since time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range slices.Backward(h.revoked) {
-		if since.After(r.at) {
+		if known.After(r.at) {
 			break
 		}
-		if r.of(who, p.since) {
+		if r.of(who, since) {
 			return ErrRevoked
 		}
 	}

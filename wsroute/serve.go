@@ -152,7 +152,7 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 		}
 		if mux, ok := next.(*http.ServeMux); ok && upgrade {
 			_, pattern := mux.Handler(req) // of a path that it would redirect, that of where to
-			slashed := strings.HasSuffix(pattern, "{$}") && !strings.HasSuffix(req.URL.Path, "/")
+			slashed := strings.HasSuffix(pattern, "{$}") && !strings.HasSuffix(req.URL.EscapedPath(), "/")
 			return pattern == "" || strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "...}") || slashed || !isClean(req.URL.Path)
 		}
 		return upgrade
@@ -160,6 +160,7 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if a, ok := req.Context().Value(askedKey{}).(*asked); ok {
 			a.now()
+			defer a.returned()
 		}
 		upgrade := wantsUpgrade(req)
 		if upgrade {

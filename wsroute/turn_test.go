@@ -3,6 +3,7 @@ package wsroute_test
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +94,49 @@ func TestASharedCallSpeaksForAll(t *testing.T) {
 	}
 }
 
+// TestASharedCallIsKnownSinceItBegan: who is told its answer later is met by a revocation
+// of whom it names, though that was before.
+func TestASharedCallIsKnownSinceItBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deps := depends.New()
+		called := make(chan bool, 10)
+		looks(deps, depends.RevalidateShared(time.Minute), func(ctx context.Context, times int) error {
+			if times > 2 {
+				depends.Identify(ctx, depends.Identity{Session: "s1"})
+				called <- true
+			}
+			return nil
+		})
+		ws := wsroute.New(deps, quiet())
+		wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ struct{ Live depends.Live[looked] }) error {
+			<-ctx.Done()
+			return nil
+		})
+		srv := wstest.Start(t, ws)
+		open := func() <-chan string {
+			peer, ended := wstest.Dial[string, string](t, srv, "/"), make(chan string, 1)
+			go func() {
+				if got := untilClosed(peer); got != nil {
+					ended <- got.Reason
+				}
+			}()
+			return ended
+		}
+		one := open()
+		time.Sleep(15 * time.Second)
+		other := open()
+		<-called
+		synctest.Wait()
+		start := time.Now()
+		if n, err := ws.Revoke(t.Context(), wsroute.Revocation{Session: "s1"}); n != 1 || err != nil {
+			t.Errorf("revoked %d, %v", n, err)
+		}
+		if a, b := <-one, <-other; a != "revoked" || b != "revoked" || time.Since(start) > 30*time.Second {
+			t.Errorf("after %v: %q and %q", time.Since(start), a, b)
+		}
+	})
+}
+
 // revokeLater revokes a session when it was looked up anew some times.
 func revokeLater(t *testing.T, ws *wsroute.Router) {
 	t.Helper()
@@ -107,9 +151,9 @@ func revokeLater(t *testing.T, ws *wsroute.Router) {
 func TestACleanupThatExits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deps := passes(func(context.Context, string) error { return nil })
-		released := 0
+		var released atomic.Int32
 		looks(deps, depends.Revalidate(time.Second), func(ctx context.Context, times int) error {
-			depends.Cleanup(ctx, func(context.Context, error) error { released++; return nil })
+			depends.Cleanup(ctx, func(context.Context, error) error { released.Add(1); return nil })
 			depends.Cleanup(ctx, func(context.Context, error) error {
 				if times > 1 {
 					runtime.Goexit()
@@ -125,8 +169,39 @@ func TestACleanupThatExits(t *testing.T) {
 			t.Errorf("after %v: %d %s", after, code, reason)
 		}
 		synctest.Wait()
-		if released != 4 {
-			t.Errorf("%d of 4 were released", released)
+		if n := released.Load(); n != 4 {
+			t.Errorf("%d of 4 were released", n)
+		}
+	})
+}
+
+// TestACleanupThatHangs keeps the connection's end from coming, and no check and no
+// renewal.
+func TestACleanupThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan bool)
+		deps := passes(func(context.Context, string) error { return nil })
+		looks(deps, depends.Revalidate(time.Second), func(ctx context.Context, times int) error {
+			depends.Cleanup(ctx, func(context.Context, error) error {
+				if times == 2 {
+					<-release
+				}
+				return nil
+			})
+			if times > 4 {
+				return errBanned
+			}
+			return nil
+		})
+		code, reason, after := stay(t, deps, "/?pass=t1", func(_ *wsroute.Router, p *wstest.Peer[string, string]) {
+			time.Sleep(3500 * time.Millisecond)
+			p.Send(`{"$renew":"t2"}`)
+			if got := p.Receive(); got != `{"$renewed":null}` {
+				t.Errorf("the renewal is answered with %s", got)
+			}
+		})
+		if close(release); code != 3003 || reason != "banned" || after > 5*time.Second {
+			t.Errorf("after %v: %d %s", after, code, reason)
 		}
 	})
 }

@@ -26,8 +26,8 @@ type call struct {
 
 // share sets output to the result of a call with an equal input that was begun
 // less than half an interval ago, or makes one, which belongs to no connection. What that
-// says of a connection counts for each that shares it.
-func (c *calls) share(ctx context.Context, p *Provider, budget time.Duration, input, output reflect.Value) error {
+// says of a connection counts for each that shares it. begun is when the call was.
+func (c *calls) share(ctx context.Context, p *Provider, budget time.Duration, input, output reflect.Value) (begun time.Time, err error) {
 	key, now := input.Interface(), time.Now()
 	c.mu.Lock()
 	for k, old := range c.made {
@@ -48,10 +48,10 @@ func (c *calls) share(ctx context.Context, p *Provider, budget time.Duration, in
 	select {
 	case <-one.done:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return one.begun, context.Cause(ctx)
 	}
 	if one.err != nil {
-		return one.err
+		return one.begun, one.err
 	}
 	output.Set(one.value.Elem())
 	if s := StandingOf(ctx); s != nil {
@@ -60,7 +60,7 @@ func (c *calls) share(ctx context.Context, p *Provider, budget time.Duration, in
 			s.Limit(until)
 		}
 	}
-	return nil
+	return one.begun, nil
 }
 
 func (o *call) run(p *Provider, budget time.Duration, input reflect.Value) {

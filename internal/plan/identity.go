@@ -41,8 +41,8 @@ type Standing struct {
 	until    int64 // in nanoseconds since 1970, by the wall clock, also after a machine has slept; 0 is never
 }
 
-// Set replaces what was said before, and keeps what id leaves open. An issuer and
-// its subject belong together.
+// Set replaces what was said before, and keeps what id leaves open, and the earlier Since.
+// An issuer and its subject belong together.
 func (s *Standing) Set(id Identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,8 +58,8 @@ func (s *Standing) Set(id Identity) {
 	if id.IssuedAt.IsZero() {
 		id.IssuedAt = s.identity.IssuedAt
 	}
-	if id.Since.IsZero() {
-		id.Since = s.identity.Since
+	if since := s.identity.Since; !since.IsZero() && (id.Since.IsZero() || since.Before(id.Since)) {
+		id.Since = since
 	}
 	s.identity = id
 }

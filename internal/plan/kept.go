@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -28,6 +29,8 @@ type Kept struct {
 	now     atomic.Pointer[state]
 	turn    chan struct{} // holds a token while nothing is being resolved
 	due     []time.Time
+
+	released sync.WaitGroup // of what was replaced
 }
 
 // state is one complete set of values; it is never changed once it is Kept's.
@@ -132,7 +135,9 @@ func (k *Kept) Renew(run *Run, credential string) error {
 	run.renewal = &Credential{Source: old.source, Value: credential}
 	return k.again(run, map[int]bool{seed: true}, func(next *state) error {
 		before, _ := old.standing()
-		switch after, _ := next.standing(); {
+		after, _ := next.standing()
+		run.since(after.Since) // of a ticket
+		switch {
 		case after.Principal() != before.Principal():
 			return ErrOtherPrincipal
 		case after.Principal() == Principal{}:
@@ -166,7 +171,7 @@ func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) (e
 		standings: slices.Clone(old.standings), scopes: slices.Clone(old.scopes),
 	}
 	next.record.Set(old.record)
-	run.Plan, run.Request, run.state = k.plan, k.request, next
+	run.Plan, run.Request, run.state, run.known = k.plan, k.request, next, time.Now()
 	steps := k.plan.affected(seeds)
 	returned := false
 	defer func() {
@@ -182,7 +187,8 @@ func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) (e
 		err = accept(next)
 	}
 	if err == nil {
-		err = run.Accept(next.standing())
+		who, until := next.standing()
+		err = run.Accept(who, until, run.known)
 	}
 	if err == nil {
 		k.now.Store(next)
@@ -205,18 +211,15 @@ func (k *Kept) release(run *Run, steps []int, old, next *state, err error) {
 			over = append(over, next.scopes[i])
 		}
 	}
-	done := make(chan struct{})
-	go func() { // a cleanup may end its goroutine, and must not end the caller's
-		defer close(done)
-		endAll(run.Connection, over, err)
-	}()
-	<-done
+	// A cleanup may take its time, or end its goroutine: nobody but the end waits for it.
+	k.released.Go(func() { endAll(run.Connection, over, err) })
 }
 
-// End releases what was resolved anew.
+// End releases what was resolved anew, and waits for what was replaced.
 func (k *Kept) End(ctx context.Context, cause error) {
 	<-k.turn
 	defer k.Pass()
+	defer k.released.Wait()
 	if now := k.now.Load(); now != nil {
 		endAll(ctx, now.scopes, cause)
 	}

@@ -22,16 +22,17 @@ type Run struct {
 	// something is resolved anew, and Budget bounds a call that connections share.
 	Scope  *Scope
 	Budget time.Duration
-	// Accept is then told what the new values say of the connection, before anybody
-	// sees them, and may refuse them. What it is told later is newer. Failed is told
-	// why there are none, before what was made is released.
-	Accept func(Identity, time.Time) error
+	// Accept is then told what the new values say of the connection, and since when that
+	// was known, before anybody sees them, and may refuse them. What it is told later is
+	// newer. Failed is told why there are none, before what was made is released.
+	Accept func(who Identity, until, known time.Time) error
 	Failed func(error)
 
 	at      *Provider // being called
 	state   *state    // if the values are kept
 	kept    *Kept     // then
 	renewal *Credential
+	known   time.Time // since when what is resolved anew was
 }
 
 // At names the provider that is being called, or "". It tells who called
@@ -156,9 +157,18 @@ func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
 	input := rec.Field(s.input)
 	r.fill(rec, input, s.fills)
 	if s.provider.Shared && r.state != nil && r.state.scopes[s.index] != nil {
-		return s.provider.calls.share(ctx, s.provider, r.Budget, input, rec.Field(s.output))
+		begun, err := s.provider.calls.share(ctx, s.provider, r.Budget, input, rec.Field(s.output))
+		r.since(begun)
+		return err
 	}
 	return s.provider.Invoke(ctx, input.Addr().Interface(), output)
+}
+
+// since notes that something that is resolved anew was known before.
+func (r *Run) since(t time.Time) {
+	if !t.IsZero() && t.Before(r.known) {
+		r.known = t
+	}
 }
 
 // authenticate hands the one credential of a scheme to it, and checks that what
