@@ -63,8 +63,9 @@ func (p *peer) keep(kept *plan.Kept, run *plan.Run) {
 
 func (r *renewer) due() time.Time { return r.peer.kept.Due() }
 
-// run calls what resolves anew, when nothing else does, within the budget.
-func (r *renewer) run(resolve func(*plan.Run) error) error {
+// run calls what resolves anew, when nothing else does, within the budget. credential says
+// that one is verified.
+func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
 	p, s := r.peer, r.peer.session
 	config, hub := &p.endpoint.shared.config, &p.endpoint.shared.hub
 	if err := p.kept.Turn(s.ctx); err != nil {
@@ -79,6 +80,12 @@ func (r *renewer) run(resolve func(*plan.Run) error) error {
 		s.expireAt(until)
 		budget.Stop() // what is replaced takes its own time
 		s.retime(nil)
+		if known.Before(p.since) { // revocations from before the handshake were the providers' to judge ...
+			known = p.since
+		}
+		if credential { // ... but for a ticket's
+			known = knownSince(who, known)
+		}
 		return hub.caught(who, known, p.since)
 	}
 	err := resolve(&plan.Run{
@@ -114,7 +121,7 @@ func (p *peer) refuse(err error) {
 
 // check resolves anew what is due. Until it has, the next check has no time.
 func (r *renewer) check() {
-	_ = r.run(func(run *plan.Run) error {
+	_ = r.run(false, func(run *plan.Run) error {
 		err := r.peer.kept.Check(run)
 		if err == nil {
 			next := r.due()
@@ -125,7 +132,7 @@ func (r *renewer) check() {
 }
 
 func (r *renewer) renew(credential string) error {
-	return r.run(func(run *plan.Run) error { return r.peer.kept.Renew(run, credential) })
+	return r.run(true, func(run *plan.Run) error { return r.peer.kept.Renew(run, credential) })
 }
 
 // asked says whether a message is a credential, and verifies it. It runs on the

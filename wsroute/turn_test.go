@@ -137,6 +137,43 @@ func TestASharedCallIsKnownSinceItBegan(t *testing.T) {
 	})
 }
 
+// TestASharedCallFromBeforeAConnection brings no revocation that was before it, too: whoever
+// has signed in again since then stays.
+func TestASharedCallFromBeforeAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deps := depends.New()
+		scheme := depends.Scheme{Name: "Pass", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: "pass"}}}
+		depends.ProvideScheme(deps, scheme, func(ctx context.Context, _ depends.Credential) (pass, error) {
+			depends.Identify(ctx, depends.Identity{Subject: "ada"})
+			return pass{who: "ada"}, nil
+		})
+		depends.Provide(deps, func(ctx context.Context, _ struct{ _ pass }) (looked, error) { return looked{}, nil }, depends.RevalidateShared(time.Minute))
+		ws := wsroute.New(deps, quiet())
+		wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ struct{ Live depends.Live[looked] }) error {
+			<-ctx.Done()
+			return nil
+		}, wsroute.Renewable)
+		srv := wstest.Start(t, ws)
+		renew := func(p *wstest.Peer[string, string]) {
+			p.Send(`{"$renew":"t2"}`)
+			if got := p.Receive(); got != `{"$renewed":null}` {
+				t.Errorf("got %s", got)
+			}
+		}
+		before := wstest.Dial[string, string](t, srv, "/?pass=t1")
+		renew(before)
+		time.Sleep(time.Second)
+		if n, err := ws.Revoke(t.Context(), wsroute.Revocation{Subject: "ada"}); n != 1 || err != nil {
+			t.Errorf("revoked %d, %v", n, err)
+		}
+		before.Closed()
+		time.Sleep(time.Second)
+		after := wstest.Dial[string, string](t, srv, "/?pass=t1")
+		renew(after)
+		after.Close(1000, "")
+	})
+}
+
 // revokeLater revokes a session when it was looked up anew some times.
 func revokeLater(t *testing.T, ws *wsroute.Router) {
 	t.Helper()

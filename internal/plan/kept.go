@@ -55,10 +55,14 @@ func (r *Run) Keep() *Kept {
 func (k *Kept) Turn(ctx context.Context) error {
 	select {
 	case <-k.turn:
-		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if ctx.Err() != nil { // both were ready
+		k.Pass()
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // Pass lets the next one have its turn. Who waits for one waits for a provider, so it
@@ -135,9 +139,7 @@ func (k *Kept) Renew(run *Run, credential string) error {
 	run.renewal = &Credential{Source: old.source, Value: credential}
 	return k.again(run, map[int]bool{seed: true}, func(next *state) error {
 		before, _ := old.standing()
-		after, _ := next.standing()
-		run.since(after.Since) // of a ticket
-		switch {
+		switch after, _ := next.standing(); {
 		case after.Principal() != before.Principal():
 			return ErrOtherPrincipal
 		case after.Principal() == Principal{}:

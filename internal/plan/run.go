@@ -158,17 +158,12 @@ func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
 	r.fill(rec, input, s.fills)
 	if s.provider.Shared && r.state != nil && r.state.scopes[s.index] != nil {
 		begun, err := s.provider.calls.share(ctx, s.provider, r.Budget, input, rec.Field(s.output))
-		r.since(begun)
+		if err == nil && begun.Before(r.known) {
+			r.known = begun
+		}
 		return err
 	}
 	return s.provider.Invoke(ctx, input.Addr().Interface(), output)
-}
-
-// since notes that something that is resolved anew was known before.
-func (r *Run) since(t time.Time) {
-	if !t.IsZero() && t.Before(r.known) {
-		r.known = t
-	}
 }
 
 // authenticate hands the one credential of a scheme to it, and checks that what
