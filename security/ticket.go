@@ -76,11 +76,7 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 	if t.TTL < 0 || t.TTL > 5*time.Minute {
 		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets has a TTL of " + t.TTL.String(), Hint: "a ticket is used at once: 30 s is plenty, 5 min the most"})
 	}
-	fact := losses{map[place]bool{}}.of(place{of: reflect.TypeFor[T](), addressed: true})
-	if _, err := json.Marshal(new(T)); err != nil {
-		fact = err.Error()
-	}
-	if fact != "" {
+	if fact := unkept(place{reflect.TypeFor[T](), true}, map[place]bool{}); fact != "" {
 		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets cannot keep its type: " + fact, Hint: "provide a type that encoding/json keeps as it is"})
 	}
 	return d

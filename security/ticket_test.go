@@ -17,8 +17,6 @@ import (
 	"example.com/usher/wsroute/wstest"
 )
 
-type described interface{ Describe() depends.Scheme }
-
 // TestATicketIsForWhoAskedForIt: a connection that it opens counts, is revoked and ends
 // as one with the token that bought it.
 func TestATicketIsForWhoAskedForIt(t *testing.T) {

@@ -3,195 +3,262 @@ package security
 import (
 	"encoding"
 	"encoding/json"
-	"maps"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 )
 
-// losses looks for what of a type JSON leaves out unasked, or does not read back. A ticket
-// would let its holder in without it.
-type losses struct {
-	seen map[place]bool
-}
-
-// place is a type where a value of it has an address, or none: json finds methods of the
-// pointer only where there is one, and to decode what has no name, only behind a pointer.
+// place is a type where it stands. What is in a map has no address, so that JSON does not
+// call the methods of its pointer to encode it.
 type place struct {
-	of                 reflect.Type
-	addressed, pointed bool
+	reflect.Type
+	addressable bool
 }
 
-// of says what is lost of a type, or "".
-func (l losses) of(p place) string {
-	t := p.of
-	if t.Kind() == reflect.Pointer {
-		return l.of(place{t.Elem(), true, true})
-	}
-	if l.seen[p] {
+// unkept says what of a type JSON leaves out unasked, or does not read back. A ticket
+// would let its holder in without it.
+func unkept(at place, seen map[place]bool) string {
+	if seen[at] {
 		return ""
 	}
-	l.seen[p] = true
-	encoder := p.method("MarshalJSON", "MarshalText")
-	switch {
-	case encoder != "" && !p.decodes():
-		return t.String() + " encodes itself, and does not decode"
-	case encoder != "":
-		return p.hidden(encoder)
-	case p.decodes() && place{of: t, addressed: true}.method("MarshalJSON", "MarshalText") != "":
-		return t.String() + " encodes itself by its pointer alone, which the element of a map has not"
-	}
-	switch t.Kind() {
-	case reflect.Slice:
-		return l.of(place{of: t.Elem(), addressed: true})
-	case reflect.Array:
-		return l.of(place{of: t.Elem(), addressed: p.addressed})
-	case reflect.Map:
-		if key := (place{of: t.Key()}); key.method("MarshalText") != "" && !key.decodes() {
-			return key.of.String() + " encodes itself, and does not decode"
-		}
-		return l.of(place{of: t.Elem()})
-	case reflect.Interface:
-		if t.NumMethod() > 0 {
-			return t.String() + " says not what to decode"
-		}
-	case reflect.Struct:
-		if fact := p.hidden(p.decoder()); fact != "" {
-			return fact
-		}
-		return l.fields(p)
-	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
-		return t.String() + " has no form in JSON"
-	}
-	return ""
-}
-
-// name is how deep the fields of one name stand that are furthest out, and how many.
-type name struct{ depth, times int }
-
-// fields is about a struct that json takes apart. Of two fields of one name the one further
-// out is what Go and JSON mean; of two at one depth JSON has neither.
-func (l losses) fields(p place) string {
-	names := map[string]name{}
-	if fact := l.collect(p, 0, map[reflect.Type]bool{}, names); fact != "" {
+	seen[at] = true
+	if fact, itself := unkeptMethods(at, seen); fact != "" || itself {
 		return fact
 	}
-	for _, called := range slices.Sorted(maps.Keys(names)) {
-		if names[called].times > 1 {
-			return "two fields are called " + called + " in its JSON"
+	switch at.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		return unkept(place{at.Elem(), true}, seen)
+	case reflect.Array:
+		return unkept(place{at.Elem(), at.addressable}, seen)
+	case reflect.Map:
+		if fact := unkeptKey(at.Key()); fact != "" {
+			return fact
 		}
+		return unkept(place{at.Elem(), false}, seen)
+	case reflect.Struct:
+		return unkeptFields(at, seen)
+	case reflect.Interface:
+		if at.NumMethod() > 0 {
+			return at.String() + " says not what to decode"
+		}
+	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		return "JSON has nothing for " + at.String()
 	}
 	return ""
 }
 
-// collect looks at the fields of a struct and of those that are embedded in it; within has
-// the latter's types.
-func (l losses) collect(p place, depth int, within map[reflect.Type]bool, names map[string]name) string {
-	if within[p.of] {
-		return p.of.String() + " is embedded in itself"
+// unkeptMethods is about a type that encodes or decodes itself; itself is true if nothing
+// else has to be looked at. What its own methods write and read is the program's business:
+// one that only decodes itself may accept more than JSON writes for it.
+func unkeptMethods(at place, seen map[place]bool) (fact string, itself bool) {
+	encode, decode := encoder(at.Type), decoder(at.Type)
+	if fact := hiddenFields(at.Type, encode, decode); fact != "" {
+		return fact, true
 	}
-	within[p.of] = true
-	defer delete(within, p.of)
-	for i := range p.of.NumField() {
-		f := p.of.Field(i)
-		if left(f) {
+	switch by, borrowed := promoter(at.Type, decode); {
+	case encode != "" && (decode == "" || at.Name() == ""): // JSON does not ask an unnamed type to decode
+		return halfway(at.Type), true
+	case encode != "" && !at.addressable && !has(at.Type, encode):
+		return at.String() + " has its " + encode + " by pointer, which JSON does not call in a map", true
+	case encode == "" && decode == "UnmarshalText" && at.Kind() != reflect.String: // JSON writes no text for it
+		return halfway(at.Type), true
+	case encode == "" && borrowed:
+		inner, ok := inlined(by)
+		if !ok {
+			return halfway(at.Type), true
+		}
+		return unkept(place{inner, at.addressable}, seen), true
+	}
+	return "", encode != ""
+}
+
+// unkeptKey is about a key of a map, which JSON encodes as text and never asks if it is a string.
+func unkeptKey(t reflect.Type) string {
+	encodes, decodes := has(t, "MarshalText"), has(reflect.PointerTo(t), "UnmarshalText")
+	switch {
+	case t.Kind() == reflect.String:
+		return ""
+	case encodes != decodes:
+		return halfway(t)
+	case !encodes && (t.Kind() < reflect.Int || t.Kind() > reflect.Uintptr):
+		return "JSON has no key for " + t.String()
+	}
+	return hiddenFields(t, "MarshalText", "UnmarshalText")
+}
+
+func halfway(t reflect.Type) string {
+	return t.String() + " either encodes or decodes itself, and should do both"
+}
+
+// hiddenFields is about a struct that has methods of an embedded field, which know nothing
+// of the others.
+func hiddenFields(t reflect.Type, methods ...string) string {
+	for _, method := range methods {
+		by, ok := promoter(t, method)
+		if !ok {
 			continue
 		}
-		called, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		inner := place{of: f.Type, addressed: p.addressed}
-		if f.Type.Kind() == reflect.Pointer && f.IsExported() {
-			inner = place{f.Type.Elem(), true, true}
-		}
-		if f.Anonymous && called == "" && inner.of.Kind() == reflect.Struct { // whatever its methods
-			if fact := l.collect(inner, depth+1, within, names); fact != "" {
-				return fact
+		for i := range t.NumField() {
+			if f := t.Field(i); f.Name != by.Name && f.Name != "_" && f.Tag.Get("json") != "-" {
+				return "the field " + f.Name + " of " + t.String() + " has no place in the encoding of its embedded " + by.Name
 			}
-			continue
 		}
-		if !f.IsExported() && (!f.Anonymous || f.Type.Kind() != reflect.Struct) {
-			return "the field " + f.Name + " of " + p.of.String() + " is not exported"
+		if k := by.Type.Kind(); (k == reflect.Pointer || k == reflect.Interface) && strings.HasPrefix(method, "Unmarshal") {
+			return t.String() + " decodes itself as its embedded " + by.Name + ", which is nil by then"
 		}
-		if called == "" {
-			called = f.Name
-		}
-		if n, known := names[called]; !known || depth < n.depth {
-			names[called] = name{depth, 1}
-		} else if depth == n.depth {
-			names[called] = name{depth, n.times + 1}
-		}
-		if fact := l.of(place{of: f.Type, addressed: p.addressed}); fact != "" {
+		if fact := hiddenFields(pointee(by.Type), method); fact != "" {
 			return fact
 		}
 	}
 	return ""
 }
 
-// left reports whether a field is left out on purpose.
-func left(f reflect.StructField) bool { return f.Name == "_" || f.Tag.Get("json") == "-" }
-
-// hidden is about a struct that is encoded or decoded by a method of an embedded field,
-// which knows nothing of the others.
-func (p place) hidden(method string) string {
-	if method == "" || p.of.Kind() != reflect.Struct || !promoted(p.of, method) {
-		return ""
+// promoter is the embedded field whose method a struct has: of several, that one in which
+// it stands the furthest out.
+func promoter(t reflect.Type, method string) (by reflect.StructField, ok bool) {
+	type embedded struct {
+		reflect.Type
+		by reflect.StructField
 	}
-	var by, other string
-	for i := range p.of.NumField() {
-		switch f := p.of.Field(i); {
-		case left(f):
-		case by == "" && f.Anonymous && (place{of: f.Type, addressed: true}).method(method) != "":
-			by = f.Name
-		default:
-			other = f.Name
+	seen := map[reflect.Type]bool{t: true}
+	for queue := []embedded{{Type: t}}; len(queue) > 0; queue = queue[1:] {
+		at := queue[0]
+		if !promoted(at.Type, method) {
+			return at.by, at.by.Name != ""
+		}
+		for i := range at.NumField() {
+			f := at.Field(i)
+			inner := pointee(f.Type)
+			if !f.Anonymous || seen[inner] || !has(f.Type, method) && !has(reflect.PointerTo(f.Type), method) {
+				continue
+			}
+			seen[inner] = true
+			if at.Type != t {
+				f = at.by
+			}
+			queue = append(queue, embedded{inner, f})
 		}
 	}
-	if other == "" {
-		return ""
-	}
-	return "the field " + other + " of " + p.of.String() + " has no place in the " + method + " of its embedded " + by
+	return by, false
 }
 
-// promoted reports whether a method is an embedded field's: the compiler has written it.
+// promoted reports whether a struct's method is an embedded field's: the compiler has
+// written it.
 func promoted(t reflect.Type, method string) bool {
+	if t.Kind() != reflect.Struct {
+		return false
+	}
 	m, ok := t.MethodByName(method)
 	if !ok {
-		m, _ = reflect.PointerTo(t).MethodByName(method)
+		m, ok = reflect.PointerTo(t).MethodByName(method)
+	}
+	if !ok {
+		return false
 	}
 	file, _ := runtime.FuncForPC(m.Func.Pointer()).FileLine(m.Func.Pointer())
 	return file == "<autogenerated>"
 }
 
-// method returns the first of the methods that json finds, or "".
-func (p place) method(names ...string) string {
-	for _, name := range names {
-		t := p.of
-		if p.addressed && t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface {
-			t = reflect.PointerTo(t)
-		}
-		if t.Implements(coders[name]) {
-			return name
+// unkeptFields is about the fields that JSON has for a struct, with those of embedded ones,
+// the further out the earlier. One that stands further in than another of its name is
+// hidden in Go as in JSON, also from the token that the values came from. But of two that
+// are as far out JSON has neither.
+func unkeptFields(outer place, seen map[place]bool) string {
+	type embedded struct {
+		place
+		depth int
+	}
+	names, depths := map[string]int{}, map[reflect.Type]int{outer.Type: 0}
+	for queue := []embedded{{outer, 0}}; len(queue) > 0; queue = queue[1:] {
+		at := queue[0]
+		for i := range at.NumField() {
+			f := at.Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if f.Name == "_" || f.Tag.Get("json") == "-" {
+				continue
+			}
+			if inner, ok := inlined(f); ok {
+				depth, before := depths[inner]
+				if !before || depth > at.depth { // a second at the same depth is none to leave out
+					depths[inner] = at.depth + 1
+					queue = append(queue, embedded{place{inner, at.addressable || f.Type != inner}, at.depth + 1})
+				}
+				continue
+			}
+			if !f.IsExported() && !reaches(f) {
+				return "the field " + f.Name + " of " + at.String() + " is not exported"
+			}
+			if name == "" {
+				name = f.Name
+			}
+			if depth, twice := names[name]; twice {
+				if depth == at.depth {
+					return "two fields are called " + name + " in its JSON"
+				}
+				continue
+			}
+			names[name] = at.depth
+			if fact := unkept(place{f.Type, at.addressable}, seen); fact != "" {
+				return fact
+			}
 		}
 	}
 	return ""
 }
 
-// coders are the interfaces that json looks for.
-var coders = map[string]reflect.Type{
-	"MarshalJSON":   reflect.TypeFor[json.Marshaler](),
-	"MarshalText":   reflect.TypeFor[encoding.TextMarshaler](),
-	"UnmarshalJSON": reflect.TypeFor[json.Unmarshaler](),
-	"UnmarshalText": reflect.TypeFor[encoding.TextUnmarshaler](),
-}
-
-// decoder returns the method that json decodes with, or "". What is decoded always has an
-// address.
-func (p place) decoder() string {
-	if p.of.Name() == "" && !p.pointed {
-		return ""
+// inlined is the embedded struct whose fields JSON has in the place of this one, whatever
+// methods it has. It cannot make one for a pointer that is not exported.
+func inlined(f reflect.StructField) (reflect.Type, bool) {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	inner := f.Type
+	if f.IsExported() {
+		inner = pointee(inner)
 	}
-	return place{of: p.of, addressed: true}.method("UnmarshalJSON", "UnmarshalText")
+	return inner, f.Anonymous && name == "" && inner.Kind() == reflect.Struct
 }
 
-// decodes reports whether json finds a method to decode with.
-func (p place) decodes() bool { return p.decoder() != "" }
+// reaches reports whether JSON reaches what is in a field that is not exported: in an
+// embedded struct with a name, unless it has methods, which may not be called.
+func reaches(f reflect.StructField) bool {
+	return f.Anonymous && f.Type.Kind() == reflect.Struct && encoder(f.Type) == "" && decoder(f.Type) == ""
+}
+
+func pointee(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
+// encoder is the method that JSON calls to encode what has an address.
+func encoder(t reflect.Type) string {
+	return first(t, "MarshalJSON", "MarshalText")
+}
+
+// decoder is the method that JSON calls to decode.
+func decoder(t reflect.Type) string {
+	return first(t, "UnmarshalJSON", "UnmarshalText")
+}
+
+func first(t reflect.Type, methods ...string) string {
+	for _, method := range methods {
+		if has(reflect.PointerTo(t), method) {
+			return method
+		}
+	}
+	return ""
+}
+
+// has reports whether a type has one of the methods that JSON calls.
+func has(t reflect.Type, method string) bool {
+	switch method {
+	case "MarshalJSON":
+		return t.Implements(reflect.TypeFor[json.Marshaler]())
+	case "MarshalText":
+		return t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+	case "UnmarshalJSON":
+		return t.Implements(reflect.TypeFor[json.Unmarshaler]())
+	default:
+		return t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+	}
+}
