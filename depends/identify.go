@@ -24,7 +24,7 @@ type Identity struct {
 	IssuedAt time.Time
 	// Since is when all this was found out, if that was before the handshake, as with
 	// whom a ticket is given to: what was revoked since then refuses the handshake, too. The
-	// earliest counts, and up to five minutes of it.
+	// earliest counts. Revocations are remembered for six minutes and Config.ResolveTimeout.
 	Since time.Time
 }
 

@@ -56,7 +56,8 @@ func Revalidate(interval time.Duration) ProvideOption { return revalidateOption{
 
 // RevalidateShared is [Revalidate] for an answer that is the same for all
 // connections whose inputs are equal, such as whether an account is banned: when it
-// runs again, the result of one call is theirs for up to half an interval. Inputs
+// runs again, the result of one call is theirs for up to half an interval, and five
+// minutes at most. Inputs
 // are compared with ==. Such a call belongs to no connection, so that [Cleanup] panics in
 // it; what it says with [Identify] and [ValidUntil] counts for all that share it.
 func RevalidateShared(interval time.Duration) ProvideOption {

@@ -32,9 +32,11 @@ const (
 // response that the page can read.
 //
 // With it goes whose connection that is, and until when, if the scheme that the page is
-// signed in with says so: the connection ends when the token would have, and a
-// revocation of the token (wsroute.Router.Revoke) is one of the ticket. What the ticket
-// is given for is provided as a T, which must survive JSON: a field that is not exported
+// signed in with says so: the connection ends when the token would have, or at the exp of
+// the claims that the ticket is given for, and a revocation of the token
+// (wsroute.Router.Revoke) is one of the ticket.
+//
+// What it is given for is provided as a T, which must survive JSON: a field that is not exported
 // is a wiring fault, one that is tagged json:"-" is left out. A ticket that is unknown,
 // used, expired, or for another path or Origin is refused with the same 401
 // "invalid_ticket". A diagnosing GET spends none.
@@ -109,7 +111,7 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	if !kept.Until.IsZero() {
 		depends.ValidUntil(ctx, kept.Until)
 	}
-	if !exp.IsZero() && (kept.Until.IsZero() || kept.Until.Sub(exp) > maxLeeway) { // it is not the token's exp with its leeway
+	if !exp.IsZero() { // to the second: the desk may have given less than the token has
 		depends.ValidUntil(ctx, exp)
 	}
 	return kept.For, nil

@@ -99,18 +99,6 @@ func (c *counter) revoke(r wsroute.Revocation) int {
 
 func asItIs(context.Context, *Claims) {}
 
-// TestATicketHasTheTokensLeeway: it is good for as long as the token is.
-func TestATicketHasTheTokensLeeway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := trade(t, asItIs)
-		start := time.Now()
-		peer := c.dial(c.buy(object{"exp": start.Add(-25 * time.Second).Unix()}))
-		if got := peer.Closed(); got.Reason != "token_expired" || time.Since(start) < 4*time.Second || time.Since(start) > 6*time.Second {
-			t.Errorf("after %v: %v; the leeway is 30 s", time.Since(start), got)
-		}
-	})
-}
-
 // TestTheDeskGivesLess than the token has: until the claims' exp, or what it says itself.
 func TestTheDeskGivesLess(t *testing.T) {
 	for name, shorten := range map[string]func(context.Context, *Claims){
@@ -120,7 +108,7 @@ func TestTheDeskGivesLess(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := trade(t, shorten)
 			start := time.Now()
-			peer := c.dial(c.buy(object{"exp": start.Add(time.Hour).Unix()}))
+			peer := c.dial(c.buy(object{"exp": start.Add(5 * time.Minute).Unix()}))
 			_, _, err := peer.WebSocket.ReadMessage()
 			if after := time.Since(start); after > time.Minute+time.Second || !strings.Contains(fmt.Sprint(err), "token_expired") {
 				t.Errorf("%s: after %v %v", name, after, err)

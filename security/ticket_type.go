@@ -161,14 +161,18 @@ func promoted(t reflect.Type, method string) bool {
 
 // unkeptFields is about the fields that JSON has for a struct, with those of embedded ones,
 // the further out the earlier. One that stands further in than another of its name is
-// hidden in Go as in JSON, also from the token that the values came from. But of two that
-// are as far out JSON has neither.
+// hidden in Go as in JSON: whoever reads v.Name gets the one that is kept. But two that are
+// as far out are both lost, and one that has only its JSON name in common is lost unseen.
 func unkeptFields(outer place, seen map[place]bool) string {
 	type embedded struct {
 		place
 		depth int
 	}
-	names, depths := map[string]int{}, map[reflect.Type]int{outer.Type: 0}
+	type origin struct {
+		field string
+		depth int
+	}
+	names, depths := map[string]origin{}, map[reflect.Type]int{outer.Type: 0}
 	for queue := []embedded{{outer, 0}}; len(queue) > 0; queue = queue[1:] {
 		at := queue[0]
 		for i := range at.NumField() {
@@ -191,13 +195,13 @@ func unkeptFields(outer place, seen map[place]bool) string {
 			if name == "" {
 				name = f.Name
 			}
-			if depth, twice := names[name]; twice {
-				if depth == at.depth {
+			if other, twice := names[name]; twice {
+				if other.depth == at.depth || other.field != f.Name {
 					return "two fields are called " + name + " in its JSON"
 				}
 				continue
 			}
-			names[name] = at.depth
+			names[name] = origin{f.Name, at.depth}
 			if fact := unkept(place{f.Type, at.addressable}, seen); fact != "" {
 				return fact
 			}

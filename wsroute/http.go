@@ -82,7 +82,9 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		return
 	}
 	if a, ok := r.Context().Value(askedKey{}).(*asked); ok {
-		h.cut = a.cutter()
+		if cut := a.cutter(); r.Context().Err() == nil { // or it may be the next request's
+			h.cut = cut
+		}
 	}
 	h.request.ReadHanded(e.plan, c)
 	h.scope = plan.Scope{Budget: config.CleanupTimeout, Standing: &h.standing, Report: func(err error) {
@@ -125,7 +127,7 @@ func (h *plainRequest) overrules(over, err error) bool {
 	case errors.Is(over, errGone):
 		return true
 	}
-	return !h.called || errors.Is(err, context.DeadlineExceeded)
+	return !h.called || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Cause(h.r.Context()))
 }
 
 // check is what comes before the dependencies.

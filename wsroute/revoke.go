@@ -94,8 +94,8 @@ func (b *LocalBroadcast) Subscribe(receive func(Revocation)) error {
 // theirs is delivered any more and none is sent to them; their handlers' contexts
 // have ended with [ErrRevoked]. They close with 3000 "revoked", and a peer that does
 // not take part in that is cut off within Config.CloseTimeout and 3 s. A handshake
-// that has begun is refused with 401, and so is a ticket that was given before
-// (see security.Tickets).
+// that has begun is refused with 401, as is a plain request whose dependencies are being
+// resolved, and a ticket that was given before (see security.Tickets).
 //
 // Revoke ends what is open. Let the providers refuse the credential from then on,
 // before Revoke is called: what begins afterwards is theirs to judge. With

@@ -212,8 +212,8 @@ func TestACleanupThatExits(t *testing.T) {
 	})
 }
 
-// TestACleanupThatHangs keeps the connection's end from coming, and no check and no
-// renewal.
+// TestACleanupThatHangs holds up checks, renewals and the end until it has had its time,
+// and no longer.
 func TestACleanupThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan bool)
@@ -230,15 +230,52 @@ func TestACleanupThatHangs(t *testing.T) {
 			}
 			return nil
 		})
-		code, reason, after := stay(t, deps, "/?pass=t1", func(_ *wsroute.Router, p *wstest.Peer[string, string]) {
-			time.Sleep(3500 * time.Millisecond)
+		var router *wsroute.Router
+		code, reason, after := stay(t, deps, "/?pass=t1", func(ws *wsroute.Router, p *wstest.Peer[string, string]) {
+			router = ws
+			time.Sleep(6 * time.Second)
 			p.Send(`{"$renew":"t2"}`)
 			if got := p.Receive(); got != `{"$renewed":null}` {
 				t.Errorf("the renewal is answered with %s", got)
 			}
 		})
-		if close(release); code != 3003 || reason != "banned" || after > 5*time.Second {
+		if code != 3003 || reason != "banned" || after < 10*time.Second || after > 20*time.Second {
 			t.Errorf("after %v: %d %s", after, code, reason)
+		}
+		if _, err := router.Drain(t.Context()); err != nil { // nor does the end wait any longer
+			t.Error(err)
+		}
+		close(release)
+	})
+}
+
+// TestCleanupsComeInOrder: what a value was made with is released after it.
+func TestCleanupsComeInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type made struct{ released *atomic.Bool }
+		deps := passes(func(context.Context, string) error { return nil })
+		depends.Provide(deps, func(ctx context.Context, _ none) (made, error) {
+			m := made{new(atomic.Bool)}
+			depends.Cleanup(ctx, func(context.Context, error) error { m.released.Store(true); return nil })
+			return m, nil
+		}, depends.Revalidate(10*time.Second))
+		times := 0
+		depends.Provide(deps, func(ctx context.Context, in struct{ Made made }) (looked, error) {
+			times++
+			depends.Cleanup(ctx, func(context.Context, error) error {
+				time.Sleep(3 * time.Second)
+				if in.Made.released.Load() {
+					t.Error("what it was made with is released already")
+				}
+				return nil
+			})
+			if times > 10 {
+				return looked{}, errBanned
+			}
+			return looked{times}, nil
+		}, depends.Revalidate(time.Second))
+		if _, reason, after := stay(t, deps, "/?pass=t1", listens); reason != "banned" {
+			t.Errorf("after %v: %s", after, reason)
 		}
 	})
 }

@@ -24,6 +24,10 @@ type call struct {
 	err      error
 }
 
+// longestShared is how long an answer is good at most: as long as it is known who was
+// revoked since then.
+const longestShared = 5 * time.Minute
+
 // share sets output to the result of a call with an equal input that was begun
 // less than half an interval ago, or makes one, which belongs to no connection. What that
 // says of a connection counts for each that shares it. begun is when the call was.
@@ -31,7 +35,7 @@ func (c *calls) share(ctx context.Context, p *Provider, budget time.Duration, in
 	key, now := input.Interface(), time.Now()
 	c.mu.Lock()
 	for k, old := range c.made {
-		if now.Sub(old.begun) >= p.Revalidate/2 {
+		if now.Sub(old.begun) >= min(p.Revalidate/2, longestShared) {
 			delete(c.made, k)
 		}
 	}

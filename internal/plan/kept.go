@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -29,8 +28,6 @@ type Kept struct {
 	now     atomic.Pointer[state]
 	turn    chan struct{} // holds a token while nothing is being resolved
 	due     []time.Time
-
-	released sync.WaitGroup // of what was replaced
 }
 
 // state is one complete set of values; it is never changed once it is Kept's.
@@ -213,15 +210,29 @@ func (k *Kept) release(run *Run, steps []int, old, next *state, err error) {
 			over = append(over, next.scopes[i])
 		}
 	}
-	// A cleanup may take its time, or end its goroutine: nobody but the end waits for it.
-	k.released.Go(func() { endAll(run.Connection, over, err) })
+	pending := 1
+	for _, s := range over {
+		pending += s.pending()
+	}
+	done := make(chan struct{})
+	go func() { // a cleanup may end its goroutine, and must not end the caller's
+		defer close(done)
+		endAll(run.Connection, over, err)
+	}()
+	// What these were made with is released after them, unless one does not return.
+	limit := time.NewTimer(time.Duration(pending) * run.Scope.Budget)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+		run.Scope.report(errors.New("a cleanup has not returned long after its time; nobody waits for it any more"))
+	}
 }
 
-// End releases what was resolved anew, and waits for what was replaced.
+// End releases what was resolved anew.
 func (k *Kept) End(ctx context.Context, cause error) {
 	<-k.turn
 	defer k.Pass()
-	defer k.released.Wait()
 	if now := k.now.Load(); now != nil {
 		endAll(ctx, now.scopes, cause)
 	}

@@ -82,10 +82,16 @@ func (s *Scope) Add(ctx context.Context, f CleanupFunc) {
 }
 
 // Pending says whether there is anything to release.
-func (s *Scope) Pending() bool {
+func (s *Scope) Pending() bool { return s.pending() > 0 }
+
+// pending is how many cleanups there are; nil has none.
+func (s *Scope) pending() int {
+	if s == nil {
+		return 0
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.cleanups) > 0
+	return len(s.cleanups)
 }
 
 // End runs the cleanups in reverse order, each exactly once, also when one
