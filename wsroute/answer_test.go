@@ -104,41 +104,48 @@ func TestAHalfThatMiddlewareKeeps(t *testing.T) {
 	}
 }
 
-// TestAHalfOfARequestThatIsOver cuts off no later request of the connection.
+// TestAHalfOfARequestThatIsOver cuts off no later request of the connection, whether the
+// first is over while its handler answers or before that begins.
 func TestAHalfOfARequestThatIsOver(t *testing.T) {
-	goOn, over := make(chan bool), make(chan bool)
-	ws := answers(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, "half")
-		<-goOn
-		panic("oh")
-	})
-	routes, err := ws.Handler()
-	if err != nil {
-		t.Fatal(err)
-	}
-	watched := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(over)
-		routes.ServeHTTP(w, r)
-	})
-	mux := http.NewServeMux()
-	mux.Handle("/", http.TimeoutHandler(watched, time.Millisecond, "late"))
-	mux.HandleFunc("/next", func(w http.ResponseWriter, _ *http.Request) {
-		close(goOn)
-		<-over
-		_, _ = io.WriteString(w, "whole")
-	})
-	srv := wstest.StartHandler(t, ws, mux)
-	conn, err := srv.Connect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	answers := bufio.NewReader(conn)
-	if got := askOn(t, conn, answers, "/"); got != "late" {
-		t.Errorf("the first: %q", got)
-	}
-	if got := askOn(t, conn, answers, "/next"); got != "whole" {
-		t.Errorf("the next request of the connection: %q", got)
+	for _, begun := range []bool{true, false} {
+		goOn, over := make(chan bool), make(chan bool)
+		ws := answers(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "half")
+			if begun {
+				<-goOn
+			}
+			panic("oh")
+		})
+		routes, err := ws.Handler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		watched := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(over)
+			if !begun {
+				<-goOn
+			}
+			routes.ServeHTTP(w, r)
+		})
+		mux := http.NewServeMux()
+		mux.Handle("/", http.TimeoutHandler(watched, 50*time.Millisecond, "late"))
+		mux.HandleFunc("/next", func(w http.ResponseWriter, _ *http.Request) {
+			close(goOn)
+			<-over
+			_, _ = io.WriteString(w, "whole")
+		})
+		conn, err := wstest.StartHandler(t, ws, mux).Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		answers := bufio.NewReader(conn)
+		if got := askOn(t, conn, answers, "/"); got != "late" {
+			t.Errorf("begun %t: the first request: %q", begun, got)
+		}
+		if got := askOn(t, conn, answers, "/next"); got != "whole" {
+			t.Errorf("begun %t: the next request of the connection: %q", begun, got)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package wsroute_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -75,6 +76,7 @@ func TestWhatAHandlerSaysAfterADeadline(t *testing.T) {
 		"a conflict":   {func(context.Context) error { return &depends.Rejection{Status: 409, Reason: "already_paid"} }, 409, "already_paid"},
 		"a panic":      {func(context.Context) error { panic("the bug") }, 500, "the bug"},
 		"the deadline": {context.Context.Err, 503, "timeout"},
+		"its cause":    {context.Cause, 503, "timeout"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log safeBuffer
@@ -88,7 +90,7 @@ func TestWhatAHandlerSaysAfterADeadline(t *testing.T) {
 				t.Fatal(err)
 			}
 			srv := wstest.StartHandler(t, ws, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+				ctx, cancel := context.WithTimeoutCause(r.Context(), time.Second, errors.New("a second is over"))
 				defer cancel()
 				routes.ServeHTTP(w, r.WithContext(ctx))
 			}))
