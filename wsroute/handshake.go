@@ -132,8 +132,8 @@ func (h *handshake) settle(in any, err error) {
 	if exits {
 		err = &plan.Error{Provider: h.gone, Err: err}
 	}
-	if over := over(h.r); err != nil && !isPanic(err) && over != nil {
-		err = over // whatever else became of it
+	if why := over(h.r); err != nil && !isPanic(err) && why != nil {
+		err = why // whatever else became of it
 	}
 	err = ended(p.session.ctx, err)
 	switch {

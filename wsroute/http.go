@@ -103,8 +103,8 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	if answer, err = h.run(ctx, cancel); err == nil {
 		err = h.write(answer)
 	}
-	if over := over(r); err != nil && h.overrules(over, err) {
-		err = over
+	if why := over(r); err != nil && h.overrules(why, err) {
+		err = why
 	}
 	switch {
 	case err == nil:
@@ -120,11 +120,11 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 
 // overrules reports whether the end of a request says more than what came of it: nobody
 // hears that any more or, at a deadline, it came of that alone.
-func (h *plainRequest) overrules(over, err error) bool {
+func (h *plainRequest) overrules(why, err error) bool {
 	switch {
-	case over == nil, isPanic(err) && !errors.Is(err, http.ErrAbortHandler):
+	case why == nil, isPanic(err) && !errors.Is(err, http.ErrAbortHandler):
 		return false
-	case errors.Is(over, errGone):
+	case errors.Is(why, errGone):
 		return true
 	}
 	return !h.called || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Cause(h.r.Context()))
