@@ -328,3 +328,71 @@ func TestConnRenew(t *testing.T) {
 		}
 	})
 }
+
+// TestAMessageBehindARenewal waits for its result; one before it does not.
+func TestAMessageBehindARenewal(t *testing.T) {
+	notYet(t)
+	synctest.Test(t, func(t *testing.T) {
+		var released atomic.Int32
+		c := wstest.Dial[string, string](t, serveRenewable(t, &released), "/?pass=ada/1h/old")
+		p := c.WebSocket.NetConn()
+		for _, text := range []string{"before", `{"$renew":"ada/1h/slow"}`, "behind", "further behind"} {
+			if _, err := p.Write(textFrame(text).Encode()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start := time.Now()
+		for i, want := range []string{"old1 old1", "", "old1 slow2", "old1 slow2"} {
+			got := c.Receive()
+			if want != "" && got != want {
+				t.Errorf("answer %d is %q, not %q", i, got, want)
+			}
+			if d := time.Since(start); (d == 0) != (i == 0) {
+				t.Errorf("answer %d came after %v", i, d)
+			}
+		}
+	})
+}
+
+// TestAMessageBehindARenewalThatIsRefused is delivered to nobody.
+func TestAMessageBehindARenewalThatIsRefused(t *testing.T) {
+	notYet(t)
+	synctest.Test(t, func(t *testing.T) {
+		var released atomic.Int32
+		c := wstest.Dial[string, string](t, serveRenewable(t, &released), "/?pass=ada/1h/old")
+		p := c.WebSocket.NetConn()
+		for _, text := range []string{`{"$renew":"ada/1h/banned"}`, "behind"} {
+			if _, err := p.Write(textFrame(text).Encode()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, data, err := c.WebSocket.ReadMessage(); !websocket.IsCloseError(err, 3003) {
+			t.Errorf("the peer reads %q, %v", data, err)
+		}
+	})
+}
+
+// TestACloseBehindARenewal: what stands between them is heard when the renewal has its
+// result.
+func TestACloseBehindARenewal(t *testing.T) {
+	notYet(t)
+	synctest.Test(t, func(t *testing.T) {
+		var released atomic.Int32
+		c := wstest.Dial[string, string](t, serveRenewable(t, &released), "/?pass=ada/1h/old")
+		p := c.WebSocket.NetConn()
+		for _, f := range [][]byte{textFrame(`{"$renew":"ada/1h/slow"}`).Encode(), textFrame("behind").Encode(), closeFrame(1000, "").Encode()} {
+			if _, err := p.Write(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := c.Receive(); got[:12] != `{"$renewed":` {
+			t.Errorf("the peer reads %q", got)
+		}
+		if got := c.Receive(); got != "old1 slow2" {
+			t.Errorf("the peer reads %q", got)
+		}
+		if got := c.Closed(); got.Code != 1000 {
+			t.Errorf("closed with %v", got)
+		}
+	})
+}

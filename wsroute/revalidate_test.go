@@ -248,3 +248,55 @@ func TestFaultsOfLiveValues(t *testing.T) {
 		}
 	}
 }
+
+// TestAReplacedValueOutlivesItsUse: what revalidation replaces is released when the
+// handler has done with the message that it had in its hands, not under it.
+func TestAReplacedValueOutlivesItsUse(t *testing.T) {
+	notYet(t)
+	synctest.Test(t, func(t *testing.T) {
+		type session struct{ number int }
+		var made, released atomic.Int32
+		deps := depends.New()
+		depends.Provide(deps, func(ctx context.Context, _ none) (*session, error) {
+			n := made.Add(1)
+			depends.Cleanup(ctx, func(context.Context, error) error { released.Store(n); return nil })
+			return &session{int(n)}, nil
+		}, depends.Revalidate(10*time.Second))
+		ws := wsroute.New(deps, quiet())
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
+			Session depends.Live[*session]
+		},
+		) error {
+			for {
+				if _, err := conn.Receive(ctx); err != nil {
+					return err
+				}
+				mine := in.Session.Get()
+				time.Sleep(25 * time.Second) // two revalidations
+				if r := int(released.Load()); r >= mine.number {
+					t.Errorf("%d was released while the handler worked with %d", r, mine.number)
+				}
+				if err := conn.Send(ctx, "done"); err != nil {
+					return err
+				}
+			}
+		})
+		srv := wstest.Start(t, ws)
+		c := wstest.Dial[string, string](t, srv, "/")
+		time.Sleep(12 * time.Second)
+		for range 2 {
+			c.Send("work")
+			time.Sleep(26 * time.Second) // to answer no ping
+			c.Receive()
+			synctest.Wait()
+			if r, m := released.Load(), made.Load(); r != m-1 {
+				t.Errorf("%d were released of %d, though the handler waits", r, m)
+			}
+		}
+		c.Close(1000, "")
+		srv.Stop()
+		if r, m := released.Load(), made.Load(); r != m && r != 1 { // the first comes last
+			t.Errorf("in the end %d were released of %d", r, m)
+		}
+	})
+}

@@ -22,7 +22,9 @@ type member struct{ name string }
 
 // identified is a router whose connections are whoever they say. before is called
 // by the provider when it has said who the peer is.
-func identified(config *wsroute.Config, before func(), handler func(context.Context, *wsroute.Conn[string, string]) error) *wsroute.Router {
+func identified(config *wsroute.Config, before func(), handler func(context.Context, *wsroute.Conn[string, string]) error,
+	options ...wsroute.RouteOption,
+) *wsroute.Router {
 	deps := depends.New()
 	depends.Provide(deps, func(ctx context.Context, in struct {
 		Subject string `query:"sub"`
@@ -44,7 +46,7 @@ func identified(config *wsroute.Config, before func(), handler func(context.Cont
 	ws := wsroute.New(deps, config)
 	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ _ member }) error {
 		return handler(ctx, conn)
-	})
+	}, options...)
 	return ws
 }
 

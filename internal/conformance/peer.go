@@ -91,15 +91,22 @@ func (e Event) String() string {
 // Peer is a client's end of a connection.
 type Peer struct {
 	Conn net.Conn
-	r    *bufio.Reader
+	// Extensions is what the server has accepted (RFC 6455 §9.1).
+	Extensions string
+
+	r *bufio.Reader
 }
 
-// Open makes a handshake on a connection. early is sent together with it.
-func Open(conn net.Conn, early []byte) (*Peer, error) {
-	p := &Peer{conn, bufio.NewReader(conn)}
+// Open makes a handshake on a connection, with more header lines if there are any.
+// early is sent together with it.
+func Open(conn net.Conn, early []byte, lines ...string) (*Peer, error) {
+	p := &Peer{Conn: conn, r: bufio.NewReader(conn)}
 	request := "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-	if _, err := conn.Write(append([]byte(request), early...)); err != nil {
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+	for _, line := range lines {
+		request += line + "\r\n"
+	}
+	if _, err := conn.Write(append([]byte(request+"\r\n"), early...)); err != nil {
 		return nil, err
 	}
 	response, err := http.ReadResponse(p.r, nil)
@@ -112,6 +119,7 @@ func Open(conn net.Conn, early []byte) (*Peer, error) {
 		!strings.EqualFold(response.Header.Get("Upgrade"), "websocket") {
 		return nil, fmt.Errorf("the answer to the handshake is %s %v", response.Status, response.Header)
 	}
+	p.Extensions = response.Header.Get("Sec-WebSocket-Extensions")
 	return p, nil
 }
 
@@ -150,7 +158,11 @@ func (p *Peer) frame() (fin bool, opcode byte, payload []byte, err error) {
 		return false, 0, nil, err
 	}
 	fin, opcode = head[0]&0x80 != 0, head[0]&0xf
-	if head[0]&0x70 != 0 || head[1]&0x80 != 0 || opcode > Binary && opcode < Close || opcode > Pong {
+	reserved := head[0] & 0x70
+	if p.Extensions != "" && opcode != Continuation && opcode < Close {
+		reserved &^= 0x40 // a compressed message (RFC 7692 §6)
+	}
+	if reserved != 0 || head[1]&0x80 != 0 || opcode > Binary && opcode < Close || opcode > Pong {
 		return false, 0, nil, fmt.Errorf("%w: a frame that begins with % x", ErrServer, head)
 	}
 	length := uint64(head[1])

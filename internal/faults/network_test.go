@@ -290,3 +290,36 @@ func TestNetworkSlowLine(t *testing.T) {
 	took(t, start, 4*time.Second, 30*time.Second)
 	t.Logf("%d kB came over a line of 10 kB/s in %v", size*messages>>10, time.Since(start))
 }
+
+// TestNetworkSlowLineIsAlive: the peer answers a ping that stands behind much more than the
+// line carries in the time that a ping has, and what the line has carried is life.
+func TestNetworkSlowLineIsAlive(t *testing.T) {
+	notYet(t)
+	n := join(t, "tc")
+	const size, messages = 8 << 10, 64
+	w := serve(n, &wsroute.Config{PingInterval: time.Second, PongTimeout: 2 * time.Second}, func(ctx context.Context, c *conn, _ none) error {
+		for range messages {
+			if err := c.Send(ctx, message{Data: make([]byte, size)}); err != nil {
+				return err
+			}
+		}
+		_, err := c.Receive(ctx)
+		return err
+	})
+	n.run(n.server, "tc", "qdisc", "add", "dev", serverDevice, "root", "tbf", "rate", "640kbit", "burst", "4kb", "latency", "300ms")
+	p := n.opened()
+	start := time.Now()
+	for i := 0; i < messages; {
+		e, err := p.Read()
+		switch {
+		case err != nil:
+			t.Fatalf("after %d messages and %v: %v; the handler's context ended with %v", i, time.Since(start), err, <-w.ends)
+		case e.Opcode == conformance.Ping:
+			_ = say(p, conformance.Frame{Opcode: conformance.Pong, Payload: e.Payload})
+		default:
+			i++
+		}
+	}
+	took(t, start, 4*time.Second, 30*time.Second)
+	t.Logf("%d kB came over a line of 80 kB/s in %v", size*messages>>10, time.Since(start))
+}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,45 @@ import (
 	"example.com/usher/wsroute"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asServer) != "" {
+		serveAlone()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// asServer is the variable that makes the test binary a server.
+const asServer = "USHER_FAULTS_AS_SERVER"
+
+// The pings of that server.
+const (
+	pausePing = 500 * time.Millisecond
+	pausePong = time.Second
+)
+
+// serveAlone prints its address and serves until its standard input ends.
+func serveAlone() {
+	ws := wsroute.New(depends.New(), &wsroute.Config{PingInterval: pausePing, PongTimeout: pausePong})
+	wsroute.Handle(ws, "/", echo)
+	handler, err := ws.Handler()
+	if err != nil {
+		panic(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is the server's to close
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(l.Addr())
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	if err := wsroute.ServeListener(ctx, l, ws, handler); err != nil {
+		panic(err)
+	}
+}
 
 type (
 	none    = struct{}
@@ -216,4 +255,10 @@ func (w *world) caused(why error) {
 func inFakeTime(t *testing.T, f func(*testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
+}
+
+// notYet skips a test of the right behaviour that the code does not have yet.
+func notYet(t *testing.T) {
+	t.Helper()
+	t.Skip("it fails today")
 }

@@ -1,0 +1,108 @@
+package wsroute_test
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+func dialOf(srv *wstest.Server) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) { return srv.Connect(ctx) }
+}
+
+// TestOffersOfDeflate: an offer is taken if we can do what it asks and say so, else the
+// next one is, else none (RFC 7692 §5, §7.1).
+func TestOffersOfDeflate(t *testing.T) {
+	notYet(t)
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/", echo[string], wsroute.Compress)
+	srv := wstest.Start(t, ws)
+	for offer, taken := range map[string]bool{
+		"permessage-deflate":                                                   true,
+		"permessage-deflate; server_no_context_takeover":                       true,
+		"permessage-deflate; client_no_context_takeover":                       true,
+		"permessage-deflate; client_max_window_bits":                           true,
+		"permessage-deflate; client_max_window_bits=8":                         true,
+		"permessage-deflate; client_max_window_bits=15":                        true,
+		`permessage-deflate; client_max_window_bits="10"`:                      true,
+		"permessage-deflate;client_max_window_bits;server_no_context_takeover": true,
+
+		// We cannot answer a demand for a smaller window, nor for the one we have.
+		"permessage-deflate; server_max_window_bits=8":  false,
+		"permessage-deflate; server_max_window_bits=9":  false,
+		"permessage-deflate; server_max_window_bits=10": false,
+		"permessage-deflate; server_max_window_bits=15": false,
+
+		// What the RFC does not know, or not so, declines the offer.
+		"permessage-deflate; foo":                                            false,
+		"permessage-deflate; foo=1":                                          false,
+		"permessage-deflate; server_max_window_bits":                         false,
+		"permessage-deflate; server_max_window_bits=7":                       false,
+		"permessage-deflate; server_max_window_bits=16":                      false,
+		"permessage-deflate; client_max_window_bits=7":                       false,
+		"permessage-deflate; client_max_window_bits=16":                      false,
+		"permessage-deflate; client_max_window_bits=20":                      false,
+		"permessage-deflate; client_max_window_bits=08":                      false,
+		"permessage-deflate; client_max_window_bits=":                        false,
+		"permessage-deflate; client_max_window_bits=x":                       false,
+		"permessage-deflate; server_no_context_takeover=1":                   false,
+		"permessage-deflate; client_no_context_takeover=true":                false,
+		"permessage-deflate; client_max_window_bits; client_max_window_bits": false,
+		"permessage-deflate; ;":                                              false,
+		"x-webkit-deflate-frame":                                             false,
+		"permessage-bzip2":                                                   false,
+		"":                                                                   false,
+
+		"permessage-deflate; server_max_window_bits=10, permessage-deflate":                                                 true,
+		"foo, permessage-deflate; client_max_window_bits":                                                                   true,
+		"permessage-deflate; foo, permessage-deflate; bar":                                                                  false,
+		`foo; bar="a, permessage-deflate"`:                                                                                  false,
+		"permessage-deflate; server_max_window_bits=10; client_max_window_bits, permessage-deflate; client_max_window_bits": true,
+	} {
+		p := open(t, srv, "Sec-WebSocket-Extensions: "+offer)
+		if got := p.Extensions != ""; got != taken {
+			t.Errorf("%s: taken %t, with %q", offer, got, p.Extensions)
+		}
+	}
+	p := open(t, srv, "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10", offerDeflate)
+	if p.Extensions == "" {
+		t.Error("an offer on the second line is not seen")
+	}
+}
+
+// TestDeflateBothWays: what is sent compressed arrives, whatever its size.
+func TestDeflateBothWays(t *testing.T) {
+	config := quiet()
+	config.ReadLimit = 1 << 20
+	ws := wsroute.New(depends.New(), config)
+	wsroute.Handle(ws, "/", echo[string], wsroute.Compress)
+	srv := wstest.Start(t, ws)
+	dialer := websocket.Dialer{NetDialContext: dialOf(srv), EnableCompression: true}
+	c, response, err := dialer.Dial("ws://"+srv.Host+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	defer c.Close()
+	for i, size := range []int{6, 7, 125, 126, 127, 1 << 10, 65535, 65536, 200_000} {
+		want := noise(i, size)
+		if err := c.WriteMessage(websocket.TextMessage, []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := c.ReadMessage(); err != nil || string(got) != want {
+			t.Fatalf("%d bytes: %d came back, %v", size, len(got), err)
+		}
+	}
+	if err := c.WriteMessage(websocket.TextMessage, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := c.ReadMessage(); err != nil || len(got) > 0 {
+		t.Errorf("of nothing %q came back, %v", got, err)
+	}
+}

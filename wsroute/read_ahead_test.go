@@ -1,0 +1,120 @@
+package wsroute_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/conformance"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+// TestTheReadAheadIsBoundedInBytes: a peer whose messages nobody receives can make the
+// server hold two of the largest, beside the one that is being read.
+func TestTheReadAheadIsBoundedInBytes(t *testing.T) {
+	notYet(t)
+	for name, tt := range map[string]struct {
+		size, least, most int // messages that are taken
+	}{
+		"small": {1, 17, 17 + 64<<10/7 + 512}, // the connection in memory holds the rest
+		"large": {64 << 10, 3, 3 + 2},
+		"half":  {32 << 10, 5, 5 + 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ws := wsroute.New(depends.New(), quiet())
+				wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ none) error {
+					<-ctx.Done()
+					return nil
+				})
+				p := open(t, wstest.Start(t, ws))
+				taken := make(chan int, 1)
+				go func() {
+					n := 0
+					_ = p.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+					for ; n < 20_000; n++ {
+						if _, err := p.Conn.Write(textFrame(strings.Repeat("x", tt.size)).Encode()); err != nil {
+							break
+						}
+					}
+					taken <- n
+				}()
+				if n := <-taken; n < tt.least || n > tt.most {
+					t.Errorf("%d messages of %d bytes were taken, not %d to %d", n, tt.size, tt.least, tt.most)
+				}
+				_ = p.Conn.Close()
+			})
+		})
+	}
+}
+
+// TestAMessageOfTheLimitAlwaysFits, one behind the other.
+func TestAMessageOfTheLimitAlwaysFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := quiet()
+		config.ReadLimit = 100
+		got := make(chan string, 10)
+		ws := wsroute.New(depends.New(), config)
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+			time.Sleep(time.Second)
+			for {
+				m, err := conn.Receive(ctx)
+				if err != nil {
+					return err
+				}
+				got <- m
+			}
+		})
+		p := open(t, wstest.Start(t, ws))
+		var frames []conformance.Frame
+		for i := range 10 {
+			frames = append(frames, textFrame(strings.Repeat(string(rune('a'+i)), 100)))
+		}
+		write(t, p, frames...)
+		for i := range 10 {
+			if m := <-got; m != strings.Repeat(string(rune('a'+i)), 100) {
+				t.Errorf("message %d is %q", i, m)
+			}
+		}
+	})
+}
+
+// TestALogLineOfABadMessageIsBounded, however much is wrong with the message.
+func TestALogLineOfABadMessageIsBounded(t *testing.T) {
+	notYet(t)
+	type item struct {
+		N int `json:"n" validate:"min=1"`
+	}
+	type list struct {
+		Items []item          `json:"items" validate:"dive"`
+		Named map[string]item `json:"named" validate:"dive"`
+		Plain int             `json:"plain"`
+	}
+	for name, message := range map[string]string{
+		"many elements":   `{"items":[` + strings.Repeat(`{},`, 15_000) + `{}]}`,
+		"a long key":      `{"named":{"` + strings.Repeat("k", 60_000) + `":{}}}`,
+		"a long number":   `{"plain":` + strings.Repeat("9", 60_000) + `}`,
+		"a long field":    `{"items":[{"` + strings.Repeat("n", 60_000) + `":1}]}`,
+		"a long fraction": `{"plain":0.` + strings.Repeat("9", 60_000) + `}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log safeBuffer
+			ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&log)})
+			wsroute.Handle(ws, "/", echo[list])
+			srv := wstest.Start(t, ws)
+			c := wstest.Dial[string, string](t, srv, "/")
+			c.Send(message)
+			if got := c.Closed(); got.Code != 1007 && got.Code != 1008 {
+				t.Errorf("closed with %v", got)
+			}
+			srv.Stop()
+			if n := len(log.String()); n > 8<<10 || n == 0 {
+				t.Errorf("the log has %d bytes", n)
+			}
+		})
+	}
+}
