@@ -35,15 +35,13 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		e.plain(w, r, path, c)
 		return
 	}
-	growStack()
 	if h := e.begin(w, r, path, c); h != nil {
 		h.run()
 	}
 }
 
 // begin does all that comes before the resolver, and returns nil if that was the
-// end of it. It is a function of its own for the sake of its stack, which is free
-// again while providers run.
+// end of it.
 func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) *handshake {
 	upgrade, rejection := e.check(w, r)
 	if rejection != nil {

@@ -29,8 +29,8 @@ var (
 // handshake is what a connection needs until it is upgraded or refused. It is
 // resolved on the request's goroutine, and an open connection gets a goroutine of
 // its own: a provider needs a deep stack for a moment, a connection a small one
-// for hours. If the budget is over while a provider works, or the client gone while one
-// looks at its context, who notices answers in its place.
+// for hours. When the budget is over or the client gone while a provider works, the
+// refusal does not wait for it.
 type handshake struct {
 	peer     *peer
 	w        http.ResponseWriter
@@ -41,10 +41,6 @@ type handshake struct {
 	gone     string         // the provider that ended its goroutine
 	decided  atomic.Bool    // somebody has taken it upon himself to answer
 	answered sync.WaitGroup // for somebody else to answer
-	client   watch
-
-	due            time.Time // when the budget is over; zero if it is none of the shared budgets
-	before, behind *handshake
 }
 
 // run resolves the dependencies and sees the handshake through.
@@ -52,15 +48,11 @@ func (h *handshake) run() {
 	var in any
 	err := errGoexit
 	h.answered.Add(1)
-	budgets := &h.peer.endpoint.shared.budgets
-	budgets.begin(h, h.peer.since, h.peer.endpoint.shared.config.ResolveTimeout)
-	h.client.of = h
-	own := &h.peer.session.own
-	own.request.Store(&h.client)
+	budget := time.AfterFunc(h.peer.endpoint.shared.config.ResolveTimeout, func() { h.abandon(errBudget) })
+	unwatch := context.AfterFunc(h.r.Context(), func() { h.abandon(over(h.r)) })
 	defer func() { // also when a provider ends this goroutine
-		budgets.end(h)
-		own.request.Store(nil)
-		h.client.stop()
+		budget.Stop()
+		unwatch()
 		if h.decided.CompareAndSwap(false, true) {
 			h.settle(in, err)
 			return

@@ -64,7 +64,6 @@ func (p *peer) run(in any, endHandshake func(error)) {
 // done with.
 func (p *peer) part(result error) {
 	defer p.endpoint.shared.hub.leave(p)
-	growStack() // for the line of log; while the connection is open it is small
 	p.logEnd(result)
 }
 

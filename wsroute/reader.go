@@ -27,7 +27,6 @@ func release(in *inbound) {
 
 // read is the reading goroutine: it owns the socket's reading side and its end.
 func (s *session) read() {
-	growIdle()
 	defer s.conclude()
 	err := s.readMessages()
 	closed, isClose := errors.AsType[*websocket.CloseError](err)

@@ -31,7 +31,6 @@ type shared struct {
 	proxies proxies
 	routes  []*route
 	hub     hub
-	budgets budgets
 	mounted atomic.Pointer[mounted] // nil before Mount
 	twins   *twins
 

@@ -163,9 +163,6 @@ func (r *Router) hideCredentials(next http.Handler) http.Handler {
 			defer a.returned()
 		}
 		upgrade := wantsUpgrade(req)
-		if upgrade {
-			growStack()
-		}
 		if all := r.shared.mounted.Load(); all == nil || !all.hides {
 			next.ServeHTTP(w, req)
 			return

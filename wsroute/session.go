@@ -40,7 +40,6 @@ type limits struct {
 // writes, and only a backlog has a goroutine.
 type session struct {
 	ctx    context.Context // ends when the connection does, with the cause
-	own    connContext     // behind ctx
 	cancel context.CancelCauseFunc
 	lim    *limits
 
@@ -91,11 +90,12 @@ type inbound struct {
 // is what providers get.
 func newSession(parent context.Context, lim *limits) *session {
 	s := &session{lim: lim}
-	s.own.session = s
-	s.own.Context, s.cancel = context.WithCancelCause(parent)
-	s.ctx = &s.own
+	s.ctx, s.cancel = context.WithCancelCause(context.WithValue(parent, sessionKey{}, s))
 	return s
 }
+
+// sessionKey is where the context of a connection holds its session.
+type sessionKey struct{}
 
 // identity returns who the peer is, as far as it is known.
 func (s *session) identity() depends.Identity {

@@ -57,7 +57,6 @@ func (r *Run) Resolve() (in any, err error) {
 			err = &Panic{Value: v, Stack: debug.Stack(), In: r.At()}
 		}
 	}()
-	plantedSlowdown()
 	p := r.Plan
 	rec := reflect.New(p.record).Elem()
 	if r.state != nil {
