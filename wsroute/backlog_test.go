@@ -2,7 +2,6 @@ package wsroute_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,37 +69,6 @@ func TestAPingFloodIsAnsweredOnce(t *testing.T) {
 		peer.Close(1000, "")
 		if pongs > 1000 || last != "last" {
 			t.Errorf("%d pongs, the last %q", pongs, last)
-		}
-	})
-}
-
-// TestASenderDoesNotOvertakeTheClose: gorilla writes a close frame before the
-// session knows; a message that is sent in between must not cut the connection.
-func TestASenderDoesNotOvertakeTheClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sent := make(chan error, 1)
-		ws := wsroute.New(depends.New(), &wsroute.Config{Logger: quiet().Logger, PingInterval: time.Second})
-		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
-			if err := wsroute.SendCloseBehind(conn, 1002); err != nil {
-				return err
-			}
-			time.Sleep(1500 * time.Millisecond) // a ping meets the close frame too
-			sent <- conn.Send(ctx, "x")
-			return nil
-		})
-		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
-		time.Sleep(5 * time.Second)
-		select {
-		case err := <-sent:
-			t.Fatalf("the connection ended by itself: %v", err)
-		default:
-		}
-		if got := peer.Closed(); got.Code != 1002 {
-			t.Errorf("got %v", got)
-		}
-		var closed *wsroute.CloseError
-		if err := <-sent; !errors.As(err, &closed) || closed.Code != 1002 {
-			t.Errorf("Send returned %v", err)
 		}
 	})
 }

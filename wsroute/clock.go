@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"example.com/usher/internal/plan"
 )
 
@@ -37,7 +35,7 @@ func (s *session) tick() {
 	if !ping {
 		return
 	}
-	if err := s.ws.WriteControl(websocket.PingMessage, nil, time.Time{}); err != nil {
+	if err := s.socket.wire.control(opPing, controlFrame(opPing, nil)); err != nil {
 		s.writeFailed(err)
 	}
 }
@@ -56,7 +54,7 @@ const (
 // The pong clock stands still while a full inbox keeps us from reading.
 func (s *session) deadline() (due time.Time, why lateness) {
 	if s.stalled.IsZero() {
-		due, why = s.wire.touched().Add(s.lim.PongTimeout), lateRead
+		due, why = s.socket.touched().Add(s.lim.PongTimeout), lateRead
 	} else {
 		due, why = s.stalled.Add(s.lim.StallTimeout), lateHandler
 	}

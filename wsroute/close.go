@@ -11,7 +11,9 @@ import (
 // the IANA registry).
 const (
 	closeNormal      = 1000
+	closeProtocol    = 1002
 	closeUnsupported = 1003
+	closeNoStatus    = 1005 // never sent: stands for a frame without a code
 	closeAbnormal    = 1006 // never sent: stands for an end without a close frame
 	closeInvalid     = 1007
 	closePolicy      = 1008

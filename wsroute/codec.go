@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
-	"github.com/gorilla/websocket"
 
 	"example.com/usher/internal/plan"
 )
@@ -52,7 +52,7 @@ func (e *MessageError) Unwrap() error { return e.Err }
 // codec reads Recv from messages and writes Send to them, chosen once a route.
 type codec[Recv, Send any] struct {
 	decode func(in *inbound, into *Recv) *MessageError
-	encode func(v Send) (kind int, data []byte, err error)
+	encode func(v Send) (*outgoing, error)
 }
 
 // newCodec returns the codec of two types, and what is wrong with them.
@@ -93,21 +93,21 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 }
 
 // encoder returns what writes a Send.
-func encoder[Send any]() func(Send) (kind int, data []byte, err error) {
+func encoder[Send any]() func(Send) (*outgoing, error) {
 	switch any((*Send)(nil)).(type) {
 	case *string:
-		return func(s Send) (int, []byte, error) { return text([]byte(any(s).(string))) }
+		return func(s Send) (*outgoing, error) { return encodeText(any(s).(string)) }
 	case *[]byte:
-		return func(s Send) (int, []byte, error) { return websocket.BinaryMessage, any(s).([]byte), nil }
+		return func(s Send) (*outgoing, error) { return encodeBinary(any(s).([]byte)), nil }
 	case *Message:
-		return func(s Send) (int, []byte, error) {
+		return func(s Send) (*outgoing, error) {
 			if m := any(s).(Message); m.Binary {
-				return websocket.BinaryMessage, m.Data, nil
+				return encodeBinary(m.Data), nil
 			}
-			return text(any(s).(Message).Data)
+			return encodeText(string(any(s).(Message).Data))
 		}
 	}
-	return func(s Send) (int, []byte, error) { return encodeJSON(s) }
+	return func(s Send) (*outgoing, error) { return encodeJSON(s) }
 }
 
 func encodingFaults[Send any]() []string {
@@ -150,36 +150,50 @@ func decodeJSON[Recv any](v *validator.Validate, checked bool, in *inbound, into
 
 // jsonEncoder is json.Marshal that leaves <, > and & as they are.
 type jsonEncoder struct {
-	buf  bytes.Buffer
+	to   *outgoing
 	json *json.Encoder
+}
+
+// Write passes a value on, without the line break that ends it.
+func (e *jsonEncoder) Write(b []byte) (int, error) {
+	_, _ = e.to.Write(bytes.TrimSuffix(b, []byte("\n")))
+	return len(b), nil
 }
 
 var encoders = sync.Pool{New: func() any {
 	e := &jsonEncoder{}
-	e.json = json.NewEncoder(&e.buf)
+	e.json = json.NewEncoder(e)
 	e.json.SetEscapeHTML(false)
 	return e
 }}
 
-func encodeJSON(v any) (int, []byte, error) {
+func encodeJSON(v any) (*outgoing, error) {
 	e := encoders.Get().(*jsonEncoder) //nolint:forcetypeassert // the pool holds nothing else
-	e.buf.Reset()
+	m := newOutgoing(false)
+	e.to = m
 	err := e.json.Encode(v)
-	data := bytes.Clone(bytes.TrimSuffix(e.buf.Bytes(), []byte("\n")))
-	if e.buf.Cap() <= maxPooled {
-		encoders.Put(e)
-	}
+	e.to = nil
+	encoders.Put(e)
 	if err != nil {
-		return 0, nil, fmt.Errorf("wsroute: Send: %w", err)
+		m.release()
+		return nil, fmt.Errorf("wsroute: Send: %w", err)
 	}
-	return websocket.TextMessage, data, nil
+	return m, nil
 }
 
-func text(data []byte) (int, []byte, error) {
-	if !utf8.Valid(data) {
-		return 0, nil, fmt.Errorf("wsroute: Send: text that is not UTF-8 (RFC 6455 §5.6); nothing was sent")
+func encodeText(text string) (*outgoing, error) {
+	if !utf8.ValidString(text) {
+		return nil, errors.New("wsroute: Send: text that is not UTF-8 (RFC 6455 §5.6); nothing was sent")
 	}
-	return websocket.TextMessage, data, nil
+	m := newOutgoing(false)
+	m.plain.WriteString(text)
+	return m, nil
+}
+
+func encodeBinary(data []byte) *outgoing {
+	m := newOutgoing(true)
+	m.plain.Write(data)
+	return m
 }
 
 // validated says whether a message type is a struct, which the validator takes.

@@ -57,11 +57,12 @@ func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
 // After the end of the connection Send returns its cause. Text that is not UTF-8
 // and a value that does not encode are errors, and nothing is sent.
 func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
-	kind, data, err := c.codec.encode(v)
+	m, err := c.codec.encode(v)
 	if err != nil {
 		return err
 	}
-	return c.session.send(ctx, outgoing{kind: kind, data: data})
+	defer m.release()
+	return c.session.send(ctx, m)
 }
 
 // Close begins the closing handshake with a code and a reason, which is cut at
@@ -82,8 +83,8 @@ func (c *Conn[Recv, Send]) Close(code int, reason string) error {
 }
 
 // Subprotocol returns what was selected in the handshake, or "".
-func (c *Conn[Recv, Send]) Subprotocol() string { return c.session.ws.Subprotocol() }
+func (c *Conn[Recv, Send]) Subprotocol() string { return c.session.socket.ws.Subprotocol() }
 
 // RemoteAddr returns the address of the other end of the TCP connection, which
 // may be a proxy's.
-func (c *Conn[Recv, Send]) RemoteAddr() net.Addr { return c.session.wire.RemoteAddr() }
+func (c *Conn[Recv, Send]) RemoteAddr() net.Addr { return c.session.socket.RemoteAddr() }

@@ -19,7 +19,6 @@ func dialOf(srv *wstest.Server) func(context.Context, string, string) (net.Conn,
 // TestOffersOfDeflate: an offer is taken if we can do what it asks and say so, else the
 // next one is, else none (RFC 7692 §5, §7.1).
 func TestOffersOfDeflate(t *testing.T) {
-	notYet(t)
 	ws := wsroute.New(depends.New(), quiet())
 	wsroute.Handle(ws, "/", echo[string], wsroute.Compress)
 	srv := wstest.Start(t, ws)

@@ -112,6 +112,6 @@ func (s *session) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.attached {
-		_ = s.wire.Close()
+		_ = s.socket.Close()
 	}
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // What black-box tests look at directly.
@@ -30,12 +27,6 @@ func AllowsRequest(allowed, trusted []string, r *http.Request) bool {
 	policy, _ := newOriginPolicy(allowed)
 	proxies, _ := newProxies(trusted)
 	return policy.allows(r, proxies)
-}
-
-// SendCloseBehind writes a close frame as gorilla does by itself when a peer
-// breaks the protocol: before the session knows of its end.
-func SendCloseBehind[R, S any](c *Conn[R, S], code int) error {
-	return c.session.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Time{})
 }
 
 // Lose ends a connection as a failed write does.

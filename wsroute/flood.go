@@ -54,7 +54,7 @@ func (s *session) control() error {
 // between extends.
 func (s *session) assemble(buf *bytes.Buffer, r io.Reader) error {
 	s.assembling = true
-	if s.inflates { // gorilla's limit is of what comes
+	if s.socket.deflates { // gorilla's limit is of what comes
 		r = io.LimitReader(r, s.lim.ReadLimit+1)
 	}
 	_, err := buf.ReadFrom(r)

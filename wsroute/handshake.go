@@ -214,7 +214,7 @@ func (h *handshake) upgrade() error {
 	if g, ok := h.w.(gin.ResponseWriter); ok {
 		g.WriteHeader(http.StatusSwitchingProtocols) // writes nothing: it is what gin's logger prints
 	}
-	ws, wire, hijacked, err := upgrade(h.w, h.r, header, e.route.compresses, s.lim.WriteTimeout)
+	socket, hijacked, err := upgrade(h.w, h.r, header, e.route.compresses, s.lim.WriteTimeout)
 	if hijacked && err != nil {
 		return &upgradeError{err}
 	}
@@ -222,7 +222,7 @@ func (h *handshake) upgrade() error {
 		return err
 	}
 	s.expireAt(h.peer.standing.Until())
-	s.attach(ws, wire)
+	s.attach(socket)
 	return nil
 }
 

@@ -123,32 +123,32 @@ func (f *inflow) body() []byte {
 }
 
 // read is Read between the peer and gorilla.
-func (w *wire) read(b []byte) (int, error) {
+func (s *socket) read(b []byte) (int, error) {
 	for {
-		if w.in.off && len(w.in.held) > 0 { // it was no close frame after all
-			n := copy(b, w.in.held)
-			w.in.held = w.in.held[n:]
+		if s.in.off && len(s.in.held) > 0 { // it was no close frame after all
+			n := copy(b, s.in.held)
+			s.in.held = s.in.held[n:]
 			return n, nil
 		}
-		n, err := w.receive(b)
+		n, err := s.receive(b)
 		if n == 0 {
 			return 0, err
 		}
 		var full bool
-		if len(w.in.held) > 0 {
-			full, err = w.in.hold(b[:n])
+		if len(s.in.held) > 0 {
+			full, err = s.in.hold(b[:n])
 			n = 0
 		} else {
-			n, full, err = w.in.scan(b[:n])
+			n, full, err = s.in.scan(b[:n])
 		}
 		switch {
 		case err != nil:
-			return 0, w.broken(err, closePolicy, "too_many_fragments")
+			return 0, s.broken(err, closePolicy, "too_many_fragments")
 		case full && n > 0:
-			w.closing = true // once gorilla has what came before
+			s.closing = true // once gorilla has what came before
 			return n, nil
 		case full:
-			return 0, w.closed()
+			return 0, s.peerClosed()
 		case n > 0:
 			return n, nil
 		}
@@ -156,27 +156,27 @@ func (w *wire) read(b []byte) (int, error) {
 }
 
 // broken tells the peer that it broke the protocol.
-func (w *wire) broken(why error, code int, reason string) error {
-	w.owner.violated(why, code, reason)
+func (s *socket) broken(why error, code int, reason string) error {
+	s.owner.violated(why, code, reason)
 	return errTold
 }
 
 // closed takes the peer's close frame (RFC 6455 §5.5.1, §7.4).
-func (w *wire) closed() error {
-	body := w.in.body()
+func (s *socket) peerClosed() error {
+	body := s.in.body()
 	code, reason := websocket.CloseNoStatusReceived, ""
 	switch {
 	case len(body) == 1:
-		return w.broken(fmt.Errorf("%w: a close frame with half a code", ErrProtocol), websocket.CloseProtocolError, "protocol_error")
+		return s.broken(fmt.Errorf("%w: a close frame with half a code", ErrProtocol), websocket.CloseProtocolError, "protocol_error")
 	case len(body) > 1:
 		code, reason = int(binary.BigEndian.Uint16(body)), string(body[2:])
 	}
 	switch {
 	case len(body) > 1 && !sendable(code):
-		return w.broken(fmt.Errorf("%w: close code %d", ErrProtocol, code), websocket.CloseProtocolError, "protocol_error")
+		return s.broken(fmt.Errorf("%w: close code %d", ErrProtocol, code), websocket.CloseProtocolError, "protocol_error")
 	case !utf8.ValidString(reason):
-		return w.broken(fmt.Errorf("%w: a close reason that is not UTF-8", ErrProtocol), closeInvalid, "invalid_utf8")
+		return s.broken(fmt.Errorf("%w: a close reason that is not UTF-8", ErrProtocol), closeInvalid, "invalid_utf8")
 	}
-	w.owner.peerClosed(code, reason)
+	s.owner.peerClosed(code, reason)
 	return &websocket.CloseError{Code: code, Text: reason}
 }

@@ -30,7 +30,7 @@ func newPeer(e *endpoint, remote string) *peer {
 		remote:   remote,
 		since:    time.Now(),
 	}
-	p.session.drops, p.session.inflates, p.session.who = e.route.drops, e.route.compresses, &p.standing
+	p.session.drops, p.session.who = e.route.drops, &p.standing
 	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Standing: &p.standing}
 	return p
 }

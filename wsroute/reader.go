@@ -13,9 +13,6 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// maxPooled is the largest buffer that is kept for the next message.
-const maxPooled = 64 << 10
-
 var messages = sync.Pool{New: func() any { return new(inbound) }}
 
 func release(in *inbound) {
@@ -46,13 +43,13 @@ func (s *session) read() {
 	}
 	// A socket that is closed with data in it, in either direction, takes our
 	// close frame with it.
-	if s.wire.queued() > 0 {
+	if !s.socket.wire.isEmpty() {
 		hard := make(chan struct{})
 		timer := time.AfterFunc(s.lim.CloseTimeout+closeSlack, func() { close(hard) })
-		_ = s.wire.wait(func() bool { return s.wire.size == 0 }, hard)
+		s.socket.wire.empty(hard)
 		timer.Stop()
 	}
-	_ = s.wire.Close()
+	_ = s.socket.Close()
 }
 
 func isNetwork(err error) bool {
@@ -64,13 +61,11 @@ func isNetwork(err error) bool {
 // and ended, or the bound that shut has set. Nothing can be understood of what
 // comes, so that the peer's answer is not waited for: it sees the end of what we send.
 func (s *session) linger() {
-	s.wire.whenEmpty(func() {
-		_ = s.wire.Conn.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout))
-		if half, ok := s.wire.Conn.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite()
-		}
-	})
-	_, _ = io.Copy(io.Discard, reader(s.wire.receive))
+	s.lingers.Store(true)
+	if s.socket.wire.isEmpty() {
+		s.closeSent()
+	}
+	_, _ = io.Copy(io.Discard, reader(s.socket.receive))
 }
 
 type reader func([]byte) (int, error)
@@ -81,7 +76,7 @@ func (r reader) Read(b []byte) (int, error) { return r(b) }
 // our own end, for the peer's close frame, and drops what comes before it.
 func (s *session) readMessages() error {
 	for {
-		kind, r, err := s.ws.NextReader()
+		kind, r, err := s.socket.ws.NextReader()
 		if err != nil {
 			return err
 		}
@@ -151,26 +146,10 @@ func (s *session) take(in *inbound) (*inbound, error) {
 	return in, nil
 }
 
-// outgoing is a message, encoded; prepared is set if several are told the same.
-type outgoing struct {
-	kind     int
-	data     []byte
-	prepared *websocket.PreparedMessage
-}
-
-func (m outgoing) size() int { return len(m.data) }
-
-func (m outgoing) write(ws *websocket.Conn) error {
-	if m.prepared != nil {
-		return ws.WritePreparedMessage(m.prepared)
-	}
-	return ws.WriteMessage(m.kind, m.data)
-}
-
 // send queues one message. When the queue is full, the oldest gives way on a route
 // that says so. Otherwise the connection's own handler waits for room; for anybody
 // else the connection is too slow, and ends.
-func (s *session) send(ctx context.Context, m outgoing) error {
+func (s *session) send(ctx context.Context, m *outgoing) error {
 	for {
 		if ctx.Err() != nil && s.ctx.Err() == nil {
 			return context.Cause(ctx)
@@ -183,12 +162,12 @@ func (s *session) send(ctx context.Context, m outgoing) error {
 			s.end(ErrSlowReader, closeTryAgain, "slow_reader", true)
 			return context.Cause(s.ctx)
 		}
-		_ = s.wire.wait(func() bool { return s.wire.fits(m.size(), s.lim) }, ctx.Done())
+		s.socket.wire.room(len(m.frame(s.socket.deflates)), s.lim, ctx.Done())
 	}
 }
 
 // trySend queues the message if there is room.
-func (s *session) trySend(m outgoing) (sent bool, err error) {
+func (s *session) trySend(m *outgoing) (sent bool, err error) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if s.expired() {
@@ -197,21 +176,11 @@ func (s *session) trySend(m outgoing) (sent bool, err error) {
 	if s.ctx.Err() != nil {
 		return false, context.Cause(s.ctx)
 	}
-	for !s.room(m) {
-		if !s.drops || !s.wire.dropOldest() {
-			return false, nil
-		}
-	}
-	if err := m.write(s.ws); err != nil {
+	sent, err = s.socket.wire.send(m, s.socket.deflates, s.lim, s.drops)
+	if err != nil {
 		s.writeFailed(err)
 		<-s.ctx.Done()
 		return false, context.Cause(s.ctx)
 	}
-	return true, nil
-}
-
-func (s *session) room(m outgoing) bool {
-	s.wire.mu.Lock()
-	defer s.wire.mu.Unlock()
-	return s.wire.fits(m.size(), s.lim)
+	return sent, nil
 }

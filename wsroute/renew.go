@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
 )
@@ -160,12 +158,13 @@ func (r *renewer) asked(in *inbound) bool {
 }
 
 // answer tells the peer until when it may stay.
-func (r *renewer) answer() outgoing {
+func (r *renewer) answer() *outgoing {
 	until := "null"
 	if t := r.peer.standing.Until(); !t.IsZero() {
 		until = `"` + t.UTC().Format(time.RFC3339) + `"`
 	}
-	return outgoing{kind: websocket.TextMessage, data: []byte(`{"$renewed":` + until + `}`)}
+	m, _ := encodeText(`{"$renewed":` + until + `}`) // it is ASCII
+	return m
 }
 
 // Renew renews the connection's credential, as a peer's message does on a route

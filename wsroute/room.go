@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"github.com/gorilla/websocket"
-
 	"example.com/usher/depends"
 )
 
@@ -76,15 +74,11 @@ func (r *Room[Send]) Send(v Send) error {
 // each message anew, with who the member is now, as its providers have told
 // [depends.Identify]; it must not call the room.
 func (r *Room[Send]) SendTo(v Send, allowed func(depends.Identity) bool) error {
-	kind, data, err := encoder[Send]()(v)
+	m, err := encoder[Send]()(v)
 	if err != nil {
 		return err
 	}
-	prepared, err := websocket.NewPreparedMessage(kind, data)
-	if err != nil {
-		return err
-	}
-	m := outgoing{kind: kind, data: data, prepared: prepared}
+	defer m.release()
 	r.mu.Lock() // while it is queued: that is what keeps the order
 	defer r.mu.Unlock()
 	for s := range r.members {

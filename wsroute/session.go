@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
 )
@@ -43,16 +41,15 @@ type session struct {
 	cancel context.CancelCauseFunc
 	lim    *limits
 
-	ws      *websocket.Conn
-	wire    *wire
+	socket  *socket
 	inbox   inbox
-	sending sync.Mutex // one message at a time, as gorilla demands
+	sending sync.Mutex  // whoever has it sees whether the connection has ended
+	lingers atomic.Bool // the peer broke the protocol: we end once our close frame is sent
 
-	expires  atomic.Int64 // in nanoseconds since 1970, by the wall clock; 0 is never
-	again    *renewer     // nil unless something may be resolved anew
-	drops    bool         // the route has DropOldest
-	inflates bool         // the route has Compress
-	who      *plan.Standing
+	expires atomic.Int64 // in nanoseconds since 1970, by the wall clock; 0 is never
+	again   *renewer     // nil unless something may be resolved anew
+	drops   bool         // the route has DropOldest
+	who     *plan.Standing
 
 	// The reading goroutine's own.
 	assembling bool
@@ -62,8 +59,7 @@ type session struct {
 
 	clean bool // the peer has sent its close frame; to be read when closed
 
-	silent atomic.Bool            // ended by our side: nothing more is delivered
-	owed   atomic.Pointer[string] // the payload of the pong that is not sent yet
+	silent atomic.Bool // ended by our side: nothing more is delivered
 
 	mu       sync.Mutex
 	attached bool
@@ -107,14 +103,14 @@ func (s *session) identity() depends.Identity {
 
 // attach gives the session its upgraded connection and starts to read. If the
 // session has ended meanwhile, the peer is told now.
-func (s *session) attach(ws *websocket.Conn, w *wire) {
-	ws.SetReadLimit(s.lim.ReadLimit)
-	ws.SetPingHandler(s.pinged)
-	ws.SetPongHandler(func(string) error { return s.control() })
-	s.ws, s.wire = ws, w
-	w.mu.Lock()
-	w.owner = s
-	w.mu.Unlock()
+func (s *session) attach(socket *socket) {
+	socket.ws.SetReadLimit(s.lim.ReadLimit)
+	socket.ws.SetPingHandler(s.pinged)
+	socket.ws.SetPongHandler(func(string) error { return s.control() })
+	s.socket, socket.owner = socket, s
+	socket.wire.mu.Lock()
+	socket.wire.flushed = s.flushed
+	socket.wire.mu.Unlock()
 	s.mu.Lock()
 	s.inbox.open(s.lim.ReadAhead)
 	s.attached = true
@@ -132,29 +128,15 @@ func (s *session) attach(ws *websocket.Conn, w *wire) {
 	go s.read()
 }
 
-// pongBacklog is how much may be queued for a peer that is still sent a pong for
-// each of its pings.
-const pongBacklog = 4 << 10
-
-// pinged answers a ping, or keeps the answer to the latest one until the peer has
-// read what it was sent (RFC 6455 §5.5.3): pings must not fill the queue. It runs
-// on the reading goroutine.
+// pinged answers a ping. It runs on the reading goroutine.
 func (s *session) pinged(data string) error {
 	if err := s.control(); err != nil {
 		return err
 	}
-	s.owed.Store(&data)
-	if s.wire.queued() <= pongBacklog {
-		s.pong()
+	if err := s.socket.wire.control(opPong, controlFrame(opPong, []byte(data))); err != nil {
+		s.writeFailed(err)
 	}
 	return nil
-}
-
-// pong sends the pong that is owed, if one is.
-func (s *session) pong() {
-	if data := s.owed.Swap(nil); data != nil {
-		_ = s.ws.WriteControl(websocket.PongMessage, []byte(*data), time.Time{}) // a failed write ends the session by itself
-	}
 }
 
 // end begins the end of the connection from our side: from now on nothing is
@@ -216,17 +198,35 @@ func (s *session) shut() {
 	s.timer.Stop()
 	s.mu.Unlock()
 	if s.code == 0 {
-		_ = s.wire.Close()
+		_ = s.socket.Close()
 		return
 	}
-	if s.discard {
-		s.wire.discard()
+	_ = s.socket.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout + closeSlack))
+	s.socket.wire.close(closeFrame(s.code, s.reason), s.discard)
+	if s.socket.wire.isEmpty() {
+		s.closeSent()
 	}
-	_ = s.wire.Conn.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout + closeSlack))
-	_ = s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(s.code, s.reason), time.Time{})
-	s.wire.whenEmpty(func() { // the peer can answer from now on
-		_ = s.wire.Conn.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout))
-	})
+}
+
+// closeSent says that all is written, our close frame too: the peer can answer from now on.
+func (s *session) closeSent() {
+	_ = s.socket.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout))
+	if half, ok := s.socket.Conn.(interface{ CloseWrite() error }); ok && s.lingers.Load() {
+		_ = half.CloseWrite()
+	}
+}
+
+// flushed says that a backlog is written, or why not.
+func (s *session) flushed(err error) {
+	s.mu.Lock()
+	closing := s.ended && s.code != 0
+	s.mu.Unlock()
+	switch {
+	case err != nil:
+		s.writeFailed(err)
+	case closing:
+		s.closeSent()
+	}
 }
 
 // peerClosed answers the peer's close frame (RFC 6455 §5.5.1). It runs on the
@@ -240,22 +240,20 @@ func (s *session) peerClosed(code int, reason string) {
 	}
 	s.mu.Unlock()
 	s.inbox.wake()
-	// If ours went out first, this is its answer, and gorilla sends no second.
-	_ = s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Time{})
+	// If ours went out first, this is its answer, and there is no second.
+	s.socket.wire.close(closeFrame(code, ""), false)
 }
 
 // violated ends the session for what the peer has sent. It runs on the reading
 // goroutine.
 func (s *session) violated(why error, code int, reason string) { s.end(why, code, reason, false) }
 
-// writeFailed ends the session for a socket that takes nothing any more. That
-// gorilla has sent a close frame by itself is no failure: the reading goroutine
-// is about to say why.
+// writeFailed ends the session for a socket that takes nothing any more.
 func (s *session) writeFailed(err error) {
-	if errors.Is(err, websocket.ErrCloseSent) {
+	if errors.Is(err, errShut) { // it ends already
 		return
 	}
-	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() { // gorilla rewrites the error
+	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
 		s.end(ErrSlowReader, 0, "", true)
 		return
 	}
@@ -292,7 +290,7 @@ func (s *session) stall(full bool) {
 	defer s.mu.Unlock()
 	s.stalled = time.Time{}
 	if !full {
-		s.wire.touch()
+		s.socket.touch()
 		return
 	}
 	s.stalled = time.Now()

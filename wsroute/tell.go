@@ -40,14 +40,14 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	if g, ok := w.(gin.ResponseWriter); ok {
 		g.WriteHeader(http.StatusSwitchingProtocols)
 	}
-	ws, line, hijacked, err := upgrade(w, r, header, false, limits.WriteTimeout)
+	socket, hijacked, err := upgrade(w, r, header, false, limits.WriteTimeout)
 	if err != nil {
 		return hijacked
 	}
 	e.shared.hub.opened(p) // who is slow to leave is in no other's handshake's way
 	code, reason := refusal.CodeAfterUpgrade(), refusal.Reason
 	p.session.end(refusal, code, reason, true)
-	p.session.attach(ws, line)
+	p.session.attach(socket)
 	closed := make(chan struct{})
 	p.session.afterwards(func() { close(closed) })
 	<-closed

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -21,7 +20,7 @@ import (
 // past the buffer.
 const readBufferSize = 512
 
-// writeBuffers are lent to connections while they write a frame.
+// writeBuffers are lent to gorilla for what it writes, which is the 101 alone.
 var writeBuffers sync.Pool
 
 // hijackable says whether the connection behind w can be taken over. gin's
@@ -37,33 +36,29 @@ func hijackable(w http.ResponseWriter) bool {
 	}
 }
 
-// hijacker lets gorilla take over the wire in place of the socket.
+// hijacker lets gorilla take over the connection by way of a socket.
 type hijacker struct {
 	http.ResponseWriter
 	timeout time.Duration
-	wire    *wire
+	socket  *socket
 	refused error // what gorilla would answer, which is ours to do
 }
 
 // upgrader is what gorilla is told once for all connections.
-func upgrader(compress bool) *websocket.Upgrader {
-	return &websocket.Upgrader{
-		ReadBufferSize:    readBufferSize,
-		WriteBufferPool:   &writeBuffers,
-		EnableCompression: compress,
-		CheckOrigin:       func(*http.Request) bool { return true }, // checked before any provider ran
-		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
-			if h, ok := w.(*hijacker); ok {
-				h.refused = fmt.Errorf("%d: %w", status, reason)
-			}
-		},
-	}
+var upgrader = &websocket.Upgrader{
+	ReadBufferSize:    readBufferSize,
+	WriteBufferPool:   &writeBuffers,
+	EnableCompression: true,                                     // of those that offer it by now
+	CheckOrigin:       func(*http.Request) bool { return true }, // checked before any provider ran
+	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+		if h, ok := w.(*hijacker); ok {
+			h.refused = fmt.Errorf("%d: %w", status, reason)
+		}
+	},
 }
 
-var plainUpgrader, compressingUpgrader = upgrader(false), upgrader(true)
-
 // Hijack takes the connection over. What net/http had read already, early
-// frames, is replayed by the wire, where gorilla would refuse it.
+// frames, is replayed by the socket, where gorilla would refuse it.
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	raw, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err != nil {
@@ -75,9 +70,9 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		early = append(early, peeked...)
 	}
 	_ = raw.SetDeadline(time.Time{}) // the server's own
-	h.wire = newWire(raw, early, h.timeout)
-	buffered.Reader.Reset(h.wire) // gorilla looks at it, and reads with a buffer of its own
-	return h.wire, buffered, nil
+	h.socket = &socket{Conn: raw, early: early, wire: newWire(raw, h.timeout), born: time.Now()}
+	buffered.Reader.Reset(h.socket) // gorilla looks at it, and reads with a buffer of its own
+	return h.socket, buffered, nil
 }
 
 // header returns what the 101 says beside the handshake itself: what middleware
@@ -122,48 +117,34 @@ func ofHandshake(name string) bool {
 	return strings.HasPrefix(name, "Sec-Websocket-")
 }
 
-// legible returns a handshake that gorilla understands: it gives up on a list at an item
-// that is no token, such as the version in "h2c, foo/2, websocket" or an empty one
-// (RFC 9110 §5.6.1.2, §7.8). What the lists say was checked before any provider ran.
-func legible(r *http.Request) *http.Request {
-	if tokens(r.Header["Connection"]) && tokens(r.Header["Upgrade"]) {
-		return r
-	}
+// plainly returns the handshake as gorilla understands it: it gives up on a list at an item
+// that is no token, such as the version in "h2c, foo/2, websocket", and takes any offer
+// of deflate. What the request says was checked before any provider ran.
+func plainly(r *http.Request, deflate bool) *http.Request {
 	out := *r
-	out.Header = maps.Clone(r.Header)
-	out.Header["Connection"], out.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	out.Header = http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+		"Sec-Websocket-Version": {version}, "Sec-Websocket-Key": r.Header["Sec-Websocket-Key"],
+	}
+	if deflate {
+		out.Header["Sec-Websocket-Extensions"] = []string{deflateName}
+	}
 	return &out
 }
 
-// tokens says whether header lines are lists of tokens.
-func tokens(lines []string) bool {
-	for _, line := range lines {
-		for item := range strings.SplitSeq(line, ",") {
-			if !isToken(strings.Trim(item, " \t")) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// upgrade takes the connection over and writes the 101 with a header of
-// ours. It never writes a refusal: an error is the caller's to answer if the connection was not taken over, which hijacked says.
-func upgrade(w http.ResponseWriter, r *http.Request, header http.Header, compress bool, timeout time.Duration) (ws *websocket.Conn, line *wire, hijacked bool, err error) {
-	up := plainUpgrader
-	if compress {
-		up = compressingUpgrader
-	}
+// upgrade takes the connection over and writes the 101 with a header of ours. It never
+// writes a refusal: an error is the caller's to answer if the connection was not taken
+// over, which hijacked says.
+func upgrade(w http.ResponseWriter, r *http.Request, header http.Header, compress bool, timeout time.Duration) (s *socket, hijacked bool, err error) {
 	h := &hijacker{ResponseWriter: w, timeout: timeout}
-	ws, err = up.Upgrade(h, legible(r), header)
+	deflate := compress && offersDeflate(r.Header["Sec-Websocket-Extensions"])
+	ws, err := upgrader.Upgrade(h, plainly(r, deflate), header)
 	if err != nil {
-		if h.wire != nil {
-			_ = h.wire.Close()
+		if h.socket != nil {
+			_ = h.socket.Close()
 		}
-		return nil, nil, h.wire != nil, errors.Join(err, h.refused)
+		return nil, h.socket != nil, errors.Join(err, h.refused)
 	}
-	h.wire.mu.Lock()
-	h.wire.frames = true
-	h.wire.mu.Unlock()
-	return ws, h.wire, true, nil
+	h.socket.ws, h.socket.deflates = ws, deflate
+	return h.socket, true, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"io"
 	"math/big"
@@ -17,20 +16,6 @@ import (
 
 	"example.com/usher/internal/memconn"
 )
-
-// frame is an unmasked binary frame of n bytes (RFC 6455 §5.2).
-func frame(n int) []byte {
-	var b []byte
-	switch {
-	case n < 126:
-		b = []byte{0x82, byte(n)}
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16([]byte{0x82, 126}, uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64([]byte{0x82, 127}, uint64(n))
-	}
-	return append(b, bytes.Repeat([]byte{byte(n)}, n)...)
-}
 
 // readFrame returns the length of the next frame.
 func readFrame(r io.Reader) (int, error) {
@@ -53,36 +38,48 @@ func readFrame(r io.Reader) (int, error) {
 	return int(n), err
 }
 
-// TestDiscardNeverCutsAFrame: whatever is queued, and however much of it the
-// peer has taken, what follows a discard is a whole frame.
+// message is one of n bytes.
+func message(n int) *outgoing {
+	m := newOutgoing(true)
+	m.plain.Write(bytes.Repeat([]byte{byte(n)}, n))
+	return m
+}
+
+// roomy are limits that nothing here reaches.
+var roomy = &limits{SendQueue: 1 << 30, SendMessages: 1 << 20}
+
+func (w *wire) mustSend(t *testing.T, n int) {
+	t.Helper()
+	if sent, err := w.send(message(n), false, roomy, false); !sent || err != nil {
+		t.Fatal(sent, err)
+	}
+}
+
+// TestDiscardNeverCutsAFrame: whatever is queued, and however much of it the peer has
+// taken, what follows a discard is a whole frame, and the last one.
 func TestDiscardNeverCutsAFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range uint64(200) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			server, client := memconn.Pipe()
-			w := newWire(server, nil, time.Minute)
-			w.frames = true
+			w := newWire(server, time.Minute)
 			for range 1 + random.IntN(60) {
-				f := frame(random.IntN(10) * random.IntN(9000))
-				for cut := 2 + 8*random.IntN(2); len(f) > 0; cut = 1 + random.IntN(9000) { // as gorilla does: the header in one piece
-					cut = min(max(cut, 10), len(f))
-					if _, err := w.Write(f[:cut]); err != nil {
-						t.Fatal(err)
-					}
-					f = f[cut:]
+				w.mustSend(t, random.IntN(10)*random.IntN(9000))
+				if err := w.control(opPing, controlFrame(opPing, nil)); err != nil {
+					t.Fatal(err)
 				}
 			}
 			taken := make([]byte, random.IntN(100_000))
 			_ = client.SetReadDeadline(time.Now().Add(time.Second))
 			n, _ := io.ReadFull(client, taken)
 			synctest.Wait()
-			w.discard()
-			if _, err := w.Write(frame(7)); err != nil {
-				t.Fatal(err)
+			w.close(closeFrame(1000, "bye"), true)
+			if _, err := w.send(message(9), false, roomy, false); !errors.Is(err, errShut) {
+				t.Fatalf("seed %d: behind the close frame: %v", seed, err)
 			}
 			go func() {
-				_ = w.wait(func() bool { return w.size == 0 }, nil)
-				_ = w.Close()
+				w.empty(nil)
+				_ = server.Close()
 			}()
 			_ = client.SetReadDeadline(time.Now().Add(time.Minute))
 			rest := io.MultiReader(bytes.NewReader(taken[:n]), client)
@@ -97,14 +94,74 @@ func TestDiscardNeverCutsAFrame(t *testing.T) {
 				}
 				last = size
 			}
-			if last != 7 {
+			if last != len("\x03\xe8bye") {
 				t.Fatalf("seed %d: the last frame has %d bytes", seed, last)
 			}
-			if w.queued() != 0 {
-				t.Fatalf("seed %d: %d bytes are left", seed, w.queued())
+			if w.size != 0 || w.messages != 0 || len(w.queue) != 0 {
+				t.Fatalf("seed %d: %d bytes and %d messages are left", seed, w.size, w.messages)
 			}
 		}
 	})
+}
+
+// TestTheQueueCounts what waits, whichever way it goes.
+func TestTheQueueCounts(t *testing.T) {
+	server, _ := memconn.Pipe()
+	w := newWire(server, time.Minute)
+	w.flushing = true // nothing is written
+	check := func(size, messages, entries int) {
+		t.Helper()
+		if w.size != size || w.messages != messages || len(w.queue) != entries {
+			t.Errorf("%d bytes, %d messages, %d entries; not %d, %d, %d", w.size, w.messages, len(w.queue), size, messages, entries)
+		}
+	}
+	for _, n := range []int{0, 125, 126, 65535, 65536} {
+		w.mustSend(t, n)
+	}
+	size := 2 + 127 + 130 + 65539 + 65546
+	check(size, 5, 5)
+	for i, data := range []string{"a", "longer", "b"} { // the latest stands in the place of the first
+		if err := w.control(opPong, controlFrame(opPong, []byte(data))); err != nil {
+			t.Fatal(err)
+		}
+		check(size+2+len(data), 5, 6)
+		if i == 0 {
+			w.mustSend(t, 10)
+			w.dropOldest()
+			size += 12 - 2
+			w.mustSend(t, 0)
+			size += 2
+			w.dropOldest()
+			size -= 127
+			w.mustSend(t, 125)
+			size += 127
+			check(size+3, 6, 7)
+			w.dropOldest()
+			size -= 130
+			check(size+3, 5, 6)
+		}
+	}
+	w.close(closeFrame(closeNoStatus, ""), true)
+	check(2, 0, 1)
+}
+
+// TestFramesOfAMessage: a message becomes a frame once in each form, and its memory is not
+// used again while a queue holds it.
+func TestFramesOfAMessage(t *testing.T) {
+	m := message(300)
+	plain, deflated := m.frame(false), m.frame(true)
+	if &plain[0] != &m.frame(false)[0] || &deflated[0] != &m.frame(true)[0] {
+		t.Error("a frame was made twice")
+	}
+	if plain[0] != 0x82 || deflated[0] != 0xc2 || len(deflated) >= len(plain) {
+		t.Errorf("% x and % x, of %d and %d bytes", plain[:4], deflated[:4], len(plain), len(deflated))
+	}
+	server, _ := memconn.Pipe()
+	w := newWire(server, time.Minute)
+	w.flushing = true
+	if _, err := w.send(m, true, roomy, false); err != nil || !m.kept {
+		t.Errorf("the message is kept: %t, %v", m.kept, err)
+	}
 }
 
 // TestAfterABacklogTheSocketIsAsBefore: over TCP, the deadline of the backlog's
@@ -125,27 +182,19 @@ func TestAfterABacklogTheSocketIsAsBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	const timeout = 250 * time.Millisecond
-	w := newWire(server, nil, timeout)
-	w.frames = true
-	defer w.Close()
+	w := newWire(server, timeout)
+	defer server.Close()
 	sent := 0
-	for w.queued() == 0 {
-		f := frame(60_000)
-		sent += len(f)
-		if _, err := w.Write(f); err != nil {
-			t.Fatal(err)
-		}
+	for w.isEmpty() {
+		w.mustSend(t, 60_000)
+		sent += 60_004
 	}
 	if _, err := io.CopyN(io.Discard, client, int64(sent)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.wait(func() bool { return w.size == 0 }, nil); err != nil {
-		t.Fatal(err)
-	}
+	w.empty(nil)
 	<-time.After(timeout) // whatever deadline was set has passed
-	if _, err := w.Write(frame(7)); err != nil {
-		t.Fatal(err)
-	}
+	w.mustSend(t, 7)
 	if n, err := readFrame(client); n != 7 || err != nil {
 		t.Errorf("got %d, %v", n, err)
 	}
@@ -161,20 +210,15 @@ func TestASlowReaderOverTLSIsWaitedFor(t *testing.T) {
 		if err := client.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		w := newWire(server, nil, 5*time.Second)
-		w.frames = true
+		w := newWire(server, 5*time.Second)
 		const size = 300_000
-		if _, err := w.Write(frame(size)); err != nil {
-			t.Fatal(err)
-		}
+		w.mustSend(t, size)
 		time.Sleep(4 * time.Second)
 		_ = client.SetReadDeadline(time.Now().Add(time.Minute))
 		if n, err := readFrame(client); n != size || err != nil {
 			t.Errorf("got %d, %v", n, err)
 		}
-		if _, err := w.Write(frame(7)); err != nil {
-			t.Fatal(err)
-		}
+		w.mustSend(t, 7)
 		if n, err := readFrame(client); n != 7 || err != nil {
 			t.Errorf("got %d, %v", n, err)
 		}

@@ -1,0 +1,73 @@
+package wsroute
+
+import (
+	"slices"
+	"strings"
+)
+
+// deflateName is that of permessage-deflate (RFC 7692 §7).
+const deflateName = "permessage-deflate"
+
+// offersDeflate says whether one of a client's offers is of a permessage-deflate that we
+// can fulfil (RFC 7692 §5, §7.1): gorilla's answer asks for no context takeover on both
+// sides, and can say nothing else.
+func offersDeflate(lines []string) bool {
+	for _, line := range lines {
+		for _, offer := range splitQuoted(line, ',') {
+			params := splitQuoted(offer, ';')
+			if strings.Trim(params[0], " \t") == deflateName && canFulfil(params[1:]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// windowBits are the sizes of a window (RFC 7692 §7.1.2).
+var windowBits = []string{"8", "9", "10", "11", "12", "13", "14", "15"}
+
+// canFulfil says whether the parameters of an offer demand nothing of what we send but to
+// take no context over. A demand for a window would have to be answered.
+func canFulfil(params []string) bool {
+	seen := map[string]bool{}
+	for _, param := range params {
+		name, value, hasValue := strings.Cut(param, "=")
+		name, value = strings.Trim(name, " \t"), strings.Trim(value, " \t")
+		if inner, ok := strings.CutPrefix(value, `"`); ok {
+			value = strings.TrimSuffix(inner, `"`)
+		}
+		switch name {
+		case "server_no_context_takeover", "client_no_context_takeover":
+			if hasValue {
+				return false
+			}
+		case "client_max_window_bits":
+			if hasValue && !slices.Contains(windowBits, value) {
+				return false
+			}
+		default:
+			return false
+		}
+		if seen[name] {
+			return false
+		}
+		seen[name] = true
+	}
+	return true
+}
+
+// splitQuoted parts text at a separator that stands in no quoted string (RFC 9110 §5.6.4).
+func splitQuoted(text string, separator byte) (parts []string) {
+	quoted, from := false, 0
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == separator && !quoted:
+			parts, from = append(parts, text[from:i]), i+1
+		}
+	}
+	return append(parts, text[from:])
+}
