@@ -7,82 +7,140 @@ import (
 	"example.com/usher/internal/plan"
 )
 
-// tick is the connection's one timer: ping, lost peer, stalled handler, expiry, and
-// what must be resolved anew.
+// clock is what a session's one timer rings for; the session's lock guards it.
+type clock struct {
+	timer    *time.Timer
+	rings    time.Time // when the timer should ring
+	nextPing time.Time
+	asked    time.Time // when the first ping was sent that is not answered; zero if none is
+	reads    int64     // of the socket, then
+	taken    int       // by the peer, then
+	pongs    int       // answers to our pings that may still come
+	stalled  time.Time // since when the inbox has been full; zero if it is not
+	partial  time.Time // when the message began of which more is awaited; zero if none
+	checks   time.Time // when something must be resolved anew; zero is never
+}
+
+// start sets the timer of a connection that opens; s.mu is held.
+func (s *session) start(now time.Time) {
+	s.nextPing = now.Add(s.lim.PingInterval)
+	if s.again != nil {
+		s.checks = s.again.due()
+	}
+	pause := s.pause(now)
+	s.rings = now.Add(pause)
+	s.timer = time.AfterFunc(pause, s.tick)
+}
+
+// tick is the connection's one timer: ping, lost peer, stalled handler, expiry, and what
+// must be resolved anew.
 func (s *session) tick() {
 	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.phase != open {
 		return
 	}
 	now := time.Now()
-	due, why := s.deadline()
-	if !now.Before(due) {
-		s.mu.Unlock()
-		s.late(why)
+	if late := now.Sub(s.rings); late > s.pongTime()/4 {
+		s.pauseBy(late, now)
+	}
+	s.look(now)
+	if due, e := s.deadline(); !now.Before(due) {
+		s.close(e)
 		return
 	}
 	if !s.checks.IsZero() && !now.Before(s.checks) {
 		s.checks = time.Time{} // until it is done
 		go s.again.check()
 	}
-	ping := !now.Before(s.nextPing)
-	if ping {
-		s.nextPing = now.Add(s.lim.PingInterval)
+	if !now.Before(s.nextPing) {
+		s.ping(now)
 	}
 	s.rearm(now)
-	s.mu.Unlock()
-	if !ping {
+}
+
+// pongTime is how long a peer that gives no sign of life has to answer a ping.
+func (s *session) pongTime() time.Duration { return s.lim.PongTimeout - s.lim.PingInterval }
+
+// pauseBy takes a pause of our own process off all clocks: nobody is called lost before
+// what is waiting has been read and a ping was sent; s.mu is held.
+func (s *session) pauseBy(late time.Duration, now time.Time) {
+	for _, t := range []*time.Time{&s.asked, &s.stalled, &s.partial} {
+		if !t.IsZero() {
+			*t = t.Add(late)
+		}
+	}
+	s.nextPing = now
+}
+
+// look looks for life since the first ping that is not answered: something was read or,
+// when its time is over, the peer has taken more of what it was sent; s.mu is held.
+func (s *session) look(now time.Time) {
+	switch {
+	case s.asked.IsZero():
+	case s.socket.reads.Load() != s.reads:
+		s.asked = time.Time{}
+	case now.Before(s.asked.Add(s.pongTime())):
+	default:
+		if taken := s.socket.wire.taken(); taken > s.taken {
+			s.asked, s.taken = now, taken
+		}
+	}
+}
+
+// ping sends a ping; s.mu is held.
+func (s *session) ping(now time.Time) {
+	s.nextPing = now.Add(s.lim.PingInterval)
+	reads := s.socket.reads.Load()
+	taken, err := s.socket.wire.ping()
+	if err != nil {
+		s.writeFailed(err)
 		return
 	}
-	if err := s.socket.wire.control(opPing, controlFrame(opPing, nil)); err != nil {
-		s.writeFailed(err)
+	s.pongs++
+	if s.asked.IsZero() {
+		s.asked, s.reads, s.taken = now, reads, taken
 	}
 }
 
-// lateness is why a connection ends at a certain time.
-type lateness uint8
+// never is later than whatever a clock waits for.
+const never = 100 * 365 * 24 * time.Hour
 
-const (
-	lateRead lateness = iota
-	lateHandler
-	lateMessage
-	lateAuthorisation
-)
-
-// deadline returns when the connection ends if nothing changes, and why; s.mu is held.
+// deadline returns when the connection ends if nothing changes, and how; s.mu is held.
 // The pong clock stands still while a full inbox keeps us from reading.
-func (s *session) deadline() (due time.Time, why lateness) {
-	if s.stalled.IsZero() {
-		due, why = s.socket.touched().Add(s.lim.PongTimeout), lateRead
-	} else {
-		due, why = s.stalled.Add(s.lim.StallTimeout), lateHandler
+func (s *session) deadline() (due time.Time, e ending) {
+	due = s.nextPing.Add(never)
+	sooner := func(at time.Time, how ending) {
+		if at.Before(due) {
+			due, e = at, how
+		}
 	}
-	if late := s.partial.Add(s.lim.MessageTimeout); !s.partial.IsZero() && late.Before(due) {
-		due, why = late, lateMessage
+	switch {
+	case !s.stalled.IsZero():
+		sooner(s.stalled.Add(s.lim.StallTimeout), ending{cause: ErrStalled, code: closePolicy, reason: "handler_stalled", discard: true})
+	case !s.asked.IsZero():
+		sooner(s.asked.Add(s.pongTime()), lost(fmt.Errorf("no answer to a ping for %v", s.pongTime())))
 	}
-	if at := s.expires.Load(); at != 0 && time.Unix(0, at).Before(due) {
-		due, why = time.Unix(0, at), lateAuthorisation
+	if !s.partial.IsZero() {
+		sooner(s.partial.Add(s.lim.MessageTimeout), ending{
+			cause: fmt.Errorf("%w: a message was not complete after %v", ErrProtocol, s.lim.MessageTimeout),
+			code:  closePolicy, reason: "message_timeout", discard: true,
+		})
 	}
-	return due, why
-}
-
-// late ends the connection at its deadline.
-func (s *session) late(why lateness) {
-	switch why {
-	case lateRead:
-		s.lose(fmt.Errorf("nothing was read for %v", s.lim.PongTimeout))
-	case lateHandler:
-		s.end(ErrStalled, closePolicy, "handler_stalled", true)
-	case lateMessage:
-		s.end(fmt.Errorf("%w: a message was not complete after %v", ErrProtocol, s.lim.MessageTimeout), closePolicy, "message_timeout", true)
-	case lateAuthorisation:
-		s.expire()
+	if at := s.expires.Load(); at != 0 {
+		sooner(time.Unix(0, at), expiry)
 	}
+	return due, e
 }
 
 // rearm sets the timer to whatever comes first; s.mu is held.
-func (s *session) rearm(now time.Time) { s.timer.Reset(s.pause(now)) }
+func (s *session) rearm(now time.Time) {
+	if s.phase == open {
+		pause := s.pause(now)
+		s.rings = now.Add(pause)
+		s.timer.Reset(pause)
+	}
+}
 
 // retime sets the timer anew, when the connection expires at another time, or is checked
 // at one.
@@ -92,9 +150,7 @@ func (s *session) retime(checks *time.Time) {
 	if checks != nil {
 		s.checks = *checks
 	}
-	if !s.ended {
-		s.rearm(time.Now())
-	}
+	s.rearm(time.Now())
 }
 
 // pause is the time until whatever comes first; s.mu is held.
@@ -105,6 +161,16 @@ func (s *session) pause(now time.Time) time.Duration {
 		next = min(next, s.checks.Sub(now))
 	}
 	return next
+}
+
+// stall marks since when the inbox is full, or with the zero time that it is not; s.mu is
+// held.
+func (s *session) stall(since time.Time) {
+	now := time.Now()
+	if s.stalled = since; since.IsZero() && !s.asked.IsZero() {
+		s.asked = now // answers are read only now
+	}
+	s.rearm(now)
 }
 
 // expired says whether the time is over. The timer sees to that, but not while the
@@ -119,4 +185,8 @@ func (s *session) expireAt(t time.Time) {
 	s.expires.Store(plan.Nanos(t))
 }
 
-func (s *session) expire() { s.end(ErrExpired, closeExpired, "token_expired", true) }
+// expiry is the end of the authorisation.
+var expiry = ending{cause: ErrExpired, code: closeExpired, reason: "token_expired", discard: true}
+
+// expire ends a connection that has expired; s.mu is held.
+func (s *session) expire() { s.close(expiry) }

@@ -22,8 +22,10 @@ type Drained struct {
 
 // count notes a connection that has ended; one that never opened is none.
 func (d *Drained) count(s *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case !s.closed:
+	case s.phase != closed:
 	case s.clean:
 		d.Clean++
 	default:
@@ -104,14 +106,5 @@ func (h *hub) tell(ctx context.Context, open []*peer, window time.Duration) {
 			}
 		}
 		p.session.end(ErrDraining, closeRestart, "server_restart", false)
-	}
-}
-
-// cut closes the socket, if there is one.
-func (s *session) cut() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.attached {
-		_ = s.socket.Close()
 	}
 }

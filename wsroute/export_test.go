@@ -30,11 +30,11 @@ func AllowsRequest(allowed, trusted []string, r *http.Request) bool {
 }
 
 // Lose ends a connection as a failed write does.
-func Lose[R, S any](c *Conn[R, S]) { c.session.lose(net.ErrClosed) }
-
-// Silence is the first half of an end: nothing more is delivered, and the context
-// goes on.
-func Silence[R, S any](c *Conn[R, S]) { c.session.silent.Store(true) }
+func Lose[R, S any](c *Conn[R, S]) {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	c.session.lose(net.ErrClosed)
+}
 
 // FreshConns is what Serve keeps of connections on which nothing was asked.
 func FreshConns() (track func(net.Conn), kept func() int) {

@@ -9,12 +9,14 @@ import (
 
 // The opcodes of RFC 6455 §5.2, and the bits beside them.
 const (
-	opNone   = 0x0 // of the answer to the handshake, which is no frame
-	opText   = 0x1
-	opBinary = 0x2
-	opClose  = 0x8
-	opPing   = 0x9
-	opPong   = 0xa
+	opContinuation = 0x0
+	opText         = 0x1
+	opBinary       = 0x2
+	opClose        = 0x8
+	opPing         = 0x9
+	opPong         = 0xa
+
+	opNone = 0xf // of the answer to the handshake, which is no frame
 
 	finalBit      = 0x80
 	compressedBit = 0x40 // RSV1 (RFC 7692 §6)

@@ -424,36 +424,3 @@ func TestNoGapBehindALostPeer(t *testing.T) {
 		})
 	}
 }
-
-// TestReceiveBetweenTheHalvesOfAnEnd waits for the cause: a message that comes when
-// delivery has stopped and the context has not ended yet is neither returned nor
-// taken for one that is not there.
-func TestReceiveBetweenTheHalvesOfAnEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ws := wsroute.New(depends.New(), quiet())
-		got := make(chan error, 1)
-		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
-			synctest.Wait() // the message is read ahead
-			wsroute.Silence(conn)
-			go func() {
-				defer func() {
-					if v := recover(); v != nil {
-						got <- fmt.Errorf("panic: %v", v)
-					}
-				}()
-				_, err := conn.Receive(ctx)
-				got <- err
-			}()
-			synctest.Wait()
-			err := conn.Close(1000, "")
-			<-ctx.Done()
-			return err
-		})
-		srv := wstest.Start(t, ws)
-		peer := wstest.Dial[string, string](t, srv, "/")
-		peer.Send("transfer")
-		if err := <-got; !errors.Is(err, wsroute.ErrClosed) {
-			t.Errorf("Receive returned %v", err)
-		}
-	})
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +18,6 @@ import (
 // TestAPeerThatReadsSlowlyIsAlive: bytes that the peer takes are life, although it comes
 // to our ping only behind them.
 func TestAPeerThatReadsSlowlyIsAlive(t *testing.T) {
-	notYet(t)
 	for _, tt := range []struct {
 		size, perSecond int
 		ping, pong      time.Duration
@@ -47,7 +45,7 @@ func TestAPeerThatReadsSlowlyIsAlive(t *testing.T) {
 				})
 				p := open(t, wstest.Start(t, ws))
 				slow := &slowly{p.Conn.(*memconn.Conn), tt.perSecond / 10}
-				for n := 0; n < tt.size; {
+				for n := 0; n < tt.size-8<<10; { // some came with the 101
 					k, err := slow.Read()
 					if n += k; err != nil {
 						t.Fatalf("after %d bytes: %v; the handler: %v", n, err, <-ended)
@@ -71,7 +69,7 @@ type slowly struct {
 
 func (s *slowly) Read() (int, error) {
 	time.Sleep(100 * time.Millisecond)
-	return io.ReadFull(s.conn, make([]byte, s.n))
+	return s.conn.Read(make([]byte, s.n))
 }
 
 // TestAPeerThatVanishesUnderABacklog: without progress, the clock runs from the first ping

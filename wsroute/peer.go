@@ -117,7 +117,9 @@ func (p *peer) logCleanup(err error) {
 
 // logEnd writes the connection's one line.
 func (p *peer) logEnd(result error) {
+	p.session.mu.Lock()
 	code, reason := p.session.code, p.session.reason
+	p.session.mu.Unlock()
 	cause := context.Cause(p.session.ctx)
 	closed, byPeer := errors.AsType[*CloseError](cause)
 	switch {

@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,12 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// inbound is a message that was read and not yet received.
+type inbound struct {
+	binary bool
+	buf    bytes.Buffer
+}
+
 var messages = sync.Pool{New: func() any { return new(inbound) }}
 
 func release(in *inbound) {
@@ -22,27 +29,20 @@ func release(in *inbound) {
 	}
 }
 
+// violation is what the peer must not send, and how the connection is closed for it.
+type violation struct {
+	code   int
+	reason string
+	text   string
+}
+
+func (v *violation) Error() string { return v.text }
+
 // read is the reading goroutine: it owns the socket's reading side and its end.
 func (s *session) read() {
-	defer s.conclude()
-	err := s.readMessages()
-	closed, isClose := errors.AsType[*websocket.CloseError](err)
-	switch {
-	case isClose && closed.Code != websocket.CloseAbnormalClosure:
-		s.clean = true // peerClosed has ended the session
-	case isClose, isNetwork(err), errors.Is(err, io.ErrUnexpectedEOF):
-		s.lose(err)
-	case errors.Is(err, websocket.ErrReadLimit): // gorilla has sent 1009, mostly
-		s.end(fmt.Errorf("%w: a message of more than %d bytes", ErrProtocol, s.lim.ReadLimit), closeTooBig, "message_too_big", false)
-		s.linger()
-	case errors.Is(err, errTold):
-		s.linger()
-	default: // gorilla has sent 1002 for it
-		s.end(fmt.Errorf("%w: %w", ErrProtocol, err), websocket.CloseProtocolError, "protocol_error", false)
-		s.linger()
-	}
-	// A socket that is closed with data in it, in either direction, takes our
-	// close frame with it.
+	s.readEnded(s.readMessages())
+	// A socket that is closed with data in it, in either direction, takes our close frame
+	// with it.
 	if !s.socket.wire.isEmpty() {
 		hard := make(chan struct{})
 		timer := time.AfterFunc(s.lim.CloseTimeout+closeSlack, func() { close(hard) })
@@ -50,6 +50,45 @@ func (s *session) read() {
 		timer.Stop()
 	}
 	_ = s.socket.Close()
+	s.mu.Lock()
+	s.phase = closed
+	then := s.then
+	s.mu.Unlock()
+	if then != nil {
+		then()
+	}
+}
+
+// readEnded ends the connection, if it has not ended, for what ended the reading, and
+// returns when it is in closing.
+func (s *session) readEnded(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, isViolation := errors.AsType[*violation](err)
+	closed, isClose := errors.AsType[*websocket.CloseError](err)
+	switch {
+	case s.clean && isClose:
+		for s.phase == peerClosing {
+			s.changed.Wait()
+		}
+		return
+	case isClose && closed.Code == websocket.CloseAbnormalClosure, isNetwork(err), errors.Is(err, io.ErrUnexpectedEOF):
+		s.lose(err)
+		return
+	case errors.Is(err, websocket.ErrReadLimit):
+		v = &violation{closeTooBig, "message_too_big", fmt.Sprintf("a message of more than %d bytes", s.lim.ReadLimit)}
+	case !isViolation:
+		v = &violation{closeProtocol, "protocol_error", err.Error()}
+	}
+	s.lingers = true
+	if !s.close(ending{cause: fmt.Errorf("%w: %w", ErrProtocol, v), code: v.code, reason: v.reason}) && s.socket.wire.isEmpty() {
+		s.closeSent()
+	}
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	// Nothing can be understood of what comes, so that the peer's answer is not waited
+	// for: it sees the end of what we send, and ends, or the time of shut is over.
+	_, _ = io.Copy(io.Discard, reader(s.socket.receive))
 }
 
 func isNetwork(err error) bool {
@@ -57,23 +96,17 @@ func isNetwork(err error) bool {
 	return ok
 }
 
-// linger reads on after gorilla gave up, until the peer has seen our close frame
-// and ended, or the bound that shut has set. Nothing can be understood of what
-// comes, so that the peer's answer is not waited for: it sees the end of what we send.
-func (s *session) linger() {
-	s.lingers.Store(true)
-	if s.socket.wire.isEmpty() {
-		s.closeSent()
-	}
-	_, _ = io.Copy(io.Discard, reader(s.socket.receive))
+func isTimeoutError(err error) bool {
+	late, ok := errors.AsType[net.Error](err)
+	return ok && late.Timeout()
 }
 
 type reader func([]byte) (int, error)
 
 func (r reader) Read(b []byte) (int, error) { return r(b) }
 
-// readMessages reads until the socket fails or the peer closes. It goes on after
-// our own end, for the peer's close frame, and drops what comes before it.
+// readMessages reads until the socket fails, the peer closes or breaks the protocol. It
+// goes on after our own end, for the peer's close frame, and drops what comes before it.
 func (s *session) readMessages() error {
 	for {
 		kind, r, err := s.socket.ws.NextReader()
@@ -87,15 +120,13 @@ func (s *session) readMessages() error {
 			return err
 		}
 		switch {
-		case s.silent.Load():
-			release(in)
 		case !s.messages.take(s.lim.MessageRate):
 			release(in)
 			s.end(fmt.Errorf("%w: more than %v messages a second", ErrProtocol, s.lim.MessageRate.perSecond), closePolicy, "too_many_messages", true)
 		case !in.binary && !utf8.Valid(in.buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
 			release(in)
 			s.end(fmt.Errorf("%w: text that is not UTF-8", ErrProtocol), closeInvalid, "invalid_utf8", true)
-		case s.again != nil && s.again.asked(in):
+		case s.again != nil && s.isOpen() && s.again.asked(in):
 			release(in)
 		default:
 			s.deliver(in)
@@ -103,84 +134,144 @@ func (s *session) readMessages() error {
 	}
 }
 
-// deliver puts a message into the inbox. While there is no room, nothing is
-// read, and the peer is slowed down by TCP.
+// assemble reads a message to its end, which has a deadline that no frame in between
+// extends.
+func (s *session) assemble(buf *bytes.Buffer, r io.Reader) error {
+	s.assembling = true
+	if s.socket.deflates { // gorilla's limit is of what comes
+		r = io.LimitReader(r, s.lim.ReadLimit+1)
+	}
+	_, err := buf.ReadFrom(r)
+	if err == nil && int64(buf.Len()) > s.lim.ReadLimit {
+		err = websocket.ErrReadLimit
+	}
+	s.assembling = false
+	s.mu.Lock()
+	s.partial = time.Time{}
+	s.mu.Unlock()
+	return err
+}
+
+// await is called when the reading goroutine is about to wait for the peer. Most messages
+// are there at once, and need no clock.
+func (s *session) await() {
+	if !s.assembling {
+		return
+	}
+	s.assembling = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.partial = time.Now()
+	s.rearm(s.partial)
+}
+
+// deliver puts a message into the inbox. While there is no room, nothing is read, and the
+// peer is slowed down by TCP.
 func (s *session) deliver(in *inbound) {
-	if s.gap { // what comes behind a message that was dropped must not be taken for the next one
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == open && !s.fits(in) {
+		s.stall(time.Now())
+		for s.phase == open && !s.fits(in) {
+			s.changed.Wait()
+		}
+		s.stall(time.Time{})
+	}
+	if s.phase != open {
 		release(in)
 		return
 	}
-	if s.inbox.put(in) {
-		return
-	}
-	s.stall(true)
-	defer s.stall(false)
-	if s.inbox.wait(s.ctx); !s.inbox.put(in) {
-		s.gap = true
-		release(in)
+	s.inbox = append(s.inbox, in)
+	s.bytes += in.buf.Len()
+	if s.receiving > 0 {
+		s.changed.Broadcast()
 	}
 }
+
+// fits says whether the inbox has room for a message; s.mu is held.
+func (s *session) fits(*inbound) bool { return len(s.inbox) < s.lim.ReadAhead }
 
 // receive returns the next message. What the peer sent before it closed is still
 // delivered, though the context has ended by then.
 func (s *session) receive(ctx context.Context) (*inbound, error) {
-	in := s.inbox.get(ctx, s.ctx)
-	switch {
-	case in != nil:
-		return s.take(in)
-	case s.ctx.Err() == nil:
-		return nil, context.Cause(ctx) // messages stay for the next call
+	if ctx != s.ctx {
+		stop := context.AfterFunc(ctx, s.wake)
+		defer stop()
 	}
-	return nil, context.Cause(s.ctx)
-}
-
-// take drops a message that was read before our own end.
-func (s *session) take(in *inbound) (*inbound, error) {
-	if s.expired() {
-		s.expire()
-	}
-	if err := s.over(); err != nil {
-		release(in)
-		return nil, err
-	}
-	return in, nil
-}
-
-// send queues one message. When the queue is full, the oldest gives way on a route
-// that says so. Otherwise the connection's own handler waits for room; for anybody
-// else the connection is too slow, and ends.
-func (s *session) send(ctx context.Context, m *outgoing) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for {
-		if ctx.Err() != nil && s.ctx.Err() == nil {
-			return context.Cause(ctx)
+		if s.expired() {
+			s.expire()
 		}
-		sent, err := s.trySend(m)
-		if sent || err != nil {
-			return err
+		switch {
+		case s.silent:
+			return nil, context.Cause(s.ctx)
+		case ctx.Err() != nil && s.ctx.Err() == nil:
+			return nil, context.Cause(ctx) // messages stay for the next call
+		case len(s.inbox) > 0:
+			return s.take(), nil
+		case s.phase >= closing:
+			return nil, context.Cause(s.ctx)
 		}
-		if owner, _ := ctx.Value(sessionKey{}).(*session); owner != s {
-			s.end(ErrSlowReader, closeTryAgain, "slow_reader", true)
-			return context.Cause(s.ctx)
-		}
-		s.socket.wire.room(len(m.frame(s.socket.deflates)), s.lim, ctx.Done())
+		s.receiving++
+		s.changed.Wait()
+		s.receiving--
 	}
 }
 
-// trySend queues the message if there is room.
-func (s *session) trySend(m *outgoing) (sent bool, err error) {
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	if s.expired() {
-		s.expire()
+// wake lets everybody who waits look again.
+func (s *session) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed.Broadcast()
+}
+
+// take takes the oldest message out of the inbox; s.mu is held.
+func (s *session) take() *inbound {
+	in := s.inbox[0]
+	n := copy(s.inbox, s.inbox[1:])
+	s.inbox[n] = nil
+	s.inbox = s.inbox[:n]
+	s.bytes -= in.buf.Len()
+	if !s.stalled.IsZero() {
+		s.changed.Broadcast()
 	}
-	if s.ctx.Err() != nil {
-		return false, context.Cause(s.ctx)
+	return in
+}
+
+// drop empties the inbox; s.mu is held.
+func (s *session) drop() {
+	for _, in := range s.inbox {
+		release(in)
 	}
-	sent, err = s.socket.wire.send(m, s.socket.deflates, s.lim, s.drops)
-	if err != nil {
-		s.writeFailed(err)
-		<-s.ctx.Done()
-		return false, context.Cause(s.ctx)
+	s.inbox, s.bytes = nil, 0
+}
+
+// pinged answers a ping. It runs on the reading goroutine.
+func (s *session) pinged(data string) error {
+	if err := s.control(); err != nil {
+		return err
 	}
-	return sent, nil
+	_ = s.socket.wire.control(opPong, controlFrame(opPong, []byte(data))) // the flusher tells of errors
+	return nil
+}
+
+// ponged takes a pong. It runs on the reading goroutine.
+func (s *session) ponged(string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pongs > 0 { // we have asked for it
+		s.pongs--
+		return nil
+	}
+	return s.control()
+}
+
+// control counts a ping or a pong. It runs on the reading goroutine.
+func (s *session) control() error {
+	if s.controls.take(controlRate) {
+		return nil
+	}
+	return &violation{closePolicy, "too_many_control_frames", fmt.Sprintf("more than %v control frames a second", controlRate.perSecond)}
 }

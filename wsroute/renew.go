@@ -93,6 +93,8 @@ func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
 		p.refuse(err)
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.expired() {
 		s.expire()
 	}

@@ -191,13 +191,13 @@ func TestRevalidateShared(t *testing.T) {
 			peers = append(peers, wstest.Dial[string, string](t, srv, "/?name="+[]string{"ada", "bob"}[i%2]))
 		}
 		store.set(func() { store.asked, store.of["ada"] = 0, "owner" })
-		time.Sleep(20 * time.Second)
-		for range 3 {
+		time.Sleep(21 * time.Second) // no exchange falls on a ping
+		for range 6 {
 			for _, p := range peers {
 				p.Send("?")
 				p.Receive()
 			}
-			time.Sleep(20 * time.Second)
+			time.Sleep(10 * time.Second)
 		}
 		for i, p := range peers {
 			p.Send("?")

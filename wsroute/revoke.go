@@ -178,9 +178,6 @@ func (s *shared) revoke(r Revocation) (ended int) {
 			ended++
 		}
 	}
-	for _, p := range meant {
-		p.session.quiesce()
-	}
 	return ended
 }
 

@@ -16,7 +16,7 @@ import (
 // becomes of it.
 type Room[Send any] struct {
 	mu      sync.Mutex
-	members map[*session]func() bool // how to stop watching for the end
+	members map[*session]func() // how to stop watching for the end
 }
 
 // member is a *Conn[Recv, Send], of whatever Recv.
@@ -36,9 +36,9 @@ func (r *Room[Send]) Join(conn member[Send]) (leave func()) {
 		return leave
 	}
 	if r.members == nil {
-		r.members = map[*session]func() bool{}
+		r.members = map[*session]func(){}
 	}
-	r.members[s] = context.AfterFunc(s.ctx, leave)
+	r.members[s] = s.onLeave(leave)
 	return leave
 }
 
@@ -57,7 +57,7 @@ func (r *Room[Send]) Len() int {
 	defer r.mu.Unlock()
 	n := 0
 	for s := range r.members {
-		if s.ctx.Err() == nil {
+		if s.isOpen() {
 			n++
 		}
 	}
@@ -82,7 +82,7 @@ func (r *Room[Send]) SendTo(v Send, allowed func(depends.Identity) bool) error {
 	r.mu.Lock() // while it is queued: that is what keeps the order
 	defer r.mu.Unlock()
 	for s := range r.members {
-		if s.ctx.Err() == nil && allowed(s.identity()) {
+		if s.isOpen() && allowed(s.identity()) {
 			_ = s.send(context.Background(), m) // a member that is lost or too slow ends by itself
 		}
 	}

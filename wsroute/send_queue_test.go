@@ -216,7 +216,6 @@ func atoi(s string) (n int) {
 // TestPongsThatWeHaveAskedFor: a peer that comes to read after a while, and answers all
 // our pings then, is no flood.
 func TestPongsThatWeHaveAskedFor(t *testing.T) {
-	notYet(t)
 	for _, backlog := range []int{0, 200_000} {
 		t.Run(fmt.Sprintf("behind %d bytes", backlog), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

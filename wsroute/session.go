@@ -1,11 +1,8 @@
 package wsroute
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,65 +30,66 @@ type limits struct {
 	CloseTimeout   time.Duration
 }
 
-// session is the untyped half of a connection: its socket, its clock and its
-// end. While idle it costs one reading goroutine and one timer; whoever sends
-// writes, and only a backlog has a goroutine.
+// phase is where a connection stands between its handshake and its end.
+type phase uint8
+
+const (
+	opening     phase = iota // the handshake: there is no socket yet
+	open                     // messages come and go
+	peerClosing              // the peer's close frame is read, and the handler finishes
+	closing                  // the context has ended; our close frame is queued, or the socket cut
+	closed                   // the socket is closed
+)
+
+// session is the untyped half of a connection: its socket, its clock and its end. While
+// idle it costs one reading goroutine and one timer; whoever sends writes, and only a
+// backlog has a goroutine.
 type session struct {
 	ctx    context.Context // ends when the connection does, with the cause
 	cancel context.CancelCauseFunc
 	lim    *limits
-
-	socket  *socket
-	inbox   inbox
-	sending sync.Mutex  // whoever has it sees whether the connection has ended
-	lingers atomic.Bool // the peer broke the protocol: we end once our close frame is sent
-
-	expires atomic.Int64 // in nanoseconds since 1970, by the wall clock; 0 is never
-	again   *renewer     // nil unless something may be resolved anew
-	drops   bool         // the route has DropOldest
-	who     *plan.Standing
+	socket *socket // nil in opening
+	drops  bool    // the route has DropOldest
+	again  *renewer
+	who    *plan.Standing
 
 	// The reading goroutine's own.
-	assembling bool
-	gap        bool // a message was dropped
+	assembling bool // a message has begun
 	messages   bucket
 	controls   bucket
 
-	clean bool // the peer has sent its close frame; to be read when closed
+	expires atomic.Int64 // in nanoseconds since 1970, by the wall clock; 0 is never
 
-	silent atomic.Bool // ended by our side: nothing more is delivered
+	mu      sync.Mutex
+	changed sync.Cond // of mu: a message, room for one, another phase
+	phase   phase
+	silent  bool // ended by us: nothing more is delivered
+	clean   bool // the peer's close frame is read
+	lingers bool // the peer broke the protocol: its close frame is not waited for
+	code    int  // of our close frame; 0 for none
+	reason  string
+	left    error            // the peer's close, once its frame is read
+	then    func()           // what is left to do once the socket is closed
+	leavers map[*byte]func() // to be called once the connection is not open any more
 
-	mu       sync.Mutex
-	attached bool
-	closed   bool   // the socket is, and nobody reads any more
-	then     func() // what is left to do once it is
-	ended    bool
-	code     int // of our close frame; 0 for none
-	reason   string
-	discard  bool
-	timer    *time.Timer
-	nextPing time.Time
-	stalled  time.Time // since when the inbox has been full; zero if it is not
-	checks   time.Time // when something must be resolved anew; zero is never
-	partial  time.Time // when the message began of which more is awaited; zero if none
+	inbox     []*inbound // read, and not received
+	bytes     int        // in the inbox
+	receiving int        // how many wait in receive
+
+	clock
 }
 
-// inbound is a message that was read and not yet received.
-type inbound struct {
-	binary bool
-	buf    bytes.Buffer
-}
+// sessionKey is where the context of a connection holds its session.
+type sessionKey struct{}
 
 // newSession returns a session without a socket, for the handshake: its context
 // is what providers get.
 func newSession(parent context.Context, lim *limits) *session {
 	s := &session{lim: lim}
+	s.changed.L = &s.mu
 	s.ctx, s.cancel = context.WithCancelCause(context.WithValue(parent, sessionKey{}, s))
 	return s
 }
-
-// sessionKey is where the context of a connection holds its session.
-type sessionKey struct{}
 
 // identity returns who the peer is, as far as it is known.
 func (s *session) identity() depends.Identity {
@@ -101,170 +99,173 @@ func (s *session) identity() depends.Identity {
 	return depends.Identity(s.who.Identity())
 }
 
-// attach gives the session its upgraded connection and starts to read. If the
-// session has ended meanwhile, the peer is told now.
+// attach gives the session its socket and starts to read. If the session has ended
+// meanwhile, the peer is told now.
 func (s *session) attach(socket *socket) {
-	socket.ws.SetReadLimit(s.lim.ReadLimit)
-	socket.ws.SetPingHandler(s.pinged)
-	socket.ws.SetPongHandler(func(string) error { return s.control() })
-	s.socket, socket.owner = socket, s
-	socket.wire.mu.Lock()
-	socket.wire.flushed = s.flushed
-	socket.wire.mu.Unlock()
+	socket.begin(s)
 	s.mu.Lock()
-	s.inbox.open(s.lim.ReadAhead)
-	s.attached = true
-	now := time.Now()
-	s.nextPing = now.Add(s.lim.PingInterval)
-	if s.again != nil {
-		s.checks = s.again.due()
-	}
-	s.timer = time.AfterFunc(s.pause(now), s.tick)
-	ended := s.ended
-	s.mu.Unlock()
-	if ended { // before anything is read, which gorilla may have a code of its own for
-		s.shut()
+	defer s.mu.Unlock()
+	s.socket = socket
+	if s.phase == opening {
+		s.phase = open
+		s.start(time.Now())
+	} else { // before anything is read
+		s.shut(true)
 	}
 	go s.read()
 }
 
-// pinged answers a ping. It runs on the reading goroutine.
-func (s *session) pinged(data string) error {
-	if err := s.control(); err != nil {
-		return err
-	}
-	if err := s.socket.wire.control(opPong, controlFrame(opPong, []byte(data))); err != nil {
-		s.writeFailed(err)
-	}
-	return nil
+// ending is how a connection ends.
+type ending struct {
+	cause   error
+	code    int // 0 cuts the socket
+	reason  string
+	discard bool // what is queued and not begun is dropped
+	lost    bool // by the peer: what it sent before is still delivered
 }
 
-// end begins the end of the connection from our side: from now on nothing is
-// delivered. The first end wins. Code 0 sends no close frame; discard drops what
-// is queued and not begun.
+// end begins the end of the connection from our side: from now on nothing is delivered.
+// The first end wins, but for one that discards, which wins over the peer's close frame.
 // It says whether it was this one.
 func (s *session) end(cause error, code int, reason string, discard bool) bool {
 	if code != 0 && !sendable(code) {
 		code, reason = closeInternal, ""
 	}
-	return s.endAs(cause, code, reason, discard, true)
-}
-
-// quiesce returns when no Send that was under way at the session's end can still
-// write. It does not wait for the peer.
-func (s *session) quiesce() {
-	s.sending.Lock()
-	defer s.sending.Unlock() // having had it is the point
-}
-
-// lose is the end by a peer that went without a word. What it sent before is
-// still delivered.
-func (s *session) lose(why error) {
-	s.endAs(fmt.Errorf("%w: %w", ErrPeerLost, why), 0, "", true, false)
-}
-
-func (s *session) endAs(cause error, code int, reason string, discard, silent bool) bool {
 	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	return s.close(ending{cause: cause, code: code, reason: cutReason(reason), discard: discard})
+}
+
+// lose is the end by a peer that went without a close frame; s.mu is held.
+func (s *session) lose(why error) { s.close(lost(why)) }
+
+func lost(why error) ending {
+	return ending{cause: fmt.Errorf("%w: %w", ErrPeerLost, why), discard: true, lost: true}
+}
+
+// finish is the end by the peer's close frame, once the handler has done with what came
+// before it; s.mu is held.
+func (s *session) finish() {
+	s.close(ending{})
+}
+
+// close is the only way into closing; s.mu is held. It says whether the end is this one.
+func (s *session) close(e ending) (first bool) {
+	first = true
+	switch s.phase {
+	case closing, closed:
 		return false
+	case peerClosing:
+		if !e.discard { // the end stays the peer's
+			peer, _ := s.left.(*CloseError) //nolint:errorlint // the very value
+			e, first = ending{cause: s.left, code: peer.Code, lost: true}, false
+		}
+	case opening, open:
+		s.leave()
 	}
-	s.silent.Store(silent)
-	s.ended, s.code, s.reason, s.discard = true, code, cutReason(reason), discard
-	s.cancel(cause)
-	attached := s.attached
-	s.mu.Unlock()
-	s.inbox.wake()
-	if attached {
-		s.shut()
+	s.phase = closing
+	s.silent, s.code, s.reason = !e.lost, e.code, e.reason
+	s.cancel(e.cause)
+	if s.silent {
+		s.drop()
 	}
-	return true
+	if s.socket != nil {
+		s.timer.Stop()
+		s.shut(e.discard)
+	}
+	s.changed.Broadcast()
+	return first
 }
 
-// over returns the cause of our own end, and nil if we have not ended. Silence
-// begins a moment before the context has its cause, which is waited for.
-func (s *session) over() error {
-	if !s.silent.Load() {
-		return nil
-	}
-	<-s.ctx.Done()
-	return context.Cause(s.ctx)
-}
-
-// shut tells the peer of the end, and bounds what it may still take. The reading
-// goroutine waits for the peer's answer and closes the socket.
-func (s *session) shut() {
-	s.mu.Lock()
-	s.timer.Stop()
-	s.mu.Unlock()
+// shut tells the peer of the end, and bounds what it may still take; s.mu is held. The
+// reading goroutine waits for the peer's answer and closes the socket.
+func (s *session) shut(discard bool) {
 	if s.code == 0 {
-		_ = s.socket.Close()
+		s.socket.cut()
 		return
 	}
-	_ = s.socket.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout + closeSlack))
-	s.socket.wire.close(closeFrame(s.code, s.reason), s.discard)
+	s.socket.readBy(time.Now().Add(s.lim.CloseTimeout + closeSlack))
+	s.socket.wire.close(closeFrame(s.code, s.reason), discard)
 	if s.socket.wire.isEmpty() {
 		s.closeSent()
 	}
 }
 
-// closeSent says that all is written, our close frame too: the peer can answer from now on.
+// closeSent says that all is written, our close frame too: the peer can answer from now
+// on; s.mu is held.
 func (s *session) closeSent() {
-	_ = s.socket.SetReadDeadline(time.Now().Add(s.lim.CloseTimeout))
-	if half, ok := s.socket.Conn.(interface{ CloseWrite() error }); ok && s.lingers.Load() {
-		_ = half.CloseWrite()
+	s.socket.readBy(time.Now().Add(s.lim.CloseTimeout))
+	if s.lingers {
+		s.socket.closeWrite()
 	}
 }
 
-// flushed says that a backlog is written, or why not.
-func (s *session) flushed(err error) {
-	s.mu.Lock()
-	closing := s.ended && s.code != 0
-	s.mu.Unlock()
-	switch {
-	case err != nil:
-		s.writeFailed(err)
-	case closing:
-		s.closeSent()
-	}
-}
-
-// peerClosed answers the peer's close frame (RFC 6455 §5.5.1). It runs on the
-// reading goroutine.
-func (s *session) peerClosed(code int, reason string) {
-	s.mu.Lock()
-	if !s.ended {
-		s.ended = true
-		s.timer.Stop()
-		s.cancel(&CloseError{Code: code, Reason: reason})
-	}
-	s.mu.Unlock()
-	s.inbox.wake()
-	// If ours went out first, this is its answer, and there is no second.
-	s.socket.wire.close(closeFrame(code, ""), false)
-}
-
-// violated ends the session for what the peer has sent. It runs on the reading
+// peerClosed takes the peer's close frame (RFC 6455 §5.5.1). It runs on the reading
 // goroutine.
-func (s *session) violated(why error, code int, reason string) { s.end(why, code, reason, false) }
+func (s *session) peerClosed(code int, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clean = true
+	if s.phase != open {
+		return nil
+	}
+	s.phase, s.left = peerClosing, &CloseError{Code: code, Reason: reason}
+	s.leave()
+	s.finish()
+	return nil
+}
 
-// writeFailed ends the session for a socket that takes nothing any more.
-func (s *session) writeFailed(err error) {
-	if errors.Is(err, errShut) { // it ends already
-		return
+// leave tells those who wait for the connection to be open no more; s.mu is held.
+func (s *session) leave() {
+	for _, f := range s.leavers {
+		go f()
 	}
-	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
-		s.end(ErrSlowReader, 0, "", true)
-		return
+	s.leavers = nil
+}
+
+// onLeave calls f, on a goroutine of its own, once the connection is not open any more:
+// it has ended, or the peer's close frame is read. stop forgets f.
+func (s *session) onLeave(f func()) (stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != open {
+		go f()
+		return func() {}
 	}
-	s.lose(err)
+	if s.leavers == nil {
+		s.leavers = map[*byte]func(){}
+	}
+	key := new(byte)
+	s.leavers[key] = f
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.leavers, key)
+	}
+}
+
+// isOpen says whether messages come and go.
+func (s *session) isOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == open
+}
+
+// over returns the cause of our own end, and nil if we have not ended.
+func (s *session) over() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.silent {
+		return nil
+	}
+	return context.Cause(s.ctx)
 }
 
 // afterwards calls f once the socket is closed, which the bounds of shut see to: now, or
 // on the reading goroutine. It is called after end, and once.
 func (s *session) afterwards(f func()) {
 	s.mu.Lock()
-	if s.attached && !s.closed {
+	if s.socket != nil && s.phase != closed {
 		s.then = f
 		s.mu.Unlock()
 		return
@@ -273,28 +274,75 @@ func (s *session) afterwards(f func()) {
 	f()
 }
 
-// conclude is the end of the reading goroutine: the socket is closed.
-func (s *session) conclude() {
+// cut closes the socket, if there is one.
+func (s *session) cut() {
 	s.mu.Lock()
-	s.closed = true
-	then := s.then
-	s.mu.Unlock()
-	if then != nil {
-		then()
+	defer s.mu.Unlock()
+	if s.socket != nil {
+		s.socket.cut()
 	}
 }
 
-// stall marks that the inbox is full, or that it is not any more.
-func (s *session) stall(full bool) {
+// send queues one message. When the queue is full, the oldest gives way on a route that
+// says so. Otherwise the connection's own handler waits for room; for anybody else the
+// connection is too slow, and ends.
+func (s *session) send(ctx context.Context, m *outgoing) error {
+	owner, _ := ctx.Value(sessionKey{}).(*session)
+	for {
+		if ctx.Err() != nil && s.ctx.Err() == nil {
+			return context.Cause(ctx)
+		}
+		if sent, err := s.trySend(m, owner == s); sent || err != nil {
+			return err
+		}
+		s.socket.wire.room(len(m.frame(s.socket.deflates)), s.lim, ctx.Done())
+	}
+}
+
+// trySend queues the message if there is room. Without, the connection of a stranger ends.
+func (s *session) trySend(m *outgoing, own bool) (sent bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stalled = time.Time{}
-	if !full {
-		s.socket.touch()
+	if s.expired() {
+		s.expire()
+	}
+	switch {
+	case s.phase == peerClosing && !own:
+		return false, s.left
+	case s.phase >= closing:
+		return false, context.Cause(s.ctx)
+	}
+	sent, err = s.socket.wire.send(m, s.socket.deflates, s.lim, s.drops)
+	switch {
+	case sent:
+		return true, nil
+	case err != nil:
+		s.writeFailed(err)
+	case !own:
+		s.close(ending{cause: ErrSlowReader, code: closeTryAgain, reason: "slow_reader", discard: true})
+	default:
+		return false, nil
+	}
+	return false, context.Cause(s.ctx)
+}
+
+// flushed says that a backlog is written, or why not.
+func (s *session) flushed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil:
+		s.writeFailed(err)
+	case s.phase == closing && s.code != 0:
+		s.closeSent()
+	}
+}
+
+// writeFailed ends the connection for a socket that takes nothing any more; s.mu is held.
+func (s *session) writeFailed(err error) {
+	if isTimeoutError(err) {
+		s.close(ending{cause: ErrSlowReader, discard: true})
 		return
 	}
-	s.stalled = time.Now()
-	if !s.ended {
-		s.rearm(s.stalled)
-	}
+	s.lose(err)
 }

@@ -1,7 +1,9 @@
 package wsroute
 
 import (
+	"crypto/tls"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,79 +14,102 @@ import (
 // the 101 goes nowhere: frames are written by the wire.
 type socket struct {
 	net.Conn
-	ws       *websocket.Conn
+	ws       *websocket.Conn // nil until the 101 is written
 	wire     *wire
 	deflates bool
-	owner    peerOwner // nil until the handshake is over
-	in       inflow
-	early    []byte // read by net/http before the hijack
-	closing  bool   // the peer's close frame is complete; the reading goroutine's own
-	born     time.Time
-	lastRead atomic.Int64 // when something was read, as a time since born: the wall clock may jump
-	closed   atomic.Bool
+	early    []byte       // read by net/http before the hijack
+	reads    atomic.Int64 // how often something came
+
+	// The reading goroutine's own.
+	await func() // before each read that may wait; nil during the handshake
+	heads heads
+	fault *violation // of a head, to be told once what came before it is read
+
+	once sync.Once // to close
 }
 
-// peerOwner is told what the peer has done, on the reading goroutine.
-type peerOwner interface {
-	await() // before each read that may wait
-	peerClosed(code int, reason string)
-	violated(why error, code int, reason string)
+// begin joins the socket to its session.
+func (k *socket) begin(s *session) {
+	k.ws.SetReadLimit(s.lim.ReadLimit)
+	k.ws.SetPingHandler(s.pinged)
+	k.ws.SetPongHandler(s.ponged)
+	k.ws.SetCloseHandler(s.peerClosed)
+	k.await = s.await
+	k.wire.mu.Lock()
+	defer k.wire.mu.Unlock()
+	k.wire.flushed = s.flushed
 }
 
-// touch notes that the peer is alive.
-func (s *socket) touch() { s.lastRead.Store(int64(time.Since(s.born))) }
-
-// touched returns when the peer was last alive.
-func (s *socket) touched() time.Time { return s.born.Add(time.Duration(s.lastRead.Load())) }
-
-// Read lets gorilla have what the peer sends, but for its close frame.
-func (s *socket) Read(b []byte) (int, error) {
-	switch {
-	case s.owner == nil: // the handshake is not over
-		return s.receive(b)
-	case s.closing:
-		return 0, s.peerClosed()
+// Read lets gorilla have what the peer sends, up to a head that breaks the protocol.
+func (k *socket) Read(b []byte) (int, error) {
+	if k.fault != nil {
+		return 0, k.fault
 	}
-	return s.read(b)
+	n, err := k.receive(b)
+	if k.ws != nil {
+		n, k.fault = k.heads.scan(b[:n])
+	}
+	if n == 0 && k.fault != nil {
+		return 0, k.fault
+	}
+	return n, err
 }
 
 // receive replays what net/http had read, then reads the socket.
-func (s *socket) receive(b []byte) (int, error) {
-	if len(s.early) > 0 {
-		n := copy(b, s.early)
-		if s.early = s.early[n:]; len(s.early) == 0 {
-			s.early = nil
+func (k *socket) receive(b []byte) (int, error) {
+	if len(k.early) > 0 {
+		n := copy(b, k.early)
+		if k.early = k.early[n:]; len(k.early) == 0 {
+			k.early = nil
 		}
 		return n, nil
 	}
-	if s.owner != nil {
-		s.owner.await()
+	if k.await != nil {
+		k.await()
 	}
-	n, err := s.Conn.Read(b)
+	n, err := k.Conn.Read(b)
 	if n > 0 {
-		s.touch()
+		k.reads.Add(1)
 	}
 	return n, err
 }
 
 // Write sends the answer to the handshake, which gorilla writes.
-func (s *socket) Write(b []byte) (int, error) {
-	if s.ws != nil {
+func (k *socket) Write(b []byte) (int, error) {
+	if k.ws != nil {
 		return len(b), nil
 	}
-	return len(b), s.wire.control(opNone, append([]byte(nil), b...))
+	return len(b), k.wire.control(opNone, append([]byte(nil), b...))
 }
 
 // SetWriteDeadline does nothing: the wire keeps its own.
-func (s *socket) SetWriteDeadline(time.Time) error { return nil }
+func (k *socket) SetWriteDeadline(time.Time) error { return nil }
 
 // SetDeadline bounds reading alone, for the same reason.
-func (s *socket) SetDeadline(t time.Time) error { return s.SetReadDeadline(t) }
+func (k *socket) SetDeadline(t time.Time) error { return k.SetReadDeadline(t) }
+
+// readBy bounds what is read from now on.
+func (k *socket) readBy(t time.Time) { _ = k.SetReadDeadline(t) }
+
+// closeWrite ends what we send, where the socket can do that by itself.
+func (k *socket) closeWrite() {
+	if half, ok := k.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}
 
 // Close closes the socket. What is queued is lost.
-func (s *socket) Close() error {
-	if s.closed.Swap(true) {
-		return nil
+func (k *socket) Close() (err error) {
+	k.once.Do(func() { err = k.Conn.Close() })
+	return err
+}
+
+// cut closes the socket without a word, and without waiting: a TLS connection would still
+// write one.
+func (k *socket) cut() {
+	if c, ok := k.Conn.(*tls.Conn); ok {
+		k.once.Do(func() { _ = c.NetConn().Close() })
+		return
 	}
-	return s.Conn.Close()
+	_ = k.Close()
 }

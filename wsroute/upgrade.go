@@ -70,7 +70,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		early = append(early, peeked...)
 	}
 	_ = raw.SetDeadline(time.Time{}) // the server's own
-	h.socket = &socket{Conn: raw, early: early, wire: newWire(raw, h.timeout), born: time.Now()}
+	h.socket = &socket{Conn: raw, early: early, wire: newWire(raw, h.timeout)}
 	buffered.Reader.Reset(h.socket) // gorilla looks at it, and reads with a buffer of its own
 	return h.socket, buffered, nil
 }
@@ -123,13 +123,18 @@ func ofHandshake(name string) bool {
 func plainly(r *http.Request, deflate bool) *http.Request {
 	out := *r
 	out.Header = http.Header{
-		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
-		"Sec-Websocket-Version": {version}, "Sec-Websocket-Key": r.Header["Sec-Websocket-Key"],
+		"Connection": ofGorilla.connection, "Upgrade": ofGorilla.upgrade,
+		"Sec-Websocket-Version": ofGorilla.version, "Sec-Websocket-Key": r.Header["Sec-Websocket-Key"],
 	}
 	if deflate {
-		out.Header["Sec-Websocket-Extensions"] = []string{deflateName}
+		out.Header["Sec-Websocket-Extensions"] = ofGorilla.extensions
 	}
 	return &out
+}
+
+// ofGorilla are values of those headers, which nobody changes.
+var ofGorilla = struct{ connection, upgrade, version, extensions []string }{
+	[]string{"Upgrade"}, []string{"websocket"}, []string{version}, []string{deflateName},
 }
 
 // upgrade takes the connection over and writes the 101 with a header of ours. It never

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -14,7 +15,8 @@ import (
 // it. A frame is one entry of the queue, whole or begun.
 type wire struct {
 	conn    net.Conn
-	try     tryWriter // nil if the socket cannot be tried without blocking
+	raw     syscall.RawConn // of the socket; nil if it has none
+	try     tryWriter       // nil if the socket cannot be tried without blocking
 	timeout time.Duration
 	flushed func(err error) // called without the lock behind each backlog, with what failed
 
@@ -26,6 +28,8 @@ type wire struct {
 	flushing bool
 	shut     bool // the close frame is there, behind which nothing comes
 	err      error
+	sent     int // bytes that were written
+	waited   int // of these, those that the socket did not take at once
 }
 
 // entry is a frame in the queue, or the rest of one.
@@ -41,7 +45,20 @@ func (e *entry) isMessage() bool { return e.op == opText || e.op == opBinary }
 var errShut = errors.New("wsroute: the close frame is sent")
 
 func newWire(conn net.Conn, timeout time.Duration) *wire {
-	return &wire{conn: conn, timeout: timeout, try: newTryWriter(conn)}
+	return &wire{conn: conn, raw: rawConn(conn), timeout: timeout, try: newTryWriter(conn)}
+}
+
+// rawConn returns the descriptor of a connection, which may be below TLS, or nil.
+func rawConn(conn net.Conn) syscall.RawConn {
+	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = outer.NetConn()
+	}
+	if c, ok := conn.(syscall.Conn); ok {
+		if raw, err := c.SyscallConn(); err == nil {
+			return raw
+		}
+	}
+	return nil
 }
 
 // send queues a message if there is room for it, which the oldest ones make if they may be
@@ -60,11 +77,16 @@ func (w *wire) send(m *outgoing, deflate bool, lim *limits, dropOldest bool) (se
 	return err == nil, err
 }
 
-// control sends a ping, a pong or the answer to the handshake. A ping or pong that still
-// waits gives way to a later one (RFC 6455 §5.5.3).
+// control sends a ping, a pong or the answer to the handshake.
 func (w *wire) control(op byte, frame []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.putControl(op, frame)
+}
+
+// putControl sends a control frame; a ping or pong that still waits gives way to a later
+// one (RFC 6455 §5.5.3). w.mu is held.
+func (w *wire) putControl(op byte, frame []byte) error {
 	for i := range w.queue {
 		if e := &w.queue[i]; e.op == op && !e.begun {
 			w.size += len(frame) - len(e.data)
@@ -74,6 +96,35 @@ func (w *wire) control(op byte, frame []byte) error {
 	}
 	_, err := w.put(op, frame)
 	return err
+}
+
+// ping sends a ping, and returns what taken returns until the peer takes something else.
+func (w *wire) ping() (taken int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.takenBytes()
+	idle := before == w.sent && w.size == 0
+	err = w.putControl(opPing, controlFrame(opPing, nil))
+	if idle {
+		return w.sent, err
+	}
+	return before, err
+}
+
+// taken returns how many bytes the peer has taken, as far as that is known: it grows as
+// long as the peer takes any of a backlog.
+func (w *wire) taken() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.takenBytes()
+}
+
+// takenBytes is taken; w.mu is held.
+func (w *wire) takenBytes() int {
+	if n, ok := unacked(w.raw); ok {
+		return w.sent - n
+	}
+	return w.waited // a write shows no more than that there was room behind a wait
 }
 
 // close sends a close frame, the last frame that is sent. If discard is set, what is
@@ -108,7 +159,8 @@ func (w *wire) put(op byte, frame []byte) (kept bool, err error) {
 	}
 	n := 0
 	if !w.flushing && w.try != nil {
-		if n, err = w.try.TryWrite(frame); err != nil {
+		n, err = w.try.TryWrite(frame)
+		if w.sent += n; err != nil {
 			w.err = err
 			return false, err
 		}
@@ -133,6 +185,9 @@ func (w *wire) put(op byte, frame []byte) (kept bool, err error) {
 // the next, and TLS makes it one record.
 const piece = 16 << 10
 
+// waits is how long a write takes at least that has waited for the peer.
+const waits = time.Millisecond
+
 // flush writes the queue until it is empty. A peer that takes nothing for the timeout
 // fails the wire; one that takes little by little does not.
 func (w *wire) flush() {
@@ -145,13 +200,18 @@ func (w *wire) flush() {
 		e.begun = true // from here on the frame must be written to its end
 		data := e.data[:min(piece, len(e.data))]
 		w.mu.Unlock()
-		_ = w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
+		begun := time.Now()
+		_ = w.conn.SetWriteDeadline(begun.Add(w.timeout))
 		n, err := w.conn.Write(data)
+		took := time.Since(begun)
 		w.mu.Lock()
-		w.took(n)
-		// A TLS connection cannot go on after a deadline, so only a plain socket is
-		// written again because it took a part.
-		goesOn := n > 0 && w.try != nil && errors.Is(err, os.ErrDeadlineExceeded)
+		if w.took(n); took >= waits {
+			w.waited += n
+		}
+		// Only a plain socket is written again, because it took a part or we did not run
+		// ourselves for a while: a TLS connection cannot go on after a deadline.
+		again := n > 0 || took > w.timeout+w.timeout/4
+		goesOn := again && w.try != nil && errors.Is(err, os.ErrDeadlineExceeded)
 		if err != nil && !goesOn {
 			w.err = err
 			w.wake()
@@ -170,6 +230,7 @@ func (w *wire) flush() {
 
 // took takes n written bytes out of the queue; w.mu is held.
 func (w *wire) took(n int) {
+	w.sent += n
 	w.size -= n
 	if rest := w.queue[0].data[n:]; len(rest) > 0 {
 		w.queue[0].data = rest

@@ -294,7 +294,6 @@ func TestNetworkSlowLine(t *testing.T) {
 // TestNetworkSlowLineIsAlive: the peer answers a ping that stands behind much more than the
 // line carries in the time that a ping has, and what the line has carried is life.
 func TestNetworkSlowLineIsAlive(t *testing.T) {
-	notYet(t)
 	n := join(t, "tc")
 	const size, messages = 8 << 10, 64
 	w := serve(n, &wsroute.Config{PingInterval: time.Second, PongTimeout: 2 * time.Second}, func(ctx context.Context, c *conn, _ none) error {

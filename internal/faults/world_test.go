@@ -38,7 +38,7 @@ const asServer = "USHER_FAULTS_AS_SERVER"
 // The pings of that server.
 const (
 	pausePing = 500 * time.Millisecond
-	pausePong = time.Second
+	pausePong = 2 * time.Second
 )
 
 // serveAlone prints its address and serves until its standard input ends.
@@ -255,10 +255,4 @@ func (w *world) caused(why error) {
 func inFakeTime(t *testing.T, f func(*testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
-}
-
-// notYet skips a test of the right behaviour that the code does not have yet.
-func notYet(t *testing.T) {
-	t.Helper()
-	t.Skip("it fails today")
 }
