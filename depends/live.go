@@ -14,8 +14,9 @@ import (
 // handler runs.
 //
 // The values of a connection change together: a handler that has read one new value
-// reads no old one afterwards. A value that was replaced is released at once, so
-// take it anew where it is used.
+// reads no old one afterwards. A value that was replaced is released when the handler
+// calls Receive again, or at once if it has no message in its hands, so take it anew for
+// each message.
 type Live[T any] struct{ get func() any }
 
 // Get returns the current value, for any goroutine. The zero Live has the zero T.
@@ -50,8 +51,9 @@ func (o revalidateOption) String() string {
 // depends on the value is made anew too, and [Live] fields read it. The provider
 // is bounded by wsroute.Config.ResolveTimeout.
 //
-// A value is released when the next one has taken its place, but for the first,
-// which a handler may hold. The provider must have the Connection lifetime.
+// A value is released when the next one has taken its place and the handler has done with
+// its message (see [Live]), but for the first, which a handler may hold. The provider must
+// have the Connection lifetime.
 func Revalidate(interval time.Duration) ProvideOption { return revalidateOption{every: interval} }
 
 // RevalidateShared is [Revalidate] for an answer that is the same for all

@@ -19,6 +19,7 @@ type clock struct {
 	stalled  time.Time // since when the inbox has been full; zero if it is not
 	partial  time.Time // when the message began of which more is awaited; zero if none
 	checks   time.Time // when something must be resolved anew; zero is never
+	grace    time.Time // in peerClosing, when the handler must have done
 }
 
 // start sets the timer of a connection that opens; s.mu is held.
@@ -37,7 +38,7 @@ func (s *session) start(now time.Time) {
 func (s *session) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase != open {
+	if s.phase != open && s.phase != peerClosing {
 		return
 	}
 	now := time.Now()
@@ -53,7 +54,7 @@ func (s *session) tick() {
 		s.checks = time.Time{} // until it is done
 		go s.again.check()
 	}
-	if !now.Before(s.nextPing) {
+	if s.phase == open && !now.Before(s.nextPing) {
 		s.ping(now)
 	}
 	s.rearm(now)
@@ -65,7 +66,7 @@ func (s *session) pongTime() time.Duration { return s.lim.PongTimeout - s.lim.Pi
 // pauseBy takes a pause of our own process off all clocks: nobody is called lost before
 // what is waiting has been read and a ping was sent; s.mu is held.
 func (s *session) pauseBy(late time.Duration, now time.Time) {
-	for _, t := range []*time.Time{&s.asked, &s.stalled, &s.partial} {
+	for _, t := range []*time.Time{&s.asked, &s.stalled, &s.partial, &s.grace} {
 		if !t.IsZero() {
 			*t = t.Add(late)
 		}
@@ -77,7 +78,7 @@ func (s *session) pauseBy(late time.Duration, now time.Time) {
 // when its time is over, the peer has taken more of what it was sent; s.mu is held.
 func (s *session) look(now time.Time) {
 	switch {
-	case s.asked.IsZero():
+	case s.asked.IsZero() || s.phase != open:
 	case s.socket.reads.Load() != s.reads:
 		s.asked = time.Time{}
 	case now.Before(s.asked.Add(s.pongTime())):
@@ -116,12 +117,14 @@ func (s *session) deadline() (due time.Time, e ending) {
 		}
 	}
 	switch {
+	case s.phase == peerClosing:
+		sooner(s.grace, ending{})
 	case !s.stalled.IsZero():
 		sooner(s.stalled.Add(s.lim.StallTimeout), ending{cause: ErrStalled, code: closePolicy, reason: "handler_stalled", discard: true})
 	case !s.asked.IsZero():
 		sooner(s.asked.Add(s.pongTime()), lost(fmt.Errorf("no answer to a ping for %v", s.pongTime())))
 	}
-	if !s.partial.IsZero() {
+	if !s.partial.IsZero() && s.phase == open {
 		sooner(s.partial.Add(s.lim.MessageTimeout), ending{
 			cause: fmt.Errorf("%w: a message was not complete after %v", ErrProtocol, s.lim.MessageTimeout),
 			code:  closePolicy, reason: "message_timeout", discard: true,
@@ -135,7 +138,7 @@ func (s *session) deadline() (due time.Time, e ending) {
 
 // rearm sets the timer to whatever comes first; s.mu is held.
 func (s *session) rearm(now time.Time) {
-	if s.phase == open {
+	if s.phase == open || s.phase == peerClosing {
 		pause := s.pause(now)
 		s.rings = now.Add(pause)
 		s.timer.Reset(pause)
@@ -156,7 +159,10 @@ func (s *session) retime(checks *time.Time) {
 // pause is the time until whatever comes first; s.mu is held.
 func (s *session) pause(now time.Time) time.Duration {
 	due, _ := s.deadline()
-	next := min(due.Sub(now), s.nextPing.Sub(now))
+	next := due.Sub(now)
+	if s.phase == open {
+		next = min(next, s.nextPing.Sub(now))
+	}
 	if !s.checks.IsZero() {
 		next = min(next, s.checks.Sub(now))
 	}

@@ -25,6 +25,12 @@ type Message struct {
 	Data   []byte
 }
 
+// Discard is the Recv of a route that only sends, as in Conn[Discard, Price]: what the peer
+// sends is read, bounded by Config.ReadLimit and MessageRate, and dropped. So its pings
+// are answered, its end is noticed, and the handler never stalls it. [Conn.Receive] then
+// returns nothing but the end of the connection. See [Conn.Discard] for one that receives first.
+type Discard struct{}
+
 // MessageError is a message that could not be read as the handler's type. The
 // connection stays usable. A handler that returns the error closes with Code.
 type MessageError struct {
@@ -51,8 +57,9 @@ func (e *MessageError) Unwrap() error { return e.Err }
 
 // codec reads Recv from messages and writes Send to them, chosen once a route.
 type codec[Recv, Send any] struct {
-	decode func(in *inbound, into *Recv) *MessageError
-	encode func(v Send) (*outgoing, error)
+	decode   func(in *inbound, into *Recv) *MessageError
+	encode   func(v Send) (*outgoing, error)
+	discards bool
 }
 
 // newCodec returns the codec of two types, and what is wrong with them.
@@ -60,6 +67,8 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 	c := &codec[Recv, Send]{}
 	var bad []string
 	switch any((*Recv)(nil)).(type) {
+	case *Discard:
+		c.discards = true
 	case *string:
 		c.decode = func(in *inbound, into *Recv) *MessageError {
 			*any(into).(*string) = in.buf.String()
@@ -114,6 +123,8 @@ func encodingFaults[Send any]() []string {
 	switch any((*Send)(nil)).(type) {
 	case *string, *[]byte, *Message:
 		return nil
+	case *Discard:
+		return []string{"wsroute.Discard is for what comes, and cannot be sent"}
 	}
 	return jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})
 }
@@ -143,9 +154,20 @@ func decodeJSON[Recv any](v *validator.Validate, checked bool, in *inbound, into
 		message = any(*into)
 	}
 	if err := v.Struct(message); err != nil {
-		return &MessageError{Code: closePolicy, Reason: "invalid_message", Err: err}
+		return &MessageError{Code: closePolicy, Reason: "invalid_message", Err: firstErrors(err)}
 	}
 	return nil
+}
+
+// maxErrors is how many faults of one message are told.
+const maxErrors = 16
+
+// firstErrors returns the first of a validator's errors.
+func firstErrors(err error) error {
+	if list, ok := errors.AsType[validator.ValidationErrors](err); ok && len(list) > maxErrors {
+		return fmt.Errorf("%w\nand %d more", list[:maxErrors], len(list)-maxErrors)
+	}
+	return err
 }
 
 // jsonEncoder is json.Marshal that leaves <, > and & as they are.

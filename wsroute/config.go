@@ -78,7 +78,8 @@ type Config struct {
 	ReadLimit int64
 	// ReadAhead is how many messages are read ahead of the handler. While there
 	// is room, pings, closes and a lost peer are noticed at once although the
-	// handler works; when there is none, the peer is slowed down. By default, 16.
+	// handler works; when there is none, the peer is slowed down. In bytes, it is bounded
+	// by twice ReadLimit. By default, 16.
 	ReadAhead int
 	// StallTimeout is how long the read-ahead may stay full before the
 	// connection closes with 1008 "handler_stalled". By default, 30 s.
@@ -101,12 +102,17 @@ type Config struct {
 	WriteTimeout time.Duration
 	// PingInterval is the time between pings. By default, 25 s.
 	PingInterval time.Duration
-	// PongTimeout is how long nothing may be read before the peer counts as
-	// lost; it must exceed PingInterval. By default, 35 s.
+	// PongTimeout less PingInterval is how long a peer has to answer a ping before it is
+	// lost, unless something else is read from it or it takes what it was sent; it must
+	// exceed PingInterval. By default, 35 s, which makes 10 s.
 	PongTimeout time.Duration
 	// CloseTimeout is how long the peer may take to answer a close frame. By
 	// default, 2 s.
 	CloseTimeout time.Duration
+	// CloseGrace is how long a handler may work on a message, counted from Receive, when
+	// the peer's close frame stands behind it; if more messages wait, it is counted from
+	// the close frame. Then the handler's context ends. By default, 2 s.
+	CloseGrace time.Duration
 	// DrainTimeout bounds Drain within [Serve]. By default, 30 s.
 	DrainTimeout time.Duration
 	// DrainWindow is over how much time Drain spreads the closing of connections:
@@ -138,6 +144,7 @@ func (c *Config) withDefaults() (Config, []string) {
 		{"PingInterval", &out.PingInterval, 25 * time.Second},
 		{"PongTimeout", &out.PongTimeout, 35 * time.Second},
 		{"CloseTimeout", &out.CloseTimeout, 2 * time.Second},
+		{"CloseGrace", &out.CloseGrace, 2 * time.Second},
 		{"DrainWindow", &out.DrainWindow, 10 * time.Second},
 		{"DrainTimeout", &out.DrainTimeout, 30 * time.Second},
 	} {
@@ -175,6 +182,6 @@ func (c *Config) limits() *limits {
 		ReadLimit: c.ReadLimit, ReadAhead: c.ReadAhead, SendQueue: c.SendQueue, SendMessages: c.SendMessages,
 		MessageTimeout: c.MessageTimeout, MessageRate: rate{c.MessageRate, c.MessageBurst},
 		PingInterval: c.PingInterval, PongTimeout: c.PongTimeout, StallTimeout: c.StallTimeout,
-		WriteTimeout: c.WriteTimeout, CloseTimeout: c.CloseTimeout,
+		WriteTimeout: c.WriteTimeout, CloseTimeout: c.CloseTimeout, CloseGrace: c.CloseGrace,
 	}
 }

@@ -25,10 +25,14 @@ func newConn[Recv, Send any](s *session, c *codec[Recv, Send]) *Conn[Recv, Send]
 }
 
 // Receive waits for the next message. A message that is not a Recv is a
-// [*MessageError], and the connection stays usable. After the peer has closed,
-// what it sent before is still returned, then a [*CloseError]; after any other
-// end, the cause of it. If ctx ends first its cause is returned, and no message
-// is lost.
+// [*MessageError], and the connection stays usable. After the peer has closed or is
+// lost, what it sent before is still returned, then a [*CloseError] or [ErrPeerLost];
+// after an end of ours, the cause of it. If ctx ends first its cause is returned, and no
+// message is lost.
+//
+// The handler works on a message until it calls Receive again: until then a peer that has
+// closed behind the message gets its answer (see [Handle]), and values that were replaced
+// meanwhile are not released (see [depends.Live]).
 func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
 	var zero Recv
 	in, err := c.session.receive(ctx)
@@ -43,6 +47,10 @@ func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
 	}
 	return v, nil
 }
+
+// Discard drops what the peer has sent and not been received, and from now on what it
+// sends, for a handler that received something first and then only sends. See [Discard].
+func (c *Conn[Recv, Send]) Discard() { c.session.discard() }
 
 // Send queues a message; nil means queued, not that the peer has it. Messages go
 // out in the order of the calls.

@@ -216,7 +216,11 @@ func TestTheEndIsNoticedWhileTheHandlerWorks(t *testing.T) {
 				start := time.Now()
 				end(peer)
 				err := <-cause
-				if d := time.Since(start); d > 100*time.Millisecond {
+				want := time.Duration(0)
+				if name == "close" { // the handler has so long for what stands before it
+					want = 2 * time.Second
+				}
+				if d := time.Since(start); d != want {
 					t.Errorf("noticed after %v", d)
 				}
 				var closed *wsroute.CloseError

@@ -29,8 +29,8 @@
 //
 // After the 101 the connection leaves net/http: middleware sees the request end, and
 // an idle connection holds the handler's goroutine, one that reads, and a timer. The
-// handler's context ends the moment the connection does, whether or not the handler
-// reads, and context.Cause says why: a [*CloseError] of the peer, [ErrPeerLost],
+// handler's context ends when the connection does, whether or not the handler
+// reads (see [Handle]), and context.Cause says why: a [*CloseError] of the peer, [ErrPeerLost],
 // [ErrExpired], [ErrRevoked], [ErrDraining] and so on. What the handler returns decides the close code:
 //
 //   - nil: 1000;

@@ -3,10 +3,12 @@ package wsroute_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,7 +130,6 @@ func endsWithProtocolError(t *testing.T, deflate bool, frames []conformance.Fram
 // TestWhatIsSaidBeforeAClose: a client that says something and closes is heard and
 // answered, as long as its socket is open, and then its close frame is.
 func TestWhatIsSaidBeforeAClose(t *testing.T) {
-	notYet(t)
 	for _, n := range []int{1, 5, 20} {
 		for _, works := range []time.Duration{0, 20 * time.Millisecond, 1900 * time.Millisecond} {
 			t.Run(fmt.Sprintf("%d messages, %v each", n, works), func(t *testing.T) {
@@ -137,15 +138,33 @@ func TestWhatIsSaidBeforeAClose(t *testing.T) {
 					times = 300
 				}
 				for range times {
-					synctest.Test(t, func(t *testing.T) { saysAndCloses(t, n, works) })
+					synctest.Test(t, func(t *testing.T) {
+						ws, ended := answering(works)
+						saysAndCloses(t, wstest.Start(t, ws), n, ended)
+					})
 				}
 			})
 		}
 	}
 }
 
-func saysAndCloses(t *testing.T, n int, works time.Duration) {
-	ended := make(chan error, 1)
+// TestWhatIsSaidBeforeACloseOverTCP is that over real sockets, many at once.
+func TestWhatIsSaidBeforeACloseOverTCP(t *testing.T) {
+	for _, n := range []int{1, 5, 20} {
+		ws, ended := answering(20 * time.Millisecond)
+		srv := wstest.StartLoopback(t, ws)
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() { saysAndCloses(t, srv, n, ended) })
+		}
+		all.Wait()
+	}
+}
+
+// answering is a router that works on each message before it answers, and what its
+// handlers ended with.
+func answering(works time.Duration) (*wsroute.Router, <-chan error) {
+	ended := make(chan error, 1000)
 	ws := wsroute.New(depends.New(), quiet())
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
 		for {
@@ -168,7 +187,12 @@ func saysAndCloses(t *testing.T, n int, works time.Duration) {
 			}
 		}
 	})
-	p := open(t, wstest.Start(t, ws))
+	return ws, ended
+}
+
+// saysAndCloses says so many things and closes in one segment, and wants the answers.
+func saysAndCloses(t *testing.T, srv *wstest.Server, n int, ended <-chan error) {
+	p := open(t, srv)
 	var frames []conformance.Frame
 	for i := range n {
 		frames = append(frames, textFrame(fmt.Sprint(i)))
@@ -176,7 +200,8 @@ func saysAndCloses(t *testing.T, n int, works time.Duration) {
 	write(t, p, append(frames, closeFrame(4000, "bye"))...)
 	for i := range n {
 		if e, err := p.Read(); err != nil || string(e.Payload) != fmt.Sprint(i) {
-			t.Fatalf("answer %d is %v, %v", i, e, err)
+			t.Errorf("answer %d is %v, %v", i, e, err)
+			return
 		}
 	}
 	if e, err := p.Read(); err != nil || e.Opcode != conformance.Close || !bytes.HasPrefix(e.Payload, []byte{4000 >> 8, 4000 & 0xff}) {
@@ -191,7 +216,6 @@ func saysAndCloses(t *testing.T, n int, works time.Duration) {
 // TestWhenAPeerThatCloses: how long a handler's context goes on behind the peer's close
 // frame depends on what the handler has in its hands.
 func TestWhenAPeerThatCloses(t *testing.T) {
-	notYet(t)
 	type conn = *wsroute.Conn[string, string]
 	for name, tt := range map[string]struct {
 		handler func(ctx context.Context, c conn)
@@ -284,7 +308,6 @@ func TestWhenAPeerThatCloses(t *testing.T) {
 // TestWhoIsHeardBehindAClose: once the peer's close frame is read, the connection is in
 // no room and takes nothing from anybody but its own handler.
 func TestWhoIsHeardBehindAClose(t *testing.T) {
-	notYet(t)
 	synctest.Test(t, func(t *testing.T) {
 		var room wsroute.Room[string]
 		foreign := make(chan error, 1)
@@ -325,7 +348,6 @@ func TestWhoIsHeardBehindAClose(t *testing.T) {
 // TestOurEndBehindAClose: an end that discards, such as a revocation, wins over the
 // peer's close frame while its handler works on.
 func TestOurEndBehindAClose(t *testing.T) {
-	notYet(t)
 	synctest.Test(t, func(t *testing.T) {
 		cause := make(chan error, 1)
 		ws := identified(quiet(), nil, func(ctx context.Context, conn *wsroute.Conn[string, string]) error {
@@ -358,7 +380,6 @@ func TestOurEndBehindAClose(t *testing.T) {
 // TestAPeerThatGoesBehindAFullReadAhead: FIN and RST are noticed although nothing is
 // read, so that the handler's context ends at once.
 func TestAPeerThatGoesBehindAFullReadAhead(t *testing.T) {
-	notYet(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("elsewhere a ping that fails tells")
 	}
@@ -397,5 +418,118 @@ func TestAPeerThatGoesBehindAFullReadAhead(t *testing.T) {
 				t.Error("the handler's context goes on after 5 s")
 			}
 		})
+	}
+}
+
+// overTLS serves a router over TLS on loopback, and returns a way to connect.
+func overTLS(t *testing.T, ws *wsroute.Router) func() net.Conn {
+	t.Helper()
+	handler, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	secure := tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{wsroute.SelfSigned(t)}})
+	go func() { done <- wsroute.ServeListener(ctx, secure, ws, handler) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return func() net.Conn {
+		c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+}
+
+// TestBehindAFullReadAhead: over real sockets, plain and with TLS, a peer that was slowed
+// down is read on when the handler receives, learns of our end, and is noticed when it goes.
+func TestBehindAFullReadAhead(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		for name, do := range map[string]func(t *testing.T, ws *wsroute.Router, goOn chan struct{}, p *conformance.Peer) string{
+			"read on": func(t *testing.T, _ *wsroute.Router, goOn chan struct{}, p *conformance.Peer) string {
+				close(goOn)
+				for i := range 300 {
+					if e, err := p.Read(); err != nil || string(e.Payload) != fmt.Sprint(i) {
+						t.Fatalf("answer %d is %v, %v", i, e, err)
+					}
+				}
+				write(t, p, closeFrame(1000, ""))
+				e, _ := p.Read()
+				return e.String()
+			},
+			"ended": func(t *testing.T, ws *wsroute.Router, _ chan struct{}, p *conformance.Peer) string {
+				if _, err := ws.Revoke(t.Context(), wsroute.Revocation{IssuedBefore: time.Now()}); err != nil {
+					t.Error(err)
+				}
+				e, err := p.Read()
+				if err != nil {
+					t.Error(err)
+				}
+				write(t, p, closeFrame(1000, ""))
+				return e.String()
+			},
+			"gone": func(t *testing.T, _ *wsroute.Router, _ chan struct{}, p *conformance.Peer) string {
+				_ = p.Conn.Close()
+				return ""
+			},
+		} {
+			t.Run(fmt.Sprintf("%s, TLS %t", name, secure), func(t *testing.T) {
+				goOn, ended := make(chan struct{}), make(chan error, 1)
+				config := quiet()
+				config.ReadAhead = 2
+				ws := wsroute.New(depends.New(), config)
+				wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+					defer func() { ended <- context.Cause(ctx) }()
+					select {
+					case <-goOn:
+						return echo(ctx, conn, none{})
+					case <-ctx.Done():
+						return nil
+					}
+				})
+				connect := overTLS(t, ws)
+				if !secure {
+					srv := wstest.StartLoopback(t, ws)
+					connect = func() net.Conn {
+						c, err := srv.Connect(t.Context())
+						if err != nil {
+							t.Fatal(err)
+						}
+						return c
+					}
+				}
+				p, err := conformance.Open(connect(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range 300 {
+					write(t, p, textFrame(fmt.Sprint(i)))
+				}
+				got := do(t, ws, goOn, p)
+				want := map[string]string{"read on": `close 1000 ""`, "ended": `close 3000 "revoked"`}[name]
+				if got != want {
+					t.Errorf("the peer reads %s", got)
+				}
+				select {
+				case err := <-ended:
+					if name == "gone" && !errors.Is(err, wsroute.ErrPeerLost) {
+						t.Errorf("the cause is %v", err)
+					}
+				case <-time.After(10 * time.Second):
+					t.Error("the handler's context goes on after 10 s")
+				}
+			})
+		}
 	}
 }

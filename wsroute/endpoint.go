@@ -68,7 +68,7 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		return nil
 	}
 	h.request.ReadHanded(e.plan, c)
-	h.peer = newPeer(e, e.shared.proxies.remote(r))
+	h.peer = newPeer(r.Context(), e, e.shared.proxies.remote(r))
 	if e.shared.config.MaxPerAddress > 0 && !h.request.Client.IsValid() {
 		e.shared.unknown.Do(func() {
 			e.log(slog.LevelWarn, "MaxPerAddress does not count a peer without an address, as at a Unix socket", h.peer.remote, nil)

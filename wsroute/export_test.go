@@ -2,8 +2,13 @@ package wsroute
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
 	"net"
 	"net/http"
+	"testing"
 )
 
 // What black-box tests look at directly.
@@ -45,3 +50,20 @@ func FreshConns() (track func(net.Conn), kept func() int) {
 		return len(f.list)
 	}
 }
+
+// SelfSigned is a certificate.
+func SelfSigned(t *testing.T) tls.Certificate {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
+}
+
+// HoldsHidden says whether a context has what Serve has taken out of a request.
+func HoldsHidden(ctx context.Context) bool { return ctx.Value(hiddenKey{}) != nil }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"example.com/usher/depends"
@@ -55,12 +56,24 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 	line.AddAttrs(slog.String("remote", remote))
 	line.AddAttrs(attrs...)
 	if err != nil {
-		line.AddAttrs(slog.String("error", err.Error()))
+		line.AddAttrs(slog.String("error", short(err.Error())))
 	}
 	if p, ok := errors.AsType[*plan.Panic](err); ok {
 		line.AddAttrs(slog.String("stack", string(p.Stack)))
 	}
 	_ = e.lines.handler.Handle(ctx, line) // as of any log that cannot be written
+}
+
+// maxLogged is how many bytes of an error a line of log has: what a peer has sent may stand
+// in it.
+const maxLogged = 4 << 10
+
+// short cuts a text that is too long for a line of log.
+func short(text string) string {
+	if len(text) <= maxLogged {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxLogged], "") + " … and more"
 }
 
 // answerError answers a failed handshake, if there is anybody to answer, and says

@@ -67,9 +67,3 @@ func echo[T any](ctx context.Context, conn *wsroute.Conn[T, T], _ none) error {
 
 // textLogger writes what a test reads.
 func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
-
-// notYet skips a test of the right behaviour that the code does not have yet.
-func notYet(t *testing.T) {
-	t.Helper()
-	t.Skip("it fails today")
-}

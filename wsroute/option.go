@@ -36,6 +36,7 @@ type route struct {
 	answer func(ctx context.Context, in any) (any, error)
 
 	drops        bool
+	discards     bool // what comes is dropped
 	renewable    bool
 	compresses   bool
 	diagnose     bool

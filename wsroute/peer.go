@@ -19,20 +19,34 @@ type peer struct {
 	standing plan.Standing
 	kept     *plan.Kept // nil unless something may be resolved anew
 	counted  counted
+	failed   bool // the handler has
+	values   requestValues
 	remote   string
 	since    time.Time
 }
 
-func newPeer(e *endpoint, remote string) *peer {
-	p := &peer{
-		endpoint: e,
-		session:  newSession(context.Background(), e.shared.limits),
-		remote:   remote,
-		since:    time.Now(),
-	}
-	p.session.drops, p.session.who = e.route.drops, &p.standing
+func newPeer(values context.Context, e *endpoint, remote string) *peer {
+	p := &peer{endpoint: e, remote: remote, since: time.Now(), values: requestValues{values}}
+	p.session = newSession(&p.values, e.shared.limits)
+	p.session.drops, p.session.discards, p.session.who = e.route.drops, e.route.discards, &p.standing
 	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Standing: &p.standing}
 	return p
+}
+
+// requestValues has the values of a request's context, such as a span, for the context of
+// its connection, but for what usher has put there. It never ends.
+type requestValues struct{ of context.Context }
+
+// Deadline, Done, Err and Value implement [context.Context].
+func (v *requestValues) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (v *requestValues) Done() <-chan struct{}       { return nil }
+func (v *requestValues) Err() error                  { return nil }
+func (v *requestValues) Value(key any) any {
+	switch key {
+	case hiddenKey{}, askedKey{}:
+		return nil
+	}
+	return v.of.Value(key)
 }
 
 // run is the goroutine of an open connection: release of the Handshake lifetime,
@@ -49,6 +63,7 @@ func (p *peer) run(in any, endHandshake func(error)) {
 			p.kept.End(p.session.ctx, result)
 		}
 	}()
+	defer p.session.handlerDone()
 	defer func() { result = p.conclude(result) }()
 	if endHandshake != nil {
 		endHandshake(nil)
@@ -99,6 +114,7 @@ func (p *peer) conclude(result error) error {
 	code, reason := 0, ""
 	if p.session.ctx.Err() == nil {
 		code, reason, result = p.endpoint.closing(result)
+		p.failed = code == closeInternal
 	}
 	cause := result
 	if cause == nil {
@@ -129,7 +145,7 @@ func (p *peer) logEnd(result error) {
 		code = closeAbnormal
 	}
 	level := slog.LevelInfo
-	if code == closeInternal && !byPeer {
+	if p.failed || code == closeInternal && !byPeer {
 		level = slog.LevelError
 	}
 	attrs := append(make([]slog.Attr, 0, 3), slog.Int("code", code), slog.Duration("duration", time.Since(p.since)))

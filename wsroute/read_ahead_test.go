@@ -16,7 +16,6 @@ import (
 // TestTheReadAheadIsBoundedInBytes: a peer whose messages nobody receives can make the
 // server hold two of the largest, beside the one that is being read.
 func TestTheReadAheadIsBoundedInBytes(t *testing.T) {
-	notYet(t)
 	for name, tt := range map[string]struct {
 		size, least, most int // messages that are taken
 	}{
@@ -85,7 +84,6 @@ func TestAMessageOfTheLimitAlwaysFits(t *testing.T) {
 
 // TestALogLineOfABadMessageIsBounded, however much is wrong with the message.
 func TestALogLineOfABadMessageIsBounded(t *testing.T) {
-	notYet(t)
 	type item struct {
 		N int `json:"n" validate:"min=1"`
 	}

@@ -126,8 +126,6 @@ func (s *session) readMessages() error {
 		case !in.binary && !utf8.Valid(in.buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
 			release(in)
 			s.end(fmt.Errorf("%w: text that is not UTF-8", ErrProtocol), closeInvalid, "invalid_utf8", true)
-		case s.again != nil && s.isOpen() && s.again.asked(in):
-			release(in)
 		default:
 			s.deliver(in)
 		}
@@ -170,14 +168,18 @@ func (s *session) await() {
 func (s *session) deliver(in *inbound) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.phase == open && s.takeAside(in) {
+		release(in)
+		return
+	}
 	if s.phase == open && !s.fits(in) {
 		s.stall(time.Now())
 		for s.phase == open && !s.fits(in) {
-			s.changed.Wait()
+			s.waitFull(in)
 		}
 		s.stall(time.Time{})
 	}
-	if s.phase != open {
+	if s.phase != open || s.discards {
 		release(in)
 		return
 	}
@@ -188,8 +190,83 @@ func (s *session) deliver(in *inbound) {
 	}
 }
 
-// fits says whether the inbox has room for a message; s.mu is held.
-func (s *session) fits(*inbound) bool { return len(s.inbox) < s.lim.ReadAhead }
+// fits says whether the inbox has room for a message; s.mu is held. It holds two of the
+// largest at most, and one of any size.
+func (s *session) fits(in *inbound) bool {
+	bytes := int64(s.bytes + in.buf.Len())
+	return s.discards || len(s.inbox) == 0 || len(s.inbox) < s.lim.ReadAhead && bytes <= 2*s.lim.ReadLimit
+}
+
+// takeAside takes a message that is no business of the handler's, and starts what it asks
+// for. Messages behind it wait for the result; s.mu is held.
+func (s *session) takeAside(in *inbound) bool {
+	if s.again == nil {
+		return false
+	}
+	taken, work := s.again.asked(in)
+	if work != nil {
+		s.free = len(s.inbox)
+		go func() {
+			ok := work()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if !ok { // what was said behind it was not said by the one that it would have been
+				s.dropFrom(s.free)
+			}
+			s.free = -1
+			s.changed.Broadcast()
+		}()
+	}
+	return taken
+}
+
+// discard drops what comes from now on.
+func (s *session) discard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.discards = true
+	s.drop()
+	s.changed.Broadcast()
+	s.rouse()
+}
+
+// errHangup is of a peer that has ended its side while we did not read.
+var errHangup = errors.New("it has gone while nothing was read")
+
+// waitFull waits for something to change, or for the peer to go, while the inbox has no
+// room; s.mu is held.
+func (s *session) waitFull(in *inbound) {
+	raw := s.socket.wire.raw
+	if !seesHangup || raw == nil {
+		s.changed.Wait()
+		return
+	}
+	s.watching = true
+	s.mu.Unlock()
+	gone := hangup(raw)
+	s.mu.Lock()
+	s.watching = false
+	s.readBy(s.deadlineOfReads)
+	if gone && s.phase == open && !s.fits(in) {
+		s.lose(errHangup)
+	}
+}
+
+// readBy bounds what is read from now on; s.mu is held.
+func (s *session) readBy(t time.Time) {
+	s.deadlineOfReads = t
+	if !s.watching {
+		_ = s.socket.SetReadDeadline(t)
+	}
+	s.rouse()
+}
+
+// rouse ends the wait of a full inbox, so that it looks again; s.mu is held.
+func (s *session) rouse() {
+	if s.watching {
+		_ = s.socket.SetReadDeadline(time.Unix(1, 0))
+	}
+}
 
 // receive returns the next message. What the peer sent before it closed is still
 // delivered, though the context has ended by then.
@@ -200,6 +277,7 @@ func (s *session) receive(ctx context.Context) (*inbound, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.putDown()
 	for {
 		if s.expired() {
 			s.expire()
@@ -209,8 +287,12 @@ func (s *session) receive(ctx context.Context) (*inbound, error) {
 			return nil, context.Cause(s.ctx)
 		case ctx.Err() != nil && s.ctx.Err() == nil:
 			return nil, context.Cause(ctx) // messages stay for the next call
-		case len(s.inbox) > 0:
+		case len(s.inbox) > 0 && s.free != 0:
 			return s.take(), nil
+		case len(s.inbox) > 0: // behind something that has no result yet
+		case s.phase == peerClosing:
+			s.finish()
+			continue
 		case s.phase >= closing:
 			return nil, context.Cause(s.ctx)
 		}
@@ -227,8 +309,16 @@ func (s *session) wake() {
 	s.changed.Broadcast()
 }
 
-// take takes the oldest message out of the inbox; s.mu is held.
+// take hands the oldest message over; s.mu is held.
 func (s *session) take() *inbound {
+	s.inHand, s.handed = true, time.Now()
+	if s.phase == peerClosing {
+		s.grace = s.handed.Add(s.lim.CloseGrace)
+		s.rearm(s.handed)
+	}
+	if s.free > 0 {
+		s.free--
+	}
 	in := s.inbox[0]
 	n := copy(s.inbox, s.inbox[1:])
 	s.inbox[n] = nil
@@ -236,16 +326,56 @@ func (s *session) take() *inbound {
 	s.bytes -= in.buf.Len()
 	if !s.stalled.IsZero() {
 		s.changed.Broadcast()
+		s.rouse()
 	}
 	return in
 }
 
 // drop empties the inbox; s.mu is held.
-func (s *session) drop() {
-	for _, in := range s.inbox {
+func (s *session) drop() { s.dropFrom(0) }
+
+// dropFrom drops the messages from the nth on; s.mu is held.
+func (s *session) dropFrom(n int) {
+	n = min(max(n, 0), len(s.inbox))
+	for _, in := range s.inbox[n:] {
+		s.bytes -= in.buf.Len()
 		release(in)
 	}
-	s.inbox, s.bytes = nil, 0
+	clear(s.inbox[n:])
+	s.inbox = s.inbox[:n]
+}
+
+// putDown says that the handler has done with the message in its hands; s.mu is held.
+func (s *session) putDown() {
+	s.inHand = false
+	if idle := s.idle; idle != nil {
+		s.idle = nil
+		go func() {
+			for _, f := range idle {
+				f()
+			}
+		}()
+	}
+}
+
+// whenIdle calls f once the handler has no message in its hands: now, or on a goroutine of
+// its own.
+func (s *session) whenIdle(f func()) {
+	s.mu.Lock()
+	if s.inHand {
+		s.idle = append(s.idle, f)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	f()
+}
+
+// handlerDone says that the handler has returned.
+func (s *session) handlerDone() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.putDown()
 }
 
 // pinged answers a ping. It runs on the reading goroutine.

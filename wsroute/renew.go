@@ -2,7 +2,6 @@ package wsroute
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,6 +87,7 @@ func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
 	}
 	err := resolve(&plan.Run{
 		Connection: ctx, Handshake: ctx, Scope: &p.scope, Budget: config.ResolveTimeout, Accept: accept, Failed: p.refuse,
+		Retire: s.whenIdle,
 	})
 	if err != nil {
 		p.refuse(err)
@@ -135,28 +135,29 @@ func (r *renewer) renew(credential string) error {
 	return r.run(true, func(run *plan.Run) error { return r.peer.kept.Renew(run, credential) })
 }
 
-// asked says whether a message is a credential, and verifies it. It runs on the
-// reading goroutine, which must not wait.
-func (r *renewer) asked(in *inbound) bool {
+// asked says whether a message is a credential, and returns what verifies it, which says
+// whether it is a good one. It runs on the reading goroutine, with the session locked.
+func (r *renewer) asked(in *inbound) (taken bool, verify func() bool) {
 	if !r.messages || in.binary || !bytes.HasPrefix(in.buf.Bytes(), renewPrefix) {
-		return false
+		return false, nil
 	}
 	var message map[string]string
 	if json.Unmarshal(in.buf.Bytes(), &message) != nil || len(message) != 1 {
-		return false
+		return false, nil
 	}
 	s := r.peer.session
 	if !r.busy.CompareAndSwap(false, true) {
-		s.end(errRenewing, closePolicy, "renewing", true)
+		s.close(ending{cause: errRenewing, code: closePolicy, reason: "renewing", discard: true})
+		return true, nil
+	}
+	return true, func() bool { // an error has ended the connection, so that nobody asks again
+		if r.renew(message["$renew"]) != nil {
+			return false
+		}
+		r.busy.Store(false)
+		_ = s.send(s.ctx, r.answer())
 		return true
 	}
-	go func() { // an error has ended the connection, so that nobody asks again
-		if err := r.renew(message["$renew"]); err == nil {
-			r.busy.Store(false)
-			_ = s.send(context.Background(), r.answer())
-		}
-	}()
-	return true
 }
 
 // answer tells the peer until when it may stay.

@@ -331,7 +331,6 @@ func TestConnRenew(t *testing.T) {
 
 // TestAMessageBehindARenewal waits for its result; one before it does not.
 func TestAMessageBehindARenewal(t *testing.T) {
-	notYet(t)
 	synctest.Test(t, func(t *testing.T) {
 		var released atomic.Int32
 		c := wstest.Dial[string, string](t, serveRenewable(t, &released), "/?pass=ada/1h/old")
@@ -356,7 +355,6 @@ func TestAMessageBehindARenewal(t *testing.T) {
 
 // TestAMessageBehindARenewalThatIsRefused is delivered to nobody.
 func TestAMessageBehindARenewalThatIsRefused(t *testing.T) {
-	notYet(t)
 	synctest.Test(t, func(t *testing.T) {
 		var released atomic.Int32
 		c := wstest.Dial[string, string](t, serveRenewable(t, &released), "/?pass=ada/1h/old")
@@ -375,7 +373,6 @@ func TestAMessageBehindARenewalThatIsRefused(t *testing.T) {
 // TestACloseBehindARenewal: what stands between them is heard when the renewal has its
 // result.
 func TestACloseBehindARenewal(t *testing.T) {
-	notYet(t)
 	synctest.Test(t, func(t *testing.T) {
 		var released atomic.Int32
 		c := wstest.Dial[string, string](t, serveRenewable(t, &released), "/?pass=ada/1h/old")

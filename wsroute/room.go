@@ -25,7 +25,7 @@ type member[Send any] interface{ sends(Send) *session }
 func (c *Conn[Recv, Send]) sends(Send) *session { return c.session }
 
 // Join adds a connection, a [*Conn] whose Send is the room's. It is gone from the
-// room the moment it ends, or when leave is called. Joining again changes nothing.
+// room when it ends or the peer's close frame is read, or when leave is called. Joining again changes nothing.
 func (r *Room[Send]) Join(conn member[Send]) (leave func()) {
 	var none Send
 	s := conn.sends(none)

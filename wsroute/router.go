@@ -77,8 +77,11 @@ func (r *Router) Deps() *depends.Graph { return r.deps }
 //
 // In is a struct that declares what the handler needs; see package depends. It
 // is filled before the upgrade, and whatever cannot be had refuses the
-// connection. The handler runs on a goroutine of its own; ctx ends the moment
-// the connection does, and context.Cause says why. When it returns nil, the
+// connection. The handler runs on a goroutine of its own; ctx ends when the connection
+// does, and context.Cause says why. It ends at once when the peer is lost and at an end of
+// ours. When the peer has closed, it ends at the handler's next Receive that has no
+// message to return, and at the latest Config.CloseGrace after the handler was handed its
+// message. It has the values of the request's context. When the handler returns nil, the
 // connection closes with 1000; a [*MessageError] or a [*depends.Rejection]
 // closes with its code, another error or a panic with 1011. Returning the error
 // of Receive or Send after the peer has gone is a normal end.
@@ -96,6 +99,7 @@ func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Con
 		receives: plan.TypeName(reflect.TypeFor[Recv]()),
 		sends:    plan.TypeName(reflect.TypeFor[Send]()),
 		messages: bad,
+		discards: codec.discards,
 		serve: func(ctx context.Context, s *session, in any) error {
 			return handler(ctx, newConn(s, codec), *in.(*In))
 		},

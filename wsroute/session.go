@@ -28,6 +28,7 @@ type limits struct {
 	StallTimeout   time.Duration
 	WriteTimeout   time.Duration
 	CloseTimeout   time.Duration
+	CloseGrace     time.Duration
 }
 
 // phase is where a connection stands between its handshake and its end.
@@ -46,6 +47,7 @@ const (
 // backlog has a goroutine.
 type session struct {
 	ctx    context.Context // ends when the connection does, with the cause
+	base   sessionContext
 	cancel context.CancelCauseFunc
 	lim    *limits
 	socket *socket // nil in opening
@@ -75,6 +77,14 @@ type session struct {
 	inbox     []*inbound // read, and not received
 	bytes     int        // in the inbox
 	receiving int        // how many wait in receive
+	free      int        // how many of the inbox may be received; all if negative
+	discards  bool       // messages are dropped
+	inHand    bool       // the handler works on a message
+	handed    time.Time  // when it got the last one
+	idle      []func()   // to be called once it has none in its hands
+
+	watching        bool      // the reading goroutine waits for room, or for the peer to go
+	deadlineOfReads time.Time // zero if there is none
 
 	clock
 }
@@ -82,12 +92,27 @@ type session struct {
 // sessionKey is where the context of a connection holds its session.
 type sessionKey struct{}
 
+// sessionContext is below the context of a connection.
+type sessionContext struct {
+	context.Context
+	session *session
+}
+
+// Value implements [context.Context].
+func (c *sessionContext) Value(key any) any {
+	if key == (sessionKey{}) {
+		return c.session
+	}
+	return c.Context.Value(key)
+}
+
 // newSession returns a session without a socket, for the handshake: its context
 // is what providers get.
 func newSession(parent context.Context, lim *limits) *session {
-	s := &session{lim: lim}
+	s := &session{lim: lim, free: -1}
 	s.changed.L = &s.mu
-	s.ctx, s.cancel = context.WithCancelCause(context.WithValue(parent, sessionKey{}, s))
+	s.base = sessionContext{parent, s}
+	s.ctx, s.cancel = context.WithCancelCause(&s.base)
 	return s
 }
 
@@ -145,9 +170,7 @@ func lost(why error) ending {
 
 // finish is the end by the peer's close frame, once the handler has done with what came
 // before it; s.mu is held.
-func (s *session) finish() {
-	s.close(ending{})
-}
+func (s *session) finish() { s.close(ending{}) }
 
 // close is the only way into closing; s.mu is held. It says whether the end is this one.
 func (s *session) close(e ending) (first bool) {
@@ -184,7 +207,7 @@ func (s *session) shut(discard bool) {
 		s.socket.cut()
 		return
 	}
-	s.socket.readBy(time.Now().Add(s.lim.CloseTimeout + closeSlack))
+	s.readBy(time.Now().Add(s.lim.CloseTimeout + closeSlack))
 	s.socket.wire.close(closeFrame(s.code, s.reason), discard)
 	if s.socket.wire.isEmpty() {
 		s.closeSent()
@@ -194,14 +217,14 @@ func (s *session) shut(discard bool) {
 // closeSent says that all is written, our close frame too: the peer can answer from now
 // on; s.mu is held.
 func (s *session) closeSent() {
-	s.socket.readBy(time.Now().Add(s.lim.CloseTimeout))
+	s.readBy(time.Now().Add(s.lim.CloseTimeout))
 	if s.lingers {
 		s.socket.closeWrite()
 	}
 }
 
-// peerClosed takes the peer's close frame (RFC 6455 §5.5.1). It runs on the reading
-// goroutine.
+// peerClosed takes the peer's close frame, which is answered once the handler has done
+// with what came before it (RFC 6455 §5.5.1). It runs on the reading goroutine.
 func (s *session) peerClosed(code int, reason string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +234,21 @@ func (s *session) peerClosed(code int, reason string) error {
 	}
 	s.phase, s.left = peerClosing, &CloseError{Code: code, Reason: reason}
 	s.leave()
-	s.finish()
+	now := time.Now()
+	switch {
+	case len(s.inbox) > 0:
+		s.grace = now.Add(s.lim.CloseGrace)
+	case s.inHand:
+		s.grace = s.handed.Add(s.lim.CloseGrace)
+	default:
+		s.grace = now
+	}
+	if !now.Before(s.grace) {
+		s.finish()
+		return nil
+	}
+	s.changed.Broadcast()
+	s.rearm(now)
 	return nil
 }
 

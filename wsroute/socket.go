@@ -88,9 +88,6 @@ func (k *socket) SetWriteDeadline(time.Time) error { return nil }
 // SetDeadline bounds reading alone, for the same reason.
 func (k *socket) SetDeadline(t time.Time) error { return k.SetReadDeadline(t) }
 
-// readBy bounds what is read from now on.
-func (k *socket) readBy(t time.Time) { _ = k.SetReadDeadline(t) }
-
 // closeWrite ends what we send, where the socket can do that by itself.
 func (k *socket) closeWrite() {
 	if half, ok := k.Conn.(interface{ CloseWrite() error }); ok {

@@ -2,12 +2,9 @@ package wsroute
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"math/rand/v2"
 	"net"
 	"testing"
@@ -205,7 +202,7 @@ func TestAfterABacklogTheSocketIsAsBefore(t *testing.T) {
 func TestASlowReaderOverTLSIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		raw, peer := memconn.Pipe()
-		server, client := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
+		server, client := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{SelfSigned(t)}}), tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
 		go func() { _ = server.Handshake() }()
 		if err := client.Handshake(); err != nil {
 			t.Fatal(err)
@@ -225,18 +222,4 @@ func TestASlowReaderOverTLSIsWaitedFor(t *testing.T) {
 		_ = raw.Close()
 		_ = peer.Close()
 	})
-}
-
-// certificate is self-signed.
-func certificate(t *testing.T) tls.Certificate {
-	public, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	der, err := x509.CreateCertificate(nil, template, template, public, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
 }

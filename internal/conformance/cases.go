@@ -242,9 +242,11 @@ func closes() []Case {
 		Case{Name: "closes/a ping after it", Send: []Frame{more[0], {Opcode: Ping}}, Want: []Event{closing(1000)}},
 		Case{Name: "closes/a second one", Send: []Frame{more[0], more[0]}, Want: []Event{closing(1000)}},
 		Case{Name: "closes/a broken frame after it", Send: []Frame{more[0], {Opcode: 5, RSV: 7}}, Want: []Event{closing(1000)}},
-		// A close is answered as soon as practical (§5.5.1), so that what was asked just
-		// before it may stay without an answer; this client waits for it.
-		Case{Name: "closes/a message before it", Send: []Frame{more[1], {Opcode: Close, Payload: body(1000, ""), After: 1}}, Want: []Event{text("late"), closing(1000)}},
+		Case{Name: "closes/a message before it", Send: []Frame{more[1], more[0]}, Want: []Event{text("late"), closing(1000)}},
+		Case{
+			Name: "closes/messages before it", Send: []Frame{more[1], {Opcode: Text, Payload: []byte("later")}, more[1], more[0]},
+			Want: []Event{text("late"), text("later"), text("late"), closing(1000)},
+		},
 	)
 }
 

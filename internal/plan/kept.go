@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -28,6 +29,7 @@ type Kept struct {
 	now     atomic.Pointer[state]
 	turn    chan struct{} // holds a token while nothing is being resolved
 	due     []time.Time
+	retired sync.WaitGroup // values that were replaced and are not released
 }
 
 // state is one complete set of values; it is never changed once it is Kept's.
@@ -210,6 +212,20 @@ func (k *Kept) release(run *Run, steps []int, old, next *state, err error) {
 			over = append(over, next.scopes[i])
 		}
 	}
+	if err != nil {
+		run.endAll(over, err)
+		return
+	}
+	k.retired.Add(1)
+	run.Retire(func() {
+		defer k.retired.Done()
+		run.endAll(over, nil)
+	})
+}
+
+// endAll ends scopes, and waits for their cleanups: what these were made with is released
+// after them, unless one does not return.
+func (r *Run) endAll(over []*Scope, cause error) {
 	pending := 1
 	for _, s := range over {
 		pending += s.pending()
@@ -217,22 +233,22 @@ func (k *Kept) release(run *Run, steps []int, old, next *state, err error) {
 	done := make(chan struct{})
 	go func() { // a cleanup may end its goroutine, and must not end the caller's
 		defer close(done)
-		endAll(run.Connection, over, err)
+		endAll(r.Connection, over, cause)
 	}()
-	// What these were made with is released after them, unless one does not return.
-	limit := time.NewTimer(time.Duration(pending) * run.Scope.Budget)
+	limit := time.NewTimer(time.Duration(pending) * r.Scope.Budget)
 	defer limit.Stop()
 	select {
 	case <-done:
 	case <-limit.C:
-		run.Scope.report(errors.New("a cleanup has not returned long after its time; nobody waits for it any more"))
+		r.Scope.report(errors.New("a cleanup has not returned long after its time; nobody waits for it any more"))
 	}
 }
 
-// End releases what was resolved anew.
+// End releases what was resolved anew. Nothing of it is used any more.
 func (k *Kept) End(ctx context.Context, cause error) {
 	<-k.turn
 	defer k.Pass()
+	k.retired.Wait()
 	if now := k.now.Load(); now != nil {
 		endAll(ctx, now.scopes, cause)
 	}

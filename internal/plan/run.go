@@ -27,6 +27,8 @@ type Run struct {
 	// newer. Failed is told why there are none, before what was made is released.
 	Accept func(who Identity, until, known time.Time) error
 	Failed func(error)
+	// Retire calls release once nothing uses the values that were replaced.
+	Retire func(release func())
 
 	at      *Provider // being called
 	state   *state    // if the values are kept
