@@ -19,10 +19,11 @@ import (
 const mayImport = `
 .                -
 internal/plan    std github.com/go-playground/validator/v10 internal/...
+internal/wsconn  std golang.org/x/sys/unix github.com/gorilla/websocket
 internal/...     std internal/...
 depends          std github.com/go-playground/validator/v10 internal/plan
 security         std github.com/golang-jwt/jwt/v5 depends
-wsroute          std github.com/gin-gonic/gin github.com/gorilla/websocket github.com/go-playground/validator/v10 golang.org/x/sys/unix depends internal/...
+wsroute          std github.com/gin-gonic/gin github.com/go-playground/validator/v10 depends internal/...
 wsroute/wstest   std github.com/gorilla/websocket depends wsroute internal/...
 examples/...     * !internal/... !examples/...
 `
@@ -30,6 +31,7 @@ examples/...     * !internal/... !examples/...
 // importedBy says who may import a package, tests included.
 const importedBy = `
 internal/plan    internal/plan depends wsroute wsroute/wstest
+internal/wsconn  internal/wsconn wsroute
 examples/...     -
 `
 
@@ -138,7 +140,8 @@ func TestImportFault(t *testing.T) {
 		{"security", module + "/internal/plan", true, true},
 		{"internal/plan", module + "/depends", false, true},
 		{"internal/memconn", module + "/internal/plan", false, true},
-		{"wsroute", gorilla, false, false},
+		{"internal/wsconn", gorilla, false, false},
+		{"wsroute", gorilla, false, true},
 		{"wsroute", module + "/wsroute/wstest", false, true},
 		{"wsroute", module + "/internal/memconn", false, false},
 		{"wsroute/wstest", module + "/wsroute", false, false},

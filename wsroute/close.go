@@ -3,30 +3,9 @@ package wsroute
 import (
 	"errors"
 	"strconv"
-	"strings"
-	"unicode/utf8"
-)
 
-// Close codes that usher sends by itself (RFC 6455 §7.4.1; 1012 and 1013 are of
-// the IANA registry).
-const (
-	closeNormal      = 1000
-	closeProtocol    = 1002
-	closeUnsupported = 1003
-	closeNoStatus    = 1005 // never sent: stands for a frame without a code
-	closeAbnormal    = 1006 // never sent: stands for an end without a close frame
-	closeInvalid     = 1007
-	closePolicy      = 1008
-	closeTooBig      = 1009
-	closeInternal    = 1011
-	closeRestart     = 1012
-	closeTryAgain    = 1013
-	closeExpired     = 3000 // Unauthorized, of the IANA registry
+	"example.com/usher/internal/wsconn"
 )
-
-// maxReason is how many bytes of reason fit into a close frame: a control
-// frame's 125 less the code's 2 (RFC 6455 §5.5).
-const maxReason = 123
 
 // Causes of the end of a connection, which context.Cause of its context tells.
 var (
@@ -67,25 +46,8 @@ func (e *CloseError) Error() string {
 	return text + " " + strconv.Quote(e.Reason)
 }
 
-// sendable says whether a code may stand in a close frame (RFC 6455 §7.4, and
-// 1012 to 1014 of the IANA registry).
-func sendable(code int) bool {
-	switch {
-	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
-		return true
-	}
-	return false
-}
-
-// cutReason makes a reason fit: valid UTF-8, cut between two runes.
-func cutReason(reason string) string {
-	reason = strings.ToValidUTF8(reason, "\uFFFD")
-	if len(reason) <= maxReason {
-		return reason
-	}
-	end := maxReason
-	for !utf8.RuneStart(reason[end]) {
-		end--
-	}
-	return reason[:end]
+// words are what package wsconn calls the ends of a connection.
+var words = &wsconn.Errors{
+	Lost: ErrPeerLost, SlowReader: ErrSlowReader, Stalled: ErrStalled, Expired: ErrExpired, Protocol: ErrProtocol,
+	PeerClosed: func(code int, reason string) error { return &CloseError{Code: code, Reason: reason} },
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/go-playground/validator/v10"
 
 	"example.com/usher/internal/plan"
+	"example.com/usher/internal/wsconn"
 )
 
 // Message is a message as it is on the wire, for handlers that take text and
@@ -57,8 +58,8 @@ func (e *MessageError) Unwrap() error { return e.Err }
 
 // codec reads Recv from messages and writes Send to them, chosen once a route.
 type codec[Recv, Send any] struct {
-	decode   func(in *inbound, into *Recv) *MessageError
-	encode   func(v Send) (*outgoing, error)
+	decode   func(in *wsconn.Message, into *Recv) *MessageError
+	encode   func(v Send) (*wsconn.Outgoing, error)
 	discards bool
 }
 
@@ -70,21 +71,21 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 	case *Discard:
 		c.discards = true
 	case *string:
-		c.decode = func(in *inbound, into *Recv) *MessageError {
-			*any(into).(*string) = in.buf.String()
+		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
+			*any(into).(*string) = in.Buf.String()
 			return wantText(in)
 		}
 	case *[]byte:
-		c.decode = func(in *inbound, into *Recv) *MessageError {
-			*any(into).(*[]byte) = bytes.Clone(in.buf.Bytes())
-			if !in.binary {
-				return &MessageError{Code: closeUnsupported, Reason: "text_not_accepted"}
+		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
+			*any(into).(*[]byte) = bytes.Clone(in.Buf.Bytes())
+			if !in.Binary {
+				return &MessageError{Code: wsconn.CodeUnsupported, Reason: "text_not_accepted"}
 			}
 			return nil
 		}
 	case *Message:
-		c.decode = func(in *inbound, into *Recv) *MessageError {
-			*any(into).(*Message) = Message{in.binary, append([]byte{}, in.buf.Bytes()...)}
+		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
+			*any(into).(*Message) = Message{in.Binary, append([]byte{}, in.Buf.Bytes()...)}
 			return nil
 		}
 	default:
@@ -94,7 +95,7 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 		if checked {
 			bad = append(bad, tryValidate(v, t)...)
 		}
-		c.decode = func(in *inbound, into *Recv) *MessageError { return decodeJSON(v, checked, in, into) }
+		c.decode = func(in *wsconn.Message, into *Recv) *MessageError { return decodeJSON(v, checked, in, into) }
 	}
 	c.encode = encoder[Send]()
 	bad = append(bad, encodingFaults[Send]()...)
@@ -102,21 +103,21 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 }
 
 // encoder returns what writes a Send.
-func encoder[Send any]() func(Send) (*outgoing, error) {
+func encoder[Send any]() func(Send) (*wsconn.Outgoing, error) {
 	switch any((*Send)(nil)).(type) {
 	case *string:
-		return func(s Send) (*outgoing, error) { return encodeText(any(s).(string)) }
+		return func(s Send) (*wsconn.Outgoing, error) { return encodeText(any(s).(string)) }
 	case *[]byte:
-		return func(s Send) (*outgoing, error) { return encodeBinary(any(s).([]byte)), nil }
+		return func(s Send) (*wsconn.Outgoing, error) { return encodeBinary(any(s).([]byte)), nil }
 	case *Message:
-		return func(s Send) (*outgoing, error) {
+		return func(s Send) (*wsconn.Outgoing, error) {
 			if m := any(s).(Message); m.Binary {
 				return encodeBinary(m.Data), nil
 			}
 			return encodeText(string(any(s).(Message).Data))
 		}
 	}
-	return func(s Send) (*outgoing, error) { return encodeJSON(s) }
+	return func(s Send) (*wsconn.Outgoing, error) { return encodeJSON(s) }
 }
 
 func encodingFaults[Send any]() []string {
@@ -129,19 +130,19 @@ func encodingFaults[Send any]() []string {
 	return jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})
 }
 
-func wantText(in *inbound) *MessageError {
-	if in.binary {
-		return &MessageError{Code: closeUnsupported, Reason: "binary_not_accepted"}
+func wantText(in *wsconn.Message) *MessageError {
+	if in.Binary {
+		return &MessageError{Code: wsconn.CodeUnsupported, Reason: "binary_not_accepted"}
 	}
 	return nil
 }
 
-func decodeJSON[Recv any](v *validator.Validate, checked bool, in *inbound, into *Recv) *MessageError {
+func decodeJSON[Recv any](v *validator.Validate, checked bool, in *wsconn.Message, into *Recv) *MessageError {
 	if e := wantText(in); e != nil {
 		return e
 	}
-	if err := json.Unmarshal(in.buf.Bytes(), into); err != nil {
-		return &MessageError{Code: closeInvalid, Reason: "invalid_json", Err: err}
+	if err := json.Unmarshal(in.Buf.Bytes(), into); err != nil {
+		return &MessageError{Code: wsconn.CodeInvalid, Reason: "invalid_json", Err: err}
 	}
 	if !checked {
 		return nil
@@ -149,12 +150,12 @@ func decodeJSON[Recv any](v *validator.Validate, checked bool, in *inbound, into
 	message := any(into)
 	if p := reflect.ValueOf(into).Elem(); p.Kind() == reflect.Pointer {
 		if p.IsNil() {
-			return &MessageError{Code: closePolicy, Reason: "invalid_message"} // the JSON was null
+			return &MessageError{Code: wsconn.CodePolicy, Reason: "invalid_message"} // the JSON was null
 		}
 		message = any(*into)
 	}
 	if err := v.Struct(message); err != nil {
-		return &MessageError{Code: closePolicy, Reason: "invalid_message", Err: firstErrors(err)}
+		return &MessageError{Code: wsconn.CodePolicy, Reason: "invalid_message", Err: firstErrors(err)}
 	}
 	return nil
 }
@@ -172,7 +173,7 @@ func firstErrors(err error) error {
 
 // jsonEncoder is json.Marshal that leaves <, > and & as they are.
 type jsonEncoder struct {
-	to   *outgoing
+	to   *wsconn.Outgoing
 	json *json.Encoder
 }
 
@@ -189,32 +190,32 @@ var encoders = sync.Pool{New: func() any {
 	return e
 }}
 
-func encodeJSON(v any) (*outgoing, error) {
+func encodeJSON(v any) (*wsconn.Outgoing, error) {
 	e := encoders.Get().(*jsonEncoder) //nolint:forcetypeassert // the pool holds nothing else
-	m := newOutgoing(false)
+	m := wsconn.NewOutgoing(false)
 	e.to = m
 	err := e.json.Encode(v)
 	e.to = nil
 	encoders.Put(e)
 	if err != nil {
-		m.release()
+		m.Release()
 		return nil, fmt.Errorf("wsroute: Send: %w", err)
 	}
 	return m, nil
 }
 
-func encodeText(text string) (*outgoing, error) {
+func encodeText(text string) (*wsconn.Outgoing, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("wsroute: Send: text that is not UTF-8 (RFC 6455 §5.6); nothing was sent")
 	}
-	m := newOutgoing(false)
-	m.plain.WriteString(text)
+	m := wsconn.NewOutgoing(false)
+	_, _ = m.WriteString(text)
 	return m, nil
 }
 
-func encodeBinary(data []byte) *outgoing {
-	m := newOutgoing(true)
-	m.plain.Write(data)
+func encodeBinary(data []byte) *wsconn.Outgoing {
+	m := wsconn.NewOutgoing(true)
+	_, _ = m.Write(data)
 	return m
 }
 

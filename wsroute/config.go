@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/wsconn"
 )
 
 // Config holds what a router's routes have in common. A zero field takes its
@@ -177,11 +178,13 @@ func (c *Config) withDefaults() (Config, []string) {
 	return out, bad
 }
 
-func (c *Config) limits() *limits {
-	return &limits{
+// settings are what a connection of a route is bounded by.
+func (c *Config) settings(rt *route) *wsconn.Settings {
+	return &wsconn.Settings{
 		ReadLimit: c.ReadLimit, ReadAhead: c.ReadAhead, SendQueue: c.SendQueue, SendMessages: c.SendMessages,
-		MessageTimeout: c.MessageTimeout, MessageRate: rate{c.MessageRate, c.MessageBurst},
+		MessageTimeout: c.MessageTimeout, MessageRate: wsconn.Rate{PerSecond: c.MessageRate, Burst: c.MessageBurst},
 		PingInterval: c.PingInterval, PongTimeout: c.PongTimeout, StallTimeout: c.StallTimeout,
 		WriteTimeout: c.WriteTimeout, CloseTimeout: c.CloseTimeout, CloseGrace: c.CloseGrace,
+		DropOldest: rt.drops, Discard: rt.discards, Errors: words,
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+
+	"example.com/usher/internal/wsconn"
 )
 
 // Conn is an open connection that receives Recv and sends Send. A handler gets
@@ -16,12 +18,8 @@ import (
 // All methods are safe for concurrent use. The connection closes when its
 // handler returns; others must let go of it then.
 type Conn[Recv, Send any] struct {
-	session *session
-	codec   *codec[Recv, Send]
-}
-
-func newConn[Recv, Send any](s *session, c *codec[Recv, Send]) *Conn[Recv, Send] {
-	return &Conn[Recv, Send]{s, c}
+	peer  *peer
+	codec *codec[Recv, Send]
 }
 
 // Receive waits for the next message. A message that is not a Recv is a
@@ -35,13 +33,13 @@ func newConn[Recv, Send any](s *session, c *codec[Recv, Send]) *Conn[Recv, Send]
 // meanwhile are not released (see [depends.Live]).
 func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
 	var zero Recv
-	in, err := c.session.receive(ctx)
+	in, err := c.peer.conn.Receive(ctx)
 	if err != nil {
 		return zero, err
 	}
 	var v Recv
 	bad := c.codec.decode(in, &v)
-	release(in)
+	in.Release()
 	if bad != nil {
 		return zero, bad
 	}
@@ -50,7 +48,7 @@ func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
 
 // Discard drops what the peer has sent and not been received, and from now on what it
 // sends, for a handler that received something first and then only sends. See [Discard].
-func (c *Conn[Recv, Send]) Discard() { c.session.discard() }
+func (c *Conn[Recv, Send]) Discard() { c.peer.conn.Discard() }
 
 // Send queues a message; nil means queued, not that the peer has it. Messages go
 // out in the order of the calls.
@@ -69,8 +67,8 @@ func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
 	if err != nil {
 		return err
 	}
-	defer m.release()
-	return c.session.send(ctx, m)
+	defer m.Release()
+	return c.peer.conn.Send(ctx, m)
 }
 
 // Close begins the closing handshake with a code and a reason, which is cut at
@@ -82,17 +80,17 @@ func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
 // (RFC 6455 §7.4); 4000 and above are the application's own. Any other closes
 // with 1011 and returns an error.
 func (c *Conn[Recv, Send]) Close(code int, reason string) error {
-	if !sendable(code) {
-		c.session.end(ErrClosed, closeInternal, "", false)
+	if !wsconn.Sendable(code) {
+		c.peer.conn.End(ErrClosed, wsconn.CodeInternal, "", false)
 		return fmt.Errorf("wsroute: close code %d must not be sent; 1000-1003, 1007-1014 and 3000-4999 may", code)
 	}
-	c.session.end(ErrClosed, code, reason, false)
+	c.peer.conn.End(ErrClosed, code, reason, false)
 	return nil
 }
 
 // Subprotocol returns what was selected in the handshake, or "".
-func (c *Conn[Recv, Send]) Subprotocol() string { return c.session.socket.ws.Subprotocol() }
+func (c *Conn[Recv, Send]) Subprotocol() string { return c.peer.conn.Subprotocol() }
 
 // RemoteAddr returns the address of the other end of the TCP connection, which
 // may be a proxy's.
-func (c *Conn[Recv, Send]) RemoteAddr() net.Addr { return c.session.socket.RemoteAddr() }
+func (c *Conn[Recv, Send]) RemoteAddr() net.Addr { return c.peer.conn.RemoteAddr() }

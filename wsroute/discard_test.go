@@ -89,8 +89,9 @@ func TestWhatIsDroppedIsBounded(t *testing.T) {
 	config := quiet()
 	config.MessageRate, config.ReadLimit = 5, 1000
 	ws := wsroute.New(depends.New(), config)
-	received := make(chan error, 10)
+	begun, received := make(chan none), make(chan error, 10)
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[wsroute.Discard, string], _ none) error {
+		begun <- none{}
 		_, err := conn.Receive(ctx)
 		received <- err
 		return err
@@ -108,6 +109,7 @@ func TestWhatIsDroppedIsBounded(t *testing.T) {
 		},
 	} {
 		c := wstest.Dial[string, string](t, srv, "/")
+		<-begun
 		say(c)
 		code, reason, _ := strings.Cut(name, " ")
 		if got := c.Closed(); got.Code != atoi(code) || got.Reason != reason {

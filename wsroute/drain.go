@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"example.com/usher/internal/wsconn"
 )
 
 // drainPace is how many connections are told to go in a second, unless
@@ -21,12 +23,10 @@ type Drained struct {
 }
 
 // count notes a connection that has ended; one that never opened is none.
-func (d *Drained) count(s *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (d *Drained) count(end wsconn.Outcome) {
 	switch {
-	case s.phase != closed:
-	case s.clean:
+	case !end.Closed:
+	case end.Clean:
 		d.Clean++
 	default:
 		d.Forced++
@@ -59,7 +59,7 @@ func (r *Router) Drain(ctx context.Context) (Drained, error) {
 	report := h.drained
 	for p := range h.peers {
 		report.Stuck++
-		p.session.cut()
+		p.conn.Cut()
 	}
 	return report, fmt.Errorf("wsroute: drain: %d connections have not ended: %w", report.Stuck, context.Cause(ctx))
 }
@@ -84,7 +84,7 @@ func (h *hub) close() (open []*peer) {
 	}
 	h.mu.Unlock()
 	for _, p := range early {
-		p.session.end(ErrDraining, closeRestart, "server_restart", false)
+		p.conn.End(ErrDraining, wsconn.CodeRestart, "server_restart", false)
 	}
 	return open
 }
@@ -105,6 +105,6 @@ func (h *hub) tell(ctx context.Context, open []*peer, window time.Duration) {
 			case <-ctx.Done():
 			}
 		}
-		p.session.end(ErrDraining, closeRestart, "server_restart", false)
+		p.conn.End(ErrDraining, wsconn.CodeRestart, "server_restart", false)
 	}
 }

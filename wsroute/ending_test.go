@@ -421,8 +421,8 @@ func TestAPeerThatGoesBehindAFullReadAhead(t *testing.T) {
 	}
 }
 
-// overTLS serves a router over TLS on loopback, and returns a way to connect.
-func overTLS(t *testing.T, ws *wsroute.Router) func() net.Conn {
+// overTLS serves a router over TLS on loopback, and connects to it.
+func overTLS(t *testing.T, ws *wsroute.Router) *conformance.Peer {
 	t.Helper()
 	handler, err := ws.Handler()
 	if err != nil {
@@ -442,14 +442,16 @@ func overTLS(t *testing.T, ws *wsroute.Router) func() net.Conn {
 			t.Error(err)
 		}
 	})
-	return func() net.Conn {
-		c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		return c
+	c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = c.Close() })
+	p, err := conformance.Open(c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // TestBehindAFullReadAhead: over real sockets, plain and with TLS, a peer that was slowed
@@ -498,20 +500,11 @@ func TestBehindAFullReadAhead(t *testing.T) {
 						return nil
 					}
 				})
-				connect := overTLS(t, ws)
-				if !secure {
-					srv := wstest.StartLoopback(t, ws)
-					connect = func() net.Conn {
-						c, err := srv.Connect(t.Context())
-						if err != nil {
-							t.Fatal(err)
-						}
-						return c
-					}
-				}
-				p, err := conformance.Open(connect(), nil)
-				if err != nil {
-					t.Fatal(err)
+				var p *conformance.Peer
+				if secure {
+					p = overTLS(t, ws)
+				} else {
+					p = open(t, wstest.StartLoopback(t, ws))
 				}
 				for i := range 300 {
 					write(t, p, textFrame(fmt.Sprint(i)))

@@ -11,6 +11,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
+	"example.com/usher/internal/wsconn"
 )
 
 // endpoint is a route, mounted.
@@ -21,6 +22,7 @@ type endpoint struct {
 	segments []segment
 	movable  bool // part of a plain handler, which may stand below some other path
 	plan     *plan.Plan
+	settings *wsconn.Settings
 	lines    lines
 	secrets  []string // query parameters that hold credentials
 	offers   []string // for what subprotocols carry tokens

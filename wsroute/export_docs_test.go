@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/wsconn"
 )
 
 // DefaultConfig is what is made of a Config.
@@ -22,10 +23,10 @@ var Fixed = map[string]any{
 	"size of the headers":              fmt.Sprintf("%d KiB", maxHeaderBytes>>10),
 	"plain requests at the end":        shutdownTimeout,
 
-	"pings and pongs of a peer":                      fmt.Sprintf("%v a second, %d at once", controlRate.perSecond, controlRate.burst),
-	"empty fragments of a message":                   maxEmpty,
-	"reason of a close frame":                        fmt.Sprintf("%d bytes", maxReason),
-	"the end of a connection, beyond `CloseTimeout`": closeSlack,
+	"pings and pongs of a peer":                      fmt.Sprintf("%v a second, %d at once", wsconn.ControlRate.PerSecond, wsconn.ControlRate.Burst),
+	"empty fragments of a message":                   wsconn.MaxEmpty,
+	"reason of a close frame":                        fmt.Sprintf("%d bytes", wsconn.MaxReason),
+	"the end of a connection, beyond `CloseTimeout`": wsconn.CloseSlack,
 	"closed by a drain in a second":                  drainPace,
 	"`Retry-After` of a 503 by usher":                retryAfter,
 	"bits of an IPv6 address that count as one":      ipv6Site,

@@ -13,8 +13,6 @@ import (
 
 // What black-box tests look at directly.
 var (
-	CutReason   = cutReason
-	Sendable    = sendable
 	ParseOrigin = func(s string) bool { _, ok := parseOrigin(s); return ok }
 	Matches     = func(pattern, path string) bool {
 		segments, _ := parsePattern(pattern)
@@ -35,11 +33,7 @@ func AllowsRequest(allowed, trusted []string, r *http.Request) bool {
 }
 
 // Lose ends a connection as a failed write does.
-func Lose[R, S any](c *Conn[R, S]) {
-	c.session.mu.Lock()
-	defer c.session.mu.Unlock()
-	c.session.lose(net.ErrClosed)
-}
+func Lose[R, S any](c *Conn[R, S]) { c.peer.conn.Cut() }
 
 // FreshConns is what Serve keeps of connections on which nothing was asked.
 func FreshConns() (track func(net.Conn), kept func() int) {

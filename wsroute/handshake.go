@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/internal/plan"
+	"example.com/usher/internal/wsconn"
 )
 
 // ErrDiagnose is the cause that cleanups are given when the dependencies were
@@ -58,7 +59,7 @@ func (h *handshake) run() {
 			return
 		}
 		h.answered.Wait()
-		h.drop(context.Cause(h.peer.session.ctx))
+		h.drop(context.Cause(h.peer.conn.Context()))
 	}()
 	in, err = h.resolve()
 }
@@ -66,9 +67,9 @@ func (h *handshake) run() {
 // resolve runs the providers. A panic of one is returned.
 func (h *handshake) resolve() (in any, err error) {
 	p := h.peer
-	run := &plan.Run{Plan: p.endpoint.plan, Request: &h.request, Connection: p.scope.Context(p.session.ctx)}
+	run := &plan.Run{Plan: p.endpoint.plan, Request: &h.request, Connection: p.scope.Context(p.conn.Context())}
 	if run.Plan.Handshake {
-		ctx, cancel := context.WithCancelCause(p.session.ctx)
+		ctx, cancel := context.WithCancelCause(p.conn.Context())
 		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Standing: p.scope.Standing}
 		run.Handshake = h.scope.Context(ctx)
 		h.end = func(cause error) {
@@ -105,7 +106,7 @@ func (h *handshake) abandon(cause error) {
 			h.peer.log(slog.LevelError, "a refusal was not written", &plan.Panic{Value: v, Stack: debug.Stack(), In: "the ResponseWriter"})
 		}
 	}()
-	h.peer.session.end(cause, 0, "", true)
+	h.peer.conn.End(cause, 0, "", true)
 	h.w.Header().Set("Connection", "close") // the request's goroutine is busy
 	h.refuse(cause, true)
 }
@@ -127,7 +128,7 @@ func (h *handshake) settle(in any, err error) {
 	if why := over(h.r); err != nil && !isPanic(err) && why != nil {
 		err = why // whatever else became of it
 	}
-	err = ended(p.session.ctx, err)
+	err = ended(p.conn.Context(), err)
 	switch {
 	case err == nil && h.request.Diagnose:
 		outcome = ErrDiagnose
@@ -161,7 +162,7 @@ func (h *handshake) refuse(err error, flush bool) {
 // get a goroutine of their own: the answer goes out when this one returns.
 func (h *handshake) drop(cause error) {
 	p := h.peer
-	p.session.end(cause, 0, "", false)
+	p.conn.End(cause, 0, "", false)
 	if h.scope.Pending() || p.scope.Pending() {
 		go p.release(cause, h.end)
 		return
@@ -191,12 +192,12 @@ func responded(w http.ResponseWriter) bool {
 // upgrade hijacks the connection and writes the 101. It is the last moment at
 // which the client's or the server's leaving is still a refusal.
 func (h *handshake) upgrade() error {
-	e, s := h.peer.endpoint, h.peer.session
+	e, conn := h.peer.endpoint, h.peer.conn
 	if err := over(h.r); err != nil {
 		return err
 	}
-	if s.ctx.Err() != nil {
-		return context.Cause(s.ctx)
+	if conn.Context().Err() != nil {
+		return context.Cause(conn.Context())
 	}
 	if responded(h.w) {
 		return errors.New("wsroute: middleware has written a response already; one that refuses must abort")
@@ -214,15 +215,15 @@ func (h *handshake) upgrade() error {
 	if g, ok := h.w.(gin.ResponseWriter); ok {
 		g.WriteHeader(http.StatusSwitchingProtocols) // writes nothing: it is what gin's logger prints
 	}
-	socket, hijacked, err := upgrade(h.w, h.r, header, e.route.compresses, s.lim.WriteTimeout)
+	socket, hijacked, err := wsconn.Upgrade(h.w, h.r, header, e.route.compresses, e.settings.WriteTimeout)
 	if hijacked && err != nil {
 		return &upgradeError{err}
 	}
 	if err != nil {
 		return err
 	}
-	s.expireAt(h.peer.standing.Until())
-	s.attach(socket)
+	conn.ExpireAt(h.peer.standing.Until())
+	conn.Open(socket, h.peer.hooks())
 	return nil
 }
 

@@ -56,7 +56,7 @@ func (h *hub) leave(p *peer) {
 	delete(h.peers, p)
 	h.release(p)
 	if h.draining {
-		h.drained.count(p.session)
+		h.drained.count(p.conn.Outcome())
 	}
 	if h.draining && len(h.peers) == 0 {
 		select {

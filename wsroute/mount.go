@@ -136,7 +136,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 			continue
 		}
 		t.PathNames = paramNames(segments)
-		e := &endpoint{shared: s, route: rt, target: t, segments: segments, movable: !onGin, lines: linesOf(s.config.Logger, t.Label)}
+		e := &endpoint{shared: s, route: rt, target: t, segments: segments, movable: !onGin, settings: s.config.settings(rt), lines: linesOf(s.config.Logger, t.Label)}
 		extra = append(extra, conflicts(endpoints, e)...)
 		endpoints = append(endpoints, e)
 	}

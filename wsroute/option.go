@@ -29,7 +29,7 @@ type route struct {
 	receives string
 	sends    string
 	named    []string // the options that are no guards
-	serve    func(ctx context.Context, s *session, in any) error
+	serve    func(ctx context.Context, p *peer, in any) error
 
 	// Of a route for plain HTTP alone; the method is empty for a WebSocket.
 	method string

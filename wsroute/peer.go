@@ -8,16 +8,18 @@ import (
 	"time"
 
 	"example.com/usher/internal/plan"
+	"example.com/usher/internal/wsconn"
 )
 
 // peer is one connection, from the beginning of its handshake to its last
 // cleanup. It is kept as long as the socket, so it holds nothing of the request.
 type peer struct {
 	endpoint *endpoint
-	session  *session
+	conn     *wsconn.Conn
 	scope    plan.Scope // of the Connection lifetime
 	standing plan.Standing
 	kept     *plan.Kept // nil unless something may be resolved anew
+	again    *renewer   // the same
 	counted  counted
 	failed   bool // the handler has
 	values   requestValues
@@ -27,8 +29,7 @@ type peer struct {
 
 func newPeer(values context.Context, e *endpoint, remote string) *peer {
 	p := &peer{endpoint: e, remote: remote, since: time.Now(), values: requestValues{values}}
-	p.session = newSession(&p.values, e.shared.limits)
-	p.session.drops, p.session.discards, p.session.who = e.route.drops, e.route.discards, &p.standing
+	p.conn = wsconn.New(&p.values, e.settings)
 	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Standing: &p.standing}
 	return p
 }
@@ -55,21 +56,21 @@ func (v *requestValues) Value(key any) any {
 func (p *peer) run(in any, endHandshake func(error)) {
 	result := errGoexit
 	defer func() {
-		p.session.afterwards(func() { p.part(result) })
+		p.conn.AfterClose(func() { p.part(result) })
 	}()
-	defer func() { p.scope.End(p.session.ctx, result) }()
+	defer func() { p.scope.End(p.conn.Context(), result) }()
 	defer func() {
 		if p.kept != nil {
-			p.kept.End(p.session.ctx, result)
+			p.kept.End(p.conn.Context(), result)
 		}
 	}()
-	defer p.session.handlerDone()
+	defer p.conn.HandlerDone()
 	defer func() { result = p.conclude(result) }()
 	if endHandshake != nil {
 		endHandshake(nil)
 	}
-	if err := p.session.over(); err != nil { // by a drain while the 101 was written, or by what the peer sent at once
-		result = err
+	if p.conn.Outcome().Ours { // by a drain while the 101 was written, or by what the peer sent at once
+		result = context.Cause(p.conn.Context())
 		return
 	}
 	result = p.handle(in)
@@ -85,7 +86,7 @@ func (p *peer) part(result error) {
 // release ends the lifetimes of a connection that was never opened.
 func (p *peer) release(cause error, endHandshake func(error)) {
 	defer p.endpoint.shared.hub.leave(p)
-	defer p.scope.End(p.session.ctx, cause)
+	defer p.scope.End(p.conn.Context(), cause)
 	if endHandshake != nil {
 		endHandshake(cause)
 	}
@@ -98,12 +99,12 @@ func (p *peer) handle(in any) (err error) {
 			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: p.endpoint.route.fn.Name}
 		}
 	}()
-	err = p.endpoint.route.serve(p.session.ctx, p.session, in)
-	if err != nil && err != context.Cause(p.session.ctx) { //nolint:errorlint // the very same, which most return
+	err = p.endpoint.route.serve(p.conn.Context(), p, in)
+	if err != nil && err != context.Cause(p.conn.Context()) { //nolint:errorlint // the very same, which most return
 		plan.Try(err)
 	}
 	if errors.Is(err, context.Canceled) {
-		err = ended(p.session.ctx, err) // why it was cancelled says more
+		err = ended(p.conn.Context(), err) // why it was cancelled says more
 	}
 	return err
 }
@@ -112,16 +113,16 @@ func (p *peer) handle(in any) (err error) {
 // ended it before stays the cause. It returns what is to be logged.
 func (p *peer) conclude(result error) error {
 	code, reason := 0, ""
-	if p.session.ctx.Err() == nil {
+	if p.conn.Context().Err() == nil {
 		code, reason, result = p.endpoint.closing(result)
-		p.failed = code == closeInternal
+		p.failed = code == wsconn.CodeInternal
 	}
 	cause := result
 	if cause == nil {
 		cause = ErrClosed
 	}
-	p.session.end(cause, code, reason, false)
-	if ended := context.Cause(p.session.ctx); result == nil && !errors.Is(ended, ErrClosed) {
+	p.conn.End(cause, code, reason, false)
+	if ended := context.Cause(p.conn.Context()); result == nil && !errors.Is(ended, ErrClosed) {
 		return ended // the handler returned because of it
 	}
 	return result
@@ -133,19 +134,18 @@ func (p *peer) logCleanup(err error) {
 
 // logEnd writes the connection's one line.
 func (p *peer) logEnd(result error) {
-	p.session.mu.Lock()
-	code, reason := p.session.code, p.session.reason
-	p.session.mu.Unlock()
-	cause := context.Cause(p.session.ctx)
+	end := p.conn.Outcome()
+	code, reason := end.Code, end.Reason
+	cause := context.Cause(p.conn.Context())
 	closed, byPeer := errors.AsType[*CloseError](cause)
 	switch {
 	case byPeer:
 		code, reason = closed.Code, closed.Reason
 	case code == 0:
-		code = closeAbnormal
+		code = wsconn.CodeAbnormal
 	}
 	level := slog.LevelInfo
-	if p.failed || code == closeInternal && !byPeer {
+	if p.failed || code == wsconn.CodeInternal && !byPeer {
 		level = slog.LevelError
 	}
 	attrs := append(make([]slog.Attr, 0, 3), slog.Int("code", code), slog.Duration("duration", time.Since(p.since)))

@@ -9,6 +9,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
+	"example.com/usher/internal/wsconn"
 )
 
 // retryAfter is what a peer is asked to wait when the fault is ours and passes.
@@ -92,10 +93,10 @@ func rejectionFor(err error) *depends.Rejection {
 // closeFor says with which code a connection closes whose handler returned err.
 func closeFor(err error) (code int, reason string) {
 	if err == nil {
-		return closeNormal, ""
+		return wsconn.CodeNormal, ""
 	}
 	if isPanic(err) {
-		return closeInternal, ""
+		return wsconn.CodeInternal, ""
 	}
 	if m, ok := errors.AsType[*MessageError](err); ok {
 		return m.Code, m.Reason
@@ -103,7 +104,7 @@ func closeFor(err error) (code int, reason string) {
 	if r, ok := errors.AsType[*depends.Rejection](err); ok {
 		return r.CodeAfterUpgrade(), r.Reason
 	}
-	return closeInternal, ""
+	return wsconn.CodeInternal, ""
 }
 
 // isTimeout reports whether a request was not resolved in its time.

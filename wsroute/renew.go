@@ -11,6 +11,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
+	"example.com/usher/internal/wsconn"
 )
 
 type renewableOption struct{}
@@ -55,28 +56,34 @@ func (p *peer) keep(kept *plan.Kept, run *plan.Run) {
 	kept.Hold(run)
 	p.kept = kept
 	p.standing.Replace(kept.Standing())
-	p.session.again = &renewer{peer: p, messages: p.endpoint.route.renewable}
+	p.again = &renewer{peer: p, messages: p.endpoint.route.renewable}
+	p.conn.CheckAt(kept.Due())
 }
 
-func (r *renewer) due() time.Time { return r.peer.kept.Due() }
+// hooks are what the connection asks.
+func (p *peer) hooks() wsconn.Hooks {
+	if p.again == nil {
+		return wsconn.Hooks{}
+	}
+	return wsconn.Hooks{Aside: p.again.asked, Check: p.again.check}
+}
 
 // run calls what resolves anew, when nothing else does, within the budget. credential says
 // that one is verified.
 func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
-	p, s := r.peer, r.peer.session
+	p, conn := r.peer, r.peer.conn
 	config, hub := &p.endpoint.shared.config, &p.endpoint.shared.hub
-	if err := p.kept.Turn(s.ctx); err != nil {
+	if err := p.kept.Turn(conn.Context()); err != nil {
 		return err
 	}
 	defer p.kept.Pass()
-	budget := time.AfterFunc(config.ResolveTimeout, func() { s.end(errBudget, closeTryAgain, "timeout", true) })
+	budget := time.AfterFunc(config.ResolveTimeout, func() { conn.End(errBudget, wsconn.CodeTryAgain, "timeout", true) })
 	defer budget.Stop()
-	ctx := p.scope.Context(s.ctx)
+	ctx := p.scope.Context(conn.Context())
 	accept := func(who plan.Identity, until, known time.Time) error {
 		p.standing.Replace(who, until)
-		s.expireAt(until)
-		budget.Stop() // what is replaced takes its own time
-		s.retime(nil)
+		conn.ExpireAt(until)
+		budget.Stop()              // what is replaced takes its own time
 		if known.Before(p.since) { // revocations from before the handshake were the providers' to judge ...
 			known = p.since
 		}
@@ -87,28 +94,23 @@ func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
 	}
 	err := resolve(&plan.Run{
 		Connection: ctx, Handshake: ctx, Scope: &p.scope, Budget: config.ResolveTimeout, Accept: accept, Failed: p.refuse,
-		Retire: s.whenIdle,
+		Retire: conn.WhenIdle,
 	})
 	if err != nil {
 		p.refuse(err)
 		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.expired() {
-		s.expire()
 	}
 	return nil
 }
 
 // refuse ends an open connection for an error of its providers.
 func (p *peer) refuse(err error) {
-	if p.session.ctx.Err() != nil {
+	if p.conn.Context().Err() != nil {
 		return
 	}
 	switch {
 	case err == ErrRevoked: //nolint:errorlint // the hub's own, and no panic's
-		p.session.end(err, closeExpired, "revoked", true)
+		p.conn.End(err, wsconn.CodeUnauthorized, "revoked", true)
 		return
 	case errors.Is(err, plan.ErrNotRenewable): // who came without one
 		err = &depends.Rejection{Status: http.StatusBadRequest, Reason: "nothing_to_renew", Err: err}
@@ -116,7 +118,7 @@ func (p *peer) refuse(err error) {
 		err = &depends.Rejection{Status: http.StatusForbidden, Reason: "other_principal", Err: err}
 	}
 	code, reason, err := p.endpoint.closing(err)
-	p.session.end(err, code, reason, true)
+	p.conn.End(err, code, reason, true)
 }
 
 // check resolves anew what is due. Until it has, the next check has no time.
@@ -124,8 +126,7 @@ func (r *renewer) check() {
 	_ = r.run(false, func(run *plan.Run) error {
 		err := r.peer.kept.Check(run)
 		if err == nil {
-			next := r.due()
-			r.peer.session.retime(&next)
+			r.peer.conn.CheckAt(r.peer.kept.Due())
 		}
 		return err
 	})
@@ -136,18 +137,18 @@ func (r *renewer) renew(credential string) error {
 }
 
 // asked says whether a message is a credential, and returns what verifies it, which says
-// whether it is a good one. It runs on the reading goroutine, with the session locked.
-func (r *renewer) asked(in *inbound) (taken bool, verify func() bool) {
-	if !r.messages || in.binary || !bytes.HasPrefix(in.buf.Bytes(), renewPrefix) {
+// whether it is a good one. It runs on the reading goroutine.
+func (r *renewer) asked(in *wsconn.Message) (taken bool, verify func() bool) {
+	if !r.messages || in.Binary || !bytes.HasPrefix(in.Buf.Bytes(), renewPrefix) {
 		return false, nil
 	}
 	var message map[string]string
-	if json.Unmarshal(in.buf.Bytes(), &message) != nil || len(message) != 1 {
+	if json.Unmarshal(in.Buf.Bytes(), &message) != nil || len(message) != 1 {
 		return false, nil
 	}
-	s := r.peer.session
+	conn := r.peer.conn
 	if !r.busy.CompareAndSwap(false, true) {
-		s.close(ending{cause: errRenewing, code: closePolicy, reason: "renewing", discard: true})
+		conn.End(errRenewing, wsconn.CodePolicy, "renewing", true)
 		return true, nil
 	}
 	return true, func() bool { // an error has ended the connection, so that nobody asks again
@@ -155,13 +156,13 @@ func (r *renewer) asked(in *inbound) (taken bool, verify func() bool) {
 			return false
 		}
 		r.busy.Store(false)
-		_ = s.send(s.ctx, r.answer())
+		_ = conn.Send(conn.Context(), r.answer())
 		return true
 	}
 }
 
 // answer tells the peer until when it may stay.
-func (r *renewer) answer() *outgoing {
+func (r *renewer) answer() *wsconn.Outgoing {
 	until := "null"
 	if t := r.peer.standing.Until(); !t.IsZero() {
 		until = `"` + t.UTC().Format(time.RFC3339) + `"`
@@ -175,7 +176,7 @@ func (r *renewer) answer() *outgoing {
 // values hold. An error has closed the connection with its code, but for a route
 // that is not Renewable, where nothing happens. until is zero if they never expire.
 func (c *Conn[Recv, Send]) Renew(credential string) (until time.Time, err error) {
-	r := c.session.again
+	r := c.peer.again
 	if r == nil || !r.messages {
 		return time.Time{}, errors.New("wsroute: Renew: the route is not Renewable")
 	}

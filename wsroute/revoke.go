@@ -10,6 +10,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
+	"example.com/usher/internal/wsconn"
 )
 
 // ErrRevoked is the end by [Router.Revoke].
@@ -174,7 +175,7 @@ func (s *shared) revoke(r Revocation) (ended int) {
 	}
 	h.mu.Unlock()
 	for _, p := range meant {
-		if p.session.end(ErrRevoked, closeExpired, "revoked", true) {
+		if p.conn.End(ErrRevoked, wsconn.CodeUnauthorized, "revoked", true) {
 			ended++
 		}
 	}

@@ -16,38 +16,38 @@ import (
 // becomes of it.
 type Room[Send any] struct {
 	mu      sync.Mutex
-	members map[*session]func() // how to stop watching for the end
+	members map[*peer]func() // how to stop watching for the end
 }
 
 // member is a *Conn[Recv, Send], of whatever Recv.
-type member[Send any] interface{ sends(Send) *session }
+type member[Send any] interface{ sends(Send) *peer }
 
-func (c *Conn[Recv, Send]) sends(Send) *session { return c.session }
+func (c *Conn[Recv, Send]) sends(Send) *peer { return c.peer }
 
 // Join adds a connection, a [*Conn] whose Send is the room's. It is gone from the
 // room when it ends or the peer's close frame is read, or when leave is called. Joining again changes nothing.
 func (r *Room[Send]) Join(conn member[Send]) (leave func()) {
 	var none Send
-	s := conn.sends(none)
-	leave = func() { r.leave(s) }
+	p := conn.sends(none)
+	leave = func() { r.leave(p) }
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, here := r.members[s]; here {
+	if _, here := r.members[p]; here {
 		return leave
 	}
 	if r.members == nil {
-		r.members = map[*session]func(){}
+		r.members = map[*peer]func(){}
 	}
-	r.members[s] = s.onLeave(leave)
+	r.members[p] = p.conn.OnLeave(leave)
 	return leave
 }
 
-func (r *Room[Send]) leave(s *session) {
+func (r *Room[Send]) leave(p *peer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if stop, here := r.members[s]; here {
+	if stop, here := r.members[p]; here {
 		stop()
-		delete(r.members, s)
+		delete(r.members, p)
 	}
 }
 
@@ -56,8 +56,8 @@ func (r *Room[Send]) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := 0
-	for s := range r.members {
-		if s.isOpen() {
+	for p := range r.members {
+		if p.conn.Outcome().Open {
 			n++
 		}
 	}
@@ -78,12 +78,12 @@ func (r *Room[Send]) SendTo(v Send, allowed func(depends.Identity) bool) error {
 	if err != nil {
 		return err
 	}
-	defer m.release()
+	defer m.Release()
 	r.mu.Lock() // while it is queued: that is what keeps the order
 	defer r.mu.Unlock()
-	for s := range r.members {
-		if s.isOpen() && allowed(s.identity()) {
-			_ = s.send(context.Background(), m) // a member that is lost or too slow ends by itself
+	for p := range r.members {
+		if p.conn.Outcome().Open && allowed(depends.Identity(p.standing.Identity())) {
+			_ = p.conn.Send(context.Background(), m) // a member that is lost or too slow ends by itself
 		}
 	}
 	return nil

@@ -25,7 +25,6 @@ type Router struct {
 // shared is what a router and its groups have in common.
 type shared struct {
 	config  Config
-	limits  *limits
 	bad     []string // of the configuration
 	origins originPolicy
 	proxies proxies
@@ -48,7 +47,7 @@ func New(deps *depends.Graph, config *Config) *Router {
 		deps:  deps,
 		graph: deps.Inner(),
 		shared: family.add(&shared{
-			config: settings, limits: settings.limits(), bad: slices.Concat(bad, badOrigins, badProxies),
+			config: settings, bad: slices.Concat(bad, badOrigins, badProxies),
 			origins: origins, proxies: proxies,
 		}),
 	}
@@ -100,8 +99,8 @@ func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Con
 		sends:    plan.TypeName(reflect.TypeFor[Send]()),
 		messages: bad,
 		discards: codec.discards,
-		serve: func(ctx context.Context, s *session, in any) error {
-			return handler(ctx, newConn(s, codec), *in.(*In))
+		serve: func(ctx context.Context, p *peer, in any) error {
+			return handler(ctx, &Conn[Recv, Send]{p, codec}, *in.(*In))
 		},
 	})
 }
@@ -138,7 +137,7 @@ func (r *Router) WithOverrides(replacements ...depends.Replacement) *Router {
 	out := *r
 	out.deps, out.graph = nil, twin(r.graph)
 	out.shared = r.shared.twins.add(&shared{
-		config: r.shared.config, limits: r.shared.limits, bad: r.shared.bad,
+		config: r.shared.config, bad: r.shared.bad,
 		origins: r.shared.origins, proxies: r.shared.proxies,
 	})
 	for _, rt := range r.shared.routes {

@@ -8,6 +8,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/plan"
+	"example.com/usher/internal/wsconn"
 )
 
 // toldLimit is the largest message that is read of a peer that was refused: what
@@ -21,9 +22,9 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	if responded(w) {
 		return false
 	}
-	limits := *e.shared.limits
-	limits.ReadLimit = toldLimit
-	p := &peer{endpoint: e, session: newSession(context.Background(), &limits)}
+	settings := *e.settings
+	settings.ReadLimit = toldLimit
+	p := &peer{endpoint: e, conn: wsconn.New(context.Background(), &settings)}
 	if e.shared.hub.enter(p, &e.shared.config, asked.Client) != nil {
 		return false
 	}
@@ -40,16 +41,16 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	if g, ok := w.(gin.ResponseWriter); ok {
 		g.WriteHeader(http.StatusSwitchingProtocols)
 	}
-	socket, hijacked, err := upgrade(w, r, header, false, limits.WriteTimeout)
+	socket, hijacked, err := wsconn.Upgrade(w, r, header, false, settings.WriteTimeout)
 	if err != nil {
 		return hijacked
 	}
 	e.shared.hub.opened(p) // who is slow to leave is in no other's handshake's way
 	code, reason := refusal.CodeAfterUpgrade(), refusal.Reason
-	p.session.end(refusal, code, reason, true)
-	p.session.attach(socket)
+	p.conn.End(refusal, code, reason, true)
+	p.conn.Open(socket, wsconn.Hooks{})
 	closed := make(chan struct{})
-	p.session.afterwards(func() { close(closed) })
+	p.conn.AfterClose(func() { close(closed) })
 	<-closed
 	return true
 }

@@ -1,4 +1,4 @@
-package wsroute
+package wsconn
 
 import (
 	"crypto/tls"
@@ -10,8 +10,11 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// socket is an upgraded connection. gorilla reads from it, and what it would write after
-// the 101 goes nowhere: frames are written by the wire.
+// Socket is an upgraded connection, to be opened.
+type Socket struct{ inner socket }
+
+// socket is the net.Conn that gorilla is given. gorilla reads from it, and what it would
+// write after the 101 goes nowhere: frames are written by the wire.
 type socket struct {
 	net.Conn
 	ws       *websocket.Conn // nil until the 101 is written
@@ -28,16 +31,16 @@ type socket struct {
 	once sync.Once // to close
 }
 
-// begin joins the socket to its session.
-func (k *socket) begin(s *session) {
-	k.ws.SetReadLimit(s.lim.ReadLimit)
-	k.ws.SetPingHandler(s.pinged)
-	k.ws.SetPongHandler(s.ponged)
-	k.ws.SetCloseHandler(s.peerClosed)
-	k.await = s.await
+// begin joins the socket to its connection.
+func (k *socket) begin(c *Conn) {
+	k.ws.SetReadLimit(c.set.ReadLimit)
+	k.ws.SetPingHandler(c.pinged)
+	k.ws.SetPongHandler(c.ponged)
+	k.ws.SetCloseHandler(c.peerClosed)
+	k.await = c.await
 	k.wire.mu.Lock()
 	defer k.wire.mu.Unlock()
-	k.wire.flushed = s.flushed
+	k.wire.flushed = c.flushed
 }
 
 // Read lets gorilla have what the peer sends, up to a head that breaks the protocol.

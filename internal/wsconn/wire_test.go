@@ -1,10 +1,13 @@
-package wsroute
+package wsconn
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"math/big"
 	"math/rand/v2"
 	"net"
 	"testing"
@@ -36,18 +39,18 @@ func readFrame(r io.Reader) (int, error) {
 }
 
 // message is one of n bytes.
-func message(n int) *outgoing {
-	m := newOutgoing(true)
+func message(n int) *Outgoing {
+	m := NewOutgoing(true)
 	m.plain.Write(bytes.Repeat([]byte{byte(n)}, n))
 	return m
 }
 
 // roomy are limits that nothing here reaches.
-var roomy = &limits{SendQueue: 1 << 30, SendMessages: 1 << 20}
+var roomy = &Settings{SendQueue: 1 << 30, SendMessages: 1 << 20}
 
 func (w *wire) mustSend(t *testing.T, n int) {
 	t.Helper()
-	if sent, err := w.send(message(n), false, roomy, false); !sent || err != nil {
+	if sent, err := w.send(message(n), false, roomy); !sent || err != nil {
 		t.Fatal(sent, err)
 	}
 }
@@ -71,7 +74,7 @@ func TestDiscardNeverCutsAFrame(t *testing.T) {
 			n, _ := io.ReadFull(client, taken)
 			synctest.Wait()
 			w.close(closeFrame(1000, "bye"), true)
-			if _, err := w.send(message(9), false, roomy, false); !errors.Is(err, errShut) {
+			if _, err := w.send(message(9), false, roomy); !errors.Is(err, errShut) {
 				t.Fatalf("seed %d: behind the close frame: %v", seed, err)
 			}
 			go func() {
@@ -138,7 +141,7 @@ func TestTheQueueCounts(t *testing.T) {
 			check(size+3, 5, 6)
 		}
 	}
-	w.close(closeFrame(closeNoStatus, ""), true)
+	w.close(closeFrame(CodeNoStatus, ""), true)
 	check(2, 0, 1)
 }
 
@@ -156,7 +159,7 @@ func TestFramesOfAMessage(t *testing.T) {
 	server, _ := memconn.Pipe()
 	w := newWire(server, time.Minute)
 	w.flushing = true
-	if _, err := w.send(m, true, roomy, false); err != nil || !m.kept {
+	if _, err := w.send(m, true, roomy); err != nil || !m.kept {
 		t.Errorf("the message is kept: %t, %v", m.kept, err)
 	}
 }
@@ -202,7 +205,7 @@ func TestAfterABacklogTheSocketIsAsBefore(t *testing.T) {
 func TestASlowReaderOverTLSIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		raw, peer := memconn.Pipe()
-		server, client := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{SelfSigned(t)}}), tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
+		server, client := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}), tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
 		go func() { _ = server.Handshake() }()
 		if err := client.Handshake(); err != nil {
 			t.Fatal(err)
@@ -222,4 +225,18 @@ func TestASlowReaderOverTLSIsWaitedFor(t *testing.T) {
 		_ = raw.Close()
 		_ = peer.Close()
 	})
+}
+
+// selfSigned is a certificate.
+func selfSigned(t *testing.T) tls.Certificate {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
 }

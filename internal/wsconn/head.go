@@ -1,13 +1,13 @@
-package wsroute
+package wsconn
 
 import (
 	"encoding/binary"
 	"fmt"
 )
 
-// maxEmpty is how many empty fragments a message may have. They are allowed by
+// MaxEmpty is how many empty fragments a message may have. They are allowed by
 // RFC 6455 §5.4, count for no limit of size, and have no use.
-const maxEmpty = 1000
+const MaxEmpty = 1000
 
 // heads follows the heads of the frames that the peer sends (RFC 6455 §5.2), for what
 // gorilla lets pass: a reserved bit on a frame that cannot be compressed (RFC 7692 §6), a
@@ -43,7 +43,7 @@ func (h *heads) scan(b []byte) (good int, fault *violation) {
 func (h *heads) look() *violation {
 	first, opcode := h.head[0], h.head[0]&0xf
 	if first&compressedBit != 0 && opcode != opText && opcode != opBinary {
-		return &violation{closeProtocol, "protocol_error", fmt.Sprintf("a reserved bit on a frame with opcode %d", opcode)}
+		return &violation{CodeProtocol, "protocol_error", fmt.Sprintf("a reserved bit on a frame with opcode %d", opcode)}
 	}
 	if h.n < 2 {
 		return nil
@@ -70,12 +70,12 @@ func (h *heads) look() *violation {
 	case h.head[1]&0x80 == 0 || length > 1<<62: // gorilla goes no further
 		h.off = true
 	case opcode == opClose && length == 1:
-		return &violation{closeProtocol, "protocol_error", "a close frame with half a code"}
+		return &violation{CodeProtocol, "protocol_error", "a close frame with half a code"}
 	case opcode == opText || opcode == opBinary:
 		h.empties = 0
 	case opcode == opContinuation && length == 0:
-		if h.empties++; h.empties > maxEmpty {
-			return &violation{closePolicy, "too_many_fragments", fmt.Sprintf("more than %d empty fragments", maxEmpty)}
+		if h.empties++; h.empties > MaxEmpty {
+			return &violation{CodePolicy, "too_many_fragments", fmt.Sprintf("more than %d empty fragments", MaxEmpty)}
 		}
 	}
 	return nil

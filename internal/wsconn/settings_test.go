@@ -1,17 +1,15 @@
-package wsroute_test
+package wsconn
 
 import (
 	"strings"
 	"testing"
 	"unicode/utf8"
-
-	"example.com/usher/wsroute"
 )
 
 func TestCodesThatMayBeSent(t *testing.T) {
 	for code := range 6000 {
 		want := code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
-		if got := wsroute.Sendable(code); got != want {
+		if got := Sendable(code); got != want {
 			t.Errorf("%d: got %v", code, got)
 		}
 	}
@@ -23,7 +21,7 @@ func FuzzCloseReason(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, reason string) {
-		got := wsroute.CutReason(reason)
+		got := CutReason(reason)
 		if len(got) > 123 || !utf8.ValidString(got) {
 			t.Fatalf("%q became %q", reason, got)
 		}
@@ -31,29 +29,4 @@ func FuzzCloseReason(f *testing.F) {
 			t.Fatalf("%q became %q", reason, got)
 		}
 	})
-}
-
-func TestPathsOfRoutes(t *testing.T) {
-	for _, test := range []struct {
-		pattern, path string
-		want          bool
-	}{
-		{"/", "/", true},
-		{"/", "/a", false},
-		{"/a", "/a", true},
-		{"/a", "/a/", false},
-		{"/a/", "/a/", true},
-		{"/a/:x", "/a/b", true},
-		{"/a/:x", "/a/", false},
-		{"/a/:x", "/a/b/c", false},
-		{"/a/:x/c", "/a/b/c", true},
-		{"/a/*rest", "/a/", true},
-		{"/a/*rest", "/a/b/c", true},
-		{"/a/*rest", "/a", false},
-		{"/a", "", false},
-	} {
-		if got := wsroute.Matches(test.pattern, test.path); got != test.want {
-			t.Errorf("%s matches %q: %v", test.pattern, test.path, got)
-		}
-	}
 }

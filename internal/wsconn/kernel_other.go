@@ -1,6 +1,6 @@
 //go:build !linux
 
-package wsroute
+package wsconn
 
 import "syscall"
 

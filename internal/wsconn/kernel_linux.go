@@ -1,4 +1,4 @@
-package wsroute
+package wsconn
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package wsroute
+package wsconn
 
 import (
 	"bytes"
@@ -28,9 +28,9 @@ const headRoom = 10
 // maxPooled is the largest buffer that is kept for the next message.
 const maxPooled = 64 << 10
 
-// outgoing is a message to send: its payload, and the one frame that it becomes. Several
+// Outgoing is a message to send: its payload, and the one frame that it becomes. Several
 // connections may send it, one after the other.
-type outgoing struct {
+type Outgoing struct {
 	op       byte
 	plain    bytes.Buffer // room for a head, then the payload
 	deflated bytes.Buffer // the same, compressed
@@ -38,11 +38,11 @@ type outgoing struct {
 	kept     bool         // a queue holds on to it
 }
 
-var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
+var outgoings = sync.Pool{New: func() any { return new(Outgoing) }}
 
-// newOutgoing returns an empty message to write the payload to.
-func newOutgoing(binary bool) *outgoing {
-	o := outgoings.Get().(*outgoing) //nolint:forcetypeassert // the pool holds nothing else
+// NewOutgoing returns an empty message to write the payload to.
+func NewOutgoing(binary bool) *Outgoing {
+	o := outgoings.Get().(*Outgoing) //nolint:forcetypeassert // the pool holds nothing else
 	o.op, o.frames = opText, [2][]byte{}
 	if binary {
 		o.op = opBinary
@@ -54,17 +54,20 @@ func newOutgoing(binary bool) *outgoing {
 }
 
 // Write adds to the payload.
-func (o *outgoing) Write(b []byte) (int, error) { return o.plain.Write(b) }
+func (o *Outgoing) Write(b []byte) (int, error) { return o.plain.Write(b) }
 
-// release lets the message's memory be used again, unless a queue needs it.
-func (o *outgoing) release() {
+// WriteString adds to the payload.
+func (o *Outgoing) WriteString(s string) (int, error) { return o.plain.WriteString(s) }
+
+// Release lets the message's memory be used again, unless a queue needs it.
+func (o *Outgoing) Release() {
 	if !o.kept && o.plain.Cap() <= maxPooled && o.deflated.Cap() <= maxPooled {
 		outgoings.Put(o)
 	}
 }
 
 // frame returns the message as its frame, which is written once: a queue may hold it.
-func (o *outgoing) frame(deflate bool) []byte {
+func (o *Outgoing) frame(deflate bool) []byte {
 	switch {
 	case deflate && o.frames[1] == nil:
 		compress(&o.deflated, o.plain.Bytes()[headRoom:])
@@ -104,7 +107,7 @@ func controlFrame(op byte, payload []byte) []byte {
 
 // closeFrame returns a close frame; code 1005 stands for one without a code.
 func closeFrame(code int, reason string) []byte {
-	if code == closeNoStatus {
+	if code == CodeNoStatus {
 		return controlFrame(opClose, nil)
 	}
 	body := binary.BigEndian.AppendUint16(nil, uint16(code)) //nolint:gosec // one that may be sent

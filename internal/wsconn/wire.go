@@ -1,4 +1,4 @@
-package wsroute
+package wsconn
 
 import (
 	"errors"
@@ -42,7 +42,7 @@ type entry struct {
 func (e *entry) isMessage() bool { return e.op == opText || e.op == opBinary }
 
 // errShut is of a frame behind our close frame.
-var errShut = errors.New("wsroute: the close frame is sent")
+var errShut = errors.New("the close frame is sent")
 
 func newWire(conn net.Conn, timeout time.Duration) *wire {
 	return &wire{conn: conn, raw: rawConn(conn), timeout: timeout, try: newTryWriter(conn)}
@@ -63,12 +63,12 @@ func rawConn(conn net.Conn) syscall.RawConn {
 
 // send queues a message if there is room for it, which the oldest ones make if they may be
 // dropped. One alone may be of any size.
-func (w *wire) send(m *outgoing, deflate bool, lim *limits, dropOldest bool) (sent bool, err error) {
+func (w *wire) send(m *Outgoing, deflate bool, set *Settings) (sent bool, err error) {
 	frame := m.frame(deflate)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for !w.fits(len(frame), lim) {
-		if !dropOldest || !w.dropOldest() {
+	for !w.fits(len(frame), set) {
+		if !set.DropOldest || !w.dropOldest() {
 			return false, w.err
 		}
 	}
@@ -249,8 +249,8 @@ func (w *wire) wake() {
 }
 
 // fits says whether a frame of n bytes may be queued; w.mu is held.
-func (w *wire) fits(n int, lim *limits) bool {
-	return w.size == 0 || w.size+n <= lim.SendQueue && w.messages < lim.SendMessages
+func (w *wire) fits(n int, set *Settings) bool {
+	return w.size == 0 || w.size+n <= set.SendQueue && w.messages < set.SendMessages
 }
 
 // dropOldest drops the oldest message that is not begun, and says whether there was one;
@@ -275,8 +275,8 @@ func (w *wire) drop(e *entry) {
 
 // room returns when a message of n bytes may fit, when the wire has failed or is shut, or
 // when done is closed.
-func (w *wire) room(n int, lim *limits, done <-chan struct{}) {
-	w.wait(func() bool { return w.fits(n, lim) || w.shut }, done)
+func (w *wire) room(n int, set *Settings, done <-chan struct{}) {
+	w.wait(func() bool { return w.fits(n, set) || w.shut }, done)
 }
 
 // empty returns when the queue is, when the wire has failed, or when done is closed.

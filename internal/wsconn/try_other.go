@@ -1,6 +1,6 @@
 //go:build !unix
 
-package wsroute
+package wsconn
 
 import "net"
 

@@ -1,0 +1,229 @@
+package wsconn
+
+import (
+	"fmt"
+	"time"
+)
+
+// clock is what a connection's one timer rings for; the connection's lock guards it.
+type clock struct {
+	timer    *time.Timer
+	rings    time.Time // when the timer should ring
+	nextPing time.Time
+	asked    time.Time // when the first ping was sent that is not answered; zero if none is
+	reads    int64     // of the socket, then
+	taken    int       // by the peer, then
+	pongs    int       // answers to our pings that may still come
+	stalled  time.Time // since when the inbox has been full; zero if it is not
+	partial  time.Time // when the message began of which more is awaited; zero if none
+	grace    time.Time // in peerClosing, when the handler must have done
+	expires  time.Time // by the wall clock; zero is never
+	checks   time.Time // when [Hooks].Check is called; zero is never
+}
+
+// start sets the timer of a connection that opens; c.mu is held.
+func (c *Conn) start(now time.Time) {
+	c.nextPing = now.Add(c.set.PingInterval)
+	pause := c.pause(now)
+	c.rings = now.Add(pause)
+	c.timer = time.AfterFunc(pause, c.ring)
+}
+
+// running says whether the timer is; c.mu is held.
+func (c *Conn) running() bool { return c.phase == open || c.phase == peerClosing }
+
+// ring is called by the timer.
+func (c *Conn) ring() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.running() {
+		return
+	}
+	now := time.Now()
+	if over := now.Sub(c.rings); over > c.pongTime()/4 {
+		c.pausedFor(over, now)
+	}
+	c.lookForLife(now)
+	if due, why := c.deadline(); !now.Before(due) {
+		c.close(c.endingFor(why))
+		return
+	}
+	if !c.checks.IsZero() && !now.Before(c.checks) {
+		c.checks = time.Time{}
+		go c.hooks.Check()
+	}
+	if c.phase == open && !now.Before(c.nextPing) {
+		c.ping(now)
+	}
+	c.rearm(now)
+}
+
+// pongTime is how long a peer that gives no sign of life has to answer a ping.
+func (c *Conn) pongTime() time.Duration { return c.set.PongTimeout - c.set.PingInterval }
+
+// pausedFor takes a pause of our own process off all clocks: nobody is called lost before
+// what is waiting has been read and a ping was sent; c.mu is held.
+func (c *Conn) pausedFor(d time.Duration, now time.Time) {
+	for _, t := range []*time.Time{&c.asked, &c.stalled, &c.partial, &c.grace} {
+		if !t.IsZero() {
+			*t = t.Add(d)
+		}
+	}
+	c.nextPing = now
+}
+
+// lookForLife looks for a sign of life since the first ping that is not answered: something
+// was read or, when its time is over, the peer has taken more of what it was sent; c.mu is
+// held.
+func (c *Conn) lookForLife(now time.Time) {
+	switch {
+	case c.asked.IsZero() || c.phase != open:
+	case c.socket.reads.Load() != c.reads:
+		c.asked = time.Time{}
+	case now.Before(c.asked.Add(c.pongTime())):
+	default:
+		if taken := c.socket.wire.taken(); taken > c.taken {
+			c.asked, c.taken = now, taken
+		}
+	}
+}
+
+// ping sends a ping; c.mu is held.
+func (c *Conn) ping(now time.Time) {
+	c.nextPing = now.Add(c.set.PingInterval)
+	reads := c.socket.reads.Load()
+	taken, err := c.socket.wire.ping()
+	if err != nil {
+		c.writeFailed(err)
+		return
+	}
+	c.pongs++
+	if c.asked.IsZero() {
+		c.asked, c.reads, c.taken = now, reads, taken
+	}
+}
+
+// never is later than whatever a clock waits for.
+const never = 100 * 365 * 24 * time.Hour
+
+// late is what a connection ends for at a time.
+type late uint8
+
+const (
+	lateHandler late = iota + 1 // in peerClosing
+	lateReceive
+	latePong
+	lateMessage
+	lateAuthorisation
+)
+
+// deadline returns when the connection ends if nothing changes, and for what; c.mu is held.
+// The pong clock stands still while a full inbox keeps us from reading.
+func (c *Conn) deadline() (due time.Time, why late) {
+	due = c.nextPing.Add(never)
+	sooner := func(at time.Time, what late) {
+		if at.Before(due) {
+			due, why = at, what
+		}
+	}
+	switch {
+	case c.phase == peerClosing:
+		sooner(c.grace, lateHandler)
+	case !c.stalled.IsZero():
+		sooner(c.stalled.Add(c.set.StallTimeout), lateReceive)
+	case !c.asked.IsZero():
+		sooner(c.asked.Add(c.pongTime()), latePong)
+	}
+	if !c.partial.IsZero() && c.phase == open {
+		sooner(c.partial.Add(c.set.MessageTimeout), lateMessage)
+	}
+	if !c.expires.IsZero() {
+		sooner(c.expires, lateAuthorisation)
+	}
+	return due, why
+}
+
+// endingFor is how the connection ends at its deadline.
+func (c *Conn) endingFor(why late) ending {
+	switch why {
+	case lateReceive:
+		return ending{cause: c.set.Errors.Stalled, code: CodePolicy, reason: "handler_stalled", discard: true}
+	case latePong:
+		return c.lost(fmt.Errorf("no answer to a ping for %v", c.pongTime()))
+	case lateMessage:
+		text := fmt.Sprintf("a message was not complete after %v", c.set.MessageTimeout)
+		e := c.broken(&violation{CodePolicy, "message_timeout", text})
+		e.discard = true
+		return e
+	case lateAuthorisation:
+		return c.expiry()
+	default:
+		return c.left
+	}
+}
+
+// rearm sets the timer to whatever comes first; c.mu is held.
+func (c *Conn) rearm(now time.Time) {
+	if c.running() {
+		pause := c.pause(now)
+		c.rings = now.Add(pause)
+		c.timer.Reset(pause)
+	}
+}
+
+// pause is the time until whatever comes first; c.mu is held.
+func (c *Conn) pause(now time.Time) time.Duration {
+	due, _ := c.deadline()
+	next := due.Sub(now)
+	if c.phase == open {
+		next = min(next, c.nextPing.Sub(now))
+	}
+	if !c.checks.IsZero() {
+		next = min(next, c.checks.Sub(now))
+	}
+	return next
+}
+
+// stall marks that the inbox is full, or that it is not any more; c.mu is held.
+func (c *Conn) stall(full bool) {
+	now := time.Now()
+	switch {
+	case full:
+		c.stalled = now
+	case !c.asked.IsZero():
+		c.asked = now // answers are read only now
+		fallthrough
+	default:
+		c.stalled = time.Time{}
+	}
+	c.rearm(now)
+}
+
+// CheckAt sets when [Hooks].Check is called.
+func (c *Conn) CheckAt(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.checks = t
+	c.rearm(time.Now())
+}
+
+// ExpireAt sets when the connection expires, by the wall clock; zero is never.
+func (c *Conn) ExpireAt(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expires = t.Round(0) // no monotonic clock: it stands still while a machine sleeps
+	c.rearm(time.Now())
+}
+
+// expiry is the end of the authorisation.
+func (c *Conn) expiry() ending {
+	return ending{cause: c.set.Errors.Expired, code: CodeUnauthorized, reason: "token_expired", discard: true}
+}
+
+// expire ends a connection that has expired; c.mu is held. The timer sees to that, but not
+// while the machine sleeps.
+func (c *Conn) expire() {
+	if c.phase != opening && !c.expires.IsZero() && !time.Now().Before(c.expires) {
+		c.close(c.expiry())
+	}
+}

@@ -1,0 +1,286 @@
+package wsconn
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// CloseSlack is added to CloseTimeout for a queue that must be written first: a
+// connection's end takes no longer than both.
+const CloseSlack = 3 * time.Second
+
+// phase is where a connection stands; see the package's documentation.
+type phase uint8
+
+const (
+	opening phase = iota
+	open
+	peerClosing
+	closing
+	closed
+)
+
+// Conn is a connection. Its methods are safe for concurrent use.
+type Conn struct {
+	ctx    context.Context // ends when the connection does, with the cause
+	base   connContext     // below ctx
+	cancel context.CancelCauseFunc
+	set    *Settings
+	hooks  Hooks
+	socket *socket // nil in opening
+
+	// The reading goroutine's own.
+	assembling bool // a message has begun
+	messages   bucket
+	controls   bucket
+
+	mu      sync.Mutex
+	changed sync.Cond // of mu: a message, room for one, another phase
+	phase   phase
+	ours    bool // we have ended it: nothing more is delivered
+	clean   bool // the peer's close frame is read
+	lingers bool // the peer broke the protocol: its close frame is not waited for
+	code    int  // of our close frame; 0 for none
+	reason  string
+	left    ending           // by the peer's close frame, once it is read
+	then    func()           // what is left to do once the socket is closed
+	leavers map[*byte]func() // to be called once the connection is not open any more
+
+	inbox
+	clock
+}
+
+// connKey is where the context of a connection holds the connection.
+type connKey struct{}
+
+// connContext is below the context of a connection.
+type connContext struct {
+	context.Context
+	conn *Conn
+}
+
+// Value implements [context.Context].
+func (c *connContext) Value(key any) any {
+	if key == (connKey{}) {
+		return c.conn
+	}
+	return c.Context.Value(key)
+}
+
+// New returns a connection in its handshake. parent is where its context has its values
+// from; it must not end.
+func New(parent context.Context, set *Settings) *Conn {
+	c := &Conn{set: set, inbox: inbox{free: -1, discards: set.Discard}}
+	c.changed.L = &c.mu
+	c.base = connContext{parent, c}
+	c.ctx, c.cancel = context.WithCancelCause(&c.base)
+	return c
+}
+
+// Context ends when the connection does; context.Cause says why. A Send with a context
+// derived from it is the handler's own.
+func (c *Conn) Context() context.Context { return c.ctx }
+
+// Subprotocol returns what was selected in the handshake, or "".
+func (c *Conn) Subprotocol() string { return c.socket.ws.Subprotocol() }
+
+// RemoteAddr returns the address of the other end of the TCP connection.
+func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
+
+// Open gives the connection its socket and begins to read. If the connection has ended
+// meanwhile, the peer is told now. It is called once.
+func (c *Conn) Open(socket *Socket, hooks Hooks) {
+	socket.inner.begin(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.socket, c.hooks = &socket.inner, hooks
+	if c.phase == opening {
+		c.phase = open
+		c.start(time.Now())
+	} else { // before anything is read
+		c.shut(true)
+	}
+	go c.read()
+}
+
+// End ends the connection from our side: from now on nothing is delivered. Code 0 cuts the
+// socket; discard drops what is queued and not begun. End says whether the end is this
+// one: the first wins, but one that discards wins over the peer's close frame.
+func (c *Conn) End(cause error, code int, reason string, discard bool) (first bool) {
+	if code != 0 && !Sendable(code) {
+		code, reason = CodeInternal, ""
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.close(ending{cause: cause, code: code, reason: CutReason(reason), discard: discard})
+}
+
+// ending is how a connection ends.
+type ending struct {
+	cause   error
+	code    int // of our close frame; 0 cuts the socket
+	reason  string
+	discard bool // what is queued and not begun is dropped
+	byPeer  bool // what the peer has sent before is still delivered
+}
+
+// close is the only way into closing; c.mu is held. It says whether the end is this one.
+func (c *Conn) close(e ending) (first bool) {
+	first = true
+	switch c.phase {
+	case closing, closed:
+		return false
+	case peerClosing:
+		if !e.discard {
+			e, first = c.left, false
+		}
+	case opening, open:
+		c.leave()
+	}
+	c.phase = closing
+	c.ours, c.code, c.reason = !e.byPeer, e.code, e.reason
+	c.cancel(e.cause)
+	if c.ours {
+		c.drop(0)
+	}
+	if c.socket != nil {
+		c.timer.Stop()
+		c.shut(e.discard)
+	}
+	c.changed.Broadcast()
+	return first
+}
+
+// lost is the end by a peer that went without a close frame.
+func (c *Conn) lost(why error) ending {
+	return ending{cause: fmt.Errorf("%w: %w", c.set.Errors.Lost, why), discard: true, byPeer: true}
+}
+
+// finish is the end by the peer's close frame, once the handler has done with what came
+// before it; c.mu is held.
+func (c *Conn) finish() { c.close(c.left) }
+
+// shut tells the peer of the end, and bounds what it may still take; c.mu is held. The
+// reading goroutine waits for the peer's answer and closes the socket.
+func (c *Conn) shut(discard bool) {
+	if c.code == 0 {
+		c.socket.cut()
+		return
+	}
+	c.readBy(time.Now().Add(c.set.CloseTimeout + CloseSlack))
+	c.socket.wire.close(closeFrame(c.code, c.reason), discard)
+	if c.socket.wire.isEmpty() {
+		c.closeSent()
+	}
+}
+
+// closeSent says that all is written, our close frame too: the peer can answer from now on;
+// c.mu is held.
+func (c *Conn) closeSent() {
+	c.readBy(time.Now().Add(c.set.CloseTimeout))
+	if c.lingers {
+		c.socket.closeWrite()
+	}
+}
+
+// peerClosed takes the peer's close frame, which is answered once the handler has done with
+// what came before it (RFC 6455 §5.5.1). It runs on the reading goroutine.
+func (c *Conn) peerClosed(code int, reason string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clean = true
+	if c.phase != open {
+		return nil
+	}
+	c.phase, c.left = peerClosing, ending{cause: c.set.Errors.PeerClosed(code, reason), code: code, byPeer: true}
+	c.leave()
+	now := time.Now()
+	switch {
+	case len(c.queue) > 0:
+		c.grace = now.Add(c.set.CloseGrace)
+	case c.inHand:
+		c.grace = c.handed.Add(c.set.CloseGrace)
+	default:
+		c.grace = now
+	}
+	if !now.Before(c.grace) {
+		c.finish()
+		return nil
+	}
+	c.changed.Broadcast()
+	c.rearm(now)
+	return nil
+}
+
+// leave tells those who wait for the connection to be open no more; c.mu is held.
+func (c *Conn) leave() {
+	for _, f := range c.leavers {
+		go f()
+	}
+	c.leavers = nil
+}
+
+// OnLeave calls f, on a goroutine of its own, once the connection is not open any more: it
+// has ended, or the peer's close frame is read. stop forgets f.
+func (c *Conn) OnLeave(f func()) (stop func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != open {
+		go f()
+		return func() {}
+	}
+	if c.leavers == nil {
+		c.leavers = map[*byte]func(){}
+	}
+	key := new(byte)
+	c.leavers[key] = f
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.leavers, key)
+	}
+}
+
+// AfterClose calls f once the socket is closed, which CloseTimeout bounds: now, or on the
+// reading goroutine. It is called once, when the connection has ended.
+func (c *Conn) AfterClose(f func()) {
+	c.mu.Lock()
+	if c.socket != nil && c.phase != closed {
+		c.then = f
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	f()
+}
+
+// Cut closes the socket, if there is one, without a word.
+func (c *Conn) Cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.socket != nil {
+		c.socket.cut()
+	}
+}
+
+// Outcome is how a connection stands, or has ended.
+type Outcome struct {
+	Open   bool   // messages come and go
+	Ours   bool   // we have ended it
+	Closed bool   // the socket is closed
+	Clean  bool   // the peer's close frame was read
+	Code   int    // of our close frame; 0 if there was none
+	Reason string // of our close frame
+}
+
+// Outcome returns how the connection stands.
+func (c *Conn) Outcome() Outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Outcome{
+		Open: c.phase == open, Ours: c.ours, Closed: c.phase == closed, Clean: c.clean, Code: c.code, Reason: c.reason,
+	}
+}

@@ -1,0 +1,203 @@
+package wsconn
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+)
+
+// Message is a message that was read.
+type Message struct {
+	Binary bool
+	Buf    bytes.Buffer
+}
+
+var messages = sync.Pool{New: func() any { return new(Message) }}
+
+// Release lets the memory of a message be used for another.
+func (m *Message) Release() {
+	if m.Buf.Cap() <= maxPooled {
+		m.Buf.Reset()
+		messages.Put(m)
+	}
+}
+
+// violation is what the peer must not send, and how the connection is closed for it.
+type violation struct {
+	code   int
+	reason string
+	text   string
+}
+
+func (v *violation) Error() string { return v.text }
+
+// read is the reading goroutine: it owns the socket's reading side and its end.
+func (c *Conn) read() {
+	c.readEnded(c.readMessages())
+	// A socket that is closed with data in it, in either direction, takes our close frame
+	// with it.
+	if !c.socket.wire.isEmpty() {
+		hard := make(chan struct{})
+		timer := time.AfterFunc(c.set.CloseTimeout+CloseSlack, func() { close(hard) })
+		c.socket.wire.empty(hard)
+		timer.Stop()
+	}
+	_ = c.socket.Close()
+	c.mu.Lock()
+	c.phase = closed
+	then := c.then
+	c.mu.Unlock()
+	if then != nil {
+		then()
+	}
+}
+
+// readEnded ends the connection, if it has not ended, for what ended the reading, and
+// returns when it is in closing and nothing more is to be read.
+func (c *Conn) readEnded(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, isViolation := errors.AsType[*violation](err)
+	closed, isClose := errors.AsType[*websocket.CloseError](err)
+	_, isNetwork := errors.AsType[net.Error](err)
+	switch {
+	case c.clean && isClose:
+		for c.phase == peerClosing {
+			c.changed.Wait()
+		}
+		return
+	case isClose && closed.Code == websocket.CloseAbnormalClosure, isNetwork, errors.Is(err, io.ErrUnexpectedEOF):
+		c.close(c.lost(err))
+		return
+	case errors.Is(err, websocket.ErrReadLimit):
+		v = &violation{CodeTooBig, "message_too_big", fmt.Sprintf("a message of more than %d bytes", c.set.ReadLimit)}
+	case !isViolation:
+		v = &violation{CodeProtocol, "protocol_error", err.Error()}
+	}
+	c.lingers = true
+	if !c.close(c.broken(v)) && c.socket.wire.isEmpty() {
+		c.closeSent()
+	}
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	// Nothing can be understood of what comes, so that the peer's answer is not waited
+	// for: it sees the end of what we send, and ends, or the time of shut is over.
+	_, _ = io.Copy(io.Discard, reader(c.socket.receive))
+}
+
+// broken is the end by a peer that broke the protocol or a limit.
+func (c *Conn) broken(v *violation) ending {
+	return ending{cause: fmt.Errorf("%w: %w", c.set.Errors.Protocol, v), code: v.code, reason: v.reason}
+}
+
+type reader func([]byte) (int, error)
+
+func (r reader) Read(b []byte) (int, error) { return r(b) }
+
+// readMessages reads until the socket fails, the peer closes or breaks the protocol. It
+// goes on after our own end, for the peer's close frame, and drops what comes before it.
+func (c *Conn) readMessages() error {
+	for {
+		kind, r, err := c.socket.ws.NextReader()
+		if err != nil {
+			return err
+		}
+		m := messages.Get().(*Message) //nolint:forcetypeassert // the pool holds nothing else
+		m.Binary = kind == websocket.BinaryMessage
+		if err = c.assemble(&m.Buf, r); err != nil {
+			m.Release()
+			return err
+		}
+		if v := c.judge(m); v != nil {
+			m.Release()
+			e := c.broken(v)
+			e.discard = true
+			c.mu.Lock()
+			c.close(e)
+			c.mu.Unlock()
+			continue
+		}
+		c.deliver(m)
+	}
+}
+
+// judge says what is wrong with a message of any type.
+func (c *Conn) judge(m *Message) *violation {
+	switch {
+	case !c.messages.take(c.set.MessageRate):
+		return &violation{CodePolicy, "too_many_messages", fmt.Sprintf("more than %v messages a second", c.set.MessageRate.PerSecond)}
+	case !m.Binary && !utf8.Valid(m.Buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
+		return &violation{CodeInvalid, "invalid_utf8", "text that is not UTF-8"}
+	}
+	return nil
+}
+
+// assemble reads a message to its end, which has a deadline that no frame in between
+// extends.
+func (c *Conn) assemble(buf *bytes.Buffer, r io.Reader) error {
+	c.assembling = true
+	if c.socket.deflates { // gorilla's limit is of what comes
+		r = io.LimitReader(r, c.set.ReadLimit+1)
+	}
+	_, err := buf.ReadFrom(r)
+	if err == nil && int64(buf.Len()) > c.set.ReadLimit {
+		err = websocket.ErrReadLimit
+	}
+	c.assembling = false
+	c.mu.Lock()
+	c.partial = time.Time{}
+	c.mu.Unlock()
+	return err
+}
+
+// await is called when the reading goroutine is about to wait for the peer. Most messages
+// are there at once, and need no clock.
+func (c *Conn) await() {
+	if !c.assembling {
+		return
+	}
+	c.assembling = false
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.partial = time.Now()
+	c.rearm(c.partial)
+}
+
+// pinged answers a ping. It runs on the reading goroutine.
+func (c *Conn) pinged(data string) error {
+	if err := c.control(); err != nil {
+		return err
+	}
+	if err := c.socket.wire.control(opPong, controlFrame(opPong, []byte(data))); err != nil && !errors.Is(err, errShut) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.writeFailed(err)
+	}
+	return nil
+}
+
+// ponged takes a pong. It runs on the reading goroutine.
+func (c *Conn) ponged(string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pongs > 0 { // we have asked for it
+		c.pongs--
+		return nil
+	}
+	return c.control()
+}
+
+// control counts a ping or a pong. It runs on the reading goroutine.
+func (c *Conn) control() error {
+	if c.controls.take(ControlRate) {
+		return nil
+	}
+	return &violation{CodePolicy, "too_many_control_frames", fmt.Sprintf("more than %v control frames a second", ControlRate.PerSecond)}
+}

@@ -1,0 +1,232 @@
+package wsconn
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// inbox is what was read and not received; the connection's lock guards it.
+type inbox struct {
+	queue     []*Message
+	size      int       // bytes in the queue
+	receiving int       // how many wait in Receive
+	free      int       // how many of the queue may be received; all if negative
+	discards  bool      // messages are dropped
+	inHand    bool      // the handler works on a message
+	handed    time.Time // when it got the last one
+	idle      []func()  // to be called once it has none in its hands
+	watching  bool      // the reading goroutine waits for room, or for the peer to go
+	readUntil time.Time // the deadline of what is read; zero if there is none
+}
+
+// deliver puts a message into the inbox. While there is no room, nothing is read, and the
+// peer is slowed down by TCP.
+func (c *Conn) deliver(m *Message) {
+	if c.takenAside(m) {
+		m.Release()
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == open && !c.fits(m) {
+		c.stall(true)
+		for c.phase == open && !c.fits(m) {
+			c.waitForRoom(m)
+		}
+		c.stall(false)
+	}
+	if c.phase != open || c.discards {
+		m.Release()
+		return
+	}
+	c.queue = append(c.queue, m)
+	c.size += m.Buf.Len()
+	if c.receiving > 0 {
+		c.changed.Broadcast()
+	}
+}
+
+// takenAside says whether a message was no business of the handler's, and starts what it
+// asks for. Messages behind it wait for the result.
+func (c *Conn) takenAside(m *Message) bool {
+	if c.hooks.Aside == nil || !c.Outcome().Open {
+		return false
+	}
+	taken, work := c.hooks.Aside(m)
+	if work == nil {
+		return taken
+	}
+	c.mu.Lock()
+	c.free = len(c.queue)
+	c.mu.Unlock()
+	go func() {
+		ok := work()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !ok {
+			c.drop(c.free)
+		}
+		c.free = -1
+		c.changed.Broadcast()
+	}()
+	return taken
+}
+
+// fits says whether there is room for a message: for two of the largest at least, and for
+// one always; c.mu is held.
+func (c *Conn) fits(m *Message) bool {
+	bytes := int64(c.size + m.Buf.Len())
+	return c.discards || len(c.queue) == 0 || len(c.queue) < c.set.ReadAhead && bytes <= 2*c.set.ReadLimit
+}
+
+// errHangup is of a peer that has ended its side while we did not read.
+var errHangup = errors.New("it has gone while nothing was read")
+
+// waitForRoom waits for something to change, or for the peer to go; c.mu is held.
+func (c *Conn) waitForRoom(m *Message) {
+	raw := c.socket.wire.raw
+	if !seesHangup || raw == nil {
+		c.changed.Wait()
+		return
+	}
+	c.watching = true
+	c.mu.Unlock()
+	gone := hangup(raw)
+	c.mu.Lock()
+	c.watching = false
+	c.readBy(c.readUntil)
+	if gone && c.phase == open && !c.fits(m) {
+		c.close(c.lost(errHangup))
+	}
+}
+
+// readBy bounds what is read from now on; c.mu is held.
+func (c *Conn) readBy(t time.Time) {
+	c.readUntil = t
+	if c.watching {
+		c.rouse()
+		return
+	}
+	_ = c.socket.SetReadDeadline(t)
+}
+
+// rouse ends the wait for room, so that the reading goroutine looks again; c.mu is held.
+func (c *Conn) rouse() {
+	if c.watching {
+		_ = c.socket.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// Receive returns the next message, which the caller releases. What the peer sent before it
+// closed or was lost is still delivered. If ctx ends by itself, its cause is returned, and
+// messages stay for the next call.
+func (c *Conn) Receive(ctx context.Context) (*Message, error) {
+	if ctx != c.ctx {
+		stop := context.AfterFunc(ctx, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.changed.Broadcast()
+		})
+		defer stop()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.putDown()
+	for {
+		c.expire()
+		switch {
+		case c.ours:
+			return nil, context.Cause(c.ctx)
+		case ctx.Err() != nil && c.ctx.Err() == nil:
+			return nil, context.Cause(ctx)
+		case len(c.queue) > 0 && c.free != 0:
+			return c.take(), nil
+		case len(c.queue) > 0: // behind something that has no result yet
+		case c.phase == peerClosing:
+			c.finish()
+			continue
+		case c.phase >= closing:
+			return nil, context.Cause(c.ctx)
+		}
+		c.receiving++
+		c.changed.Wait()
+		c.receiving--
+	}
+}
+
+// take hands the oldest message over; c.mu is held.
+func (c *Conn) take() *Message {
+	c.inHand, c.handed = true, time.Now()
+	if c.phase == peerClosing {
+		c.grace = c.handed.Add(c.set.CloseGrace)
+		c.rearm(c.handed)
+	}
+	if c.free > 0 {
+		c.free--
+	}
+	m := c.queue[0]
+	n := copy(c.queue, c.queue[1:])
+	c.queue[n] = nil
+	c.queue = c.queue[:n]
+	c.size -= m.Buf.Len()
+	if !c.stalled.IsZero() {
+		c.changed.Broadcast()
+		c.rouse()
+	}
+	return m
+}
+
+// drop drops the messages from the nth on; c.mu is held.
+func (c *Conn) drop(n int) {
+	n = min(max(n, 0), len(c.queue))
+	for _, m := range c.queue[n:] {
+		c.size -= m.Buf.Len()
+		m.Release()
+	}
+	clear(c.queue[n:])
+	c.queue = c.queue[:n]
+}
+
+// Discard drops what was not received, and what comes from now on.
+func (c *Conn) Discard() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.discards = true
+	c.drop(0)
+	c.changed.Broadcast()
+	c.rouse()
+}
+
+// WhenIdle calls f once the handler has no message in its hands: now, or on a goroutine of
+// its own.
+func (c *Conn) WhenIdle(f func()) {
+	c.mu.Lock()
+	if c.inHand {
+		c.idle = append(c.idle, f)
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	f()
+}
+
+// HandlerDone says that the handler has returned.
+func (c *Conn) HandlerDone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.putDown()
+}
+
+// putDown says that the handler has done with the message in its hands; c.mu is held.
+func (c *Conn) putDown() {
+	c.inHand = false
+	if idle := c.idle; idle != nil {
+		c.idle = nil
+		go func() {
+			for _, f := range idle {
+				f()
+			}
+		}()
+	}
+}

@@ -1,0 +1,69 @@
+package wsconn
+
+import (
+	"context"
+	"errors"
+	"net"
+)
+
+// Send queues a message. When the queue is full, the oldest message gives way if DropOldest
+// says so. Otherwise the handler's own Send waits for room; for anybody else the peer is
+// too slow, and the connection ends.
+func (c *Conn) Send(ctx context.Context, m *Outgoing) error {
+	owner, _ := ctx.Value(connKey{}).(*Conn)
+	for {
+		if ctx.Err() != nil && c.ctx.Err() == nil {
+			return context.Cause(ctx)
+		}
+		if sent, err := c.trySend(m, owner == c); sent || err != nil {
+			return err
+		}
+		c.socket.wire.room(len(m.frame(c.socket.deflates)), c.set, ctx.Done())
+	}
+}
+
+// trySend queues the message if there is room. For a stranger's the connection ends without.
+func (c *Conn) trySend(m *Outgoing, own bool) (sent bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expire()
+	switch {
+	case c.phase == peerClosing && !own:
+		return false, c.left.cause
+	case c.phase >= closing:
+		return false, context.Cause(c.ctx)
+	}
+	sent, err = c.socket.wire.send(m, c.socket.deflates, c.set)
+	switch {
+	case sent:
+		return true, nil
+	case err != nil:
+		c.writeFailed(err)
+	case !own:
+		c.close(ending{cause: c.set.Errors.SlowReader, code: CodeTryAgain, reason: "slow_reader", discard: true})
+	default:
+		return false, nil
+	}
+	return false, context.Cause(c.ctx)
+}
+
+// flushed says that a backlog is written, or why not. It runs on the goroutine that wrote it.
+func (c *Conn) flushed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
+		c.writeFailed(err)
+	case c.phase == closing && c.code != 0:
+		c.closeSent()
+	}
+}
+
+// writeFailed ends the connection for a socket that takes nothing any more; c.mu is held.
+func (c *Conn) writeFailed(err error) {
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		c.close(ending{cause: c.set.Errors.SlowReader, discard: true})
+		return
+	}
+	c.close(c.lost(err))
+}
