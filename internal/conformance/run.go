@@ -20,7 +20,6 @@ func (c Case) Run(ctx context.Context, dial func(context.Context) (net.Conn, err
 	var early []byte
 	if c.Early {
 		early = encode(c.Send)
-		c.Send = nil
 	}
 	p, err := Open(conn, early)
 	if err != nil {
@@ -29,7 +28,9 @@ func (c Case) Run(ctx context.Context, dial func(context.Context) (net.Conn, err
 	heard, wrote := make(chan struct{}, len(c.Want)+1), make(chan struct{})
 	go func() {
 		defer close(wrote)
-		c.say(conn, heard)
+		if !c.Early {
+			c.say(conn, heard)
+		}
 	}()
 	err = c.hear(p, heard)
 	close(heard)
