@@ -204,7 +204,7 @@ func TestAHalfInHTTP2(t *testing.T) {
 
 // TestATakenConnectionThatBreaksOff is closed, and nobody else hears of it.
 func TestATakenConnectionThatBreaksOff(t *testing.T) {
-	ws := answers(func(w http.ResponseWriter, _ *http.Request) {
+	breaking := func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -212,9 +212,9 @@ func TestATakenConnectionThatBreaksOff(t *testing.T) {
 		}
 		_, _ = io.WriteString(conn, "half")
 		panic("oh")
-	})
+	}
 	var out safeBuffer
-	onGin, plain, wrapped := ws.WithOverrides(), ws.WithOverrides(), ws.WithOverrides()
+	onGin, plain, wrapped := answers(breaking), answers(breaking), answers(breaking)
 	engine := gin.New()
 	engine.Use(gin.RecoveryWithWriter(&out))
 	if err := onGin.Mount(engine); err != nil {

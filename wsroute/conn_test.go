@@ -136,15 +136,23 @@ func TestHowAConnectionCloses(t *testing.T) {
 	}
 }
 
+// starts are the two ways to start a router: each takes one of its own.
+var starts = map[string]func(testing.TB, *wsroute.Router, ...depends.Replacement) *wstest.Server{
+	"memory": wstest.Start, "loopback": wstest.StartLoopback,
+}
+
 func TestWhatBreaksTheProtocolCloses(t *testing.T) {
-	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: quiet().Logger, ReadLimit: 10})
 	causes := make(chan error, 1)
-	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
-		err := echo(ctx, conn, none{})
-		causes <- err
-		return err
-	})
-	for name, srv := range map[string]*wstest.Server{"memory": wstest.Start(t, ws), "loopback": wstest.StartLoopback(t, ws)} {
+	type conn = wsroute.Conn[string, string]
+	for name, start := range starts {
+		config := &wsroute.Config{Logger: quiet().Logger, ReadLimit: 10}
+		ws := wsroute.New(depends.New(), config)
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *conn, _ none) error {
+			err := echo(ctx, conn, none{})
+			causes <- err
+			return err
+		})
+		srv := start(t, ws)
 		for want, send := range map[int]func(*websocket.Conn) error{
 			1007: func(c *websocket.Conn) error { return c.WriteMessage(websocket.TextMessage, []byte{0xff}) },
 			1009: func(c *websocket.Conn) error { return c.WriteMessage(websocket.TextMessage, make([]byte, 11)) },
@@ -395,25 +403,27 @@ func TestCancellingReceiveLosesNothing(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	const total = 10 << 20
 	chunk := bytes.Repeat([]byte("x"), 32<<10)
-	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/own", func(ctx context.Context, conn *wsroute.Conn[[]byte, []byte], _ none) error {
-		for range total / len(chunk) {
-			if err := conn.Send(ctx, chunk); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 	ended := make(chan error, 1)
-	wsroute.Handle(ws, "/stranger", func(ctx context.Context, conn *wsroute.Conn[[]byte, []byte], _ none) error {
-		var err error
-		for n := 0; err == nil && n < 64<<20; n += len(chunk) {
-			err = conn.Send(context.Background(), chunk)
-		}
-		ended <- errors.Join(err, context.Cause(ctx))
-		return err
-	})
-	for name, srv := range map[string]*wstest.Server{"memory": wstest.Start(t, ws), "loopback": wstest.StartLoopback(t, ws)} {
+	type conn = wsroute.Conn[[]byte, []byte]
+	for name, start := range starts {
+		ws := wsroute.New(depends.New(), quiet())
+		wsroute.Handle(ws, "/own", func(ctx context.Context, conn *conn, _ none) error {
+			for range total / len(chunk) {
+				if err := conn.Send(ctx, chunk); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		wsroute.Handle(ws, "/stranger", func(ctx context.Context, conn *conn, _ none) error {
+			var err error
+			for n := 0; err == nil && n < 64<<20; n += len(chunk) {
+				err = conn.Send(context.Background(), chunk)
+			}
+			ended <- errors.Join(err, context.Cause(ctx))
+			return err
+		})
+		srv := start(t, ws)
 		peer := wstest.Dial[[]byte, []byte](t, srv, "/own")
 		got := 0
 		for got < total {
@@ -455,8 +465,7 @@ func TestAPeerThatReadsNothingIsGivenUp(t *testing.T) {
 
 func TestManyWritersKeepMessagesWholeAndInOrder(t *testing.T) {
 	const writers, each = 16, 500
-	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+	handler := func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
 		var all sync.WaitGroup
 		for w := range writers {
 			all.Go(func() {
@@ -469,9 +478,11 @@ func TestManyWritersKeepMessagesWholeAndInOrder(t *testing.T) {
 		}
 		all.Wait()
 		return nil
-	})
-	for _, srv := range []*wstest.Server{wstest.Start(t, ws), wstest.StartLoopback(t, ws)} {
-		peer := wstest.Dial[string, string](t, srv, "/")
+	}
+	for _, start := range starts {
+		ws := wsroute.New(depends.New(), quiet())
+		wsroute.Handle(ws, "/", handler)
+		peer := wstest.Dial[string, string](t, start(t, ws), "/")
 		var next [writers]int
 		for range writers * each {
 			var w, i int

@@ -154,7 +154,7 @@ func TestACookieDemandsAnOrigin(t *testing.T) {
 		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil }, wsroute.Diagnose)
 		return ws
 	}
-	if _, err := route(nil).WithOverrides().Handler(); err == nil || !strings.Contains(err.Error(), "unsafe: test takes a cookie") {
+	if _, err := route(nil).Handler(); err == nil || !strings.Contains(err.Error(), "unsafe: test takes a cookie") {
 		t.Errorf("without Origins: %v", err)
 	}
 	srv := wstest.Start(t, route([]string{pageOrigin}))
@@ -293,11 +293,7 @@ func TestScopes(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	twin := ws.WithOverrides()
-	if _, err := twin.Handler(); err != nil {
-		t.Fatal(err)
-	}
-	if err := twin.Explain(&b); err != nil || !strings.Contains(b.String(), "with the scopes base route items me") {
+	if err := ws.Explain(&b); err != nil || !strings.Contains(b.String(), "with the scopes base route items me") {
 		t.Errorf("Explain: %v\n%s", err, b.String())
 	}
 }

@@ -132,14 +132,15 @@ func TestAGinProgramMountsUsherUnchanged(t *testing.T) {
 	}
 }
 
-func TestWhatFromGinCanReturn(t *testing.T) {
+// accountFromGin returns a router that takes an account from gin, in ways that the query
+// says, and counts how often it does.
+func accountFromGin(reads *int) *wsroute.Router {
 	type in struct {
 		Account depends.Optional[account]
 	}
-	reads := 0
 	deps := depends.New()
 	wsroute.FromGin(deps, func(c *gin.Context) (account, error) {
-		reads++
+		*reads++
 		switch mode := c.Query("mode"); mode {
 		case "absent":
 			return account{}, fmt.Errorf("no session: %w", depends.ErrAbsent)
@@ -158,6 +159,13 @@ func TestWhatFromGinCanReturn(t *testing.T) {
 		return conn.Send(ctx, fmt.Sprintf("%v %s", in.Account.OK, in.Account.Value.Name))
 	}, wsroute.Diagnose)
 	wsroute.Handle(ws, "/other", echo[string])
+	return ws
+}
+
+func TestWhatFromGinCanReturn(t *testing.T) {
+	reads := 0
+	newRouter := func() *wsroute.Router { return accountFromGin(&reads) }
+	ws := newRouter()
 	engine := gin.New()
 	if err := ws.Mount(engine); err != nil {
 		t.Fatal(err)
@@ -180,11 +188,11 @@ func TestWhatFromGinCanReturn(t *testing.T) {
 		t.Error("it was read for a foreign origin, or for a route that does not need it")
 	}
 
-	overridden := wstest.Start(t, ws, depends.OverrideValue(account{"test"}))
+	overridden := wstest.Start(t, newRouter(), depends.OverrideValue(account{"test"}))
 	if got := wstest.Dial[string, string](t, overridden, "/ws").Receive(); got != "true test" {
 		t.Errorf("overridden: got %q", got)
 	}
-	if _, err := ws.WithOverrides().Handler(); err == nil {
+	if _, err := newRouter().Handler(); err == nil {
 		t.Error("it mounts without gin")
 	} else {
 		golden(t, "testdata/from_gin.txt", position.ReplaceAllString(err.Error(), "$1:N"))

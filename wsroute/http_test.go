@@ -363,6 +363,23 @@ func TestWhatABrowserDidNotAdd(t *testing.T) {
 
 // TestAnAnswerThatBreaksOff does not look like a whole one.
 func TestAnAnswerThatBreaksOff(t *testing.T) {
+	var out safeBuffer
+	engine := gin.New()
+	engine.Use(gin.RecoveryWithWriter(&out)) // which would make a proper end of it
+	onGin, plain := answersThatBreakOff(t), answersThatBreakOff(t)
+	if err := onGin.Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	servers := []*wstest.Server{wstest.StartHandler(t, onGin, engine), wstest.Start(t, plain)}
+	for _, srv := range servers {
+		breaksOff(t, srv)
+	}
+	if out.String() != "" {
+		t.Errorf("gin.Recovery has seen\n%s", out.String())
+	}
+}
+
+func answersThatBreakOff(t *testing.T) *wsroute.Router {
 	ws := wsroute.New(depends.New(), quiet())
 	answer := func(path string, h http.HandlerFunc) {
 		wsroute.HandleHTTP(ws, http.MethodGet, path, func(context.Context, none) (http.Handler, error) { return h, nil })
@@ -391,18 +408,7 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntaken")
 		_ = conn.Close()
 	})
-	var out safeBuffer
-	engine := gin.New()
-	engine.Use(gin.RecoveryWithWriter(&out)) // which would make a proper end of it
-	if err := ws.WithOverrides().Mount(engine); err != nil {
-		t.Fatal(err)
-	}
-	for _, srv := range []*wstest.Server{wstest.StartHandler(t, ws.WithOverrides(), engine), wstest.Start(t, ws)} {
-		breaksOff(t, srv)
-	}
-	if out.String() != "" {
-		t.Errorf("gin.Recovery has seen\n%s", out.String())
-	}
+	return ws
 }
 
 func breaksOff(t *testing.T, srv *wstest.Server) {

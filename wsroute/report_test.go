@@ -17,6 +17,7 @@ import (
 	"example.com/usher/depends"
 	"example.com/usher/security"
 	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -156,27 +157,47 @@ func TestAConflictWithAForeignRouteIsAWiringFault(t *testing.T) {
 func TestAnUnusedOverrideIsAFault(t *testing.T) {
 	ws := wsroute.New(depends.New(), nil)
 	wsroute.Handle(ws, "/", echo[string])
-	if _, err := ws.WithOverrides(depends.OverrideValue(User{})).Handler(); err == nil || !strings.Contains(err.Error(), "unused override: no provider of wsroute_test.User") {
+	ws.Override(depends.OverrideValue(User{}))
+	_, err := ws.Handler()
+	if want := "unused override: no provider of wsroute_test.User"; !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestATypeThatIsOverriddenTwiceIsAFault, in one call or in two.
+func TestATypeThatIsOverriddenTwiceIsAFault(t *testing.T) {
+	first, second := depends.OverrideValue(User{"a"}), depends.OverrideValue(User{"b"})
+	for _, calls := range [][][]depends.Replacement{{{first, second}}, {{first}, {second}}} {
+		deps := depends.New()
+		depends.Supply(deps, User{})
+		ws := wsroute.New(deps, nil)
+		for _, replacements := range calls {
+			ws.Override(replacements...)
+		}
+		_, err := ws.Handler()
+		if want := "unused override: wsroute_test.User is overridden twice"; !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%d calls: %v", len(calls), err)
+		}
 	}
 }
 
 // TestExplainNamesGuards where they stand, and says which is none any more.
 func TestExplainNamesGuards(t *testing.T) {
-	deps := depends.New()
-	depends.Provide(deps, func(context.Context, none) (gate, error) { return gate{}, nil })
-	depends.Provide(deps, func(context.Context, struct{ _ gate }) (member, error) { return member{}, nil })
-	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil })
-	for want, r := range map[string]*wsroute.Router{
-		"guarded by  wsroute_test.gate\n":              ws,
-		"guarded by  wsroute_test.gate (overridden)\n": ws.WithOverrides(depends.OverrideValue(gate{})),
+	for want, overrides := range map[string][]depends.Replacement{
+		"guarded by  wsroute_test.gate\n":              nil,
+		"guarded by  wsroute_test.gate (overridden)\n": {depends.OverrideValue(gate{})},
 	} {
-		if _, err := r.Handler(); err != nil {
+		deps := depends.New()
+		depends.Provide(deps, func(context.Context, none) (gate, error) { return gate{}, nil })
+		depends.Provide(deps, func(context.Context, struct{ _ gate }) (member, error) { return member{}, nil })
+		ws := wsroute.New(deps, nil)
+		wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil })
+		ws.Override(overrides...)
+		if _, err := ws.Handler(); err != nil {
 			t.Fatal(err)
 		}
 		var out strings.Builder
-		if err := r.Explain(&out); err != nil || !strings.Contains(out.String(), want) {
+		if err := ws.Explain(&out); err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("%v: explained as\n%s\nwant %s", err, out.String(), want)
 		}
 	}
@@ -244,11 +265,16 @@ func TestWhatPanicsAtOnceNamesItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, f := range map[string]func(){
-		"nil handler":          func() { wsroute.Handle[string, string, none](wsroute.New(depends.New(), nil), "/", nil) },
-		"a route after Mount":  func() { wsroute.Handle(ws, "/late", echo[string]) },
-		"Provide after Mount":  func() { depends.Provide(deps, begin) },
-		"Supply after Mount":   func() { depends.Supply(deps.Child(), User{}) },
-		"a scheme after Mount": func() { bearer(deps) },
+		"nil handler":             func() { wsroute.Handle[string, string, none](wsroute.New(depends.New(), nil), "/", nil) },
+		"a route after Mount":     func() { wsroute.Handle(ws, "/late", echo[string]) },
+		"Provide after Mount":     func() { depends.Provide(deps, begin) },
+		"Supply after Mount":      func() { depends.Supply(deps.Child(), User{}) },
+		"a scheme after Mount":    func() { bearer(deps) },
+		"an override after Mount": func() { ws.Group("/g").Override(depends.OverrideValue(User{})) },
+		"an override of another router's mounted graph": func() {
+			wsroute.New(deps, nil).Override(depends.OverrideValue(User{}))
+		},
+		"a second start": func() { wstest.Start(t, ws) },
 	} {
 		func() {
 			defer func() {

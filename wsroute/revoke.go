@@ -107,7 +107,7 @@ func (r *Router) Revoke(ctx context.Context, revocation Revocation) (ended int, 
 	if revocation == (Revocation{}) {
 		return 0, errors.New("wsroute: an empty revocation: set IssuedBefore to end all connections")
 	}
-	ended = r.shared.twins.revoke(revocation)
+	ended = r.shared.revoke(revocation)
 	if b := r.shared.config.Broadcast; b != nil {
 		err = b.Publish(ctx, revocation)
 	}
@@ -122,7 +122,7 @@ func (r *Router) subscribe() error {
 	}
 	return b.Subscribe(func(revocation Revocation) {
 		if revocation != (Revocation{}) {
-			r.shared.twins.revoke(revocation)
+			r.shared.revoke(revocation)
 		}
 	})
 }
@@ -138,30 +138,6 @@ type revoked struct {
 // revokedFor is how long a revocation is kept for them, beside ResolveTimeout: the longest
 // that a ticket may last, which is five minutes, and what it takes to give it.
 const revokedFor = 6 * time.Minute
-
-// twins are a router and its copies: a test serves a copy, and the program's own
-// code revokes on the original.
-type twins struct {
-	mu  sync.Mutex
-	all []*shared
-}
-
-func (t *twins) add(s *shared) *shared {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s.twins, t.all = t, append(t.all, s)
-	return s
-}
-
-func (t *twins) revoke(r Revocation) (ended int) {
-	t.mu.Lock()
-	all := slices.Clone(t.all)
-	t.mu.Unlock()
-	for _, s := range all {
-		ended += s.revoke(r)
-	}
-	return ended
-}
 
 func (s *shared) revoke(r Revocation) (ended int) {
 	h := &s.hub

@@ -223,7 +223,7 @@ func TestBroadcast(t *testing.T) {
 	}
 	config.Broadcast = broker
 	here, there := identified(config, nil, receiveAll), identified(config, nil, receiveAll)
-	wstest.Start(t, here)
+	srv := wstest.Start(t, here)
 	c := wstest.Dial[string, string](t, wstest.Start(t, there), "/ws?sub=ada")
 	if _, err := here.Revoke(t.Context(), wsroute.Revocation{Subject: "ada"}); err != nil {
 		t.Error(err)
@@ -232,7 +232,7 @@ func TestBroadcast(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 
-	again := wstest.Dial[string, string](t, wstest.Start(t, here), "/ws?sub=ada")
+	again := wstest.Dial[string, string](t, srv, "/ws?sub=ada")
 	if err := broker.Publish(t.Context(), wsroute.Revocation{Session: "none"}); err != nil {
 		t.Error(err)
 	}

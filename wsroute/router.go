@@ -31,7 +31,6 @@ type shared struct {
 	routes  []*route
 	hub     hub
 	mounted atomic.Pointer[mounted] // nil before Mount
-	twins   *twins
 
 	unknown sync.Once // a peer whose address nobody knows
 }
@@ -39,17 +38,16 @@ type shared struct {
 // New returns a router whose routes resolve from deps. A nil config means
 // defaults.
 func New(deps *depends.Graph, config *Config) *Router {
-	family := &twins{}
 	settings, bad := config.withDefaults()
 	origins, badOrigins := newOriginPolicy(settings.Origins)
 	proxies, badProxies := newProxies(settings.TrustedProxies)
 	return &Router{
 		deps:  deps,
 		graph: deps.Inner(),
-		shared: family.add(&shared{
+		shared: &shared{
 			config: settings, bad: slices.Concat(bad, badOrigins, badProxies),
 			origins: origins, proxies: proxies,
-		}),
+		},
 	}
 }
 
@@ -124,26 +122,17 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 	r.shared.routes = append(r.shared.routes, rt)
 }
 
-// WithOverrides returns a copy of the router, its routes and its dependencies,
-// in which the replacements stand in for the providers of their types. Nothing
-// that the original serves is touched, but what is revoked on one of them is
-// revoked on both. It is what wstest mounts.
-func (r *Router) WithOverrides(replacements ...depends.Replacement) *Router {
-	overrides := make([]*plan.Provider, 0, len(replacements))
+// Override replaces the providers of the replacements' types, in a test. The lifetime
+// of what is replaced stays, and a replacement that matches no provider is a wiring
+// fault. wsroute/wstest's Start calls it; a test that mounts the router itself calls it
+// before Mount. After Mount it panics: a router is built for one test.
+func (r *Router) Override(replacements ...depends.Replacement) {
+	if r.shared.mounted.Load() != nil || len(replacements) > 0 && r.graph.Sealed() {
+		at := plan.Caller().String()
+		//nolint:forbidigo // a mistake of the program's own, with its place
+		panic("wsroute: Override after Mount, at " + at + ": make a router for each test")
+	}
 	for _, o := range replacements {
-		overrides = append(overrides, o.Inner())
+		r.graph.Override(o.Inner())
 	}
-	twin := r.graph.Copy(overrides)
-	out := *r
-	out.deps, out.graph = nil, twin(r.graph)
-	out.shared = r.shared.twins.add(&shared{
-		config: r.shared.config, bad: r.shared.bad,
-		origins: r.shared.origins, proxies: r.shared.proxies,
-	})
-	for _, rt := range r.shared.routes {
-		c := *rt
-		c.graph = twin(rt.graph)
-		out.shared.routes = append(out.shared.routes, &c)
-	}
-	return &out
 }

@@ -244,7 +244,6 @@ func TestTokenIsNotLogged(t *testing.T) {
 	}
 	engine := gin.New()
 	engine.Use(gin.LoggerWithWriter(&access))
-	ws = ws.WithOverrides()
 	if err := ws.Mount(engine); err != nil {
 		t.Fatal(err)
 	}

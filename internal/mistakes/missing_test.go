@@ -137,12 +137,14 @@ func unusedOverride() error {
 	deps := depends.New()
 	depends.Supply(deps, &Store{})
 	ws := wsroute.New(deps, nil)
-	return ws.WithOverrides(depends.OverrideValue(Store{})).Mount(gin.New())
+	ws.Override(depends.OverrideValue(Store{}))
+	return ws.Mount(gin.New())
 }
 
 func unusedOverrideMended() error {
 	deps := depends.New()
 	depends.Supply(deps, &Store{})
 	ws := wsroute.New(deps, nil)
-	return ws.WithOverrides(depends.OverrideValue(&Store{})).Mount(gin.New())
+	ws.Override(depends.OverrideValue(&Store{}))
+	return ws.Mount(gin.New())
 }

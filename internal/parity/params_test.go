@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/usher/depends"
+	"example.com/usher/wsroute"
 )
 
 // S74's program: two bad parameters, and a dependency.
@@ -268,8 +269,9 @@ var params = []scenario{
 				return c.Send(ctx, in.R.URL.Path)
 			})
 			out := w.wire("/request")
-			shows(w, "/response", func(struct{ W http.ResponseWriter }) string { return "" })
-			return join(out, w.faults())
+			other := newWorld(w.T, w.on, wsroute.Config{})
+			shows(other, "/response", func(struct{ W http.ResponseWriter }) string { return "" })
+			return join(out, other.faults())
 		},
 	},
 }

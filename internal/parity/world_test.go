@@ -106,18 +106,18 @@ func (w *world) told() string {
 }
 
 // mount returns what serves the routes, or why nothing does.
-func (w *world) mount(overrides ...depends.Replacement) (*wsroute.Router, http.Handler, error) {
-	twin := w.ws.WithOverrides(overrides...)
+func (w *world) mount(overrides ...depends.Replacement) (http.Handler, error) {
+	w.ws.Override(overrides...)
 	if w.on == "gin" {
 		engine := gin.New()
-		return twin, engine, twin.Mount(engine)
+		return engine, w.ws.Mount(engine)
 	}
 	mux := http.NewServeMux()
-	handler, err := twin.Handler()
+	handler, err := w.ws.Handler()
 	if err == nil {
 		mux.Handle("/", handler)
 	}
-	return twin, mux, err
+	return mux, err
 }
 
 // server starts the routes once.
@@ -130,18 +130,18 @@ func (w *world) server() *wstest.Server {
 
 func (w *world) serve(overrides ...depends.Replacement) *wstest.Server {
 	w.Helper()
-	twin, handler, err := w.mount(overrides...)
+	handler, err := w.mount(overrides...)
 	if err != nil {
 		w.Fatal(err)
 	}
-	return wstest.StartHandler(w.T, twin, handler)
+	return wstest.StartHandler(w.T, w.ws, handler)
 }
 
 var fact = regexp.MustCompile(`(?m)^  (\w[\w ]*: .*)$`)
 
 // faults returns what the wiring report says.
 func (w *world) faults() string {
-	_, _, err := w.mount()
+	_, err := w.mount()
 	if err == nil {
 		return "it mounts"
 	}

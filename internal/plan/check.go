@@ -55,7 +55,7 @@ func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
 		}
 	}
 	c.ambiguous()
-	for _, o := range c.root.overrides {
+	for _, o := range c.root.unused {
 		f := &Fault{Kind: "unused override", Type: o.Out, Fact: "no provider of " + TypeName(o.Out) + " to stand in for", Path: []string{"overridden by " + o.String()}}
 		if len(c.root.lookup(o.Out)) > 0 || c.providedAnywhere(o.Out) != nil {
 			f.Fact = TypeName(o.Out) + " is overridden twice"

@@ -169,7 +169,7 @@ type Graph struct {
 	children  []*Graph
 	providers []*Provider
 	byType    map[reflect.Type][]*Provider
-	overrides []*Provider
+	unused    []*Provider // overrides of no provider, or of one that is overridden already
 	shared    *shared
 }
 
@@ -254,48 +254,28 @@ func (g *Graph) all() []*Provider {
 	return found
 }
 
-// Copy returns a copy of g's whole tree in which the overrides stand in place of
-// the providers of their types, and a function that finds a graph's copy.
-func (g *Graph) Copy(overrides []*Provider) func(*Graph) *Graph {
-	copies := map[*Graph]*Graph{}
-	root := g.root()
-	top := &shared{}
-	replaced := map[reflect.Type]bool{}
-	root.walk(func(at *Graph) {
-		twin := New(at.public, at.validate)
-		twin.parent, twin.shared = copies[at.parent], top
-		if twin.parent != nil {
-			twin.parent.children = append(twin.parent.children, twin)
+// Override puts a replacement in the place of all providers of its type in g's tree.
+func (g *Graph) Override(o *Provider) {
+	used := false
+	for _, p := range g.all() {
+		if p.Out != o.Out || p.Override {
+			continue
 		}
-		copies[at] = twin
-	})
-	for _, p := range root.all() {
-		twin := *p
-		for _, o := range overrides {
-			if o.Out != p.Out {
-				continue
-			}
-			twin = *o
-			twin.Lifetime, twin.Override = p.Lifetime, true
-			if o.In == nil { // a value is there before every connection
-				twin.Lifetime = App
-			}
-			replaced[p.Out] = true
-			break
+		used = true
+		at, order, lifetime := p.graph, p.order, p.Lifetime
+		if o.In == nil { // a value is there before every connection
+			lifetime = App
 		}
-		if twin.Lifetime == App && twin.In != nil {
-			twin.Value = reflect.Value{}
+		*p = *o
+		p.graph, p.order, p.Lifetime, p.Override, p.calls = at, order, lifetime, true, &calls{}
+		if p.In != nil {
+			p.input = analyse(at, p.In)
 		}
-		copies[p.graph].add(&twin)
 	}
-	seen := map[reflect.Type]bool{}
-	for _, o := range overrides {
-		if !replaced[o.Out] || seen[o.Out] {
-			copies[root].overrides = append(copies[root].overrides, o)
-		}
-		seen[o.Out] = true
+	if !used {
+		root := g.root()
+		root.unused = append(root.unused, o)
 	}
-	return func(at *Graph) *Graph { return copies[at] }
 }
 
 // Public returns the public types that the graph was made with.

@@ -38,26 +38,25 @@ type Server struct {
 	stop func()
 }
 
-// Start mounts a copy of r, in which the overrides stand in for the providers of
-// their types, and serves it in memory. A wiring fault fails the test with the
-// report.
+// Start puts the overrides in the place of r's providers of their types, mounts r and
+// serves it in memory. A wiring fault fails the test with the report. A router is
+// started once: make one for each test. r panics if it was mounted already.
 func Start(t testing.TB, r *wsroute.Router, overrides ...depends.Replacement) *Server {
 	t.Helper()
-	twin, handler := mount(t, r, overrides)
-	return StartHandler(t, twin, handler)
+	return StartHandler(t, r, mount(t, r, overrides))
 }
 
 // StartLoopback is Start over TCP on 127.0.0.1, for what memory does not have:
 // kernel buffers, resets. It does not work inside a synctest bubble.
 func StartLoopback(t testing.TB, r *wsroute.Router, overrides ...depends.Replacement) *Server {
 	t.Helper()
-	twin, handler := mount(t, r, overrides)
+	handler := mount(t, r, overrides)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var d net.Dialer
-	return serve(t, twin, handler, l, func(ctx context.Context) (net.Conn, error) {
+	return serve(t, r, handler, l, func(ctx context.Context) (net.Conn, error) {
 		return d.DialContext(ctx, "tcp", l.Addr().String())
 	})
 }
@@ -70,14 +69,14 @@ func StartHandler(t testing.TB, r *wsroute.Router, handler http.Handler) *Server
 	return serve(t, r, handler, l, func(ctx context.Context) (net.Conn, error) { return l.Dial(ctx) })
 }
 
-func mount(t testing.TB, r *wsroute.Router, overrides []depends.Replacement) (*wsroute.Router, http.Handler) {
+func mount(t testing.TB, r *wsroute.Router, overrides []depends.Replacement) http.Handler {
 	t.Helper()
-	twin := r.WithOverrides(overrides...)
-	handler, err := twin.Handler()
+	r.Override(overrides...)
+	handler, err := r.Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return twin, handler
+	return handler
 }
 
 func serve(t testing.TB, r *wsroute.Router, handler http.Handler, l net.Listener, dial func(context.Context) (net.Conn, error)) *Server {

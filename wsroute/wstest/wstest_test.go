@@ -3,6 +3,8 @@ package wstest_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,10 +71,9 @@ func router() *wsroute.Router {
 }
 
 func TestWhatShouldFailATestDoes(t *testing.T) {
-	ws := router()
 	synctest.Test(t, func(t *testing.T) {
-		refusing := wstest.Start(t, ws)
-		open := wstest.Start(t, ws, depends.OverrideValue(room{"r "}))
+		refusing := wstest.Start(t, router())
+		open := wstest.Start(t, router(), depends.OverrideValue(room{"r "}))
 		for name, f := range map[string]func(testing.TB){
 			"a refused Dial":     func(t testing.TB) { wstest.Dial[string, string](t, refusing, "/") },
 			"Refused that opens": func(t testing.TB) { wstest.Refused(t, open, "/") },
@@ -83,7 +84,9 @@ func TestWhatShouldFailATestDoes(t *testing.T) {
 				p.Send("x")
 				p.Receive()
 			},
-			"a wiring fault": func(t testing.TB) { wstest.Start(t, ws, depends.OverrideValue(time.Now())) },
+			"a wiring fault": func(t testing.TB) {
+				wstest.Start(t, router(), depends.OverrideValue(time.Now()))
+			},
 			"a failing cleanup": func(t testing.TB) {
 				depends.Cleanup(wstest.Context(t), func(context.Context, error) error { return errors.New("x") })
 			},
@@ -100,15 +103,14 @@ func TestWhatShouldFailATestDoes(t *testing.T) {
 	})
 }
 
-func TestOverridesDoNotTouchTheOriginal(t *testing.T) {
-	ws := router()
+func TestOverridesHoldForOneRouter(t *testing.T) {
 	replacements := []depends.Replacement{depends.Override(func(_ context.Context, in struct {
 		Name string `query:"name"`
 	},
 	) (room, error) {
 		return room{in.Name}, nil
 	})}
-	overridden := wstest.Start(t, ws, replacements...)
+	overridden := wstest.Start(t, router(), replacements...)
 	peer := wstest.Dial[string, string](t, overridden, "/?name=a")
 	peer.Send("b")
 	if got := peer.Receive(); got != "ab" {
@@ -117,8 +119,53 @@ func TestOverridesDoNotTouchTheOriginal(t *testing.T) {
 	if r := wstest.Refused(t, overridden, "/"); r.Status != 422 { // its needs are resolved
 		t.Errorf("got %d", r.Status)
 	}
-	if r := wstest.Refused(t, wstest.Start(t, ws), "/?name=a"); r.Status != 503 {
+	if r := wstest.Refused(t, wstest.Start(t, router()), "/?name=a"); r.Status != 503 {
 		t.Errorf("got %d", r.Status)
+	}
+	again := wstest.Dial[string, string](t, wstest.Start(t, router(), replacements...), "/?name=c")
+	again.Send("d") // the replacements themselves are as they were
+	if got := again.Receive(); got != "cd" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestAnOverrideKeepsTheLifetime of the provider that it replaces.
+func TestAnOverrideKeepsTheLifetime(t *testing.T) {
+	for lifetime, want := range map[depends.Lifetime]string{
+		depends.App:        "made, opened, closed, released",
+		depends.Connection: "made, opened, released, closed",
+		depends.Handshake:  "made, released, opened, closed",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var events []string
+			deps := depends.New()
+			original := func(context.Context, struct{}) (room, error) { return room{}, nil }
+			depends.Provide(deps, original, lifetime)
+			ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
+			type conn = wsroute.Conn[string, string]
+			wsroute.Handle(ws, "/", func(ctx context.Context, conn *conn, _ struct{}) error {
+				_, err := conn.Receive(ctx)
+				return err
+			}, wsroute.Require[room]())
+			srv := wstest.Start(t, ws, depends.Override(func(ctx context.Context, _ struct{}) (room, error) {
+				events = append(events, "made")
+				depends.Cleanup(ctx, func(context.Context, error) error {
+					events = append(events, "released")
+					return nil
+				})
+				return room{}, nil
+			}))
+			peer := wstest.Dial[string, string](t, srv, "/")
+			synctest.Wait()
+			events = append(events, "opened")
+			peer.Close(1000, "")
+			synctest.Wait()
+			events = append(events, "closed")
+			srv.Stop()
+			if got := strings.Join(events, ", "); got != want {
+				t.Errorf("%v: %s, want %s", lifetime, got, want)
+			}
+		})
 	}
 }
 
