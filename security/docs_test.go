@@ -140,20 +140,30 @@ func TestTheTableOfWhatDoesNotStart(t *testing.T) {
 		security.Basic[Claims]{Verify: func(context.Context, string, string) (Claims, error) { return Claims{}, nil }},
 		&security.Tickets[Claims]{TTL: time.Hour},
 	} {
-		deps := depends.New()
-		security.Use(deps, scheme)
-		ws := wsroute.New(deps, nil)
-		wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ _ Claims }) error { return nil })
-		_, err := ws.Handler()
-		fault, ok := errors.AsType[*depends.WiringError](err)
-		if !ok || fault.Kind != "unsafe" {
-			t.Errorf("%+v starts: %v", scheme, err)
-			continue
-		}
-		row := fmt.Sprintf("| %s | %s |", strings.ReplaceAll(fault.Fact, "security_test.", ""), fault.Hint)
-		if !strings.Contains(text, row) {
-			t.Errorf("docs/security.md lacks the line\n%s", row)
-		}
+		inTheTable(t, text, scheme)
+	}
+	type Member struct{ banned bool }
+	_ = Member{banned: true}
+	inTheTable[Member](t, text, &security.Tickets[Member]{Store: &mapStore{}})
+}
+
+// inTheTable checks that a scheme does not start, and that the text has the fault and its hint.
+func inTheTable[T any](t *testing.T, text string, scheme security.Scheme[T]) {
+	t.Helper()
+	deps := depends.New()
+	security.Use(deps, scheme)
+	ws := wsroute.New(deps, nil)
+	type in struct{ _ T }
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], in) error { return nil })
+	_, err := ws.Handler()
+	fault, ok := errors.AsType[*depends.WiringError](err)
+	if !ok || fault.Kind != "unsafe" {
+		t.Errorf("%+v starts: %v", scheme, err)
+		return
+	}
+	row := fmt.Sprintf("| %s | %s |", strings.ReplaceAll(fault.Fact, "security_test.", ""), fault.Hint)
+	if !strings.Contains(text, row) {
+		t.Errorf("docs/security.md lacks the line\n%s", row)
 	}
 }
 

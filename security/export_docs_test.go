@@ -1,6 +1,9 @@
 package security
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // Bounds are the defaults and limits of the schemes that are constants, as
 // docs/configuration.md calls them.
@@ -32,7 +35,8 @@ var Bounds = map[string]any{
 // KeepsTicketsInMemory says whether tickets without a Store are kept here.
 func KeepsTicketsInMemory() bool {
 	t := &Tickets[string]{}
-	return t.store() == TicketStore(&t.memory)
+	err := t.put(context.Background(), "hash", ticket[string]{For: "ann"})
+	return err == nil && t.memory.tickets["hash"].For == "ann"
 }
 
 // KeepsNoConnection says whether the client of a JWKS that was given none opens a

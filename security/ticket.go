@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"reflect"
@@ -36,20 +37,25 @@ const (
 // the claims that the ticket is given for, and a revocation of the token
 // (wsroute.Router.Revoke) is one of the ticket.
 //
-// What it is given for is provided as a T, which must survive JSON: a field that is not exported
-// is a wiring fault, one that is tagged json:"-" is left out. A ticket that is unknown,
-// used, expired, or for another path or Origin is refused with the same 401
-// "invalid_ticket". A diagnosing GET spends none.
+// What it is given for is provided as a T. Without a Store that is the value itself: T may be any
+// type, and what the value points to is shared with the code that it came from. With a Store the
+// value is encoded as JSON. Then a field in T that is not exported, or stands beside an embedded
+// one which encodes itself, is a wiring fault, a field that is tagged json:"-" is left out, and no ticket is issued for a value whose JSON cannot be decoded, or
+// differs once it was decoded and encoded again. A type with methods that encode and decode it,
+// its own or those of an embedded field, is trusted.
+//
+// A ticket that is unknown, used, expired, or for another path or Origin is refused with the same
+// 401 "invalid_ticket". A diagnosing GET spends none.
 //
 // Make one with &Tickets[T]{}; it must not be copied, and is safe for concurrent use.
 type Tickets[T any] struct {
 	// Store keeps tickets between the POST and the handshake: a shared one, if
-	// several processes serve them. By default, this process's memory.
+	// several processes serve them. It must be set before Use. By default, this process's memory.
 	Store TicketStore
 	// TTL is how long a ticket is good. By default, 30 seconds.
 	TTL time.Duration
 
-	memory memoryTickets
+	memory memoryTickets[T]
 }
 
 // TicketStore keeps tickets by the hash of their secret. Both methods must be
@@ -62,7 +68,7 @@ type TicketStore interface {
 	Take(ctx context.Context, hash string, spend bool) ([]byte, error)
 }
 
-// ticket is what is kept.
+// ticket is what a Store or this process's memory holds.
 type ticket[T any] struct {
 	For     T                `json:"for"`
 	Who     depends.Identity `json:"who,omitzero"`
@@ -78,8 +84,14 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 	if t.TTL < 0 || t.TTL > 5*time.Minute {
 		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets has a TTL of " + t.TTL.String(), Hint: "a ticket is used at once: 30 s is plenty, 5 min the most"})
 	}
-	if fact := unkept(place{reflect.TypeFor[T](), true}, map[place]bool{}); fact != "" {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets cannot keep its type: " + fact, Hint: "provide a type that encoding/json keeps as it is"})
+	if t.Store == nil {
+		return d
+	}
+	if field := lostField(reflect.TypeFor[T](), map[reflect.Type]bool{}); field != "" {
+		d.Faults = append(d.Faults, depends.SchemeFault{
+			Fact: "Tickets has a Store, and JSON would leave out the field " + field,
+			Hint: `export it and embed nothing that encodes itself, or tag it json:"-"`,
+		})
 	}
 	return d
 }
@@ -89,32 +101,29 @@ func (t *Tickets[T]) derived() {}
 // Authenticate implements [Scheme].
 func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
 	var none T
-	raw, err := t.store().Take(ctx, hashOf(c.Value), !c.Diagnosing())
+	found, err := t.take(ctx, hashOf(c.Value), !c.Diagnosing())
 	if err != nil {
 		return unknown(none, err, ticketChallenge, "invalid_ticket")
-	}
-	var kept ticket[T]
-	if err := json.Unmarshal(raw, &kept); err != nil {
-		return none, errors.New("security: the ticket store returned what it was not given")
 	}
 	r := c.Request()
 	origin := r.Header.Get("Origin")
 	if c.Diagnosing() && origin == "" {
-		origin = kept.Origin // a page's fetch of its own server sends none
+		origin = found.Origin // a page's fetch of its own server sends none
 	}
 	// A page may have escaped the path, as its location has it.
-	if kept.Path != r.URL.Path && kept.Path != r.URL.EscapedPath() || kept.Origin != origin || !time.Now().Before(kept.Expires) {
+	here := found.Path == r.URL.Path || found.Path == r.URL.EscapedPath()
+	if !here || found.Origin != origin || !time.Now().Before(found.Expires) {
 		return unknown(none, depends.ErrAbsent, ticketChallenge, "invalid_ticket")
 	}
-	exp := identify(ctx, &kept.For)
-	depends.Identify(ctx, kept.Who) // the desk knows more than the claims do
-	if !kept.Until.IsZero() {
-		depends.ValidUntil(ctx, kept.Until)
+	exp := identify(ctx, &found.For)
+	depends.Identify(ctx, found.Who) // principal may know more than the claims
+	if !found.Until.IsZero() {
+		depends.ValidUntil(ctx, found.Until)
 	}
-	if !exp.IsZero() { // to the second: the desk may have given less than the token has
+	if !exp.IsZero() { // without leeway: principal may have shortened it
 		depends.ValidUntil(ctx, exp)
 	}
-	return kept.For, nil
+	return found.For, nil
 }
 
 // Handler gives tickets to those whom principal knows, usually by [Authenticate]:
@@ -122,13 +131,14 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 //	POST /ticket   {"path":"/ws/rooms/lobby"}
 //	200            {"ticket":"…","expires_in":30}
 //
-// The path may come as JSON or as a form. An error of principal is answered as
-// its *depends.Rejection says, any other with 500.
+// The path may come as JSON or as a form. An error of principal or of the Store is answered as
+// its *depends.Rejection says. Any other is answered with 500 and logged by slog.Default.
 func (t *Tickets[T]) Handler(principal func(*http.Request) (T, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := t.give(w, r, principal); err != nil {
 			var rejection *depends.Rejection
 			if !errors.As(err, &rejection) {
+				slog.ErrorContext(r.Context(), "security: no ticket was issued", "error", err)
 				rejection = &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error"}
 			}
 			rejection.ServeHTTP(w, r)
@@ -162,12 +172,9 @@ func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // it never fails
 	text := base64.RawURLEncoding.EncodeToString(secret[:])
-	expires := time.Now().Add(ttl)
-	raw, err := json.Marshal(&ticket[T]{asks, who, until, path, r.Header.Get("Origin"), expires}) // T may encode itself by its pointer
-	if err != nil {
-		return err
-	}
-	if err := t.store().Put(r.Context(), hashOf(text), raw, expires); err != nil {
+	expires := time.Now().Add(ttl).Round(0) // by the wall clock, also after a machine has slept
+	issued := ticket[T]{asks, who, until, path, r.Header.Get("Origin"), expires}
+	if err := t.put(r.Context(), hashOf(text), issued); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -197,11 +204,29 @@ func wantedPath(w http.ResponseWriter, r *http.Request) (string, error) {
 	return body.Path, nil
 }
 
-func (t *Tickets[T]) store() TicketStore {
-	if t.Store != nil {
-		return t.Store
+// put stores a ticket by the hash of its secret.
+func (t *Tickets[T]) put(ctx context.Context, hash string, issued ticket[T]) error {
+	if t.Store == nil {
+		return t.memory.put(hash, issued)
 	}
-	return &t.memory
+	raw, err := encodeTicket(issued)
+	if err != nil {
+		return err
+	}
+	return t.Store.Put(ctx, hash, raw, issued.Expires)
+}
+
+// take returns a ticket and, if spend is true, removes it. It may have expired.
+func (t *Tickets[T]) take(ctx context.Context, hash string, spend bool) (ticket[T], error) {
+	if t.Store == nil {
+		return t.memory.take(hash, spend)
+	}
+	var found ticket[T]
+	raw, err := t.Store.Take(ctx, hash, spend)
+	if err == nil && json.Unmarshal(raw, &found) != nil {
+		err = errors.New("security: the ticket store returned what it was not given")
+	}
+	return found, err
 }
 
 func hashOf(secret string) string {
@@ -209,26 +234,20 @@ func hashOf(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// memoryTickets keeps tickets in memory. Expired ones go when new ones come.
-type memoryTickets struct {
+// memoryTickets holds tickets in memory. Expired ones are removed when new ones come.
+type memoryTickets[T any] struct {
 	mu      sync.Mutex
-	tickets map[string]memoryTicket
+	tickets map[string]ticket[T] // by the hash of their secret
 	sweep   time.Time
 }
 
-type memoryTicket struct {
-	raw     []byte
-	expires time.Time
-}
-
-// Put implements [TicketStore].
-func (m *memoryTickets) Put(_ context.Context, hash string, raw []byte, expires time.Time) error {
+func (m *memoryTickets[T]) put(hash string, issued ticket[T]) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
 	if now.After(m.sweep) || len(m.tickets) >= maxTickets {
-		for key, kept := range m.tickets {
-			if !now.Before(kept.expires) {
+		for key, old := range m.tickets {
+			if !now.Before(old.Expires) {
 				delete(m.tickets, key)
 			}
 		}
@@ -238,22 +257,21 @@ func (m *memoryTickets) Put(_ context.Context, hash string, raw []byte, expires 
 		return depends.Unavailable(ticketTTL, errors.New("security: too many tickets are out"))
 	}
 	if m.tickets == nil {
-		m.tickets = map[string]memoryTicket{}
+		m.tickets = map[string]ticket[T]{}
 	}
-	m.tickets[hash] = memoryTicket{raw, expires}
+	m.tickets[hash] = issued
 	return nil
 }
 
-// Take implements [TicketStore].
-func (m *memoryTickets) Take(_ context.Context, hash string, spend bool) ([]byte, error) {
+func (m *memoryTickets[T]) take(hash string, spend bool) (ticket[T], error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	kept, ok := m.tickets[hash]
+	found, ok := m.tickets[hash]
+	if !ok {
+		return found, depends.ErrAbsent
+	}
 	if spend {
 		delete(m.tickets, hash)
 	}
-	if !ok || !time.Now().Before(kept.expires) {
-		return nil, depends.ErrAbsent
-	}
-	return kept.raw, nil
+	return found, nil
 }

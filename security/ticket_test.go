@@ -20,53 +20,59 @@ import (
 // TestATicketIsForWhoAskedForIt: a connection that it opens counts, is revoked and ends
 // as one with the token that bought it.
 func TestATicketIsForWhoAskedForIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		bought := &security.Tickets[account]{}
-		token := security.As(security.Scheme[Claims](config()), func(_ context.Context, c Claims) (account, error) { return account{c.Name}, nil })
-		deps := depends.New()
-		security.Use(deps, security.OneOf[account](token, bought))
-		ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler), MaxPerPrincipal: 2})
-		wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ Who account }) error {
-			_, err := c.Receive(ctx)
-			return err
+	for name, store := range stores() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { isForWhoAskedForIt(t, store) })
 		})
-		srv := wstest.Start(t, ws)
-		desk := bought.Handler(func(r *http.Request) (account, error) { return security.Authenticate(r, token) })
-		buy := func(span time.Duration) string {
-			r := httptest.NewRequest(http.MethodPost, "/ticket", strings.NewReader(`{"path":"/"}`))
-			r.Header.Set("Content-Type", "application/json")
-			r.Header.Set("Authorization", "Bearer "+mint(nil, object{"exp": time.Now().Add(span).Unix(), "jti": "t1"}))
-			w := httptest.NewRecorder()
-			desk.ServeHTTP(w, r)
-			var body struct{ Ticket string }
-			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != http.StatusOK {
-				t.Fatalf("%d %s", w.Code, w.Body)
-			}
-			return "/?ticket=" + body.Ticket
-		}
-		start := time.Now()
-		dial := func(target string) <-chan error { // it answers pings
-			ended, peer := make(chan error, 1), wstest.Dial[string, string](t, srv, target)
-			go func() {
-				_, _, err := peer.WebSocket.ReadMessage()
-				ended <- err
-			}()
-			return ended
-		}
-		brief, long := dial(buy(time.Hour)), dial(buy(2*time.Hour))
-		if r := wstest.Refused(t, srv, buy(time.Hour)); r.Problem.Reason != "too_many_of_principal" {
-			t.Errorf("a third is refused with %v", r.Problem)
-		}
-		if got := <-brief; !strings.Contains(got.Error(), "token_expired") || time.Since(start) < time.Hour || time.Since(start) > time.Hour+time.Minute {
-			t.Errorf("after %v: %v", time.Since(start), got)
-		}
-		if n, err := ws.Revoke(t.Context(), wsroute.Revocation{TokenID: "t1"}); n != 1 || err != nil {
-			t.Errorf("revoked %d, %v", n, err)
-		}
-		if got := <-long; !strings.Contains(got.Error(), "revoked") {
-			t.Errorf("closed with %v", got)
-		}
+	}
+}
+
+func isForWhoAskedForIt(t *testing.T, store security.TicketStore) {
+	bought := &security.Tickets[account]{Store: store}
+	token := security.As(security.Scheme[Claims](config()), func(_ context.Context, c Claims) (account, error) { return account{c.Name}, nil })
+	deps := depends.New()
+	security.Use(deps, security.OneOf[account](token, bought))
+	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler), MaxPerPrincipal: 2})
+	wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ Who account }) error {
+		_, err := c.Receive(ctx)
+		return err
 	})
+	srv := wstest.Start(t, ws)
+	desk := bought.Handler(func(r *http.Request) (account, error) { return security.Authenticate(r, token) })
+	buy := func(span time.Duration) string {
+		r := httptest.NewRequest(http.MethodPost, "/ticket", strings.NewReader(`{"path":"/"}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+mint(nil, object{"exp": time.Now().Add(span).Unix(), "jti": "t1"}))
+		w := httptest.NewRecorder()
+		desk.ServeHTTP(w, r)
+		var body struct{ Ticket string }
+		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != http.StatusOK {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return "/?ticket=" + body.Ticket
+	}
+	start := time.Now()
+	dial := func(target string) <-chan error { // it answers pings
+		ended, peer := make(chan error, 1), wstest.Dial[string, string](t, srv, target)
+		go func() {
+			_, _, err := peer.WebSocket.ReadMessage()
+			ended <- err
+		}()
+		return ended
+	}
+	brief, long := dial(buy(time.Hour)), dial(buy(2*time.Hour))
+	if r := wstest.Refused(t, srv, buy(time.Hour)); r.Problem.Reason != "too_many_of_principal" {
+		t.Errorf("a third is refused with %v", r.Problem)
+	}
+	if got := <-brief; !strings.Contains(got.Error(), "token_expired") || time.Since(start) < time.Hour || time.Since(start) > time.Hour+time.Minute {
+		t.Errorf("after %v: %v", time.Since(start), got)
+	}
+	if n, err := ws.Revoke(t.Context(), wsroute.Revocation{TokenID: "t1"}); n != 1 || err != nil {
+		t.Errorf("revoked %d, %v", n, err)
+	}
+	if got := <-long; !strings.Contains(got.Error(), "revoked") {
+		t.Errorf("closed with %v", got)
+	}
 }
 
 // TestATicketForAForm: whoever is asked who that is may read the form, too.

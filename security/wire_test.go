@@ -225,8 +225,10 @@ func TestSchemesThatMustNotStart(t *testing.T) {
 }
 
 // tickets serves a route behind tickets, and gives them.
-func tickets(t *testing.T) (srv *wstest.Server, give func(path, origin string) string) {
-	scheme := &security.Tickets[account]{}
+func tickets(t *testing.T, store security.TicketStore) (
+	srv *wstest.Server, give func(path, origin string) string,
+) {
+	scheme := &security.Tickets[account]{Store: store}
 	srv = guarded(t, scheme)
 	handler := scheme.Handler(func(r *http.Request) (account, error) {
 		return security.Authenticate(r, security.Scheme[account](apiKey(security.Header("X-API-Key"))))
@@ -256,45 +258,51 @@ func tickets(t *testing.T) (srv *wstest.Server, give func(path, origin string) s
 }
 
 func TestATicketIsForOneUseOnePathAndOneOrigin(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv, give := tickets(t)
-		const refused = "401 invalid_ticket Ticket"
-		origin := wstest.Header("Origin", page)
-		if got := outcome(t, srv, "/ws/a?ticket="+give("/ws/a", page), origin); got != "alice" {
-			t.Errorf("its own: %s", got) // though outcome looked first with a diagnosing GET
+	for name, store := range stores() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { oneUseOnePathAndOneOrigin(t, store) })
+		})
+	}
+}
+
+func oneUseOnePathAndOneOrigin(t *testing.T, store security.TicketStore) {
+	srv, give := tickets(t, store)
+	const refused = "401 invalid_ticket Ticket"
+	origin := wstest.Header("Origin", page)
+	if got := outcome(t, srv, "/ws/a?ticket="+give("/ws/a", page), origin); got != "alice" {
+		t.Errorf("its own: %s", got) // though outcome looked first with a diagnosing GET
+	}
+	if got := outcome(t, srv, "/ws/a?ticket="+give("/ws/a", "")); got != "alice" {
+		t.Errorf("a program's: %s", got)
+	}
+	for _, path := range []string{"/ws/a b", "/ws/a%20b"} {
+		if got := outcome(t, srv, "/ws/a%20b?ticket="+give(path, page), origin); got != "alice" {
+			t.Errorf("for %q: %s", path, got)
 		}
-		if got := outcome(t, srv, "/ws/a?ticket="+give("/ws/a", "")); got != "alice" {
-			t.Errorf("a program's: %s", got)
+	}
+	used := give("/ws/a", page)
+	wstest.Dial[string, string](t, srv, "/ws/a?ticket="+used, origin)
+	for name, test := range map[string]struct{ target, ticket string }{
+		"used": {"/ws/a", used}, "another path": {"/ws/b", give("/ws/a", page)}, "another origin": {"/ws/a", give("/ws/a", "https://evil.example")},
+		"no origin": {"/ws/a", give("/ws/a", "")}, "unknown": {"/ws/a", "x"},
+	} {
+		if got := outcome(t, srv, test.target+"?ticket="+test.ticket, origin); got != refused {
+			t.Errorf("%s: %s", name, got)
 		}
-		for _, path := range []string{"/ws/a b", "/ws/a%20b"} {
-			if got := outcome(t, srv, "/ws/a%20b?ticket="+give(path, page), origin); got != "alice" {
-				t.Errorf("for %q: %s", path, got)
-			}
-		}
-		used := give("/ws/a", page)
-		wstest.Dial[string, string](t, srv, "/ws/a?ticket="+used, origin)
-		for name, test := range map[string]struct{ target, ticket string }{
-			"used": {"/ws/a", used}, "another path": {"/ws/b", give("/ws/a", page)}, "another origin": {"/ws/a", give("/ws/a", "https://evil.example")},
-			"no origin": {"/ws/a", give("/ws/a", "")}, "unknown": {"/ws/a", "x"},
-		} {
-			if got := outcome(t, srv, test.target+"?ticket="+test.ticket, origin); got != refused {
-				t.Errorf("%s: %s", name, got)
-			}
-		}
-		late, last := give("/ws/a", page), give("/ws/a", page)
-		time.Sleep(30*time.Second - time.Nanosecond)
-		if got := outcome(t, srv, "/ws/a?ticket="+last, origin); got != "alice" {
-			t.Errorf("just before it expires: %s", got)
-		}
-		time.Sleep(time.Nanosecond)
-		if got := outcome(t, srv, "/ws/a?ticket="+late, origin); got != refused {
-			t.Errorf("expired: %s", got)
-		}
-	})
+	}
+	late, last := give("/ws/a", page), give("/ws/a", page)
+	time.Sleep(30*time.Second - time.Nanosecond)
+	if got := outcome(t, srv, "/ws/a?ticket="+last, origin); got != "alice" {
+		t.Errorf("just before it expires: %s", got)
+	}
+	time.Sleep(time.Nanosecond)
+	if got := outcome(t, srv, "/ws/a?ticket="+late, origin); got != refused {
+		t.Errorf("expired: %s", got)
+	}
 }
 
 func TestOneOfAHundredGetsTheTicket(t *testing.T) {
-	srv, give := tickets(t)
+	srv, give := tickets(t, nil)
 	target := "/ws/a?ticket=" + give("/ws/a", "")
 	var accepted, refused atomic.Int32
 	var all sync.WaitGroup
