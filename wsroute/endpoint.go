@@ -20,14 +20,11 @@ type endpoint struct {
 	route    *route
 	target   *plan.Target
 	segments []segment
-	movable  bool // part of a plain handler, which may stand below some other path
 	plan     *plan.Plan
 	settings *wsconn.Settings
 	lines    lines
-	secrets  []string // query parameters that hold credentials
-	offers   []string // for what subprotocols carry tokens
-	cookies  bool     // a scheme takes a cookie
-	basic    bool     // a scheme takes a name and a password
+	cookies  bool // a scheme takes a cookie
+	basic    bool // a scheme takes a name and a password
 }
 
 // serve answers one request. It returns as soon as the answer is written, so
@@ -50,11 +47,17 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		e.refuse(w, r, rejection)
 		return nil
 	}
-	query, offers := e.raw(r)
+	query, lines := e.raw(r)
+	offers := plan.Offers(lines)
+	if len(offers) > plan.MaxOffers {
+		e.refuse(w, r, tooManySubprotocols())
+		return nil
+	}
 	h := &handshake{
 		w: w, r: r,
 		request: plan.Request{
-			HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r), Protocols: plan.Offers(offers), Diagnose: !upgrade,
+			HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r),
+			Protocols: offers, Diagnose: !upgrade,
 		},
 	}
 	if err := h.request.Parse(e.plan); err != nil {
@@ -93,6 +96,13 @@ func (e *endpoint) turnAway(w http.ResponseWriter, r *http.Request, refusal *dep
 
 func badQuery() *depends.Rejection {
 	return &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
+}
+
+func tooManySubprotocols() *depends.Rejection {
+	return &depends.Rejection{
+		Status: http.StatusBadRequest, Reason: "too_many_subprotocols",
+		Err: fmt.Errorf("more than %d subprotocols are offered", plan.MaxOffers),
+	}
 }
 
 func tlsRequired() *depends.Rejection {

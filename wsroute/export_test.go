@@ -35,6 +35,22 @@ func AllowsRequest(allowed, trusted []string, r *http.Request) bool {
 // Lose ends a connection as a failed write does.
 func Lose[R, S any](c *Conn[R, S]) { c.peer.conn.Cut() }
 
+// Hide is what Serve hands to the program's handler for a request.
+func Hide(r *Router, req *http.Request) *http.Request { return r.shared.mounted.Load().hide(req, nil) }
+
+// HideWithoutRoutes is Hide with routes that must not be looked at.
+func HideWithoutRoutes(r *Router, req *http.Request) {
+	all := *r.shared.mounted.Load()
+	all.endpoints = []*endpoint{nil}
+	all.hide(req, nil)
+}
+
+// HiddenNames counts the names by which Serve takes credentials out of requests.
+func HiddenNames(r *Router) (query, offers int) {
+	all := r.shared.mounted.Load()
+	return len(all.secrets), len(all.offers)
+}
+
 // FreshConns is what Serve keeps of connections on which nothing was asked.
 func FreshConns() (track func(net.Conn), kept func() int) {
 	f := &freshConns{}

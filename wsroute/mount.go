@@ -136,7 +136,10 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 			continue
 		}
 		t.PathNames = paramNames(segments)
-		e := &endpoint{shared: s, route: rt, target: t, segments: segments, movable: !onGin, settings: s.config.settings(rt), lines: linesOf(s.config.Logger, t.Label)}
+		e := &endpoint{
+			shared: s, route: rt, target: t, segments: segments,
+			settings: s.config.settings(rt), lines: linesOf(s.config.Logger, t.Label),
+		}
 		extra = append(extra, conflicts(endpoints, e)...)
 		endpoints = append(endpoints, e)
 	}
@@ -154,13 +157,9 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	}
 	for _, e := range endpoints {
 		e.plan = plan.Build(e.target)
-		e.secrets = e.plan.SecretParams()
 		for _, source := range e.plan.Sources() {
 			e.cookies = e.cookies || source.In == "cookie"
 			e.basic = e.basic || source.IsBasic()
-			if source.In == "subprotocol" {
-				e.offers = append(e.offers, source.Name)
-			}
 		}
 	}
 	return endpoints, nil
@@ -226,9 +225,7 @@ func (r *Router) register(endpoints []*endpoint, add func(*endpoint)) error {
 			return fmt.Errorf("wsroute: Config.Broadcast: %w", err)
 		}
 	}
-	all := &mounted{endpoints: slices.Concat(r.shared.endpoints(), endpoints)}
-	all.hides = slices.ContainsFunc(all.endpoints, func(e *endpoint) bool { return len(e.secrets)+len(e.offers) > 0 })
-	r.shared.mounted.Store(all)
+	r.shared.mounted.Store(newMounted(slices.Concat(r.shared.endpoints(), endpoints)))
 	return nil
 }
 
@@ -236,7 +233,33 @@ func (r *Router) register(endpoints []*endpoint, add func(*endpoint)) error {
 // more while it serves.
 type mounted struct {
 	endpoints []*endpoint
-	hides     bool // a scheme takes a credential from where logs would show it
+	secrets   []string // query parameters that hold credentials, each name once
+	offers    []string // what subprotocols carry tokens for, each name once
+	movable   bool     // a plain handler has routes, which may stand below some other path
+}
+
+func newMounted(endpoints []*endpoint) *mounted {
+	m := &mounted{endpoints: endpoints}
+	for _, e := range endpoints {
+		m.movable = m.movable || !e.target.Foreign
+		m.secrets = append(m.secrets, e.plan.SecretParams()...)
+		for _, source := range e.plan.Sources() {
+			if source.In == "subprotocol" {
+				m.offers = append(m.offers, source.Name)
+			}
+		}
+	}
+	slices.Sort(m.secrets)
+	slices.Sort(m.offers)
+	m.secrets, m.offers = slices.Compact(m.secrets), slices.Compact(m.offers)
+	return m
+}
+
+// serves reports whether a path is a route's.
+func (m *mounted) serves(path string) bool {
+	return slices.ContainsFunc(m.endpoints, func(e *endpoint) bool {
+		return matches(e.segments, path)
+	})
 }
 
 func (s *shared) endpoints() []*endpoint {

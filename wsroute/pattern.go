@@ -108,6 +108,9 @@ func matches(segments []segment, path string) bool {
 		if s.kind == '*' {
 			return true
 		}
+		if s.kind == 0 && !strings.HasPrefix(rest, s.text) {
+			return false // before a long segment is read to its end
+		}
 		part, tail, more := strings.Cut(rest, "/")
 		if s.kind == 0 && part != s.text || s.kind == ':' && part == "" || more != (i < len(segments)-1) {
 			return false

@@ -157,14 +157,20 @@ func inWord(c byte) bool {
 	return c > ' ' && c < 0x7f && strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
 }
 
+// MaxOffers is how many subprotocols a handshake may offer.
+const MaxOffers = 32
+
 // Offers returns the subprotocols of header lines, in order (RFC 6455 §11.3.4:
-// there may be several lines).
+// there may be several lines), and at most one more than MaxOffers.
 func Offers(lines []string) []string {
 	var list []string
 	for _, line := range lines {
 		for item := range strings.SplitSeq(line, ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				list = append(list, item)
+			if item = strings.TrimSpace(item); item == "" {
+				continue
+			}
+			if list = append(list, item); len(list) > MaxOffers {
+				return list
 			}
 		}
 	}
@@ -235,9 +241,15 @@ func Sayable(offers []string) string {
 }
 
 // StripOffers returns header lines of subprotocols without the tokens for the
-// names, and whether that took anything away.
+// names, and whether that took anything away. Of more than MaxOffers nothing stays.
 func StripOffers(lines, names []string) ([]string, bool) {
+	if len(lines) == 0 || len(names) == 0 {
+		return lines, false
+	}
 	offers := Offers(lines)
+	if len(offers) > MaxOffers {
+		return nil, true
+	}
 	rest := offers
 	for _, name := range names {
 		rest, _, _ = splitOffers(rest, name)

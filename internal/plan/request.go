@@ -246,8 +246,8 @@ func stripForm(r *http.Request, names []string) {
 }
 
 // StripQuery returns a raw query without the parameters of the given names, the
-// others untouched and in order. A name that is written with escapes counts, and so
-// does one behind a semicolon, which separates nothing but was meant to.
+// others untouched and in order. A name counts that is written with escapes, stands
+// behind a semicolon, or has a "?", "+", space or NUL too many.
 func StripQuery(raw string, names []string) string {
 	if raw == "" || len(names) == 0 {
 		return raw
@@ -265,10 +265,11 @@ func StripQuery(raw string, names []string) string {
 func carries(pair string, names []string) bool {
 	for part := range strings.SplitSeq(pair, ";") {
 		key, _, _ := strings.Cut(part, "=")
+		key, _, _ = strings.Cut(key, "%00")
 		if decoded, err := url.QueryUnescape(key); err == nil {
 			key = decoded
 		}
-		if contains(names, key) {
+		if contains(names, key) || contains(names, strings.TrimLeft(key, "?+ ")) {
 			return true
 		}
 	}
