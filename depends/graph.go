@@ -85,8 +85,7 @@ func (l Lifetime) String() string { return plan.Lifetime(l).String() }
 
 func (l Lifetime) provide(p *plan.Provider) { p.Lifetime = plan.Lifetime(l) }
 
-// ProvideOption modifies one provider: a [Lifetime], [Revalidate] or
-// [RevalidateShared].
+// ProvideOption modifies one provider: a [Lifetime] or [Revalidate].
 type ProvideOption interface {
 	provide(*plan.Provider)
 	String() string

@@ -31,19 +31,10 @@ func (l Live[T]) Get() T {
 func (Live[T]) live() reflect.Type     { return reflect.TypeFor[T]() }
 func (l *Live[T]) bind(get func() any) { l.get = get }
 
-type revalidateOption struct {
-	every  time.Duration
-	shared bool
-}
+type revalidateOption time.Duration
 
-func (o revalidateOption) provide(p *plan.Provider) { p.Revalidate, p.Shared = o.every, o.shared }
-
-func (o revalidateOption) String() string {
-	if o.shared {
-		return fmt.Sprintf("RevalidateShared(%v)", o.every)
-	}
-	return fmt.Sprintf("Revalidate(%v)", o.every)
-}
+func (o revalidateOption) provide(p *plan.Provider) { p.Revalidate = time.Duration(o) }
+func (o revalidateOption) String() string           { return fmt.Sprintf("Revalidate(%v)", time.Duration(o)) }
 
 // Revalidate runs a provider again while the connection is open, every interval
 // give or take a tenth: for a ban list, or a role that a database knows. An error
@@ -54,14 +45,4 @@ func (o revalidateOption) String() string {
 // A value is released when the next one has taken its place and the handler has done with
 // its message (see [Live]), but for the first, which a handler may hold. The provider must
 // have the Connection lifetime.
-func Revalidate(interval time.Duration) ProvideOption { return revalidateOption{every: interval} }
-
-// RevalidateShared is [Revalidate] for an answer that is the same for all
-// connections whose inputs are equal, such as whether an account is banned: when it
-// runs again, the result of one call is theirs for up to half an interval, and five
-// minutes at most. Inputs
-// are compared with ==. Such a call belongs to no connection, so that [Cleanup] panics in
-// it; what it says with [Identify] and [ValidUntil] counts for all that share it.
-func RevalidateShared(interval time.Duration) ProvideOption {
-	return revalidateOption{every: interval, shared: true}
-}
+func Revalidate(interval time.Duration) ProvideOption { return revalidateOption(interval) }

@@ -80,21 +80,18 @@ func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
 	budget := time.AfterFunc(config.ResolveTimeout, func() { conn.End(errBudget, wsconn.CodeTryAgain, "timeout", true) })
 	defer budget.Stop()
 	ctx := p.scope.Context(conn.Context())
-	accept := func(who plan.Identity, until, known time.Time) error {
+	known := time.Now()
+	accept := func(who plan.Identity, until time.Time) error {
 		p.standing.Replace(who, until)
 		conn.ExpireAt(until)
-		budget.Stop()              // what is replaced takes its own time
-		if known.Before(p.since) { // revocations from before the handshake were the providers' to judge ...
-			known = p.since
-		}
-		if credential { // ... but for a ticket's
+		budget.Stop()   // what is replaced takes its own time
+		if credential { // revocations from before were the providers' to judge, but for a ticket's
 			known = knownSince(who, known)
 		}
 		return hub.caught(who, known, p.since)
 	}
 	err := resolve(&plan.Run{
-		Connection: ctx, Handshake: ctx, Scope: &p.scope, Budget: config.ResolveTimeout, Accept: accept, Failed: p.refuse,
-		Retire: conn.WhenIdle,
+		Connection: ctx, Handshake: ctx, Scope: &p.scope, Accept: accept, Failed: p.refuse, Retire: conn.WhenIdle,
 	})
 	if err != nil {
 		p.refuse(err)

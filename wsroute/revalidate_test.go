@@ -181,53 +181,16 @@ func TestRevalidateAtDifferentTimes(t *testing.T) {
 	})
 }
 
-// TestRevalidateShared: connections with the same inputs share the answer.
-func TestRevalidateShared(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &roles{of: map[string]string{"ada": "guest", "bob": "guest"}}
-		srv := serveRoles(t, store, depends.RevalidateShared(time.Minute), tellRole)
-		var peers []*wstest.Peer[string, string]
-		for i := range 40 {
-			peers = append(peers, wstest.Dial[string, string](t, srv, "/?name="+[]string{"ada", "bob"}[i%2]))
-		}
-		store.set(func() { store.asked, store.of["ada"] = 0, "owner" })
-		time.Sleep(21 * time.Second) // no exchange falls on a ping
-		for range 6 {
-			for _, p := range peers {
-				p.Send("?")
-				p.Receive()
-			}
-			time.Sleep(10 * time.Second)
-		}
-		for i, p := range peers {
-			p.Send("?")
-			if got, want := p.Receive(), []string{"owner", "guest"}[i%2]; got != want {
-				t.Errorf("%d sees %q", i, got)
-			}
-		}
-		if n := store.asked; n < 2 || n > 4 {
-			t.Errorf("40 connections of two accounts asked %d times", n)
-		}
-	})
-}
-
 // TestFaultsOfLiveValues are found at Mount, all of them.
 func TestFaultsOfLiveValues(t *testing.T) {
 	deps := depends.New()
 	depends.Provide(deps, func(context.Context, none) (p1, error) { return p1{}, nil }, depends.Revalidate(-time.Second))
 	depends.Provide(deps, func(context.Context, struct{ L depends.Live[p1] }) (p2, error) { return p2{}, nil })
 	depends.Provide(deps, func(context.Context, none) (gate, error) { return gate{}, nil }, depends.Handshake, depends.Revalidate(time.Second))
-	depends.Provide(deps, func(context.Context, struct {
-		Names []string `query:"names"`
-	},
-	) (member, error) {
-		return member{}, nil
-	}, depends.RevalidateShared(time.Second))
 	ws := wsroute.New(deps, quiet())
 	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct {
 		P p2
 		G depends.Live[gate]
-		M member
 		_ depends.Live[p1]
 	},
 	) error {
@@ -240,7 +203,7 @@ func TestFaultsOfLiveValues(t *testing.T) {
 	for _, want := range []string{
 		"is to be revalidated every -1s", "a provider is run again when what it needs has changed",
 		"(Handshake) is to be revalidated, and has no value while a connection is open",
-		"is to share its calls, and its inputs", "is Renewable, and its dependencies have 0 schemes",
+		"is Renewable, and its dependencies have 0 schemes",
 		"a Live value is read, and made once", "would keep wsroute_test.gate (Handshake)",
 	} {
 		if !strings.Contains(err.Error(), want) {

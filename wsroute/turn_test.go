@@ -52,24 +52,8 @@ func stay(t *testing.T, deps *depends.Graph, target string, talk func(ws *wsrout
 
 func listens(*wsroute.Router, *wstest.Peer[string, string]) {}
 
-// TestASharedCallThatExits is no answer, least of all that all is well.
-func TestASharedCallThatExits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		deps := passes(func(context.Context, string) error { return nil })
-		looks(deps, depends.RevalidateShared(time.Second), func(_ context.Context, times int) error {
-			if times == 2 {
-				runtime.Goexit()
-			}
-			return nil
-		})
-		if code, reason, after := stay(t, deps, "/?pass=t1", listens); code != 1011 || after > 2*time.Second {
-			t.Errorf("after %v: %d %s", after, code, reason)
-		}
-	})
-}
-
-// TestASharedCallSpeaksForAll who share it, as the first call did for each.
-func TestASharedCallSpeaksForAll(t *testing.T) {
+// TestWhatARevalidationSays of its connection counts, as what the first call said did.
+func TestWhatARevalidationSays(t *testing.T) {
 	for name, test := range map[string]struct {
 		talk func(*wsroute.Router, *wstest.Peer[string, string])
 		want string
@@ -81,7 +65,7 @@ func TestASharedCallSpeaksForAll(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				until := time.Now().Add(5 * time.Second)
 				deps := passes(func(context.Context, string) error { return nil })
-				looks(deps, depends.RevalidateShared(time.Second), func(ctx context.Context, _ int) error {
+				looks(deps, depends.Revalidate(time.Second), func(ctx context.Context, _ int) error {
 					depends.ValidUntil(ctx, until)
 					depends.Identify(ctx, depends.Identity{Session: "s1"})
 					return nil
@@ -94,86 +78,9 @@ func TestASharedCallSpeaksForAll(t *testing.T) {
 	}
 }
 
-// TestASharedCallIsKnownSinceItBegan: who is told its answer later is met by a revocation
-// of whom it names, though that was before.
-func TestASharedCallIsKnownSinceItBegan(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		deps := depends.New()
-		called := make(chan bool, 10)
-		looks(deps, depends.RevalidateShared(time.Minute), func(ctx context.Context, times int) error {
-			if times > 2 {
-				depends.Identify(ctx, depends.Identity{Session: "s1"})
-				called <- true
-			}
-			return nil
-		})
-		ws := wsroute.New(deps, quiet())
-		wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ struct{ Live depends.Live[looked] }) error {
-			<-ctx.Done()
-			return nil
-		})
-		srv := wstest.Start(t, ws)
-		open := func() <-chan string {
-			peer, ended := wstest.Dial[string, string](t, srv, "/"), make(chan string, 1)
-			go func() {
-				if got := untilClosed(peer); got != nil {
-					ended <- got.Reason
-				}
-			}()
-			return ended
-		}
-		one := open()
-		time.Sleep(15 * time.Second)
-		other := open()
-		<-called
-		synctest.Wait()
-		start := time.Now()
-		if n, err := ws.Revoke(t.Context(), wsroute.Revocation{Session: "s1"}); n != 1 || err != nil {
-			t.Errorf("revoked %d, %v", n, err)
-		}
-		if a, b := <-one, <-other; a != "revoked" || b != "revoked" || time.Since(start) > 30*time.Second {
-			t.Errorf("after %v: %q and %q", time.Since(start), a, b)
-		}
-	})
-}
-
-// TestASharedCallIsGoodForMinutes, however long its interval is: what is known of revocations
-// is no older.
-func TestASharedCallIsGoodForMinutes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		deps := depends.New()
-		calls := make(chan time.Time, 10)
-		looks(deps, depends.RevalidateShared(100*time.Minute), func(_ context.Context, times int) error {
-			calls <- time.Now()
-			if times > 4 {
-				return errBanned
-			}
-			return nil
-		})
-		ws := wsroute.New(deps, quiet())
-		wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ struct{ Live depends.Live[looked] }) error {
-			<-ctx.Done()
-			return nil
-		})
-		srv := wstest.Start(t, ws)
-		for range 2 {
-			peer := wstest.Dial[string, string](t, srv, "/")
-			go func() { _ = untilClosed(peer) }()
-			<-calls
-			time.Sleep(40 * time.Minute)
-		}
-		if one, other := <-calls, <-calls; other.Sub(one) > 75*time.Minute { // and not of the first's next check
-			t.Errorf("the calls are %v apart", other.Sub(one))
-		}
-		if _, err := ws.Revoke(t.Context(), wsroute.Revocation{IssuedBefore: time.Now()}); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// TestASharedCallFromBeforeAConnection brings no revocation that was before it, too: whoever
-// has signed in again since then stays.
-func TestASharedCallFromBeforeAConnection(t *testing.T) {
+// TestARevocationFromBeforeAConnection does not meet its renewals: whoever has signed in again
+// since then stays.
+func TestARevocationFromBeforeAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deps := depends.New()
 		scheme := depends.Scheme{Name: "Pass", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: "pass"}}}
@@ -181,7 +88,7 @@ func TestASharedCallFromBeforeAConnection(t *testing.T) {
 			depends.Identify(ctx, depends.Identity{Subject: "ada"})
 			return pass{who: "ada"}, nil
 		})
-		depends.Provide(deps, func(ctx context.Context, _ struct{ _ pass }) (looked, error) { return looked{}, nil }, depends.RevalidateShared(time.Minute))
+		depends.Provide(deps, func(ctx context.Context, _ struct{ _ pass }) (looked, error) { return looked{}, nil }, depends.Revalidate(time.Minute))
 		ws := wsroute.New(deps, quiet())
 		wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ struct{ Live depends.Live[looked] }) error {
 			<-ctx.Done()

@@ -40,7 +40,6 @@ type paramStep struct {
 // step calls one provider.
 type step struct {
 	provider *Provider
-	index    int   // among the steps
 	uses     []int // the steps behind its input's fields
 	input    int   // the record's field for the provider's input; -1 for none
 	output   int
@@ -196,7 +195,6 @@ func (b *builder) instance(p *Provider) *made {
 	b.own(params)
 	b.plan.Handshake = b.plan.Handshake || p.Lifetime == Handshake
 	b.plan.Keeps = b.plan.Keeps || p.Revalidate > 0
-	s.index = len(b.plan.steps)
 	m := &made{step: len(b.plan.steps), output: s.output}
 	if p.Scheme != nil {
 		stranger := &Error{Provider: p.Func.Name, Err: b.plan.graph.public.NoCredential(p.Scheme, nil)}

@@ -171,8 +171,6 @@ func (c *checker) again(p *Provider, add func(kind, fact, hint string)) {
 		add("bad provider", fmt.Sprintf("%s is to be revalidated every %v", p.Func.Name, p.Revalidate), "give a time above zero")
 	case p.Lifetime != Connection:
 		add("bad provider", fmt.Sprintf("%s (%s) is to be revalidated, and has no value while a connection is open", p.Func.Name, p.Lifetime), "make it depends.Connection")
-	case p.Shared && p.In != nil && !p.In.Comparable():
-		add("bad provider", fmt.Sprintf("%s is to share its calls, and its inputs %s cannot be compared", p.Func.Name, TypeName(p.In)), "take fields that == can compare, or revalidate for each connection")
 	}
 }
 

@@ -172,7 +172,7 @@ func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) (e
 		standings: slices.Clone(old.standings), scopes: slices.Clone(old.scopes),
 	}
 	next.record.Set(old.record)
-	run.Plan, run.Request, run.state, run.known = k.plan, k.request, next, time.Now()
+	run.Plan, run.Request, run.state = k.plan, k.request, next
 	steps := k.plan.affected(seeds)
 	returned := false
 	defer func() {
@@ -188,8 +188,7 @@ func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) (e
 		err = accept(next)
 	}
 	if err == nil {
-		who, until := next.standing()
-		err = run.Accept(who, until, run.known)
+		err = run.Accept(next.standing())
 	}
 	if err == nil {
 		k.now.Store(next)

@@ -151,11 +151,9 @@ type Provider struct {
 	Hand     Hand
 	Override bool
 	// Revalidate is how often the provider runs again while a connection is open;
-	// zero is never. Shared lets connections with equal inputs share a call of it.
+	// zero is never.
 	Revalidate time.Duration
-	Shared     bool
 
-	calls *calls
 	graph *Graph
 	input *input
 	order int // of registration, over the whole tree
@@ -208,7 +206,7 @@ func (g *Graph) Register(p *Provider) {
 }
 
 func (g *Graph) add(p *Provider) {
-	p.graph, p.calls = g, &calls{}
+	p.graph = g
 	p.order = g.shared.count
 	g.shared.count++
 	g.providers = append(g.providers, p)
@@ -267,7 +265,7 @@ func (g *Graph) Override(o *Provider) {
 			lifetime = App
 		}
 		*p = *o
-		p.graph, p.order, p.Lifetime, p.Override, p.calls = at, order, lifetime, true, &calls{}
+		p.graph, p.order, p.Lifetime, p.Override = at, order, lifetime, true
 		if p.In != nil {
 			p.input = analyse(at, p.In)
 		}

@@ -19,13 +19,12 @@ type Run struct {
 	Connection, Handshake context.Context
 
 	// Scope is where the budget and the report of cleanups are taken from when
-	// something is resolved anew, and Budget bounds a call that connections share.
-	Scope  *Scope
-	Budget time.Duration
-	// Accept is then told what the new values say of the connection, and since when that
-	// was known, before anybody sees them, and may refuse them. What it is told later is
-	// newer. Failed is told why there are none, before what was made is released.
-	Accept func(who Identity, until, known time.Time) error
+	// something is resolved anew.
+	Scope *Scope
+	// Accept is then told what the new values say of the connection, before anybody sees
+	// them, and may refuse them. Failed is told why there are none, before what was made is
+	// released.
+	Accept func(who Identity, until time.Time) error
 	Failed func(error)
 	// Retire calls release once nothing uses the values that were replaced.
 	Retire func(release func())
@@ -34,7 +33,6 @@ type Run struct {
 	state   *state    // if the values are kept
 	kept    *Kept     // then
 	renewal *Credential
-	known   time.Time // since when what is resolved anew was
 }
 
 // At names the provider that is being called, or "". It tells who called
@@ -157,13 +155,6 @@ func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
 	}
 	input := rec.Field(s.input)
 	r.fill(rec, input, s.fills)
-	if s.provider.Shared && r.state != nil && r.state.scopes[s.index] != nil {
-		begun, err := s.provider.calls.share(ctx, s.provider, r.Budget, input, rec.Field(s.output))
-		if err == nil && begun.Before(r.known) {
-			r.known = begun
-		}
-		return err
-	}
 	return s.provider.Invoke(ctx, input.Addr().Interface(), output)
 }
 
