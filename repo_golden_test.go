@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/printer"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +107,102 @@ func apiOfType(f goFile, spec *ast.TypeSpec) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// TestPagesShowNothingInternal: go doc shows types and initial values as they are written,
+// and the exported methods of an embedded type that is not exported.
+func TestPagesShowNothingInternal(t *testing.T) {
+	for _, f := range allGo(t) {
+		if f.Test || !slices.Contains(publicPackages, f.Dir()) {
+			continue
+		}
+		for _, name := range shownInternals(f) {
+			t.Errorf("%s: go doc shows %s: keep it in an unexported field or function", f.Path, name)
+		}
+	}
+}
+
+// shownInternals returns what go doc shows of internal packages in the declarations of a file.
+func shownInternals(f goFile) (names []string) {
+	internal := map[string]bool{}
+	for _, imported := range f.Imports() {
+		if strings.HasPrefix(fromRoot(imported), "internal/") {
+			internal[path.Base(imported)] = true
+		}
+	}
+	look := func(node ast.Node) {
+		ast.Inspect(node, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if id, ok := s.X.(*ast.Ident); ok && internal[id.Name] {
+					names = append(names, source(f, s))
+				}
+			}
+			return true
+		})
+	}
+	for _, decl := range f.AST.Decls {
+		switch decl := decl.(type) {
+		case *ast.FuncDecl:
+			if decl.Name.IsExported() {
+				look(decl.Type)
+			}
+		case *ast.GenDecl:
+			for _, spec := range decl.Specs {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					if spec.Name.IsExported() {
+						lookAtType(spec.Type, look)
+					}
+				case *ast.ValueSpec:
+					if slices.ContainsFunc(spec.Names, (*ast.Ident).IsExported) {
+						look(spec)
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// lookAtType looks at what go doc shows of a type: no field or method that is not exported.
+func lookAtType(expr ast.Expr, look func(ast.Node)) {
+	var fields *ast.FieldList
+	switch t := expr.(type) {
+	case *ast.StructType:
+		fields = t.Fields
+	case *ast.InterfaceType:
+		fields = t.Methods
+	default:
+		look(expr)
+		return
+	}
+	for _, field := range fields.List {
+		if field.Names == nil || slices.ContainsFunc(field.Names, (*ast.Ident).IsExported) {
+			look(field.Type)
+		}
+	}
+}
+
+func TestShownInternals(t *testing.T) {
+	for text, want := range map[string]int{
+		"type G struct{ g *plan.Graph }":                          0,
+		"type G struct{ G *plan.Graph }":                          1,
+		"type G struct{ plan.Graph }":                             1,
+		"type S plan.Source":                                      1,
+		"type S = plan.Source":                                    1,
+		"type O interface{ apply(*plan.Graph); Of() plan.Graph }": 1,
+		"const App = Lifetime(plan.App)":                          1,
+		"var e, E = plan.E, 1":                                    1,
+		"var e = plan.E":                                          0,
+		"func (c core) Inner() *plan.Graph { return nil }":        1,
+		"func F() { plan.F() }":                                   0,
+		"func f() *plan.Graph { return nil }":                     0,
+	} {
+		const head = "package depends\nimport \"" + module + "/internal/plan\"\n"
+		if got := shownInternals(mustParse(t, "depends/x.go", head+text)); len(got) != want {
+			t.Errorf("%s: got %v, want %d", text, got, want)
+		}
+	}
 }
 
 // signature is a function's type, without the word func.

@@ -14,14 +14,7 @@ import (
 // resolving from it is then safe for any number of connections at once.
 //
 // Make one with [New]; the zero value is not usable.
-type Graph struct{ core }
-
-// core keeps the graph's inner side within usher: its one method is for wsroute
-// and the test kit.
-type core struct{ graph *plan.Graph }
-
-// Inner returns the graph as usher's own packages use it.
-func (c core) Inner() *plan.Graph { return c.graph }
+type Graph struct{ graph *plan.Graph }
 
 // GraphOption modifies a new [Graph].
 type GraphOption interface {
@@ -47,13 +40,13 @@ func New(options ...GraphOption) *Graph {
 	for _, o := range options {
 		o.apply(&settings)
 	}
-	return &Graph{core{plan.New(&public, settings.validate)}}
+	return &Graph{plan.New(settings.validate)}
 }
 
 // Child returns a graph that sees g's providers and adds its own, which g does
 // not see. It never replaces one: two providers in sight for one type are a
 // wiring fault. wsroute gives each route group a child.
-func (g *Graph) Child() *Graph { return &Graph{core{g.graph.Child()}} }
+func (g *Graph) Child() *Graph { return &Graph{g.graph.Child()} }
 
 // Close ends the App lifetime: the cleanups of App providers run, the last made
 // first. It returns their errors, joined, or ctx's if that ends before they do.
@@ -70,15 +63,18 @@ type Lifetime uint8
 const (
 	// Connection values are made during the handshake, once a connection, and
 	// released when the connection ends. The default.
-	Connection = Lifetime(plan.Connection)
+	Connection Lifetime = iota
 	// Handshake values are made during the handshake and released as soon as
 	// its answer, the 101 or a refusal, is written: a pooled database
 	// connection that only authenticates is not held while the socket lives.
-	Handshake = Lifetime(plan.Handshake)
+	Handshake
 	// App values are made once, in Mount, and released by [Graph.Close]. They
 	// may depend on App values only: there is no request to read from.
-	App = Lifetime(plan.App)
+	App
 )
+
+// The constants have the order of package plan, whose name must not show beside them.
+var _ = [1]int{}[App-Lifetime(plan.App)]
 
 // String returns the lifetime's name.
 func (l Lifetime) String() string { return plan.Lifetime(l).String() }
@@ -139,19 +135,14 @@ func supplied[T any](value T) *plan.Provider {
 }
 
 // Replacement stands in for a provider, in a test: see wstest.
-type Replacement struct{ replacement }
-
-type replacement struct{ provider *plan.Provider }
-
-// Inner returns the replacement as usher's own packages use it.
-func (r replacement) Inner() *plan.Provider { return r.provider }
+type Replacement struct{ provider *plan.Provider }
 
 // Override replaces the provider of Out by fn, with fn's own needs in place of
 // the original's. The original's lifetime stays.
 func Override[In, Out any](fn func(context.Context, In) (Out, error)) Replacement {
-	return Replacement{replacement{provider(fn)}}
+	return Replacement{provider(fn)}
 }
 
 // OverrideValue replaces the provider of T by a value; nothing that the original
 // needs is resolved. T must be named if it is an interface.
-func OverrideValue[T any](value T) Replacement { return Replacement{replacement{supplied(value)}} }
+func OverrideValue[T any](value T) Replacement { return Replacement{supplied(value)} }

@@ -31,7 +31,7 @@ func mount(deps *depends.Graph, routes ...route) ([]*plan.Plan, error) {
 	for _, r := range routes {
 		t := &plan.Target{
 			Label: "GET " + r.path, Func: plan.Func{Name: "main.join", Site: plan.Site{File: "main.go", Line: 1}},
-			In: r.in, Graph: r.deps.Inner(),
+			In: r.in, Graph: plan.Of(r.deps),
 		}
 		for _, g := range r.guards {
 			t.Guards = append(t.Guards, plan.Guard{Type: g, Site: plan.Site{File: "main.go", Line: 2}})
@@ -43,14 +43,14 @@ func mount(deps *depends.Graph, routes ...route) ([]*plan.Plan, error) {
 		}
 		targets = append(targets, t)
 	}
-	inner := deps.Inner()
+	inner := plan.Of(deps)
 	faults := plan.Check(inner, targets, nil)
 	if len(faults) == 0 {
 		if f := inner.MakeApp(time.Second); f != nil {
 			faults = append(faults, f)
 		}
 	}
-	if err := plan.Report(inner.Public(), targets, faults); err != nil {
+	if err := plan.Report(targets, faults); err != nil {
 		return nil, err
 	}
 	var plans []*plan.Plan

@@ -156,7 +156,7 @@ func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
 	if err := request.ForScheme(); err != nil {
 		return Credential{}, &Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
 	}
-	c, err := request.Find(&public, inner)
+	c, err := request.Find(inner)
 	if err != nil {
 		return Credential{}, err
 	}

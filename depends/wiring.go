@@ -83,11 +83,13 @@ func invalidRequest(s *plan.Scheme, source *plan.Source, err error) *Rejection {
 	}
 }
 
-// public is what the plan package needs to know of this one's types.
-var public = plan.Public{
-	ClientAddr: reflect.TypeFor[ClientAddr](),
-	Client:     func(addr netip.Addr) reflect.Value { return reflect.ValueOf(ClientAddr{addr}) },
-	Absent:     ErrAbsent,
+// These hooks give usher's own packages what this one alone can do with its types.
+var _ = plan.SetHooks(plan.Hooks{
+	Graph:       func(deps any) *plan.Graph { return deps.(*Graph).graph },
+	Replacement: func(replacement any) *plan.Provider { return replacement.(Replacement).provider },
+	ClientAddr:  reflect.TypeFor[ClientAddr](),
+	Client:      func(addr netip.Addr) reflect.Value { return reflect.ValueOf(ClientAddr{addr}) },
+	Absent:      ErrAbsent,
 	Optional: func(t reflect.Type) (reflect.Type, bool) {
 		o, ok := reflect.Zero(t).Interface().(interface{ elem() reflect.Type })
 		if !ok || t.Kind() != reflect.Struct {
@@ -141,4 +143,4 @@ var public = plan.Public{
 		}
 		return e
 	},
-}
+})

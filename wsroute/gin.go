@@ -21,7 +21,7 @@ func FromGin[T any](deps *depends.Graph, read func(*gin.Context) (T, error)) {
 	if read == nil {
 		panic("wsroute: FromGin of a nil function at " + site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
 	}
-	deps.Inner().Register(&plan.Provider{
+	plan.Of(deps).Register(&plan.Provider{
 		Out:  reflect.TypeFor[T](),
 		Func: plan.DescribeFunc(read),
 		Site: site,

@@ -152,7 +152,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 			faults = append(faults, f)
 		}
 	}
-	if err := plan.Report(r.graph.Public(), targets, faults); err != nil {
+	if err := plan.Report(targets, faults); err != nil {
 		return nil, err
 	}
 	for _, e := range endpoints {
@@ -218,7 +218,7 @@ func (r *Router) register(endpoints []*endpoint, add func(*endpoint)) error {
 		for _, e := range endpoints {
 			targets = append(targets, e.target)
 		}
-		return plan.Report(r.graph.Public(), targets, faults)
+		return plan.Report(targets, faults)
 	}
 	if r.shared.mounted.Load() == nil {
 		if err := r.subscribe(); err != nil {

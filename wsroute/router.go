@@ -43,7 +43,7 @@ func New(deps *depends.Graph, config *Config) *Router {
 	proxies, badProxies := newProxies(settings.TrustedProxies)
 	return &Router{
 		deps:  deps,
-		graph: deps.Inner(),
+		graph: plan.Of(deps),
 		shared: &shared{
 			config: settings, bad: slices.Concat(bad, badOrigins, badProxies),
 			origins: origins, proxies: proxies,
@@ -58,7 +58,7 @@ func (r *Router) Group(prefix string, options ...RouteOption) *Router {
 	deps := r.deps.Child()
 	return &Router{
 		deps:    deps,
-		graph:   deps.Inner(),
+		graph:   plan.Of(deps),
 		prefix:  r.prefix + prefix,
 		options: append(append([]RouteOption{}, r.options...), options...),
 		shared:  r.shared,
@@ -133,6 +133,6 @@ func (r *Router) Override(replacements ...depends.Replacement) {
 		panic("wsroute: Override after Mount, at " + at + ": make a router for each test")
 	}
 	for _, o := range replacements {
-		r.graph.Override(o.Inner())
+		r.graph.Override(plan.ReplacementOf(o))
 	}
 }

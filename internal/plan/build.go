@@ -197,7 +197,7 @@ func (b *builder) instance(p *Provider) *made {
 	b.plan.Keeps = b.plan.Keeps || p.Revalidate > 0
 	m := &made{step: len(b.plan.steps), output: s.output}
 	if p.Scheme != nil {
-		stranger := &Error{Provider: p.Func.Name, Err: b.plan.graph.public.NoCredential(p.Scheme, nil)}
+		stranger := &Error{Provider: p.Func.Name, Err: hooks.NoCredential(p.Scheme, nil)}
 		stranger.text = stranger.Error() // it is the most frequent line of many a log
 		s.stranger = stranger
 	}
@@ -219,7 +219,7 @@ func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fi
 			b.plan.readsCookies = b.plan.readsCookies || f.param.in == "cookie"
 			continue
 		case f.request:
-			fills = append(fills, fill{index: f.index, from: -1, client: f.typ == g.public.ClientAddr})
+			fills = append(fills, fill{index: f.index, from: -1, client: f.typ == hooks.ClientAddr})
 			continue
 		case f.index == nil:
 			continue

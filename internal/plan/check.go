@@ -139,11 +139,11 @@ func (c *checker) itself(p *Provider) {
 	add := func(kind, fact, hint string) {
 		c.faults.add(c.t, &Fault{Kind: kind, Type: p.Out, Fact: fact, Hint: hint, Path: []string{"provided by " + p.String()}})
 	}
-	_, optional := c.root.public.Optional(p.Out)
-	_, live := c.root.public.Live(p.Out)
+	_, optional := hooks.Optional(p.Out)
+	_, live := hooks.Live(p.Out)
 	c.again(p, add)
 	switch {
-	case p.Out == requestType || p.Out == c.root.public.ClientAddr || p.Out == contextType || p.Out == errorType || optional || live:
+	case p.Out == requestType || p.Out == hooks.ClientAddr || p.Out == contextType || p.Out == errorType || optional || live:
 		add("bad provider", TypeName(p.Out)+" is usher's own to fill", "provide a type of the program")
 	case p.Out.Name() != "" && p.Out.PkgPath() == "":
 		add("bad provider", TypeName(p.Out)+" says nothing about what it is", fmt.Sprintf("name it: type Token %s", p.Out))

@@ -88,7 +88,7 @@ func (r *report) Unwrap() []error { return r.errs }
 // Report joins faults into one error whose text is read in a terminal: the
 // faults of each route under its heading, those of the graph first. It is nil
 // without faults.
-func Report(public *Public, targets []*Target, list []*Fault) error {
+func Report(targets []*Target, list []*Fault) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -108,7 +108,7 @@ func Report(public *Public, targets []*Target, list []*Fault) error {
 		}
 		block := heading + ": " + count(len(groups[t]), "problem")
 		for _, f := range groups[t] {
-			r.errs = append(r.errs, public.Fault(f))
+			r.errs = append(r.errs, hooks.Fault(f))
 			block += "\n\n  " + strings.ReplaceAll(f.String(), "\n", "\n  ")
 		}
 		blocks = append(blocks, block)

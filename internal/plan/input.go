@@ -103,19 +103,19 @@ func (f *field) makeDependency(g *Graph, sf reflect.StructField, read tag) []pro
 		})
 	}
 	f.guard = sf.Name == "_"
-	if elem, ok := g.public.Optional(sf.Type); ok {
+	if elem, ok := hooks.Optional(sf.Type); ok {
 		f.optional, f.typ = true, elem
 		if f.guard {
 			bad = append(bad, problem{"an optional guard guards nothing", "name the type itself, or drop the field"})
 		}
 	}
-	if elem, ok := g.public.Live(sf.Type); ok {
+	if elem, ok := hooks.Live(sf.Type); ok {
 		f.live, f.typ = true, elem
 		if f.guard || f.fresh {
 			bad = append(bad, problem{"a Live value is read, and made once", "give the field a name, and drop the tag"})
 		}
 	}
-	if sf.Type == requestType || sf.Type == g.public.ClientAddr {
+	if sf.Type == requestType || sf.Type == hooks.ClientAddr {
 		f.request = true
 		if read.scopes != nil {
 			bad = append(bad, problem{TypeName(sf.Type) + " has no scheme that could grant scopes", "drop the tag"})

@@ -93,9 +93,13 @@ type ParamError struct {
 	Code string
 }
 
-// Public is how the package depends tells plan of its public types, which plan
-// cannot import.
-type Public struct {
+// Hooks are what package depends alone can do with its public types. plan cannot import it,
+// and their inner sides must not show on its page.
+type Hooks struct {
+	// Graph returns the inner side of a *depends.Graph, and Replacement that of a
+	// depends.Replacement.
+	Graph       func(deps any) *Graph
+	Replacement func(replacement any) *Provider
 	// Optional returns the T of an Optional[T].
 	Optional func(reflect.Type) (reflect.Type, bool)
 	// Live returns the T of a Live[T], and Bind lets one read the current value
@@ -119,6 +123,21 @@ type Public struct {
 	// Fault makes the public form of a wiring fault.
 	Fault func(*Fault) error
 }
+
+// hooks are set before anything of a program runs, and never changed.
+var hooks Hooks
+
+// SetHooks is called by package depends, in the declaration of a variable.
+func SetHooks(h Hooks) Hooks {
+	hooks = h
+	return h
+}
+
+// Of returns the inner side of a *depends.Graph.
+func Of(deps any) *Graph { return hooks.Graph(deps) }
+
+// ReplacementOf returns the inner side of a depends.Replacement.
+func ReplacementOf(replacement any) *Provider { return hooks.Replacement(replacement) }
 
 // Invoke calls a provider with pointers into the record: in is a *In, out a *Out.
 type Invoke func(ctx context.Context, in, out any) error
@@ -161,7 +180,6 @@ type Provider struct {
 
 // Graph holds providers. A child sees its ancestors' providers beside its own.
 type Graph struct {
-	public    *Public
 	validate  *validator.Validate
 	parent    *Graph
 	children  []*Graph
@@ -178,13 +196,13 @@ type shared struct {
 }
 
 // New returns an empty graph.
-func New(public *Public, validate *validator.Validate) *Graph {
-	return &Graph{public: public, validate: validate, byType: map[reflect.Type][]*Provider{}, shared: &shared{}}
+func New(validate *validator.Validate) *Graph {
+	return &Graph{validate: validate, byType: map[reflect.Type][]*Provider{}, shared: &shared{}}
 }
 
 // Child returns a graph that sees what g sees, and may add to it.
 func (g *Graph) Child() *Graph {
-	child := New(g.public, g.validate)
+	child := New(g.validate)
 	child.parent, child.shared = g, g.shared
 	g.children = append(g.children, child)
 	return child
@@ -275,6 +293,3 @@ func (g *Graph) Override(o *Provider) {
 		root.unused = append(root.unused, o)
 	}
 }
-
-// Public returns the public types that the graph was made with.
-func (g *Graph) Public() *Public { return g.public }

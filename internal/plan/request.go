@@ -47,16 +47,16 @@ func (r *Request) ForScheme() error {
 }
 
 // Find returns the one credential of a scheme, or the refusal.
-func (r *Request) Find(public *Public, s *Scheme) (*Credential, error) {
+func (r *Request) Find(s *Scheme) (*Credential, error) {
 	c := &Credential{Of: r, Scheme: s}
 	n, err := r.credentials(s, c)
 	switch {
 	case err != nil:
-		return nil, public.BadCredential(s, c.Source, err)
+		return nil, hooks.BadCredential(s, c.Source, err)
 	case n == 0:
-		return nil, public.NoCredential(s, r.unread(s))
+		return nil, hooks.NoCredential(s, r.unread(s))
 	case n > 1:
-		return nil, public.ManyCredentials(s, c.Source)
+		return nil, hooks.ManyCredentials(s, c.Source)
 	}
 	return c, nil
 }
@@ -175,7 +175,7 @@ func (r *Request) Refused(p *Plan) error {
 		case err == nil && n == 0 && r.unread(s) == nil:
 			return p.steps[i].stranger
 		}
-		_, err = r.Find(p.graph.public, s)
+		_, err = r.Find(s)
 		return &Error{Provider: p.steps[i].provider.Func.Name, Err: err}
 	}
 	return nil

@@ -74,7 +74,7 @@ func (r *Run) Resolve() (in any, err error) {
 	}
 	returned = true
 	if bad != nil {
-		return nil, p.graph.public.BadParams(bad)
+		return nil, hooks.BadParams(bad)
 	}
 	input := rec.Field(p.input)
 	r.fill(rec, input, p.fills)
@@ -135,7 +135,7 @@ func (r *Run) step(rec reflect.Value, i int) error {
 	}
 	switch {
 	case err == nil:
-	case s.soft && errors.Is(err, p.graph.public.Absent):
+	case s.soft && errors.Is(err, hooks.Absent):
 		rec.Field(p.absent).Index(i).SetBool(true)
 		err = nil
 	default:
@@ -161,10 +161,10 @@ func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
 // authenticate hands the one credential of a scheme to it, and checks that what
 // it says grants the scopes that the route requires.
 func (r *Run) authenticate(ctx context.Context, s *step, output any) error {
-	p, public := s.provider, r.Plan.graph.public
+	p := s.provider
 	credential, err := r.renewal, error(nil)
 	if credential == nil {
-		if credential, err = r.Request.Find(public, p.Scheme); err != nil {
+		if credential, err = r.Request.Find(p.Scheme); err != nil {
 			return err
 		}
 	}
@@ -178,7 +178,7 @@ func (r *Run) authenticate(ctx context.Context, s *step, output any) error {
 	granted := p.Scheme.Granted(output)
 	for _, scope := range s.scopes {
 		if !contains(granted, scope) {
-			return public.InsufficientScope(p.Scheme, credential.Source, s.scopes)
+			return hooks.InsufficientScope(p.Scheme, credential.Source, s.scopes)
 		}
 	}
 	return nil
@@ -199,7 +199,7 @@ func (r *Run) fill(rec, input reflect.Value, fills []fill) {
 		case f.app != nil:
 			value = f.app.Value
 		case f.client:
-			value = r.Plan.graph.public.Client(r.Request.Client)
+			value = hooks.Client(r.Request.Client)
 		default:
 			value = reflect.ValueOf(r.Request.Snapshot(r.Plan))
 		}
@@ -220,11 +220,11 @@ func (r *Run) bind(rec, to reflect.Value, f *fill) {
 		value := f.app.Value
 		pointer := reflect.New(value.Type())
 		pointer.Elem().Set(value)
-		r.Plan.graph.public.Bind(to.Addr().Interface(), func() any { return pointer.Interface() })
+		hooks.Bind(to.Addr().Interface(), func() any { return pointer.Interface() })
 		return
 	}
 	kept, slot := r.kept, f.from
-	r.Plan.graph.public.Bind(to.Addr().Interface(), func() any { return kept.Value(slot) })
+	hooks.Bind(to.Addr().Interface(), func() any { return kept.Value(slot) })
 }
 
 // at returns the field of v at an index path.
