@@ -57,7 +57,7 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		w: w, r: r,
 		request: plan.Request{
 			HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r),
-			Protocols: offers, Diagnose: !upgrade,
+			Protocols: offers, Diagnose: !upgrade, Foreign: c,
 		},
 	}
 	if err := h.request.Parse(e.plan); err != nil {
@@ -72,7 +72,6 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 		}
 		return nil
 	}
-	h.request.ReadHanded(e.plan, c)
 	h.peer = newPeer(r.Context(), e, e.shared.proxies.remote(r))
 	if e.shared.config.MaxPerAddress > 0 && !h.request.Client.IsValid() {
 		e.shared.unknown.Do(func() {

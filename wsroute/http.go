@@ -75,7 +75,7 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	config := &e.shared.config
 	query, offers := e.raw(r)
 	h := &plainRequest{e: e, w: w, r: r, request: plan.Request{
-		HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r), Protocols: plan.Offers(offers), WithBody: true,
+		HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r), Protocols: plan.Offers(offers), WithBody: true, Foreign: c,
 	}}
 	if rejection := h.check(); rejection != nil {
 		e.refuse(w, r, rejection)
@@ -86,7 +86,6 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 			h.cut = cut
 		}
 	}
-	h.request.ReadHanded(e.plan, c)
 	h.scope = plan.Scope{Budget: config.CleanupTimeout, Standing: &h.standing, Report: func(err error) {
 		e.log(slog.LevelError, "cleanup failed", e.shared.proxies.remote(r), err)
 	}}

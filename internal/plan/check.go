@@ -259,7 +259,7 @@ func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 			Path: c.needed(), Hint: "drop the tag",
 		})
 	}
-	if p.Hand != nil && c.t != nil && !c.t.Foreign {
+	if p.Foreign && c.t != nil && !c.t.Foreign {
 		c.faults.add(c.t, &Fault{
 			Kind: "missing", Type: f.typ, Fact: fmt.Sprintf("%s comes from the gin context, and there is none", TypeName(f.typ)),
 			Path: append([]string{"provided by " + p.String()}, c.needed()...), Hint: "mount on gin, or override it in a test",

@@ -74,6 +74,7 @@ func (k *Kept) Hold(r *Run) {
 	request := *r.Request
 	request.HTTP = request.Snapshot(k.plan)
 	request.RawQuery, request.query, request.cookies, request.Protocols = request.HTTP.URL.RawQuery, "", nil, nil
+	request.Foreign = nil
 	k.request = &request
 	for i := range k.plan.steps { // they are gone with the handshake
 		if s := &k.plan.steps[i]; s.provider.Lifetime == Handshake {

@@ -139,7 +139,8 @@ func Of(deps any) *Graph { return hooks.Graph(deps) }
 // ReplacementOf returns the inner side of a depends.Replacement.
 func ReplacementOf(replacement any) *Provider { return hooks.Replacement(replacement) }
 
-// Invoke calls a provider with pointers into the record: in is a *In, out a *Out.
+// Invoke calls a provider with pointers into the record: in is a *In, out a *Out. A
+// provider without an In gets what it asks: a *Credential or, if it is Foreign, the *Request.
 type Invoke func(ctx context.Context, in, out any) error
 
 // Call adapts a typed provider to Invoke.
@@ -153,21 +154,17 @@ func Call[In, Out any](fn func(context.Context, In) (Out, error)) Invoke {
 	}
 }
 
-// Hand reads a value from what the foreign router keeps for a request, its
-// context.
-type Hand func(from any) (reflect.Value, error)
-
 // Provider is one registered way to get a value of type Out.
 type Provider struct {
 	Out      reflect.Type
-	In       reflect.Type // nil for a supplied value, a scheme and a Hand
+	In       reflect.Type // nil for a supplied value, a scheme and a foreign value
 	Lifetime Lifetime
 	Invoke   Invoke
 	Func     Func          // the function, or what stands for it
 	Site     Site          // where it was registered
 	Value    reflect.Value // of a supplied value; of an App provider once it is made
 	Scheme   *Scheme
-	Hand     Hand
+	Foreign  bool // it reads the foreign router's context
 	Override bool
 	// Revalidate is how often the provider runs again while a connection is open;
 	// zero is never.

@@ -3,13 +3,10 @@ package plan
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"reflect"
-	"runtime/debug"
 	"strings"
 )
 
@@ -30,7 +27,8 @@ type Request struct {
 	// WithBody says that a dependency which takes the request may read its body.
 	WithBody bool
 
-	handed []handed
+	// Foreign is the foreign router's context, as long as the handshake lasts.
+	Foreign any
 
 	query   query
 	cookies []*http.Cookie
@@ -72,48 +70,6 @@ func (r *Request) Parse(p *Plan) error {
 		r.cookies = r.HTTP.Cookies()
 	}
 	return nil
-}
-
-// handed is what the foreign router's context held for a provider.
-type handed struct {
-	by    *Provider
-	value reflect.Value
-	err   error
-}
-
-// ReadHanded reads what the plan takes from the foreign router's context, which
-// is valid now and not when the resolver runs. An error counts when its
-// provider's turn comes.
-func (r *Request) ReadHanded(p *Plan, from any) {
-	for i := range p.steps {
-		if by := p.steps[i].provider; by.Hand != nil {
-			r.handed = append(r.handed, hand(by, from))
-		}
-	}
-}
-
-func hand(by *Provider, from any) (h handed) {
-	h.by = by
-	defer func() {
-		if v := recover(); v != nil {
-			h.err = &Panic{Value: v, Stack: debug.Stack(), In: by.Func.Name}
-		}
-	}()
-	h.value, h.err = by.Hand(from)
-	return h
-}
-
-// take sets into to what a provider was handed.
-func (r *Request) take(by *Provider, into reflect.Value) error {
-	for i := range r.handed {
-		if h := &r.handed[i]; h.by == by {
-			if h.err == nil {
-				into.Set(h.value)
-			}
-			return h.err
-		}
-	}
-	return fmt.Errorf("%s was not read from the router's context", TypeName(by.Out)) // Check refuses such a route
 }
 
 // Query returns the last value of a query parameter, or "".

@@ -146,12 +146,12 @@ func (r *Run) step(rec reflect.Value, i int) error {
 }
 
 func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
-	if s.provider.Hand != nil {
-		return r.Request.take(s.provider, rec.Field(s.output))
-	}
 	output := rec.Field(s.output).Addr().Interface()
-	if s.provider.Scheme != nil {
+	switch {
+	case s.provider.Scheme != nil:
 		return r.authenticate(ctx, s, output)
+	case s.provider.Foreign:
+		return s.provider.Invoke(ctx, r.Request, output)
 	}
 	input := rec.Field(s.input)
 	r.fill(rec, input, s.fills)
