@@ -3,7 +3,6 @@ package depends
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"reflect"
 	"strings"
 
@@ -87,9 +86,11 @@ func invalidRequest(s *plan.Scheme, source *plan.Source, err error) *Rejection {
 var _ = plan.SetHooks(plan.Hooks{
 	Graph:       func(deps any) *plan.Graph { return deps.(*Graph).graph },
 	Replacement: func(replacement any) *plan.Provider { return replacement.(Replacement).provider },
-	ClientAddr:  reflect.TypeFor[ClientAddr](),
-	Client:      func(addr netip.Addr) reflect.Value { return reflect.ValueOf(ClientAddr{addr}) },
-	Absent:      ErrAbsent,
+	Own: map[reflect.Type]func(request any) any{
+		reflect.TypeFor[*http.Request](): func(r any) any { return r.(*plan.Request).Snapshot() },
+		reflect.TypeFor[ClientAddr]():    func(r any) any { return ClientAddr{r.(*plan.Request).Client} },
+	},
+	Absent: ErrAbsent,
 	Optional: func(t reflect.Type) (reflect.Type, bool) {
 		o, ok := reflect.Zero(t).Interface().(interface{ elem() reflect.Type })
 		if !ok || t.Kind() != reflect.Struct {

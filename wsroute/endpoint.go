@@ -56,15 +56,15 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	h := &handshake{
 		w: w, r: r,
 		request: plan.Request{
-			HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r),
+			Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r),
 			Protocols: offers, Diagnose: !upgrade, Foreign: c,
 		},
 	}
-	if err := h.request.Parse(e.plan); err != nil {
+	if err := h.request.Parse(); err != nil {
 		e.refuse(w, r, badQuery())
 		return nil
 	}
-	if err := h.request.Refused(e.plan); err != nil {
+	if err := h.request.Refused(); err != nil {
 		if refusal := e.shared.hub.refuses(&e.shared.config, h.request.Client); refusal != nil {
 			e.turnAway(w, r, refusal)
 		} else {

@@ -206,7 +206,7 @@ func (h *handshake) upgrade() error {
 	if err != nil {
 		return err
 	}
-	if protocol := e.route.selectSubprotocol(h.request.Selectable(e.plan)); protocol != "" {
+	if protocol := e.route.selectSubprotocol(h.request.Selectable()); protocol != "" {
 		if header == nil {
 			header = http.Header{}
 		}

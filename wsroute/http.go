@@ -75,7 +75,7 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 	config := &e.shared.config
 	query, offers := e.raw(r)
 	h := &plainRequest{e: e, w: w, r: r, request: plan.Request{
-		HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r), Protocols: plan.Offers(offers), WithBody: true, Foreign: c,
+		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r), Protocols: plan.Offers(offers), WithBody: true, Foreign: c,
 	}}
 	if rejection := h.check(); rejection != nil {
 		e.refuse(w, r, rejection)
@@ -139,7 +139,7 @@ func (h *plainRequest) check() *depends.Rejection {
 	if !safe && !e.ownPage(r) {
 		return &depends.Rejection{Status: http.StatusForbidden, Reason: "origin_not_allowed", Err: &originError{r.Header["Origin"], r.Host}}
 	}
-	if h.request.Parse(e.plan) != nil {
+	if h.request.Parse() != nil {
 		return badQuery()
 	}
 	return nil
@@ -214,7 +214,7 @@ func (h *plainRequest) write(answer any) (err error) {
 	}()
 	switch answer := answer.(type) {
 	case http.Handler:
-		r := h.request.Snapshot(h.e.plan).WithContext(plan.WithStanding(h.r.Context(), &h.standing))
+		r := h.request.Snapshot().WithContext(plan.WithStanding(h.r.Context(), &h.standing))
 		defer func() {
 			if r.MultipartForm != nil { // net/http removes the files of its own request alone
 				_ = r.MultipartForm.RemoveAll()

@@ -30,7 +30,7 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	}
 	defer e.shared.hub.leave(p)
 	header := http.Header{}
-	offers, marked := asked.Selectable(e.plan)
+	offers, marked := asked.Selectable()
 	protocol := e.route.selectSubprotocol(offers, marked)
 	if protocol == "" && len(offers) > 0 { // a page that offered any would see 1006 otherwise
 		protocol = plan.Sayable(offers)

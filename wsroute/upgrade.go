@@ -44,7 +44,7 @@ func (h *handshake) header(w http.ResponseWriter) (header http.Header, err error
 			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: "OnUpgrade"}
 		}
 	}()
-	change(h.request.Snapshot(h.peer.endpoint.plan), header)
+	change(h.request.Snapshot(), header)
 	for name := range header {
 		if ofHandshake(name) || !isToken(name) {
 			return nil, fmt.Errorf("wsroute: OnUpgrade must not set the header %q", name)

@@ -54,9 +54,9 @@ type step struct {
 // fill sets one field of an input before its function is called.
 type fill struct {
 	index    []int
-	from     int       // the record's field; -1 for an App value or what the request says
-	client   bool      // the peer's address
-	app      *Provider // whose value it is
+	from     int                   // the record's field; -1 for an App value or what the request says
+	own      func(request any) any // what the request says
+	app      *Provider             // whose value it is
 	optional bool
 	live     bool
 	soft     int // for an optional field: the step that may be absent; -1 if it cannot
@@ -161,7 +161,7 @@ func unite(a, b []string) []string {
 // provider returns what a field is resolved from while connecting; nil for what
 // is there before.
 func (b *builder) provider(g *Graph, f *field) *Provider {
-	if f.param != nil || f.request || f.index == nil && !f.guard {
+	if f.param != nil || f.own != nil || f.index == nil && !f.guard {
 		return nil
 	}
 	p := g.lookup(f.typ)[0]
@@ -218,8 +218,8 @@ func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fi
 			params = append(params, paramStep{param: f.param, input: slot, index: f.index})
 			b.plan.readsCookies = b.plan.readsCookies || f.param.in == "cookie"
 			continue
-		case f.request:
-			fills = append(fills, fill{index: f.index, from: -1, client: f.typ == hooks.ClientAddr})
+		case f.own != nil:
+			fills = append(fills, fill{index: f.index, from: -1, own: f.own})
 			continue
 		case f.index == nil:
 			continue

@@ -143,7 +143,7 @@ func (c *checker) itself(p *Provider) {
 	_, live := hooks.Live(p.Out)
 	c.again(p, add)
 	switch {
-	case p.Out == requestType || p.Out == hooks.ClientAddr || p.Out == contextType || p.Out == errorType || optional || live:
+	case hooks.Own[p.Out] != nil || p.Out == contextType || p.Out == errorType || optional || live:
 		add("bad provider", TypeName(p.Out)+" is usher's own to fill", "provide a type of the program")
 	case p.Out.Name() != "" && p.Out.PkgPath() == "":
 		add("bad provider", TypeName(p.Out)+" says nothing about what it is", fmt.Sprintf("name it: type Token %s", p.Out))
@@ -170,7 +170,7 @@ func isNil(v reflect.Value) bool {
 // field checks one field of an input; by is the provider that takes it, nil for
 // the handler.
 func (c *checker) field(g *Graph, f *field, by *Provider) {
-	if by != nil && by.Lifetime == App && (f.param != nil || f.request) {
+	if by != nil && by.Lifetime == App && (f.param != nil || f.own != nil) {
 		what := "the request"
 		if f.param != nil {
 			what = fmt.Sprintf("the %s parameter %q", f.param.in, f.param.name)
@@ -189,7 +189,7 @@ func (c *checker) field(g *Graph, f *field, by *Provider) {
 		return
 	}
 	switch {
-	case f.request:
+	case f.own != nil:
 	case f.param != nil:
 		c.param(f.param, by)
 	case f.index == nil: // an embedded struct, whose fields follow

@@ -212,9 +212,9 @@ func splitOffers(offers []string, name string) (rest, tokens []string, err error
 // Selectable returns the subprotocols that may be selected: those that the peer
 // offers, without the tokens of the plan's schemes. marked says that the marker is
 // among them because a token stood behind it.
-func (r *Request) Selectable(p *Plan) (rest []string, marked bool) {
+func (r *Request) Selectable() (rest []string, marked bool) {
 	rest = r.Protocols
-	for _, source := range p.Sources() {
+	for _, source := range r.Plan.Sources() {
 		if source.In != "subprotocol" {
 			continue
 		}

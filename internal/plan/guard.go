@@ -154,7 +154,7 @@ func (c *checker) grants(g *Graph, fields []field, seen map[*Provider]bool) (fou
 
 // behind returns the provider of a field, or nil.
 func (c *checker) behind(g *Graph, f *field) *Provider {
-	if f.param != nil || f.request || f.index == nil && !f.guard {
+	if f.param != nil || f.own != nil || f.index == nil && !f.guard {
 		return nil
 	}
 	if found := g.lookup(f.typ); len(found) > 0 {

@@ -2,11 +2,8 @@ package plan
 
 import (
 	"fmt"
-	"net/http"
 	"reflect"
 )
-
-var requestType = reflect.TypeFor[*http.Request]()
 
 // field is one field of an input struct, embedded structs laid flat.
 type field struct {
@@ -14,9 +11,9 @@ type field struct {
 	index []int
 	typ   reflect.Type // of the dependency; the T of an Optional[T]
 
-	param         *param // not nil for a request parameter
-	request       bool   // *http.Request or the client's address: what the request itself says
-	guard         bool   // blank: nothing is set
+	param         *param                // not nil for a request parameter
+	own           func(request any) any // not nil for one of usher's own types
+	guard         bool                  // blank: nothing is set
 	optional      bool
 	live          bool
 	fresh         bool
@@ -115,8 +112,7 @@ func (f *field) makeDependency(g *Graph, sf reflect.StructField, read tag) []pro
 			bad = append(bad, problem{"a Live value is read, and made once", "give the field a name, and drop the tag"})
 		}
 	}
-	if sf.Type == requestType || sf.Type == hooks.ClientAddr {
-		f.request = true
+	if f.own = hooks.Own[sf.Type]; f.own != nil {
 		if read.scopes != nil {
 			bad = append(bad, problem{TypeName(sf.Type) + " has no scheme that could grant scopes", "drop the tag"})
 		}

@@ -72,7 +72,7 @@ func (k *Kept) Pass() { k.turn <- struct{}{} }
 // from now.
 func (k *Kept) Hold(r *Run) {
 	request := *r.Request
-	request.HTTP = request.Snapshot(k.plan)
+	request.HTTP = request.Snapshot()
 	request.RawQuery, request.query, request.cookies, request.Protocols = request.HTTP.URL.RawQuery, "", nil, nil
 	request.Foreign = nil
 	k.request = &request

@@ -8,7 +8,6 @@ package plan
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -61,7 +60,6 @@ type Credential struct {
 	Source *Source
 	Value  string
 	Of     *Request
-	Plan   *Plan // nil outside of a route
 	Scheme *Scheme
 }
 
@@ -106,9 +104,8 @@ type Hooks struct {
 	// through get, which returns a *T.
 	Live func(reflect.Type) (reflect.Type, bool)
 	Bind func(live any, get func() any)
-	// ClientAddr is the type of a peer's address, and Client makes a value of it.
-	ClientAddr reflect.Type
-	Client     func(netip.Addr) reflect.Value
+	// Own are the types of fields that are filled of the request itself, a *Request.
+	Own map[reflect.Type]func(request any) any
 	// Absent is the error that says that a dependency is not there.
 	Absent error
 	// NoCredential, ManyCredentials and BadCredential refuse a request for a

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"net/http"
 	"net/url"
 	"reflect"
 	"strings"
@@ -118,7 +119,7 @@ func TestClosest(t *testing.T) {
 func TestNames(t *testing.T) {
 	type generic[T any] struct{}
 	for want, typ := range map[string]reflect.Type{
-		"*http.Request":         requestType,
+		"*http.Request":         reflect.TypeFor[*http.Request](),
 		"map[string]url.Values": reflect.TypeFor[map[string]url.Values](),
 		"struct {}":             reflect.TypeFor[struct{}](),
 		"struct{...}":           reflect.TypeFor[struct{ A int }](),

@@ -16,6 +16,7 @@ type PathValue struct{ Name, Value string }
 // Request is the handshake request as the resolver reads it. It belongs to one
 // resolution.
 type Request struct {
+	Plan     *Plan // of the route; nil for the request of no route
 	HTTP     *http.Request
 	Path     []PathValue
 	RawQuery string // of the request as the peer sent it, credentials included
@@ -61,12 +62,12 @@ func (r *Request) Find(s *Scheme) (*Credential, error) {
 
 // Parse reads what the plan will need, once. An error is a query that does not
 // decode: its bad pairs would otherwise vanish in silence.
-func (r *Request) Parse(p *Plan) error {
+func (r *Request) Parse() error {
 	r.query = query(r.RawQuery)
 	if err := r.query.check(); err != nil {
 		return err
 	}
-	if p.readsCookies {
+	if r.Plan.readsCookies {
 		r.cookies = r.HTTP.Cookies()
 	}
 	return nil
@@ -115,7 +116,8 @@ func (r *Request) values(p *param) []string {
 // Refused returns the refusal of a request without the credentials that the plan
 // asks for, or with too many. Resolving would return the same, but has to be set
 // up; most strangers need no more than a look.
-func (r *Request) Refused(p *Plan) error {
+func (r *Request) Refused() error {
+	p := r.Plan
 	for i := range p.steps {
 		s := p.steps[i].provider.Scheme
 		if s == nil {
@@ -140,8 +142,8 @@ func (r *Request) Refused(p *Plan) error {
 // Snapshot returns the request that dependencies may keep: without the
 // credentials of the plan's schemes, without a body, and with a context that
 // has the values of the request's but not its end.
-func (r *Request) Snapshot(p *Plan) *http.Request {
-	return r.without(p.SecretParams(), p.Sources())
+func (r *Request) Snapshot() *http.Request {
+	return r.without(r.Plan.SecretParams(), r.Plan.Sources())
 }
 
 // Request returns what the scheme may look at: the request without the credentials of the
@@ -150,8 +152,8 @@ func (r *Request) Snapshot(p *Plan) *http.Request {
 func (c *Credential) Request() *http.Request {
 	r, body := c.Of, c.Of.HTTP.Body
 	var out *http.Request
-	if c.Plan != nil {
-		out = r.Snapshot(c.Plan)
+	if r.Plan != nil {
+		out = r.Snapshot()
 	} else {
 		out = r.without(c.Scheme.secretParams(), c.Scheme.Sources)
 	}

@@ -168,7 +168,7 @@ func (r *Run) authenticate(ctx context.Context, s *step, output any) error {
 			return err
 		}
 	}
-	credential.Of, credential.Plan = r.Request, r.Plan
+	credential.Of = r.Request
 	if r.state != nil {
 		r.state.source = credential.Source
 	}
@@ -198,10 +198,8 @@ func (r *Run) fill(rec, input reflect.Value, fills []fill) {
 			value = rec.Field(f.from)
 		case f.app != nil:
 			value = f.app.Value
-		case f.client:
-			value = hooks.Client(r.Request.Client)
 		default:
-			value = reflect.ValueOf(r.Request.Snapshot(r.Plan))
+			value = reflect.ValueOf(f.own(r.Request))
 		}
 		if !f.optional {
 			to.Set(value)
