@@ -206,6 +206,8 @@ var faults = map[string]func(*depends.Graph) []route{
 			Users
 			Token
 			_ depends.Optional[Token]
+			_ *http.Request
+			_ depends.ClientAddr
 		}
 		_ = in{}.hidden
 		return []route{to[in](deps, "/")}

@@ -113,6 +113,9 @@ func (f *field) makeDependency(g *Graph, sf reflect.StructField, read tag) []pro
 		}
 	}
 	if f.own = hooks.Own[sf.Type]; f.own != nil {
+		if f.guard {
+			bad = append(bad, problem{TypeName(sf.Type) + " is always there, and guards nothing", "give the field a name, or drop it"})
+		}
 		if read.scopes != nil {
 			bad = append(bad, problem{TypeName(sf.Type) + " has no scheme that could grant scopes", "drop the tag"})
 		}
