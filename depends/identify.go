@@ -37,9 +37,38 @@ type Identity struct {
 // ctx is the one that the provider was called with. Outside of a handshake, but for
 // [Observe], Identify does nothing.
 func Identify(ctx context.Context, who Identity) {
-	if s := plan.StandingOf(ctx); s != nil {
-		s.Set(plan.Identity(who))
+	if a := authorisationOf(ctx); a != nil {
+		a.Update(who.over)
 	}
+}
+
+// authorisation is what the providers of a connection say of it.
+type authorisation = plan.Authorisation[Identity]
+
+func authorisationOf(ctx context.Context) *authorisation {
+	a, _ := plan.AuthorisationOf(ctx).(*authorisation)
+	return a
+}
+
+// over returns who, with what it leaves open as it is known already, and the earlier Since.
+// An issuer and its subject belong together.
+func (who Identity) over(known Identity) Identity {
+	if who.Subject == "" {
+		who.Issuer, who.Subject = known.Issuer, known.Subject
+	}
+	if who.Session == "" {
+		who.Session = known.Session
+	}
+	if who.TokenID == "" {
+		who.TokenID = known.TokenID
+	}
+	if who.IssuedAt.IsZero() {
+		who.IssuedAt = known.IssuedAt
+	}
+	if since := known.Since; !since.IsZero() && (who.Since.IsZero() || since.Before(who.Since)) {
+		who.Since = since
+	}
+	return who
 }
 
 // Observe returns a context in which Identify and ValidUntil are noted, though there is no
@@ -47,13 +76,11 @@ func Identify(ctx context.Context, who Identity) {
 // ctx knows already. security.Tickets does so with whom a ticket is given to. It is safe
 // for concurrent use.
 func Observe(ctx context.Context) (observed context.Context, said func() (who Identity, until time.Time)) {
-	var standing plan.Standing
-	if known := plan.StandingOf(ctx); known != nil {
-		standing.Replace(known.Identity(), known.Until())
+	var a authorisation
+	if known := authorisationOf(ctx); known != nil {
+		a.Replace(known.Identity(), known.Until())
 	}
-	return plan.WithStanding(ctx, &standing), func() (Identity, time.Time) {
-		return Identity(standing.Identity()), standing.Until()
-	}
+	return plan.WithAuthorisation(ctx, &a), func() (Identity, time.Time) { return a.Identity(), a.Until() }
 }
 
 // ValidUntil says until when the connection may stay open that a provider or a
@@ -67,7 +94,7 @@ func Observe(ctx context.Context) (observed context.Context, said func() (who Id
 // ctx is the one that the provider was called with. Outside of a handshake, but for
 // [Observe], ValidUntil does nothing.
 func ValidUntil(ctx context.Context, t time.Time) {
-	if s := plan.StandingOf(ctx); s != nil {
-		s.Limit(t)
+	if a := authorisationOf(ctx); a != nil {
+		a.Limit(t)
 	}
 }

@@ -90,7 +90,8 @@ var _ = plan.SetHooks(plan.Hooks{
 		reflect.TypeFor[*http.Request](): func(r any) any { return r.(*plan.Request).Snapshot() },
 		reflect.TypeFor[ClientAddr]():    func(r any) any { return ClientAddr{r.(*plan.Request).Client} },
 	},
-	Absent: ErrAbsent,
+	NewAuthorisation: func() any { return new(authorisation) },
+	Absent:           ErrAbsent,
 	Optional: func(t reflect.Type) (reflect.Type, bool) {
 		o, ok := reflect.Zero(t).Interface().(interface{ elem() reflect.Type })
 		if !ok || t.Kind() != reflect.Struct {

@@ -70,7 +70,7 @@ func (h *handshake) resolve() (in any, err error) {
 	run := &plan.Run{Plan: p.endpoint.plan, Request: &h.request, Connection: p.scope.Context(p.conn.Context())}
 	if run.Plan.Handshake {
 		ctx, cancel := context.WithCancelCause(p.conn.Context())
-		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Standing: p.scope.Standing}
+		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Authorisation: p.scope.Authorisation}
 		run.Handshake = h.scope.Context(ctx)
 		h.end = func(cause error) {
 			defer cancel(cause)

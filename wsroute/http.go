@@ -63,7 +63,7 @@ type plainRequest struct {
 	r        *http.Request
 	request  plan.Request
 	scope    plan.Scope // of both lifetimes
-	standing plan.Standing
+	standing authorisation
 	begun    bool     // the handler has begun to answer by itself
 	taken    net.Conn // what it has hijacked
 	cut      func()   // closes the connection, if Serve knows it
@@ -86,7 +86,7 @@ func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.Pat
 			h.cut = cut
 		}
 	}
-	h.scope = plan.Scope{Budget: config.CleanupTimeout, Standing: &h.standing, Report: func(err error) {
+	h.scope = plan.Scope{Budget: config.CleanupTimeout, Authorisation: &h.standing, Report: func(err error) {
 		e.log(slog.LevelError, "cleanup failed", e.shared.proxies.remote(r), err)
 	}}
 	ctx, cancel := context.WithCancelCause(r.Context())
@@ -182,14 +182,14 @@ func (h *plainRequest) run(ctx context.Context, cancel context.CancelCauseFunc) 
 	}
 	if kept != nil {
 		kept.Hold(run)
-		h.standing.Replace(kept.Standing())
+		h.standing.Replace(united(kept.Said()))
 	}
-	if who := h.standing.Identity(); who != (plan.Identity{}) {
+	if who := h.standing.Identity(); who != (depends.Identity{}) {
 		if err := h.e.shared.hub.caught(who, knownSince(who, began), began); err != nil {
 			return nil, err
 		}
 	}
-	h.standing.Set(plan.Identity{Since: began}) // for whom a ticket is given to
+	depends.Identify(scoped, depends.Identity{Since: began}) // for whom a ticket is given to
 	if until := h.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
 		return nil, expiredRejection()
 	}
@@ -214,7 +214,7 @@ func (h *plainRequest) write(answer any) (err error) {
 	}()
 	switch answer := answer.(type) {
 	case http.Handler:
-		r := h.request.Snapshot().WithContext(plan.WithStanding(h.r.Context(), &h.standing))
+		r := h.request.Snapshot().WithContext(plan.WithAuthorisation(h.r.Context(), &h.standing))
 		defer func() {
 			if r.MultipartForm != nil { // net/http removes the files of its own request alone
 				_ = r.MultipartForm.RemoveAll()

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/plan"
 )
 
 // ipv6Site is how many bits of an IPv6 address one customer has at least: it is
@@ -19,14 +18,14 @@ const ipv6Site = 64
 type counts struct {
 	handshakes  int
 	byAddress   map[netip.Addr]int
-	byPrincipal map[plan.Principal]int
+	byPrincipal map[principal]int
 }
 
 // counted is how a peer counts; each part is released exactly once, by leave.
 type counted struct {
 	handshake bool
-	address   netip.Addr     // invalid if it is not counted
-	principal plan.Principal // nobody if it is not counted
+	address   netip.Addr // invalid if it is not counted
+	principal principal  // nobody if it is not counted
 }
 
 var errLimit = errors.New("wsroute: a limit is reached")
@@ -75,20 +74,20 @@ func (h *hub) admit(p *peer, c *Config) error {
 	if c.MaxPerPrincipal <= 0 {
 		return nil
 	}
-	principal := who.Principal()
-	if principal == (plan.Principal{}) {
+	name := principalOf(who)
+	if name == (principal{}) {
 		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.counts.byPrincipal[principal] >= c.MaxPerPrincipal {
+	if h.counts.byPrincipal[name] >= c.MaxPerPrincipal {
 		return limitReached(http.StatusTooManyRequests, "too_many_of_principal")
 	}
 	if h.counts.byPrincipal == nil {
-		h.counts.byPrincipal = map[plan.Principal]int{}
+		h.counts.byPrincipal = map[principal]int{}
 	}
-	h.counts.byPrincipal[principal]++
-	p.counted.principal = principal
+	h.counts.byPrincipal[name]++
+	p.counted.principal = name
 	return nil
 }
 
@@ -120,7 +119,7 @@ func (h *hub) release(p *peer) {
 			delete(h.counts.byAddress, a)
 		}
 	}
-	if name := p.counted.principal; name != (plan.Principal{}) {
+	if name := p.counted.principal; name != (principal{}) {
 		if h.counts.byPrincipal[name]--; h.counts.byPrincipal[name] == 0 {
 			delete(h.counts.byPrincipal, name)
 		}

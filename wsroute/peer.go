@@ -17,7 +17,7 @@ type peer struct {
 	endpoint *endpoint
 	conn     *wsconn.Conn
 	scope    plan.Scope // of the Connection lifetime
-	standing plan.Standing
+	standing authorisation
 	kept     *plan.Kept // nil unless something may be resolved anew
 	again    *renewer   // the same
 	counted  counted
@@ -30,7 +30,7 @@ type peer struct {
 func newPeer(values context.Context, e *endpoint, remote string) *peer {
 	p := &peer{endpoint: e, remote: remote, since: time.Now(), values: requestValues{values}}
 	p.conn = wsconn.New(&p.values, e.settings)
-	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Standing: &p.standing}
+	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Authorisation: &p.standing}
 	return p
 }
 

@@ -42,6 +42,8 @@ var Renewable RouteOption = renewableOption{}
 // renewPrefix begins the message that renews. Most messages are told apart by it alone.
 var renewPrefix = []byte(`{"$renew":`)
 
+var errOtherPrincipal = errors.New("the new credential is another principal's")
+
 var errRenewing = fmt.Errorf("%w: a credential came while another was verified", ErrProtocol)
 
 // renewer resolves parts of an open connection anew.
@@ -55,7 +57,7 @@ type renewer struct {
 func (p *peer) keep(kept *plan.Kept, run *plan.Run) {
 	kept.Hold(run)
 	p.kept = kept
-	p.standing.Replace(kept.Standing())
+	p.standing.Replace(united(kept.Said()))
 	p.again = &renewer{peer: p, messages: p.endpoint.route.renewable}
 	p.conn.CheckAt(kept.Due())
 }
@@ -81,7 +83,13 @@ func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
 	defer budget.Stop()
 	ctx := p.scope.Context(conn.Context())
 	known := time.Now()
-	accept := func(who plan.Identity, until time.Time) error {
+	accept := func(said []any) error {
+		who, until := united(said)
+		if credential {
+			if err := samePrincipal(p.standing.Identity(), who); err != nil {
+				return err
+			}
+		}
 		p.standing.Replace(who, until)
 		conn.ExpireAt(until)
 		budget.Stop()   // what is replaced takes its own time
@@ -100,6 +108,18 @@ func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
 	return nil
 }
 
+// samePrincipal refuses a credential that is not known to be the same principal's.
+func samePrincipal(before, after depends.Identity) error {
+	err := errOtherPrincipal
+	if who := principalOf(after); who == principalOf(before) {
+		if who != (principal{}) {
+			return nil
+		}
+		err = fmt.Errorf("%w, for all that is known: its scheme calls depends.Identify for neither", err)
+	}
+	return depends.Forbidden("other_principal", err)
+}
+
 // refuse ends an open connection for an error of its providers.
 func (p *peer) refuse(err error) {
 	if p.conn.Context().Err() != nil {
@@ -111,8 +131,6 @@ func (p *peer) refuse(err error) {
 		return
 	case errors.Is(err, plan.ErrNotRenewable): // who came without one
 		err = &depends.Rejection{Status: http.StatusBadRequest, Reason: "nothing_to_renew", Err: err}
-	case errors.Is(err, plan.ErrOtherPrincipal):
-		err = &depends.Rejection{Status: http.StatusForbidden, Reason: "other_principal", Err: err}
 	}
 	code, reason, err := p.endpoint.closing(err)
 	p.conn.End(err, code, reason, true)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/plan"
 	"example.com/usher/internal/wsconn"
 )
 
@@ -29,7 +28,7 @@ type Revocation struct {
 }
 
 // of says whether a connection is meant that began at a time.
-func (r Revocation) of(who plan.Identity, since time.Time) bool {
+func (r Revocation) of(who depends.Identity, since time.Time) bool {
 	since = knownSince(who, since)
 	agrees := func(wanted, have string) bool { return wanted == "" || wanted == have }
 	if !agrees(r.Issuer, who.Issuer) || !agrees(r.Subject, who.Subject) ||
@@ -45,7 +44,7 @@ func (r Revocation) of(who plan.Identity, since time.Time) bool {
 
 // knownSince is when it was found out who a connection's peer is, of which the resolution
 // began at a time.
-func knownSince(who plan.Identity, began time.Time) time.Time {
+func knownSince(who depends.Identity, began time.Time) time.Time {
 	if who.Since.IsZero() || began.Before(who.Since) {
 		return began
 	}
@@ -175,7 +174,7 @@ func (h *hub) remember(r Revocation, now time.Time, keep time.Duration) {
 
 // caught says whether somebody was revoked since it is known who it is. since is when
 // their handshake began.
-func (h *hub) caught(who plan.Identity, known, since time.Time) error {
+func (h *hub) caught(who depends.Identity, known, since time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range slices.Backward(h.revoked) {

@@ -82,7 +82,7 @@ func (r *Room[Send]) SendTo(v Send, allowed func(depends.Identity) bool) error {
 	r.mu.Lock() // while it is queued: that is what keeps the order
 	defer r.mu.Unlock()
 	for p := range r.members {
-		if p.conn.Outcome().Open && allowed(depends.Identity(p.standing.Identity())) {
+		if p.conn.Outcome().Open && allowed(p.standing.Identity()) {
 			_ = p.conn.Send(context.Background(), m) // a member that is lost or too slow ends by itself
 		}
 	}

@@ -13,12 +13,8 @@ import (
 	"time"
 )
 
-var (
-	// ErrNotRenewable is of a connection that no credential was shown for.
-	ErrNotRenewable = errors.New("there is no credential to renew")
-	// ErrOtherPrincipal is of a credential that is somebody else's.
-	ErrOtherPrincipal = errors.New("the new credential is another principal's")
-)
+// ErrNotRenewable is of a connection that no credential was shown for.
+var ErrNotRenewable = errors.New("there is no credential to renew")
 
 // Kept is what a connection keeps of its resolution, so that parts of it can be
 // resolved anew: when a credential is renewed, or a provider asks for it. Other
@@ -34,16 +30,16 @@ type Kept struct {
 
 // state is one complete set of values; it is never changed once it is Kept's.
 type state struct {
-	record    reflect.Value
-	standings []*Standing // what each step has said of the connection
-	scopes    []*Scope    // of the steps that were resolved anew; nil for the others
-	source    *Source     // where the credential stood
+	record reflect.Value
+	said   []any    // what each step has said of the connection; nil for nothing
+	scopes []*Scope // of the steps that were resolved anew; nil for the others
+	source *Source  // where the credential stood
 }
 
 // Keep prepares a run for a connection that will be resolved anew.
 func (r *Run) Keep() *Kept {
 	n := len(r.Plan.steps)
-	r.state = &state{standings: make([]*Standing, n), scopes: make([]*Scope, n)}
+	r.state = &state{said: make([]any, n), scopes: make([]*Scope, n)}
 	r.kept = &Kept{plan: r.Plan, turn: make(chan struct{}, 1)}
 	r.kept.Pass()
 	return r.kept
@@ -111,25 +107,11 @@ func (k *Kept) Due() time.Time {
 // Value returns a pointer to what a step of the plan has made last.
 func (k *Kept) Value(slot int) any { return k.now.Load().record.Field(slot).Addr().Interface() }
 
-// Standing returns what all steps together say of the connection.
-func (k *Kept) Standing() (Identity, time.Time) { return k.now.Load().standing() }
+// Said returns what each step says of the connection, an *Authorisation or nil.
+func (k *Kept) Said() []any { return k.now.Load().said }
 
-func (s *state) standing() (Identity, time.Time) {
-	var all Standing
-	for _, one := range s.standings {
-		if one == nil {
-			continue
-		}
-		all.Set(one.Identity())
-		if until := one.Until(); !until.IsZero() {
-			all.Limit(until)
-		}
-	}
-	return all.Identity(), all.Until()
-}
-
-// Renew authenticates with a new credential, which must be the same principal's,
-// and resolves anew what depends on it. It is the caller's turn.
+// Renew authenticates with a new credential, and resolves anew what depends on it. It is the
+// caller's turn.
 func (k *Kept) Renew(run *Run, credential string) error {
 	old := k.now.Load()
 	if old.source == nil {
@@ -137,16 +119,7 @@ func (k *Kept) Renew(run *Run, credential string) error {
 	}
 	seed := slices.IndexFunc(k.plan.steps, func(s step) bool { return s.provider.Scheme != nil })
 	run.renewal = &Credential{Source: old.source, Value: credential}
-	return k.again(run, map[int]bool{seed: true}, func(next *state) error {
-		before, _ := old.standing()
-		switch after, _ := next.standing(); {
-		case after.Principal() != before.Principal():
-			return ErrOtherPrincipal
-		case after.Principal() == Principal{}:
-			return fmt.Errorf("%w, for all that is known: its scheme calls depends.Identify for neither", ErrOtherPrincipal)
-		}
-		return nil
-	})
+	return k.again(run, map[int]bool{seed: true})
 }
 
 // Check resolves anew what is due, and what depends on it. It is the caller's turn.
@@ -157,7 +130,7 @@ func (k *Kept) Check(run *Run) error {
 			seeds[i] = true
 		}
 	}
-	err := k.again(run, seeds, func(*state) error { return nil })
+	err := k.again(run, seeds)
 	for i := range seeds {
 		k.schedule(i, time.Now())
 	}
@@ -166,11 +139,11 @@ func (k *Kept) Check(run *Run) error {
 
 // again runs the seeds and all that depends on them, and puts the new values in
 // place of the old ones, all at once; it is the caller's turn.
-func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) (err error) {
+func (k *Kept) again(run *Run, seeds map[int]bool) (err error) {
 	old := k.now.Load()
 	next := &state{
 		record: reflect.New(k.plan.record).Elem(), source: old.source,
-		standings: slices.Clone(old.standings), scopes: slices.Clone(old.scopes),
+		said: slices.Clone(old.said), scopes: slices.Clone(old.scopes),
 	}
 	next.record.Set(old.record)
 	run.Plan, run.Request, run.state = k.plan, k.request, next
@@ -186,10 +159,7 @@ func (k *Kept) again(run *Run, seeds map[int]bool, accept func(*state) error) (e
 		k.release(run, steps, old, next, err)
 	}()
 	if err = run.again(steps); err == nil {
-		err = accept(next)
-	}
-	if err == nil {
-		err = run.Accept(next.standing())
+		err = run.Accept(next.said)
 	}
 	if err == nil {
 		k.now.Store(next)
@@ -303,7 +273,7 @@ func (r *Run) again(steps []int) (err error) {
 		}
 	}()
 	for _, i := range steps {
-		r.state.standings[i] = nil
+		r.state.said[i] = nil
 		r.state.scopes[i] = &Scope{Budget: r.Scope.Budget, Report: r.Scope.Report}
 		if r.Plan.absent >= 0 {
 			r.state.record.Field(r.Plan.absent).Index(i).SetBool(false)
@@ -319,20 +289,20 @@ func (r *Run) again(steps []int) (err error) {
 // contextOf returns the context of a step whose values are kept: it knows which
 // step speaks, and when it runs anew, where its cleanups go.
 func (s *state) contextOf(ctx context.Context, i int) context.Context {
-	s.standings[i] = &Standing{}
-	return &stepContext{ctx, s.standings[i], s.scopes[i]}
+	s.said[i] = hooks.NewAuthorisation()
+	return &stepContext{ctx, s.said[i], s.scopes[i]}
 }
 
 type stepContext struct {
 	context.Context
-	standing *Standing
-	scope    *Scope // nil for that of the lifetime
+	said  any
+	scope *Scope // nil for that of the lifetime
 }
 
 func (c *stepContext) Value(key any) any {
 	switch key {
-	case standingKey{}:
-		return c.standing
+	case authorisationKey{}:
+		return c.said
 	case scopeKey{}:
 		if c.scope != nil {
 			return c.scope

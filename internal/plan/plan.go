@@ -106,6 +106,8 @@ type Hooks struct {
 	Bind func(live any, get func() any)
 	// Own are the types of fields that are filled of the request itself, a *Request.
 	Own map[reflect.Type]func(request any) any
+	// NewAuthorisation returns an empty *Authorisation.
+	NewAuthorisation func() any
 	// Absent is the error that says that a dependency is not there.
 	Absent error
 	// NoCredential, ManyCredentials and BadCredential refuse a request for a

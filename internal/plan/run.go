@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
-	"time"
 )
 
 // Run is one resolution of a plan.
@@ -21,10 +20,10 @@ type Run struct {
 	// Scope is where the budget and the report of cleanups are taken from when
 	// something is resolved anew.
 	Scope *Scope
-	// Accept is then told what the new values say of the connection, before anybody sees
-	// them, and may refuse them. Failed is told why there are none, before what was made is
+	// Accept is then told what each step says of the connection, before anybody sees the new
+	// values, and may refuse them. Failed is told why there are none, before what was made is
 	// released.
-	Accept func(who Identity, until time.Time) error
+	Accept func([]any) error
 	Failed func(error)
 	// Retire calls release once nothing uses the values that were replaced.
 	Retire func(release func())

@@ -17,8 +17,8 @@ type CleanupFunc = func(ctx context.Context, cause error) error
 type Scope struct {
 	Budget time.Duration // for each cleanup
 	Report func(error)   // told of each cleanup that fails; nil drops
-	// Standing is told whose connection it is; nil forgets it.
-	Standing *Standing
+	// Authorisation is the *Authorisation that is told whose connection it is; nil forgets it.
+	Authorisation any
 
 	mu       sync.Mutex
 	cleanups []CleanupFunc
@@ -26,10 +26,7 @@ type Scope struct {
 	cause    error
 }
 
-type (
-	scopeKey    struct{}
-	standingKey struct{}
-)
+type scopeKey struct{}
 
 // scopeContext hands the scope of a lifetime to the providers of that lifetime.
 type scopeContext struct {
@@ -41,8 +38,8 @@ func (c *scopeContext) Value(key any) any {
 	switch key {
 	case scopeKey{}:
 		return c.scope
-	case standingKey{}:
-		return c.scope.Standing
+	case authorisationKey{}:
+		return c.scope.Authorisation
 	}
 	return c.Context.Value(key)
 }
@@ -53,17 +50,6 @@ func (s *Scope) Context(ctx context.Context) context.Context { return &scopeCont
 // ScopeOf returns the scope of a provider's context, or nil.
 func ScopeOf(ctx context.Context) *Scope {
 	s, _ := ctx.Value(scopeKey{}).(*Scope)
-	return s
-}
-
-// WithStanding returns a context in which it is said who somebody is.
-func WithStanding(ctx context.Context, s *Standing) context.Context {
-	return context.WithValue(ctx, standingKey{}, s)
-}
-
-// StandingOf returns where a provider's context says whose connection it is, or nil.
-func StandingOf(ctx context.Context) *Standing {
-	s, _ := ctx.Value(standingKey{}).(*Standing)
 	return s
 }
 

@@ -1,0 +1,33 @@
+package wsroute
+
+import (
+	"context"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
+)
+
+// authorisation is whose a connection is and until when that holds, as its providers say.
+type authorisation = plan.Authorisation[depends.Identity]
+
+// united returns what the steps of a resolution say together.
+func united(said []any) (depends.Identity, time.Time) {
+	var all authorisation
+	ctx := plan.WithAuthorisation(context.Background(), &all)
+	for _, one := range said {
+		if one, ok := one.(*authorisation); ok {
+			depends.Identify(ctx, one.Identity())
+			if until := one.Until(); !until.IsZero() {
+				depends.ValidUntil(ctx, until)
+			}
+		}
+	}
+	return all.Identity(), all.Until()
+}
+
+// principal is the same person or program on every connection; the zero value is nobody.
+// Issuer and subject are kept apart, since either may contain anything.
+type principal struct{ issuer, subject string }
+
+func principalOf(who depends.Identity) principal { return principal{who.Issuer, who.Subject} }
