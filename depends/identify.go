@@ -89,7 +89,7 @@ func Observe(ctx context.Context) (observed context.Context, said func() (who Id
 // "token_expired". The earliest of all calls wins; security.JWT says its token's
 // exp, with the leeway. The wall clock decides, and is looked at again for each
 // message, so that a machine that has slept extends nothing. A time that has
-// passed refuses the connection.
+// passed refuses the connection; the zero time says nothing.
 //
 // ctx is the one that the provider was called with. Outside of a handshake, but for
 // [Observe], ValidUntil does nothing.

@@ -16,6 +16,7 @@ func TestObserve(t *testing.T) {
 	soon := time.Unix(1_800_000_000, 0)
 	depends.ValidUntil(ctx, soon.Add(time.Hour))
 	depends.ValidUntil(ctx, soon)
+	depends.ValidUntil(ctx, time.Time{}) // as of a credential without an expiry
 	if who, until := said(); who != (depends.Identity{Issuer: "i", Subject: "ada", Session: "s"}) || !until.Equal(soon) {
 		t.Errorf("got %+v until %v", who, until)
 	}

@@ -117,12 +117,8 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	}
 	exp := identify(ctx, &found.For)
 	depends.Identify(ctx, found.Who) // principal may know more than the claims
-	if !found.Until.IsZero() {
-		depends.ValidUntil(ctx, found.Until)
-	}
-	if !exp.IsZero() { // without leeway: principal may have shortened it
-		depends.ValidUntil(ctx, exp)
-	}
+	depends.ValidUntil(ctx, found.Until)
+	depends.ValidUntil(ctx, exp) // without leeway: principal may have shortened it
 	return found.For, nil
 }
 

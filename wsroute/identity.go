@@ -18,9 +18,7 @@ func united(said []any) (depends.Identity, time.Time) {
 	for _, one := range said {
 		if one, ok := one.(*authorisation); ok {
 			depends.Identify(ctx, one.Identity())
-			if until := one.Until(); !until.IsZero() {
-				depends.ValidUntil(ctx, until)
-			}
+			depends.ValidUntil(ctx, one.Until())
 		}
 	}
 	return all.Identity(), all.Until()

@@ -36,11 +36,11 @@ func (a *Authorisation[ID]) Identity() ID {
 	return a.id
 }
 
-// Limit lets the connection end at a time; the earliest of all wins.
+// Limit lets the connection end at a time; the earliest of all wins, and zero says nothing.
 func (a *Authorisation[ID]) Limit(until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if at := nanos(until); a.until == 0 || at < a.until {
+	if at := nanos(until); at != 0 && (a.until == 0 || at < a.until) {
 		a.until = at
 	}
 }
