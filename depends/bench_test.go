@@ -26,7 +26,7 @@ func benchPlan(tb testing.TB, n int) *plan.Run {
 
 func newRun(p *plan.Plan, target string) *plan.Run {
 	r := httptest.NewRequest("GET", target, nil)
-	req := &plan.Request{Plan: p, HTTP: r, RawQuery: r.URL.RawQuery}
+	req := &plan.Request{Plan: plan.Bind(p), HTTP: r, RawQuery: r.URL.RawQuery}
 	if err := req.Parse(); err != nil {
 		panic(err)
 	}

@@ -82,7 +82,7 @@ func resolve[In any](tb testing.TB, p *plan.Plan, target string, headers ...stri
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
-	req := &plan.Request{Plan: p, HTTP: r, RawQuery: r.URL.RawQuery}
+	req := &plan.Request{Plan: plan.Bind(p), HTTP: r, RawQuery: r.URL.RawQuery}
 	pattern := strings.Split(strings.TrimPrefix(p.Target.Label, "GET "), "/")
 	for i, part := range strings.Split(r.URL.Path, "/") {
 		if i < len(pattern) && strings.HasPrefix(pattern[i], ":") {

@@ -105,12 +105,10 @@ type SchemeFault struct {
 //
 // Programs use security.Use; this is the seam that it stands on.
 func ProvideScheme[T any](g *Graph, scheme Scheme, authenticate func(context.Context, Credential) (T, error)) {
-	inner := scheme.inner()
-	if _, says := any(*new(T)).(scoped); says {
-		inner.Granted = func(value any) []string { return any(*value.(*T)).(scoped).Scopes() }
-	}
-	g.graph.Register(&plan.Provider{
+	inner, faults := scheme.inner()
+	p := &plan.Provider{
 		Out: reflect.TypeFor[T](), Scheme: inner, Func: plan.Func{Name: scheme.Name}, Site: plan.Caller(),
+		Faults: faults, Places: scheme.places(), Hides: scheme.hides(),
 		Invoke: func(ctx context.Context, in, out any) error {
 			c := in.(*plan.Credential)
 			value, err := authenticate(ctx, Credential{Source: Source(*c.Source), Value: c.Value, inner: c})
@@ -120,7 +118,11 @@ func ProvideScheme[T any](g *Graph, scheme Scheme, authenticate func(context.Con
 			}
 			return presented(err, inner.ChallengeOf(c.Source))
 		},
-	})
+	}
+	if _, says := any(*new(T)).(scoped); says {
+		p.Granted = func(value any) []string { return any(*value.(*T)).(scoped).Scopes() }
+	}
+	g.graph.Register(p)
 }
 
 // presented keeps a look-up's "there is none" from being taken for a missing credential,
@@ -148,12 +150,15 @@ type scoped interface{ Scopes() []string }
 // than one. For a scheme that must not start it returns an error that is no
 // Rejection. Programs use security.Authenticate; this is the seam that it stands on.
 func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
-	inner := scheme.inner()
-	if len(inner.Faults) > 0 {
-		return Credential{}, fmt.Errorf("depends: unsafe configuration: %s", inner.Faults[0][0])
+	inner, faults := scheme.inner()
+	if len(faults) > 0 {
+		return Credential{}, fmt.Errorf("depends: unsafe configuration: %s", faults[0].Fact)
 	}
-	request := &plan.Request{HTTP: r, RawQuery: r.URL.RawQuery, WithBody: true}
-	if err := request.ForScheme(); err != nil {
+	request := &plan.Request{
+		Plan: plan.Alone(inner), HTTP: r, RawQuery: r.URL.RawQuery, WithBody: true,
+		Protocols: plan.Offers(r.Header["Sec-Websocket-Protocol"]),
+	}
+	if err := request.Parse(); err != nil {
 		return Credential{}, &Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
 	}
 	c, err := request.Find(inner)
@@ -163,17 +168,46 @@ func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
 	return Credential{Source: Source(*c.Source), Value: c.Value, inner: c}, nil
 }
 
-// inner returns the scheme as the resolver knows it.
-func (s Scheme) inner() *plan.Scheme {
+// inner returns the scheme as the resolver knows it, and why it must not start.
+func (s Scheme) inner() (*plan.Scheme, []plan.Fault) {
 	out := &plan.Scheme{Name: s.Name, Challenge: s.Challenge, Alternatives: s.Alternatives, Params: s.Params}
 	for _, source := range s.Sources {
 		out.Sources = append(out.Sources, source.canonical())
 	}
 	slices.SortStableFunc(out.Sources, func(a, b plan.Source) int { return a.Alternative - b.Alternative })
+	var faults []plan.Fault
 	for _, f := range s.check() {
-		out.Faults = append(out.Faults, [2]string{f.Fact, f.Hint})
+		faults = append(faults, plan.Fault{Fact: f.Fact, Hint: f.Hint})
 	}
-	return out
+	return out, faults
+}
+
+// places say where the credential stands.
+func (s Scheme) places() (places []string) {
+	for _, source := range s.Sources {
+		source = Source(source.canonical())
+		places = append(places, strings.TrimSpace(source.In+" "+source.Name+" "+source.Prefix))
+	}
+	return places
+}
+
+// hides are the parameters that would read what the scheme takes out of a request.
+func (s Scheme) hides() (hides [][2]string) {
+	for _, source := range s.Sources {
+		source := source.canonical()
+		switch source.In {
+		case "subprotocol": // and where a page that diagnoses puts it
+			hides = append(hides, [2]string{"header", "Authorization"}, [2]string{"header", "Sec-Websocket-Protocol"})
+		case "cookie":
+			hides = append(hides, [2]string{"cookie", source.Name}, [2]string{"header", "Cookie"})
+		default:
+			hides = append(hides, [2]string{source.In, source.Name})
+		}
+	}
+	for _, name := range s.Params {
+		hides = append(hides, [2]string{"query", name})
+	}
+	return hides
 }
 
 // canonical returns the source as the request holds it.
@@ -184,8 +218,8 @@ func (s Source) canonical() plan.Source {
 	return plan.Source(s)
 }
 
-// places are where a source can be.
-var places = []string{"header", "query", "cookie", "subprotocol"}
+// inPlaces are where a source can be.
+var inPlaces = []string{"header", "query", "cookie", "subprotocol"}
 
 // check returns the scheme's own faults and those of its description.
 func (s Scheme) check() []SchemeFault {
@@ -202,8 +236,8 @@ func (s Scheme) check() []SchemeFault {
 			faults = append(faults, SchemeFault{s.Name + " takes the " + fact + " header for a credential", hint})
 		}
 		switch {
-		case !slices.Contains(places, source.In):
-			faults = append(faults, SchemeFault{fmt.Sprintf("%s looks for its credential in %q", s.Name, source.In), "the places are " + strings.Join(places, ", ")})
+		case !slices.Contains(inPlaces, source.In):
+			faults = append(faults, SchemeFault{fmt.Sprintf("%s looks for its credential in %q", s.Name, source.In), "the places are " + strings.Join(inPlaces, ", ")})
 		case source.Name == "":
 			faults = append(faults, SchemeFault{fmt.Sprintf("%s has a %s source without a name", s.Name, source.In), "name it"})
 		case seen[source.canonical()]:

@@ -20,7 +20,7 @@ type endpoint struct {
 	route    *route
 	target   *plan.Target
 	segments []segment
-	plan     *plan.Plan
+	plan     *plan.Bound
 	settings *wsconn.Settings
 	lines    lines
 	cookies  bool // a scheme takes a cookie

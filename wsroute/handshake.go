@@ -67,7 +67,7 @@ func (h *handshake) run() {
 // resolve runs the providers. A panic of one is returned.
 func (h *handshake) resolve() (in any, err error) {
 	p := h.peer
-	run := &plan.Run{Plan: p.endpoint.plan, Request: &h.request, Connection: p.scope.Context(p.conn.Context())}
+	run := &plan.Run{Plan: p.endpoint.plan.Plan, Request: &h.request, Connection: p.scope.Context(p.conn.Context())}
 	if run.Plan.Handshake {
 		ctx, cancel := context.WithCancelCause(p.conn.Context())
 		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Authorisation: p.scope.Authorisation}
@@ -88,7 +88,7 @@ func (h *handshake) resolve() (in any, err error) {
 	}
 	if in, err = run.Resolve(); err == nil {
 		if kept != nil {
-			p.keep(kept, run)
+			p.keep(kept, run, &h.request)
 		}
 		err = p.endpoint.shared.hub.admit(p, &p.endpoint.shared.config)
 	}

@@ -166,7 +166,7 @@ func (e *endpoint) ownPage(r *http.Request) bool {
 // run resolves the dependencies and calls the handler. Its panic is returned.
 func (h *plainRequest) run(ctx context.Context, cancel context.CancelCauseFunc) (answer any, err error) {
 	scoped := h.scope.Context(ctx)
-	run := &plan.Run{Plan: h.e.plan, Request: &h.request, Connection: scoped, Handshake: scoped}
+	run := &plan.Run{Plan: h.e.plan.Plan, Request: &h.request, Connection: scoped, Handshake: scoped}
 	var kept *plan.Kept
 	if run.Plan.Keeps {
 		kept = run.Keep()

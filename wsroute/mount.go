@@ -144,8 +144,11 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		endpoints = append(endpoints, e)
 	}
 	faults := plan.Check(r.graph, targets, extra)
-	if s.config.Origins == nil {
-		faults = append(faults, cookiesWithoutOrigins(targets)...)
+	for _, t := range targets {
+		faults = append(faults, renewalFaults(t)...)
+		if s.config.Origins == nil {
+			faults = append(faults, cookiesWithoutOrigins(t)...)
+		}
 	}
 	if len(faults) == 0 {
 		if f := r.graph.MakeApp(s.config.CleanupTimeout); f != nil {
@@ -156,8 +159,8 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		return nil, err
 	}
 	for _, e := range endpoints {
-		e.plan = plan.Build(e.target)
-		for _, source := range e.plan.Sources() {
+		e.plan = plan.Bind(plan.Build(e.target))
+		for _, source := range e.plan.Sources {
 			e.cookies = e.cookies || source.In == "cookie"
 			e.basic = e.basic || source.IsBasic()
 		}
@@ -167,17 +170,45 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 
 // cookiesWithoutOrigins refuses routes that any page could open in the name of
 // whoever looks at it: a browser adds cookies by itself.
-func cookiesWithoutOrigins(targets []*plan.Target) []*plan.Fault {
-	var found []*plan.Fault
-	for _, t := range targets {
-		for _, name := range t.CookieSchemes() {
+func cookiesWithoutOrigins(t *plan.Target) (found []*plan.Fault) {
+	for _, p := range t.Schemes() {
+		for _, source := range plan.SchemeOf(p).Sources {
+			if source.In != "cookie" {
+				continue
+			}
 			found = append(found, &plan.Fault{
-				Kind: "unsafe", Fact: name + " takes a cookie, and the router does not say whose pages may connect", Target: t,
+				Kind: "unsafe", Fact: p.Func.Name + " takes a cookie, and the router does not say whose pages may connect", Target: t,
 				Path: []string{"registered " + t.Site.String()}, Hint: `set Config.Origins, such as []string{"https://chat.example.com"}`,
 			})
 		}
 	}
 	return found
+}
+
+// renewalFaults refuses a route whose peers may renew their credential, and that has none, or
+// one which a message cannot hold.
+func renewalFaults(t *plan.Target) []*plan.Fault {
+	if !t.Renewable {
+		return nil
+	}
+	f := &plan.Fault{Kind: "bad route", Target: t, Path: []string{"registered " + t.Site.String()}}
+	switch schemes := t.Schemes(); len(schemes) {
+	case 1:
+		s := plan.SchemeOf(schemes[0])
+		if s.Params == nil || len(s.Alternatives) > 1 {
+			return nil
+		}
+		f.Fact = fmt.Sprintf("%s is Renewable, and %s reads %s beside its credential, which no renewal has",
+			t.Label, s.Name, strings.Join(s.Params, ", "))
+		f.Hint = "drop the option; depends.Revalidate asks again while a connection is open"
+	default:
+		f.Fact = fmt.Sprintf("%s is Renewable, and its dependencies have %d schemes", t.Label, len(schemes))
+		f.Hint = "let one scheme stand behind them; security.OneOf unites several"
+		if len(schemes) == 0 {
+			f.Hint = "drop the option, or guard the route"
+		}
+	}
+	return []*plan.Fault{f}
 }
 
 func conflicts(before []*endpoint, e *endpoint) []*plan.Fault {
@@ -242,8 +273,8 @@ func newMounted(endpoints []*endpoint) *mounted {
 	m := &mounted{endpoints: endpoints}
 	for _, e := range endpoints {
 		m.movable = m.movable || !e.target.Foreign
-		m.secrets = append(m.secrets, e.plan.SecretParams()...)
-		for _, source := range e.plan.Sources() {
+		m.secrets = append(m.secrets, e.plan.Secrets...)
+		for _, source := range e.plan.Sources {
 			if source.In == "subprotocol" {
 				m.offers = append(m.offers, source.Name)
 			}

@@ -49,16 +49,17 @@ var errRenewing = fmt.Errorf("%w: a credential came while another was verified",
 // renewer resolves parts of an open connection anew.
 type renewer struct {
 	peer     *peer
-	messages bool // the peer may send a credential as a message
+	request  *plan.Request // without credentials
+	messages bool          // the peer may send a credential as a message
 	busy     atomic.Bool
 }
 
 // keep prepares a connection of which parts will be resolved anew.
-func (p *peer) keep(kept *plan.Kept, run *plan.Run) {
+func (p *peer) keep(kept *plan.Kept, run *plan.Run, request *plan.Request) {
 	kept.Hold(run)
 	p.kept = kept
 	p.standing.Replace(united(kept.Said()))
-	p.again = &renewer{peer: p, messages: p.endpoint.route.renewable}
+	p.again = &renewer{peer: p, request: request.Keep(), messages: p.endpoint.route.renewable}
 	p.conn.CheckAt(kept.Due())
 }
 
@@ -99,7 +100,7 @@ func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
 		return hub.caught(who, known, p.since)
 	}
 	err := resolve(&plan.Run{
-		Connection: ctx, Handshake: ctx, Scope: &p.scope, Accept: accept, Failed: p.refuse, Retire: conn.WhenIdle,
+		Request: r.request, Connection: ctx, Handshake: ctx, Scope: &p.scope, Accept: accept, Failed: p.refuse, Retire: conn.WhenIdle,
 	})
 	if err != nil {
 		p.refuse(err)
@@ -148,7 +149,14 @@ func (r *renewer) check() {
 }
 
 func (r *renewer) renew(credential string) error {
-	return r.run(true, func(run *plan.Run) error { return r.peer.kept.Renew(run, credential) })
+	return r.run(true, func(run *plan.Run) error {
+		renewed, err := r.request.Renewed(credential)
+		if err != nil {
+			return err
+		}
+		run.Request = renewed
+		return r.peer.kept.Renew(run)
+	})
 }
 
 // asked says whether a message is a credential, and returns what verifies it, which says

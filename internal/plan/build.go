@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 )
@@ -23,10 +24,7 @@ type Plan struct {
 	absent int // the record's field that marks absent steps; -1 if none can be
 	// Keeps says that connections keep their values, as Live fields, renewal and
 	// providers that run again need them.
-	Keeps        bool
-	schemes      []*Scheme
-	sources      []Source // of all schemes
-	readsCookies bool
+	Keeps bool
 }
 
 // paramStep reads one parameter into a field of an input.
@@ -47,7 +45,6 @@ type step struct {
 	needs    []int    // steps that may be absent, and without which this one is too
 	soft     bool     // nothing but Optional fields need it
 	scopes   []string // of a scheme: what it must grant on this route
-	stranger error    // of a scheme: the refusal of a request without its credential
 	nilable  bool     // its value may be nil, which is a fault
 }
 
@@ -119,12 +116,7 @@ func (b *builder) schemes(g *Graph, fields []field, seen map[*Provider]bool) {
 		}
 		seen[p] = true
 		if p.Scheme != nil {
-			b.plan.schemes = append(b.plan.schemes, p.Scheme)
-			b.plan.sources = append(b.plan.sources, p.Scheme.Sources...)
 			b.plan.steps[b.instance(p).step].scopes = b.paths[p]
-			for _, source := range p.Scheme.Sources {
-				b.plan.readsCookies = b.plan.readsCookies || source.In == "cookie"
-			}
 		} else if p.input != nil {
 			b.schemes(p.graph, p.input.fields, seen)
 		}
@@ -196,11 +188,6 @@ func (b *builder) instance(p *Provider) *made {
 	b.plan.Handshake = b.plan.Handshake || p.Lifetime == Handshake
 	b.plan.Keeps = b.plan.Keeps || p.Revalidate > 0
 	m := &made{step: len(b.plan.steps), output: s.output}
-	if p.Scheme != nil {
-		stranger := &Error{Provider: p.Func.Name, Err: hooks.NoCredential(p.Scheme, nil)}
-		stranger.text = stranger.Error() // it is the most frequent line of many a log
-		s.stranger = stranger
-	}
 	b.plan.steps = append(b.plan.steps, s)
 	if b.made[p] == nil { // a fresh call seeds the cache, and does not replace in it
 		b.made[p] = m
@@ -216,7 +203,6 @@ func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fi
 		switch {
 		case f.param != nil:
 			params = append(params, paramStep{param: f.param, input: slot, index: f.index})
-			b.plan.readsCookies = b.plan.readsCookies || f.param.in == "cookie"
 			continue
 		case f.own != nil:
 			fills = append(fills, fill{index: f.index, from: -1, own: f.own})
@@ -265,25 +251,14 @@ func (b *builder) finish() {
 	b.plan.record = reflect.StructOf(b.types)
 }
 
-// SecretParams returns the query parameters that nobody but schemes may see.
-func (p *Plan) SecretParams() []string {
-	var names []string
-	for _, s := range p.schemes {
-		names = append(names, s.secretParams()...)
-	}
-	return names
-}
-
-func (s *Scheme) secretParams() []string {
-	names := slices.Clone(s.Params)
-	for _, source := range s.Sources {
-		if source.In == "query" {
-			names = append(names, source.Name)
+// Schemes returns the providers that authenticate, in the order of their steps, which are the
+// first, and whether a request may come without their credential.
+func (p *Plan) Schemes() iter.Seq2[*Provider, bool] {
+	return func(yield func(*Provider, bool) bool) {
+		for i := range p.steps {
+			if s := &p.steps[i]; s.provider.Scheme == nil || !yield(s.provider, s.soft) {
+				return
+			}
 		}
 	}
-	return names
 }
-
-// Sources returns where the plan's schemes look for credentials. The list is the plan's
-// own.
-func (p *Plan) Sources() []Source { return p.sources }

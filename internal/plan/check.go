@@ -22,8 +22,11 @@ type Target struct {
 
 	input   *input
 	met     []*Fault
-	cookies []string
+	schemes []*Provider
 }
+
+// Schemes returns the providers of the route that authenticate, once Check has gone through it.
+func (t *Target) Schemes() []*Provider { return t.schemes }
 
 // Guard is a dependency that a route demands without taking its value.
 type Guard struct {
@@ -44,7 +47,7 @@ func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
 		c.faults.add(f.Target, f)
 	}
 	for _, t := range targets {
-		t.input, t.cookies = analyse(t.Graph, t.In), nil
+		t.input = analyse(t.Graph, t.In)
 		c.target(t)
 	}
 	c.t = nil
@@ -105,7 +108,7 @@ func (c *checker) target(t *Target) {
 	}
 	c.credentials()
 	c.scopes(t)
-	c.renewal(t)
+	t.schemes = c.schemes
 }
 
 // provider checks p itself and all that it needs.
@@ -154,8 +157,9 @@ func (c *checker) itself(p *Provider) {
 		return
 	}
 	c.schemes = append(c.schemes, p)
-	for _, fault := range p.Scheme.Faults {
-		c.faults.add(c.t, &Fault{Kind: "unsafe", Type: p.Out, Fact: fault[0], Hint: fault[1], Path: []string{"used" + where(p.Site, Site{})}})
+	for _, fault := range p.Faults {
+		fault.Kind, fault.Type, fault.Path = "unsafe", p.Out, []string{"used" + where(p.Site, Site{})}
+		c.faults.add(c.t, &fault)
 	}
 }
 

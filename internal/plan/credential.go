@@ -44,10 +44,8 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 			}
 		case "cookie":
 			before := n
-			for _, c := range r.cookies {
-				if c.Name == source.Name {
-					n = first.found(n, source, c.Value)
-				}
+			for _, c := range r.HTTP.CookiesNamed(source.Name) {
+				n = first.found(n, source, c.Value)
 			}
 			switch sent, value := named(r.HTTP.Header["Cookie"], source.Name); {
 			case sent > 1:
@@ -214,7 +212,7 @@ func splitOffers(offers []string, name string) (rest, tokens []string, err error
 // among them because a token stood behind it.
 func (r *Request) Selectable() (rest []string, marked bool) {
 	rest = r.Protocols
-	for _, source := range r.Plan.Sources() {
+	for _, source := range r.Plan.Sources {
 		if source.In != "subprotocol" {
 			continue
 		}

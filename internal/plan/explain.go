@@ -45,7 +45,7 @@ func (p *Plan) guards() string {
 	var names []string
 	for i := range p.steps {
 		if s := &p.steps[i]; s.provider.Scheme != nil && !s.soft {
-			names = append(names, s.provider.Scheme.Name)
+			names = append(names, s.provider.Func.Name)
 		}
 	}
 	guard := func(g *Graph, t reflect.Type) {
@@ -95,11 +95,9 @@ func (s *step) explainLife() string {
 }
 
 func (s *step) explainScheme() string {
-	places := make([]string, len(s.provider.Scheme.Sources))
-	for i, source := range s.provider.Scheme.Sources {
-		places[i] = strings.TrimSpace(source.In + " " + source.Name + " " + source.Prefix)
-	}
-	return fmt.Sprintf("%s by %s, from %s%s", TypeName(s.provider.Out), s.provider.Scheme.Name, strings.Join(places, " or "), s.explainLife()) + s.explainScopes()
+	p := s.provider
+	return fmt.Sprintf("%s by %s, from %s%s%s", TypeName(p.Out), p.Func.Name, strings.Join(p.Places, " or "),
+		s.explainLife(), s.explainScopes())
 }
 
 func (s *step) explainScopes() string {

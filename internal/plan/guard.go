@@ -16,22 +16,8 @@ type taken struct {
 // out of the request.
 func (c *checker) credentials() {
 	for _, p := range c.schemes {
-		for _, source := range p.Scheme.Sources {
-			if source.In == "cookie" {
-				c.t.cookies = append(c.t.cookies, p.Scheme.Name)
-			}
-			in, name := source.In, source.Name
-			if in == "subprotocol" {
-				in, name = "header", "Sec-Websocket-Protocol"
-				c.hidden(p, in, "Authorization") // where a page that diagnoses puts it
-			}
-			c.hidden(p, in, name)
-			if in == "cookie" {
-				c.hidden(p, "header", "Cookie")
-			}
-		}
-		for _, name := range p.Scheme.Params {
-			c.hidden(p, "query", name)
+		for _, hidden := range p.Hides {
+			c.hidden(p, hidden[0], hidden[1])
 		}
 	}
 }
@@ -41,16 +27,12 @@ func (c *checker) hidden(p *Provider, in, name string) {
 	for _, t := range c.params {
 		if t.param.in == in && t.param.key == name {
 			c.faults.add(c.t, &Fault{
-				Kind: "bad tag", Fact: fmt.Sprintf("`%s:%q` would read the credential of %s", t.param.in, t.param.name, p.Scheme.Name),
+				Kind: "bad tag", Fact: fmt.Sprintf("`%s:%q` would read the credential of %s", t.param.in, t.param.name, p.Func.Name),
 				Path: []string{"declared by " + t.by}, Hint: "take the type that the scheme provides, " + TypeName(p.Out),
 			})
 		}
 	}
 }
-
-// CookieSchemes names the schemes of the route that take a cookie, once Check has
-// gone through it.
-func (t *Target) CookieSchemes() (names []string) { return t.cookies }
 
 // scopes refuses scopes that nothing on the route could grant.
 func (c *checker) scopes(t *Target) {
@@ -143,7 +125,7 @@ func (c *checker) grants(g *Graph, fields []field, seen map[*Provider]bool) (fou
 		if p.Override {
 			found = true // it stands in for whatever would have been behind it
 		} else if p.Scheme != nil {
-			found, able = true, able && p.Scheme.Granted != nil
+			found, able = true, able && p.Granted != nil
 		} else if p.input != nil {
 			below, can := c.grants(p.graph, p.input.fields, seen)
 			found, able = found || below, able && can
@@ -172,28 +154,4 @@ func (c *checker) again(p *Provider, add func(kind, fact, hint string)) {
 	case p.Lifetime != Connection:
 		add("bad provider", fmt.Sprintf("%s (%s) is to be revalidated, and has no value while a connection is open", p.Func.Name, p.Lifetime), "make it depends.Connection")
 	}
-}
-
-// renewal checks that a route whose peers may renew their credential has one.
-func (c *checker) renewal(t *Target) {
-	if !t.Renewable {
-		return
-	}
-	if len(c.schemes) == 1 {
-		if s := c.schemes[0].Scheme; s.Params != nil && len(s.Alternatives) < 2 {
-			c.faults.add(t, &Fault{
-				Kind: "bad route", Fact: fmt.Sprintf("%s is Renewable, and %s reads %s beside its credential, which no renewal has", t.Label, s.Name, strings.Join(s.Params, ", ")),
-				Path: []string{"registered " + t.Site.String()}, Target: t, Hint: "drop the option; depends.Revalidate asks again while a connection is open",
-			})
-		}
-		return
-	}
-	f := &Fault{
-		Kind: "bad route", Fact: fmt.Sprintf("%s is Renewable, and its dependencies have %d schemes", t.Label, len(c.schemes)),
-		Path: []string{"registered " + t.Site.String()}, Target: t, Hint: "let one scheme stand behind them; security.OneOf unites several",
-	}
-	if len(c.schemes) == 0 {
-		f.Hint = "drop the option, or guard the route"
-	}
-	c.faults.add(t, f)
 }

@@ -13,15 +13,11 @@ import (
 	"time"
 )
 
-// ErrNotRenewable is of a connection that no credential was shown for.
-var ErrNotRenewable = errors.New("there is no credential to renew")
-
 // Kept is what a connection keeps of its resolution, so that parts of it can be
 // resolved anew: when a credential is renewed, or a provider asks for it. Other
 // connections keep nothing.
 type Kept struct {
 	plan    *Plan
-	request *Request // without credentials
 	now     atomic.Pointer[state]
 	turn    chan struct{} // holds a token while nothing is being resolved
 	due     []time.Time
@@ -33,7 +29,6 @@ type state struct {
 	record reflect.Value
 	said   []any    // what each step has said of the connection; nil for nothing
 	scopes []*Scope // of the steps that were resolved anew; nil for the others
-	source *Source  // where the credential stood
 }
 
 // Keep prepares a run for a connection that will be resolved anew.
@@ -67,11 +62,6 @@ func (k *Kept) Pass() { k.turn <- struct{}{} }
 // Hold takes over what a run has resolved. The time until the first checks runs
 // from now.
 func (k *Kept) Hold(r *Run) {
-	request := *r.Request
-	request.HTTP = request.Snapshot()
-	request.RawQuery, request.query, request.cookies, request.Protocols = request.HTTP.URL.RawQuery, "", nil, nil
-	request.Foreign = nil
-	k.request = &request
 	for i := range k.plan.steps { // they are gone with the handshake
 		if s := &k.plan.steps[i]; s.provider.Lifetime == Handshake {
 			r.state.record.Field(s.output).SetZero()
@@ -110,15 +100,9 @@ func (k *Kept) Value(slot int) any { return k.now.Load().record.Field(slot).Addr
 // Said returns what each step says of the connection, an *Authorisation or nil.
 func (k *Kept) Said() []any { return k.now.Load().said }
 
-// Renew authenticates with a new credential, and resolves anew what depends on it. It is the
-// caller's turn.
-func (k *Kept) Renew(run *Run, credential string) error {
-	old := k.now.Load()
-	if old.source == nil {
-		return ErrNotRenewable
-	}
+// Renew authenticates anew, and resolves anew what depends on that. It is the caller's turn.
+func (k *Kept) Renew(run *Run) error {
 	seed := slices.IndexFunc(k.plan.steps, func(s step) bool { return s.provider.Scheme != nil })
-	run.renewal = &Credential{Source: old.source, Value: credential}
 	return k.again(run, map[int]bool{seed: true})
 }
 
@@ -142,11 +126,10 @@ func (k *Kept) Check(run *Run) error {
 func (k *Kept) again(run *Run, seeds map[int]bool) (err error) {
 	old := k.now.Load()
 	next := &state{
-		record: reflect.New(k.plan.record).Elem(), source: old.source,
-		said: slices.Clone(old.said), scopes: slices.Clone(old.scopes),
+		record: reflect.New(k.plan.record).Elem(), said: slices.Clone(old.said), scopes: slices.Clone(old.scopes),
 	}
 	next.record.Set(old.record)
-	run.Plan, run.Request, run.state = k.plan, k.request, next
+	run.Plan, run.state = k.plan, next
 	steps := k.plan.affected(seeds)
 	returned := false
 	defer func() {

@@ -55,12 +55,11 @@ func ShowsBasic(h http.Header) bool {
 	return slices.ContainsFunc(h[basic.Name], func(line string) bool { return basic.take(line) != "" })
 }
 
-// Credential is what a source held, and the resolution that asks.
+// Credential is what a source held, and the request that it came with.
 type Credential struct {
 	Source *Source
 	Value  string
 	Of     *Request
-	Scheme *Scheme
 }
 
 // Scheme describes a way to authenticate.
@@ -70,11 +69,7 @@ type Scheme struct {
 	Challenge string
 	// Alternatives are the challenges of the sources' alternatives, if there are several.
 	Alternatives []string
-	Params       []string    // of the query, hidden like the credential
-	Faults       [][2]string // fact and hint
-	// Granted returns the scopes that a value grants, of which it is given a
-	// pointer; nil if its type does not say.
-	Granted func(value any) []string
+	Params       []string // of the query, hidden like the credential
 }
 
 // ChallengeOf returns the challenge that a credential in a source answers.
@@ -139,7 +134,7 @@ func Of(deps any) *Graph { return hooks.Graph(deps) }
 func ReplacementOf(replacement any) *Provider { return hooks.Replacement(replacement) }
 
 // Invoke calls a provider with pointers into the record: in is a *In, out a *Out. A
-// provider without an In gets what it asks: a *Credential or, if it is Foreign, the *Request.
+// provider without an In gets what it asks: the request or, if it has a Scheme, a credential.
 type Invoke func(ctx context.Context, in, out any) error
 
 // Call adapts a typed provider to Invoke.
@@ -162,12 +157,19 @@ type Provider struct {
 	Func     Func          // the function, or what stands for it
 	Site     Site          // where it was registered
 	Value    reflect.Value // of a supplied value; of an App provider once it is made
-	Scheme   *Scheme
-	Foreign  bool // it reads the foreign router's context
+	Foreign  bool          // it reads the foreign router's context
 	Override bool
 	// Revalidate is how often the provider runs again while a connection is open;
 	// zero is never.
 	Revalidate time.Duration
+
+	// Scheme describes a provider that authenticates, in words that plan does not read; nil
+	// for all others.
+	Scheme  any
+	Faults  []Fault                  // why it must not start: a fact and a hint each
+	Places  []string                 // where its credential stands, for Explain
+	Hides   [][2]string              // the parameters that it keeps to itself: source and name
+	Granted func(value any) []string // the scopes of a value, by a pointer; nil if its type has none
 
 	graph *Graph
 	input *input

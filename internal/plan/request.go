@@ -3,10 +3,12 @@ package plan
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -16,7 +18,7 @@ type PathValue struct{ Name, Value string }
 // Request is the handshake request as the resolver reads it. It belongs to one
 // resolution.
 type Request struct {
-	Plan     *Plan // of the route; nil for the request of no route
+	Plan     *Bound
 	HTTP     *http.Request
 	Path     []PathValue
 	RawQuery string // of the request as the peer sent it, credentials included
@@ -32,22 +34,66 @@ type Request struct {
 	Foreign any
 
 	query   query
-	cookies []*http.Cookie
 	one     [1]string // holds a single value for who asks for the values of a name
+	bad     []ParamError
+	source  *Source // where the credential stood
+	renewed *string // a credential that takes its place
 }
 
-// ForScheme makes a request ready to be asked for the credential of a scheme
-// outside of any route.
-func (r *Request) ForScheme() error {
-	r.Protocols = Offers(r.HTTP.Header["Sec-Websocket-Protocol"])
-	r.cookies = r.HTTP.Cookies()
-	r.query = query(r.RawQuery)
-	return r.query.check()
+// Bound is a plan, and how the requests for it are read.
+type Bound struct {
+	*Plan // nil outside of any route
+
+	// Sources are where the schemes look for credentials, and Secrets the query parameters
+	// that nobody but schemes may see.
+	Sources []Source
+	Secrets []string
+
+	schemes []boundScheme
 }
+
+// boundScheme is a scheme of a plan.
+type boundScheme struct {
+	*Scheme
+	optional bool  // a request may come without its credential
+	stranger error // the refusal of one that does
+}
+
+// Bind prepares a plan to read requests.
+func Bind(p *Plan) *Bound {
+	b := &Bound{Plan: p}
+	for provider, optional := range p.Schemes() {
+		b.add(SchemeOf(provider), optional)
+	}
+	return b
+}
+
+// Alone prepares to read the credential of a scheme outside of any route.
+func Alone(s *Scheme) *Bound {
+	b := &Bound{}
+	b.add(s, false)
+	return b
+}
+
+func (b *Bound) add(s *Scheme, optional bool) {
+	stranger := &Error{Provider: s.Name, Err: hooks.NoCredential(s, nil)}
+	stranger.text = stranger.Error() // it is the most frequent line of many a log
+	b.schemes = append(b.schemes, boundScheme{s, optional, stranger})
+	b.Sources = append(b.Sources, s.Sources...)
+	b.Secrets = append(b.Secrets, s.Params...)
+	for _, source := range s.Sources {
+		if source.In == "query" {
+			b.Secrets = append(b.Secrets, source.Name)
+		}
+	}
+}
+
+// SchemeOf returns the description of a provider that authenticates.
+func SchemeOf(p *Provider) *Scheme { return p.Scheme.(*Scheme) }
 
 // Find returns the one credential of a scheme, or the refusal.
 func (r *Request) Find(s *Scheme) (*Credential, error) {
-	c := &Credential{Of: r, Scheme: s}
+	c := &Credential{Of: r}
 	n, err := r.credentials(s, c)
 	switch {
 	case err != nil:
@@ -60,17 +106,11 @@ func (r *Request) Find(s *Scheme) (*Credential, error) {
 	return c, nil
 }
 
-// Parse reads what the plan will need, once. An error is a query that does not
-// decode: its bad pairs would otherwise vanish in silence.
+// Parse reads the query. An error is one that does not decode: its bad pairs would otherwise
+// vanish in silence.
 func (r *Request) Parse() error {
 	r.query = query(r.RawQuery)
-	if err := r.query.check(); err != nil {
-		return err
-	}
-	if r.Plan.readsCookies {
-		r.cookies = r.HTTP.Cookies()
-	}
-	return nil
+	return r.query.check()
 }
 
 // Query returns the last value of a query parameter, or "".
@@ -81,11 +121,10 @@ func (r *Request) Query(name string) string {
 	return ""
 }
 
-// values returns what the request holds under a parameter's name. The result is
+// Values returns what the request holds under a parameter's name. The result is
 // valid until the next call.
-func (r *Request) values(p *param) []string {
-	name := p.key
-	switch p.in {
+func (r *Request) Values(in, name string) []string {
+	switch in {
 	case "query":
 		return r.query.values(name, r.one[:0])
 	case "path":
@@ -103,10 +142,8 @@ func (r *Request) values(p *param) []string {
 		return r.HTTP.Header[name]
 	case "cookie":
 		var found []string
-		for _, c := range r.cookies {
-			if c.Name == name {
-				found = append(found, c.Value)
-			}
+		for _, c := range r.HTTP.CookiesNamed(name) {
+			found = append(found, c.Value)
 		}
 		return found
 	}
@@ -117,46 +154,107 @@ func (r *Request) values(p *param) []string {
 // asks for, or with too many. Resolving would return the same, but has to be set
 // up; most strangers need no more than a look.
 func (r *Request) Refused() error {
-	p := r.Plan
-	for i := range p.steps {
-		s := p.steps[i].provider.Scheme
-		if s == nil {
-			return nil
-		}
+	for i := range r.Plan.schemes {
+		s := &r.Plan.schemes[i]
 		var first Credential
-		n, err := r.credentials(s, &first)
-		switch {
+		switch n, err := r.credentials(s.Scheme, &first); {
 		case err == nil && n == 1:
 			return nil // whether it is good comes first
-		case err == nil && n == 0 && p.steps[i].soft:
+		case err == nil && n == 0 && s.optional:
 			continue
-		case err == nil && n == 0 && r.unread(s) == nil:
-			return p.steps[i].stranger
+		case err == nil && n == 0 && r.unread(s.Scheme) == nil:
+			return s.stranger
 		}
-		_, err = r.Find(s)
-		return &Error{Provider: p.steps[i].provider.Func.Name, Err: err}
+		_, err := r.Find(s.Scheme)
+		return &Error{Provider: s.Name, Err: err}
 	}
 	return nil
 }
 
+// BadParam notes a parameter that is refused, and returns the refusal of all that were.
+func (r *Request) BadParam(loc []string, code string) error {
+	if !slices.ContainsFunc(r.bad, func(have ParamError) bool {
+		return have.Code == code && slices.Equal(have.Loc, loc)
+	}) {
+		r.bad = append(r.bad, ParamError{loc, code})
+	}
+	return hooks.BadParams(r.bad)
+}
+
+// Authenticate hands the one credential of a scheme to it, and checks that what it says
+// grants the scopes that the route requires.
+func (r *Request) Authenticate(ctx context.Context, p *Provider, scopes []string, out any) error {
+	scheme := SchemeOf(p)
+	var c *Credential
+	if r.renewed != nil {
+		c = &Credential{Source: r.source, Value: *r.renewed, Of: r}
+	} else {
+		var err error
+		if c, err = r.Find(scheme); err != nil {
+			return err
+		}
+		r.source = c.Source
+	}
+	if err := p.Invoke(ctx, c, out); err != nil || scopes == nil {
+		return err
+	}
+	granted := p.Granted(out)
+	for _, scope := range scopes {
+		if !contains(granted, scope) {
+			return hooks.InsufficientScope(scheme, c.Source, scopes)
+		}
+	}
+	return nil
+}
+
+// ErrNotRenewable is of a connection that no credential was shown for.
+var ErrNotRenewable = errors.New("there is no credential to renew")
+
+// Keep returns the request as an open connection keeps it: without credentials, and without
+// what ends with the handshake.
+func (r *Request) Keep() *Request {
+	kept := *r
+	kept.HTTP = r.Snapshot()
+	kept.RawQuery, kept.query, kept.Protocols, kept.Foreign = kept.HTTP.URL.RawQuery, "", nil, nil
+	return &kept
+}
+
+// Renewed returns a request that was kept, with a new credential where the first one stood.
+func (r *Request) Renewed(credential string) (*Request, error) {
+	if r.source == nil {
+		return nil, ErrNotRenewable
+	}
+	renewed := *r
+	renewed.renewed = &credential
+	return &renewed, nil
+}
+
 // Snapshot returns the request that dependencies may keep: without the
-// credentials of the plan's schemes, without a body, and with a context that
-// has the values of the request's but not its end.
+// credentials of the plan's schemes, without a body unless the request is WithBody, and with a
+// context that has the values of the request's but not its end.
 func (r *Request) Snapshot() *http.Request {
-	return r.without(r.Plan.SecretParams(), r.Plan.Sources())
+	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
+	out.Body, out.GetBody, out.Cancel, out.Response = http.NoBody, nil, nil, nil //nolint:staticcheck // Cancel is deprecated, and must not leak
+	if r.WithBody {
+		out.Body = r.HTTP.Body
+		stripForm(out, r.Plan.Secrets)
+	} else { // middleware may have parsed them; they can be parsed again
+		out.Form, out.PostForm, out.MultipartForm = nil, nil, nil
+	}
+	for _, v := range r.Path {
+		out.SetPathValue(v.Name, v.Value)
+	}
+	stripHeaders(out.Header, r.Plan.Sources)
+	out.URL.RawQuery = StripQuery(out.URL.RawQuery, r.Plan.Secrets)
+	out.RequestURI = out.URL.RequestURI()
+	return out
 }
 
 // Request returns what the scheme may look at: the request without the credentials of the
-// plan's schemes or, outside of any route, its own. What it reads of the body is there to
-// be read once more.
+// plan's schemes. What it reads of the body is there to be read once more.
 func (c *Credential) Request() *http.Request {
 	r, body := c.Of, c.Of.HTTP.Body
-	var out *http.Request
-	if r.Plan != nil {
-		out = r.Snapshot()
-	} else {
-		out = r.without(c.Scheme.secretParams(), c.Scheme.Sources)
-	}
+	out := r.Snapshot()
 	if r.WithBody && body != nil && body != http.NoBody {
 		var read bytes.Buffer
 		out.Body = io.NopCloser(io.TeeReader(body, &read))
@@ -169,24 +267,6 @@ func (c *Credential) Request() *http.Request {
 type rereadable struct {
 	io.Reader
 	io.Closer
-}
-
-func (r *Request) without(secrets []string, sources []Source) *http.Request {
-	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
-	out.Body, out.GetBody, out.Cancel, out.Response = http.NoBody, nil, nil, nil //nolint:staticcheck // Cancel is deprecated, and must not leak
-	if r.WithBody {
-		out.Body = r.HTTP.Body
-		stripForm(out, secrets)
-	} else { // middleware may have parsed them; they can be parsed again
-		out.Form, out.PostForm, out.MultipartForm = nil, nil, nil
-	}
-	for _, v := range r.Path {
-		out.SetPathValue(v.Name, v.Value)
-	}
-	stripHeaders(out.Header, sources)
-	out.URL.RawQuery = StripQuery(out.URL.RawQuery, secrets)
-	out.RequestURI = out.URL.RequestURI()
-	return out
 }
 
 // stripForm leaves in a parsed form what the body has under the names, and not what

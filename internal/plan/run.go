@@ -6,13 +6,24 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
-	"slices"
 )
+
+// asked is the request that a resolution is for.
+type asked interface {
+	// Values returns what stands under a parameter's name, in order. The result is valid
+	// until the next call.
+	Values(in, name string) []string
+	// BadParam notes a parameter that is refused, and returns the refusal of all that were.
+	BadParam(loc []string, code string) error
+	// Authenticate calls a provider that has a Scheme with the credential of that, and
+	// refuses a value that does not grant the scopes.
+	Authenticate(ctx context.Context, p *Provider, scopes []string, out any) error
+}
 
 // Run is one resolution of a plan.
 type Run struct {
 	Plan    *Plan
-	Request *Request
+	Request asked
 	// Connection and Handshake are the contexts of the providers of these
 	// lifetimes. Handshake may be nil if the plan has no such provider.
 	Connection, Handshake context.Context
@@ -28,10 +39,9 @@ type Run struct {
 	// Retire calls release once nothing uses the values that were replaced.
 	Retire func(release func())
 
-	at      *Provider // being called
-	state   *state    // if the values are kept
-	kept    *Kept     // then
-	renewal *Credential
+	at    *Provider // being called
+	state *state    // if the values are kept
+	kept  *Kept     // then
 }
 
 // At names the provider that is being called, or "". It tells who called
@@ -61,7 +71,7 @@ func (r *Run) Resolve() (in any, err error) {
 	if r.state != nil {
 		r.state.record = rec
 	}
-	bad, badAt := r.readParams(rec)
+	badAt, bad := r.readParams(rec)
 	for i := range p.steps {
 		if i == badAt {
 			break
@@ -73,21 +83,21 @@ func (r *Run) Resolve() (in any, err error) {
 	}
 	returned = true
 	if bad != nil {
-		return nil, hooks.BadParams(bad)
+		return nil, bad
 	}
 	input := rec.Field(p.input)
 	r.fill(rec, input, p.fills)
 	return input.Addr().Interface(), nil
 }
 
-// readParams parses and checks every parameter of the route. It returns what is
-// wrong, each thing once, and the first step that therefore cannot run.
-func (r *Run) readParams(rec reflect.Value) (bad []ParamError, badAt int) {
+// readParams parses and checks every parameter of the route. It returns the first step that
+// cannot run for a bad one, and the refusal of all that are bad.
+func (r *Run) readParams(rec reflect.Value) (badAt int, bad error) {
 	p := r.Plan
 	badAt = -1
 	for i := range p.params {
 		ps := &p.params[i]
-		values := r.Request.values(ps.param)
+		values := r.Request.Values(ps.param.in, ps.param.key)
 		code, at := ps.param.read(p.graph.validate, at(rec.Field(ps.input), ps.index), values)
 		if code == "" {
 			continue
@@ -95,17 +105,13 @@ func (r *Run) readParams(rec reflect.Value) (bad []ParamError, badAt int) {
 		if badAt < 0 || ps.owner < badAt {
 			badAt = ps.owner
 		}
-		e := ParamError{Loc: []string{ps.param.in, ps.param.name}, Code: code}
+		loc := []string{ps.param.in, ps.param.name}
 		if at >= 0 {
-			e.Loc = append(e.Loc, fmt.Sprint(at))
+			loc = append(loc, fmt.Sprint(at))
 		}
-		if !slices.ContainsFunc(bad, func(have ParamError) bool {
-			return have.Code == e.Code && slices.Equal(have.Loc, e.Loc)
-		}) {
-			bad = append(bad, e)
-		}
+		bad = r.Request.BadParam(loc, code)
 	}
-	return bad, badAt
+	return badAt, bad
 }
 
 // step calls the provider of one step.
@@ -148,39 +154,13 @@ func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
 	output := rec.Field(s.output).Addr().Interface()
 	switch {
 	case s.provider.Scheme != nil:
-		return r.authenticate(ctx, s, output)
+		return r.Request.Authenticate(ctx, s.provider, s.scopes, output)
 	case s.provider.Foreign:
 		return s.provider.Invoke(ctx, r.Request, output)
 	}
 	input := rec.Field(s.input)
 	r.fill(rec, input, s.fills)
 	return s.provider.Invoke(ctx, input.Addr().Interface(), output)
-}
-
-// authenticate hands the one credential of a scheme to it, and checks that what
-// it says grants the scopes that the route requires.
-func (r *Run) authenticate(ctx context.Context, s *step, output any) error {
-	p := s.provider
-	credential, err := r.renewal, error(nil)
-	if credential == nil {
-		if credential, err = r.Request.Find(p.Scheme); err != nil {
-			return err
-		}
-	}
-	credential.Of = r.Request
-	if r.state != nil {
-		r.state.source = credential.Source
-	}
-	if err := p.Invoke(ctx, credential, output); err != nil || s.scopes == nil {
-		return err
-	}
-	granted := p.Scheme.Granted(output)
-	for _, scope := range s.scopes {
-		if !contains(granted, scope) {
-			return hooks.InsufficientScope(p.Scheme, credential.Source, s.scopes)
-		}
-	}
-	return nil
 }
 
 // fill copies the values that an input declares into it.
