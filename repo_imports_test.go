@@ -18,11 +18,12 @@ import (
 // its root.
 const mayImport = `
 .                -
-internal/plan    std github.com/go-playground/validator/v10 internal/...
+internal/plan    std !net/http github.com/go-playground/validator/v10
+internal/bind    std depends internal/plan
 internal/wsconn  std golang.org/x/sys/unix github.com/gorilla/websocket
 internal/...     std internal/...
 depends          std github.com/go-playground/validator/v10 internal/plan
-security         std github.com/golang-jwt/jwt/v5 depends
+security         std github.com/golang-jwt/jwt/v5 depends internal/bind
 wsroute          std github.com/gin-gonic/gin github.com/go-playground/validator/v10 depends internal/...
 wsroute/wstest   std github.com/gorilla/websocket depends wsroute internal/...
 examples/...     * !internal/... !examples/...
@@ -30,7 +31,8 @@ examples/...     * !internal/... !examples/...
 
 // importedBy says who may import a package, tests included.
 const importedBy = `
-internal/plan    internal/plan depends wsroute wsroute/wstest
+internal/plan    internal/plan internal/bind depends wsroute wsroute/wstest
+internal/bind    internal/bind depends security wsroute
 internal/wsconn  internal/wsconn wsroute
 examples/...     -
 `
@@ -138,7 +140,15 @@ func TestImportFault(t *testing.T) {
 		{"security", module + "/wsroute", false, true},
 		{"security", module + "/internal/plan", false, true},
 		{"security", module + "/internal/plan", true, true},
+		{"security", module + "/internal/bind", false, false},
 		{"internal/plan", module + "/depends", false, true},
+		{"internal/plan", "net/http", false, true},
+		{"internal/plan", "net/http", true, false},
+		{"internal/bind", module + "/depends", false, false},
+		{"internal/bind", module + "/wsroute", false, true},
+		{"depends", module + "/internal/bind", false, true},
+		{"depends", module + "/internal/bind", true, false},
+		{"wsroute/wstest", module + "/internal/bind", false, true},
 		{"internal/memconn", module + "/internal/plan", false, true},
 		{"internal/wsconn", gorilla, false, false},
 		{"wsroute", gorilla, false, true},

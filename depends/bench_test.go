@@ -12,6 +12,7 @@ import (
 	"github.com/go-playground/validator/v10"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 )
 
@@ -26,7 +27,7 @@ func benchPlan(tb testing.TB, n int) *plan.Run {
 
 func newRun(p *plan.Plan, target string) *plan.Run {
 	r := httptest.NewRequest("GET", target, nil)
-	req := &plan.Request{Plan: plan.Bind(p), HTTP: r, RawQuery: r.URL.RawQuery}
+	req := &bind.Request{Plan: bind.NewPlan(p), HTTP: r, RawQuery: r.URL.RawQuery}
 	if err := req.Parse(); err != nil {
 		panic(err)
 	}

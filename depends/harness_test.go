@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 )
 
@@ -82,11 +83,11 @@ func resolve[In any](tb testing.TB, p *plan.Plan, target string, headers ...stri
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
-	req := &plan.Request{Plan: plan.Bind(p), HTTP: r, RawQuery: r.URL.RawQuery}
+	req := &bind.Request{Plan: bind.NewPlan(p), HTTP: r, RawQuery: r.URL.RawQuery}
 	pattern := strings.Split(strings.TrimPrefix(p.Target.Label, "GET "), "/")
 	for i, part := range strings.Split(r.URL.Path, "/") {
 		if i < len(pattern) && strings.HasPrefix(pattern[i], ":") {
-			req.Path = append(req.Path, plan.PathValue{Name: pattern[i][1:], Value: part})
+			req.Path = append(req.Path, bind.PathValue{Name: pattern[i][1:], Value: part})
 		}
 	}
 	if err := req.Parse(); err != nil {

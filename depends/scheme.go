@@ -2,7 +2,6 @@ package depends
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -36,30 +35,37 @@ type Credential struct {
 	Source Source
 	Value  string
 
-	inner *plan.Credential // nil if it was made by hand
+	from request // nil if it was made by hand
+}
+
+// request is what a credential came with, as package bind has it.
+type request interface {
+	ForScheme() *http.Request
+	Query(name string) string
+	Diagnosing() bool
 }
 
 // Request returns the request that the credential came with, without it: what a
 // scheme may compare it to, such as the Origin. It must not be changed. It is an
 // empty request for a credential that was made by hand.
 func (c Credential) Request() *http.Request {
-	if c.inner == nil {
+	if c.from == nil {
 		return &http.Request{Header: http.Header{}, URL: &url.URL{}}
 	}
-	return c.inner.Request()
+	return c.from.ForScheme()
 }
 
 // Param returns a query parameter of Scheme.Params, the last of its name, or "".
 func (c Credential) Param(name string) string {
-	if c.inner == nil {
+	if c.from == nil {
 		return ""
 	}
-	return c.inner.Of.Query(name)
+	return c.from.Query(name)
 }
 
 // Diagnosing says that the peer asks only whether it would be let in (see
 // wsroute.Diagnose): nothing may be spent.
-func (c Credential) Diagnosing() bool { return c.inner != nil && c.inner.Of.Diagnose }
+func (c Credential) Diagnosing() bool { return c.from != nil && c.from.Diagnosing() }
 
 // String names the source and hides the value.
 func (c Credential) String() string { return "credential in " + c.Source.In + " " + c.Source.Name }
@@ -105,19 +111,20 @@ type SchemeFault struct {
 //
 // Programs use security.Use; this is the seam that it stands on.
 func ProvideScheme[T any](g *Graph, scheme Scheme, authenticate func(context.Context, Credential) (T, error)) {
-	inner, faults := scheme.inner()
+	s := scheme.canonical()
 	p := &plan.Provider{
-		Out: reflect.TypeFor[T](), Scheme: inner, Func: plan.Func{Name: scheme.Name}, Site: plan.Caller(),
-		Faults: faults, Places: scheme.places(), Hides: scheme.hides(),
+		Out: reflect.TypeFor[T](), Func: plan.Func{Name: s.Name}, Site: plan.Caller(),
+		Scheme: s, Places: s.places(), Hides: s.hides(),
 		Invoke: func(ctx context.Context, in, out any) error {
-			c := in.(*plan.Credential)
-			value, err := authenticate(ctx, Credential{Source: Source(*c.Source), Value: c.Value, inner: c})
+			value, err := authenticate(ctx, *in.(*Credential))
 			if err == nil {
 				*out.(*T) = value
-				return nil
 			}
-			return presented(err, inner.ChallengeOf(c.Source))
+			return err
 		},
+	}
+	for _, f := range s.Faults {
+		p.Faults = append(p.Faults, plan.Fault{Fact: f.Fact, Hint: f.Hint})
 	}
 	if _, says := any(*new(T)).(scoped); says {
 		p.Granted = func(value any) []string { return any(*value.(*T)).(scoped).Scopes() }
@@ -125,76 +132,32 @@ func ProvideScheme[T any](g *Graph, scheme Scheme, authenticate func(context.Con
 	g.graph.Register(p)
 }
 
-// presented keeps a look-up's "there is none" from being taken for a missing credential,
-// which an Optional would let in: there was one, and it is nobody's.
-func presented(err error, challenge string) error {
-	if !errors.Is(err, ErrAbsent) {
-		return err
-	}
-	bad := Rejection{Status: http.StatusUnauthorized, Reason: "invalid_credentials", Header: http.Header{"Www-Authenticate": {challenge}}, Err: err}
-	if told, ok := errors.AsType[*Rejection](err); ok && told != nil {
-		bad = *told
-	}
-	if bad.Err != nil {
-		err = bad.Err
-	}
-	bad.Err = errors.New(err.Error())
-	return &bad
-}
-
 // scoped is a value that says which scopes it grants (RFC 6749 §3.3).
 type scoped interface{ Scopes() []string }
 
-// FindCredential takes the one credential of a scheme out of a request that is
-// no handshake, or refuses as a handshake would be: 401 for none, 400 for more
-// than one. For a scheme that must not start it returns an error that is no
-// Rejection. Programs use security.Authenticate; this is the seam that it stands on.
-func FindCredential(r *http.Request, scheme Scheme) (Credential, error) {
-	inner, faults := scheme.inner()
-	if len(faults) > 0 {
-		return Credential{}, fmt.Errorf("depends: unsafe configuration: %s", faults[0].Fact)
+// canonical returns the scheme with its sources as a request holds them, in the order in which
+// they are looked at, and with all reasons why it must not start.
+func (s Scheme) canonical() *Scheme {
+	s.Faults = s.check()
+	s.Sources = slices.Clone(s.Sources)
+	for i, source := range s.Sources {
+		s.Sources[i] = source.canonical()
 	}
-	request := &plan.Request{
-		Plan: plan.Alone(inner), HTTP: r, RawQuery: r.URL.RawQuery, WithBody: true,
-		Protocols: plan.Offers(r.Header["Sec-Websocket-Protocol"]),
-	}
-	if err := request.Parse(); err != nil {
-		return Credential{}, &Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
-	}
-	c, err := request.Find(inner)
-	if err != nil {
-		return Credential{}, err
-	}
-	return Credential{Source: Source(*c.Source), Value: c.Value, inner: c}, nil
+	slices.SortStableFunc(s.Sources, func(a, b Source) int { return a.Alternative - b.Alternative })
+	return &s
 }
 
-// inner returns the scheme as the resolver knows it, and why it must not start.
-func (s Scheme) inner() (*plan.Scheme, []plan.Fault) {
-	out := &plan.Scheme{Name: s.Name, Challenge: s.Challenge, Alternatives: s.Alternatives, Params: s.Params}
+// places say where the credential of a canonical scheme stands.
+func (s *Scheme) places() (places []string) {
 	for _, source := range s.Sources {
-		out.Sources = append(out.Sources, source.canonical())
-	}
-	slices.SortStableFunc(out.Sources, func(a, b plan.Source) int { return a.Alternative - b.Alternative })
-	var faults []plan.Fault
-	for _, f := range s.check() {
-		faults = append(faults, plan.Fault{Fact: f.Fact, Hint: f.Hint})
-	}
-	return out, faults
-}
-
-// places say where the credential stands.
-func (s Scheme) places() (places []string) {
-	for _, source := range s.Sources {
-		source = Source(source.canonical())
 		places = append(places, strings.TrimSpace(source.In+" "+source.Name+" "+source.Prefix))
 	}
 	return places
 }
 
-// hides are the parameters that would read what the scheme takes out of a request.
-func (s Scheme) hides() (hides [][2]string) {
+// hides are the parameters that would read what a canonical scheme takes out of a request.
+func (s *Scheme) hides() (hides [][2]string) {
 	for _, source := range s.Sources {
-		source := source.canonical()
 		switch source.In {
 		case "subprotocol": // and where a page that diagnoses puts it
 			hides = append(hides, [2]string{"header", "Authorization"}, [2]string{"header", "Sec-Websocket-Protocol"})
@@ -210,12 +173,12 @@ func (s Scheme) hides() (hides [][2]string) {
 	return hides
 }
 
-// canonical returns the source as the request holds it.
-func (s Source) canonical() plan.Source {
+// canonical returns the source as a request holds it.
+func (s Source) canonical() Source {
 	if s.In == "header" {
 		s.Name = http.CanonicalHeaderKey(s.Name)
 	}
-	return plan.Source(s)
+	return s
 }
 
 // inPlaces are where a source can be.
@@ -230,7 +193,7 @@ func (s Scheme) check() []SchemeFault {
 	if len(s.Sources) == 0 {
 		faults = append(faults, SchemeFault{s.Name + " looks nowhere for its credential", "name at least one source"})
 	}
-	seen := map[plan.Source]bool{}
+	seen := map[Source]bool{}
 	for _, source := range s.Sources {
 		if fact, hint := source.holdsMore(); fact != "" {
 			faults = append(faults, SchemeFault{s.Name + " takes the " + fact + " header for a credential", hint})

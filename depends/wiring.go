@@ -1,10 +1,9 @@
 package depends
 
 import (
-	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
-	"strings"
 
 	"example.com/usher/internal/plan"
 )
@@ -41,54 +40,17 @@ func (e *WiringError) Error() string { return e.text }
 // Unwrap returns the error of an App provider that failed.
 func (e *WiringError) Unwrap() error { return e.Err }
 
-// extended adds parameters to the last of challenges (RFC 9110 §11.6.1).
-func extended(challenge string, params ...string) string {
-	bare := withoutQuoted(challenge)
-	separator := " "
-	if strings.Contains(bare[strings.LastIndex(bare, ",")+1:], "=") { // it has parameters
-		separator = ", "
-	}
-	return challenge + separator + strings.Join(params, ", ")
-}
-
-// withoutQuoted returns a challenge without its quoted strings (RFC 9110 §5.6.4), in
-// which a comma separates nothing.
-func withoutQuoted(challenge string) string {
-	var bare strings.Builder
-	quoted, escaped := false, false
-	for _, c := range []byte(challenge) {
-		switch {
-		case escaped:
-			escaped = false
-		case quoted && c == '\\':
-			escaped = true
-		case c == '"':
-			quoted = !quoted
-		case !quoted:
-			bare.WriteByte(c)
-		}
-	}
-	return bare.String()
-}
-
-// invalidRequest is the refusal of RFC 6750 §3.1 for a request that is not well-formed,
-// with the challenge of whom its credential was for.
-func invalidRequest(s *plan.Scheme, source *plan.Source, err error) *Rejection {
-	return &Rejection{
-		Status: http.StatusBadRequest,
-		Reason: "invalid_request",
-		Header: http.Header{"Www-Authenticate": {extended(s.ChallengeOf(source), `error="invalid_request"`)}},
-		Err:    err,
-	}
-}
-
 // These hooks give usher's own packages what this one alone can do with its types.
 var _ = plan.SetHooks(plan.Hooks{
 	Graph:       func(deps any) *plan.Graph { return deps.(*Graph).graph },
 	Replacement: func(replacement any) *plan.Provider { return replacement.(Replacement).provider },
+	Canonical:   func(scheme any) any { return scheme.(Scheme).canonical() },
+	Credential: func(source any, value string, from any) any {
+		return &Credential{*source.(*Source), value, from.(request)}
+	},
 	Own: map[reflect.Type]func(request any) any{
-		reflect.TypeFor[*http.Request](): func(r any) any { return r.(*plan.Request).Snapshot() },
-		reflect.TypeFor[ClientAddr]():    func(r any) any { return ClientAddr{r.(*plan.Request).Client} },
+		reflect.TypeFor[*http.Request](): func(r any) any { return r.(interface{ Snapshot() *http.Request }).Snapshot() },
+		reflect.TypeFor[ClientAddr]():    func(r any) any { return ClientAddr{r.(interface{ ClientAddr() netip.Addr }).ClientAddr()} },
 	},
 	NewAuthorisation: func() any { return new(authorisation) },
 	Absent:           ErrAbsent,
@@ -107,37 +69,6 @@ var _ = plan.SetHooks(plan.Hooks{
 		return l.live(), true
 	},
 	Bind: func(live any, get func() any) { live.(interface{ bind(get func() any) }).bind(get) },
-	NoCredential: func(s *plan.Scheme, unread *plan.Source) error {
-		name := s.Name
-		if unread != nil { // what stands there is not shown: it may be a token all the same
-			name = fmt.Sprintf("%s: what stands in %s is not %q, a space and a credential", name, unread.Name, unread.Prefix)
-		}
-		r := Unauthorized(s.Challenge, fmt.Errorf("no credential for %s: %w", name, ErrAbsent))
-		r.Reason = "credentials_required"
-		return r
-	},
-	ManyCredentials: func(s *plan.Scheme, source *plan.Source) error {
-		r := invalidRequest(s, source, fmt.Errorf("more than one credential for %s", s.Name))
-		r.Detail = "more than one credential was sent"
-		return r
-	},
-	BadCredential: func(s *plan.Scheme, source *plan.Source, err error) error {
-		r := invalidRequest(s, source, err)
-		r.Detail = err.Error()
-		return r
-	},
-	InsufficientScope: func(s *plan.Scheme, source *plan.Source, required []string) error {
-		r := Forbidden("insufficient_scope", fmt.Errorf("%s does not grant all of %q", s.Name, required))
-		r.Header = http.Header{"Www-Authenticate": {extended(s.ChallengeOf(source), `error="insufficient_scope"`, "scope=\""+strings.Join(required, " ")+"\"")}}
-		return r
-	},
-	BadParams: func(list []plan.ParamError) error {
-		r := &Rejection{Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters"}
-		for _, p := range list {
-			r.Params = append(r.Params, ParamError(p))
-		}
-		return r
-	},
 	Fault: func(f *plan.Fault) error {
 		e := &WiringError{Kind: f.Kind, Fact: f.Fact, Type: f.Type, Path: f.Path, Hint: f.Hint, Err: f.Err, text: f.String()}
 		if f.Target != nil {

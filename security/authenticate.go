@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
 // Authenticate asks a scheme about a request that is no handshake, such as the
@@ -25,7 +26,7 @@ import (
 func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	var none T
 	d := scheme.Describe()
-	c, err := depends.FindCredential(r, d)
+	c, err := bind.FindCredential(r, d)
 	if err != nil {
 		return none, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 	"example.com/usher/internal/wsconn"
 )
@@ -20,7 +21,7 @@ type endpoint struct {
 	route    *route
 	target   *plan.Target
 	segments []segment
-	plan     *plan.Bound
+	plan     *bind.Plan
 	settings *wsconn.Settings
 	lines    lines
 	cookies  bool // a scheme takes a cookie
@@ -29,7 +30,7 @@ type endpoint struct {
 
 // serve answers one request. It returns as soon as the answer is written, so
 // that net/http frees the goroutine, its stack, its buffers and the request.
-func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) {
 	if e.route.method != "" {
 		e.plain(w, r, path, c)
 		return
@@ -41,21 +42,21 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.Pat
 
 // begin does all that comes before the resolver, and returns nil if that was the
 // end of it.
-func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) *handshake {
+func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) *handshake {
 	upgrade, rejection := e.check(w, r)
 	if rejection != nil {
 		e.refuse(w, r, rejection)
 		return nil
 	}
 	query, lines := e.raw(r)
-	offers := plan.Offers(lines)
-	if len(offers) > plan.MaxOffers {
+	offers := bind.Offers(lines)
+	if len(offers) > bind.MaxOffers {
 		e.refuse(w, r, tooManySubprotocols())
 		return nil
 	}
 	h := &handshake{
 		w: w, r: r,
-		request: plan.Request{
+		request: bind.Request{
 			Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r),
 			Protocols: offers, Diagnose: !upgrade, Foreign: c,
 		},
@@ -100,7 +101,7 @@ func badQuery() *depends.Rejection {
 func tooManySubprotocols() *depends.Rejection {
 	return &depends.Rejection{
 		Status: http.StatusBadRequest, Reason: "too_many_subprotocols",
-		Err: fmt.Errorf("more than %d subprotocols are offered", plan.MaxOffers),
+		Err: fmt.Errorf("more than %d subprotocols are offered", bind.MaxOffers),
 	}
 }
 

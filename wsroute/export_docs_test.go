@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/wsconn"
 )
 
@@ -26,7 +26,7 @@ var Fixed = map[string]any{
 
 	"pings and pongs of a peer":                      fmt.Sprintf("%v a second, %d at once", wsconn.ControlRate.PerSecond, wsconn.ControlRate.Burst),
 	"empty fragments of a message":                   wsconn.MaxEmpty,
-	"subprotocols that a handshake offers":           plan.MaxOffers,
+	"subprotocols that a handshake offers":           bind.MaxOffers,
 	"reason of a close frame":                        fmt.Sprintf("%d bytes", wsconn.MaxReason),
 	"the end of a connection, beyond `CloseTimeout`": wsconn.CloseSlack,
 	"closed by a drain in a second":                  drainPace,

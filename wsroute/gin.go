@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 )
 
@@ -27,7 +28,7 @@ func FromGin[T any](deps *depends.Graph, read func(*gin.Context) (T, error)) {
 		Site:    site,
 		Foreign: true,
 		Invoke: func(_ context.Context, request, out any) error {
-			value, err := read(request.(*plan.Request).Foreign.(*gin.Context))
+			value, err := read(request.(*bind.Request).Foreign.(*gin.Context))
 			if err == nil {
 				*out.(*T) = value
 			}

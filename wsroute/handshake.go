@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 	"example.com/usher/internal/wsconn"
 )
@@ -36,7 +37,7 @@ type handshake struct {
 	peer     *peer
 	w        http.ResponseWriter
 	r        *http.Request
-	request  plan.Request
+	request  bind.Request
 	scope    plan.Scope // of the Handshake lifetime
 	end      func(cause error)
 	gone     string         // the provider that ended its goroutine

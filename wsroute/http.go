@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 )
 
@@ -61,7 +62,7 @@ type plainRequest struct {
 	e        *endpoint
 	w        http.ResponseWriter
 	r        *http.Request
-	request  plan.Request
+	request  bind.Request
 	scope    plan.Scope // of both lifetimes
 	standing authorisation
 	begun    bool     // the handler has begun to answer by itself
@@ -71,11 +72,11 @@ type plainRequest struct {
 }
 
 // plain answers a plain request.
-func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
+func (e *endpoint) plain(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) {
 	config := &e.shared.config
 	query, offers := e.raw(r)
-	h := &plainRequest{e: e, w: w, r: r, request: plan.Request{
-		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r), Protocols: plan.Offers(offers), WithBody: true, Foreign: c,
+	h := &plainRequest{e: e, w: w, r: r, request: bind.Request{
+		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r), Protocols: bind.Offers(offers), WithBody: true, Foreign: c,
 	}}
 	if rejection := h.check(); rejection != nil {
 		e.refuse(w, r, rejection)
@@ -151,7 +152,7 @@ func (e *endpoint) ownPage(r *http.Request) bool {
 	if e.cookies {
 		return e.allows(r, false)
 	}
-	if !e.basic || !plan.ShowsBasic(r.Header) {
+	if !e.basic || !bind.ShowsBasic(r.Header) {
 		return true
 	}
 	switch site := r.Header.Get("Sec-Fetch-Site"); {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 )
 
@@ -78,7 +79,7 @@ func short(text string) string {
 
 // answerError answers a failed handshake, if there is anybody to answer, and says
 // whether it wrote a response.
-func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *plan.Request, err error) bool {
+func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *bind.Request, err error) bool {
 	if _, failed := errors.AsType[*upgradeError](err); failed || errors.Is(err, errGone) {
 		e.log(slog.LevelInfo, "connection refused", e.shared.proxies.remote(r), err, slog.Int("status", statusGone))
 		return false

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 )
 
@@ -59,9 +60,9 @@ func (r *Router) Handler() (http.Handler, error) {
 				r.notFound(w, req)
 				return
 			}
-			values := make([]plan.PathValue, 0, len(names))
+			values := make([]bind.PathValue, 0, len(names))
 			for _, name := range names {
-				values = append(values, plan.PathValue{Name: name, Value: req.PathValue(name)})
+				values = append(values, bind.PathValue{Name: name, Value: req.PathValue(name)})
 			}
 			e.serve(w, req, values, nil)
 		}})
@@ -93,13 +94,13 @@ func (r *Router) notFound(w http.ResponseWriter, req *http.Request) {
 
 // ginPath returns the parameters of a path. gin lets one be empty, and then the
 // path is none of ours.
-func (e *endpoint) ginPath(params gin.Params) (path []plan.PathValue, ok bool) {
-	path = make([]plan.PathValue, 0, len(params))
+func (e *endpoint) ginPath(params gin.Params) (path []bind.PathValue, ok bool) {
+	path = make([]bind.PathValue, 0, len(params))
 	for _, p := range params {
 		if p.Value == "" {
 			return nil, false
 		}
-		path = append(path, plan.PathValue{Name: p.Key, Value: e.pathValue(p.Key, p.Value)})
+		path = append(path, bind.PathValue{Name: p.Key, Value: e.pathValue(p.Key, p.Value)})
 	}
 	return path, true
 }
@@ -159,10 +160,10 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		return nil, err
 	}
 	for _, e := range endpoints {
-		e.plan = plan.Bind(plan.Build(e.target))
+		e.plan = bind.NewPlan(plan.Build(e.target))
 		for _, source := range e.plan.Sources {
 			e.cookies = e.cookies || source.In == "cookie"
-			e.basic = e.basic || source.IsBasic()
+			e.basic = e.basic || bind.IsBasic(source)
 		}
 	}
 	return endpoints, nil
@@ -172,7 +173,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 // whoever looks at it: a browser adds cookies by itself.
 func cookiesWithoutOrigins(t *plan.Target) (found []*plan.Fault) {
 	for _, p := range t.Schemes() {
-		for _, source := range plan.SchemeOf(p).Sources {
+		for _, source := range bind.SchemeOf(p).Sources {
 			if source.In != "cookie" {
 				continue
 			}
@@ -194,7 +195,7 @@ func renewalFaults(t *plan.Target) []*plan.Fault {
 	f := &plan.Fault{Kind: "bad route", Target: t, Path: []string{"registered " + t.Site.String()}}
 	switch schemes := t.Schemes(); len(schemes) {
 	case 1:
-		s := plan.SchemeOf(schemes[0])
+		s := bind.SchemeOf(schemes[0])
 		if s.Params == nil || len(s.Alternatives) > 1 {
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 )
 
@@ -142,7 +143,7 @@ func (rt *route) selectSubprotocol(offers []string, marked bool) string {
 		}
 	}
 	if marked {
-		return plan.BearerMarker
+		return bind.BearerMarker
 	}
 	return ""
 }

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 	"time"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/plan"
 	"example.com/usher/internal/wsconn"
 )
@@ -49,13 +49,13 @@ var errRenewing = fmt.Errorf("%w: a credential came while another was verified",
 // renewer resolves parts of an open connection anew.
 type renewer struct {
 	peer     *peer
-	request  *plan.Request // without credentials
+	request  *bind.Request // without credentials
 	messages bool          // the peer may send a credential as a message
 	busy     atomic.Bool
 }
 
 // keep prepares a connection of which parts will be resolved anew.
-func (p *peer) keep(kept *plan.Kept, run *plan.Run, request *plan.Request) {
+func (p *peer) keep(kept *plan.Kept, run *plan.Run, request *bind.Request) {
 	kept.Hold(run)
 	p.kept = kept
 	p.standing.Replace(united(kept.Said()))
@@ -126,12 +126,9 @@ func (p *peer) refuse(err error) {
 	if p.conn.Context().Err() != nil {
 		return
 	}
-	switch {
-	case err == ErrRevoked: //nolint:errorlint // the hub's own, and no panic's
+	if err == ErrRevoked { //nolint:errorlint // the hub's own, and no panic's
 		p.conn.End(err, wsconn.CodeUnauthorized, "revoked", true)
 		return
-	case errors.Is(err, plan.ErrNotRenewable): // who came without one
-		err = &depends.Rejection{Status: http.StatusBadRequest, Reason: "nothing_to_renew", Err: err}
 	}
 	code, reason, err := p.endpoint.closing(err)
 	p.conn.End(err, code, reason, true)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/bind"
 )
 
 // Limits of the server that Serve runs. A handshake has no body, so what is
@@ -149,8 +149,8 @@ func programRoutes(handler http.Handler) (routes [][]segment) {
 // handshake that is for none of the program's own. Most requests have none, and then no
 // route is looked at.
 func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
-	query := plan.StripQuery(req.URL.RawQuery, m.secrets)
-	lines, found := plan.StripOffers(req.Header["Sec-Websocket-Protocol"], m.offers)
+	query := bind.StripQuery(req.URL.RawQuery, m.secrets)
+	lines, found := bind.StripOffers(req.Header["Sec-Websocket-Protocol"], m.offers)
 	if query == req.URL.RawQuery && !found {
 		return req
 	}

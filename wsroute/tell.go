@@ -7,7 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/bind"
 	"example.com/usher/internal/wsconn"
 )
 
@@ -18,7 +18,7 @@ const toldLimit = 125
 // tell accepts a connection that is refused, and closes it with the refusal's
 // code and reason. It returns when the closing handshake is over, which is
 // bounded, and false if the connection could not be accepted.
-func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Request, refusal *depends.Rejection) bool {
+func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *bind.Request, refusal *depends.Rejection) bool {
 	if responded(w) {
 		return false
 	}
@@ -33,7 +33,7 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *plan.Requ
 	offers, marked := asked.Selectable()
 	protocol := e.route.selectSubprotocol(offers, marked)
 	if protocol == "" && len(offers) > 0 { // a page that offered any would see 1006 otherwise
-		protocol = plan.Sayable(offers)
+		protocol = bind.Sayable(offers)
 	}
 	if protocol != "" {
 		header["Sec-Websocket-Protocol"] = []string{protocol}

@@ -143,7 +143,7 @@ func (b *builder) require(g *Graph, fields []field, above []string) {
 func unite(a, b []string) []string {
 	a = slices.Clip(a)
 	for _, s := range b {
-		if !contains(a, s) {
+		if !slices.Contains(a, s) {
 			a = append(a, s)
 		}
 	}

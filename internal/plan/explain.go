@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -53,7 +54,7 @@ func (p *Plan) guards() string {
 		if found := g.lookup(t); len(found) > 0 && found[0].Override {
 			name += " (overridden)"
 		}
-		if !contains(names, name) {
+		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

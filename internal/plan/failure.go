@@ -12,9 +12,9 @@ type Error struct {
 	text     string // what Error returns, if it was written before
 }
 
-// failed returns the error of a provider, which was tried: its text is written.
-func failed(p *Provider, err error) *Error {
-	e := &Error{Provider: p.Func.Name, Err: err}
+// Failed returns the error of a provider, which was tried: its text is written.
+func Failed(provider string, err error) *Error {
+	e := &Error{Provider: provider, Err: err}
 	e.text = e.Error()
 	try(err)
 	return e

@@ -3,7 +3,7 @@ package plan
 import (
 	"encoding"
 	"fmt"
-	"net/http"
+	"net/textproto"
 	"reflect"
 	"strconv"
 	"strings"
@@ -48,7 +48,7 @@ var (
 func newParam(v *validator.Validate, t reflect.Type, read tag) (*param, []problem) {
 	p := &param{in: read.in, name: read.name, key: read.name, typ: t, value: t, rule: read.validate}
 	if p.in == "header" {
-		p.key = http.CanonicalHeaderKey(p.name)
+		p.key = textproto.CanonicalMIMEHeaderKey(p.name)
 	}
 	if !p.isText() {
 		p.slice, p.pointer = t.Kind() == reflect.Slice, t.Kind() == reflect.Pointer

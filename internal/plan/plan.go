@@ -1,16 +1,14 @@
 // Package plan compiles and runs dependency graphs: it holds the providers of a
 // graph, checks them against the routes that need them, and turns each route
-// into a flat list of steps that is run once per connection.
+// into a flat list of steps that is run once per connection. It knows no HTTP and
+// refuses nothing: what it asks of a request stands in [Request].
 //
 // Users meet it through the packages depends and wsroute.
 package plan
 
 import (
 	"context"
-	"net/http"
 	"reflect"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-playground/validator/v10"
@@ -34,58 +32,6 @@ func (l Lifetime) String() string {
 // size orders lifetimes: a value may depend on values of its own size or larger.
 func (l Lifetime) size() int { return [...]int{Handshake: 0, Connection: 1, App: 2}[l] }
 
-// Source is a place in the request where a credential may stand. Of sources with
-// different alternatives, those of the first that holds one are looked at alone.
-type Source struct {
-	In, Name, Prefix string
-	Alternative      int
-}
-
-// basic is where a name and a password stand (RFC 7617).
-var basic = Source{In: "header", Name: "Authorization", Prefix: "Basic"}
-
-// IsBasic reports whether the source holds a name and a password. A browser that has
-// asked for them once adds them by itself, as it adds cookies.
-func (s Source) IsBasic() bool {
-	return s.In == basic.In && s.Name == basic.Name && strings.EqualFold(s.Prefix, basic.Prefix)
-}
-
-// ShowsBasic reports whether a request has a name and a password.
-func ShowsBasic(h http.Header) bool {
-	return slices.ContainsFunc(h[basic.Name], func(line string) bool { return basic.take(line) != "" })
-}
-
-// Credential is what a source held, and the request that it came with.
-type Credential struct {
-	Source *Source
-	Value  string
-	Of     *Request
-}
-
-// Scheme describes a way to authenticate.
-type Scheme struct {
-	Name      string
-	Sources   []Source
-	Challenge string
-	// Alternatives are the challenges of the sources' alternatives, if there are several.
-	Alternatives []string
-	Params       []string // of the query, hidden like the credential
-}
-
-// ChallengeOf returns the challenge that a credential in a source answers.
-func (s *Scheme) ChallengeOf(source *Source) string {
-	if source.Alternative >= 0 && source.Alternative < len(s.Alternatives) {
-		return s.Alternatives[source.Alternative]
-	}
-	return s.Challenge
-}
-
-// ParamError is one refused parameter.
-type ParamError struct {
-	Loc  []string
-	Code string
-}
-
 // Hooks are what package depends alone can do with its public types. plan cannot import it,
 // and their inner sides must not show on its page.
 type Hooks struct {
@@ -99,21 +45,16 @@ type Hooks struct {
 	// through get, which returns a *T.
 	Live func(reflect.Type) (reflect.Type, bool)
 	Bind func(live any, get func() any)
-	// Own are the types of fields that are filled of the request itself, a *Request.
+	// Canonical returns a depends.Scheme as a *depends.Scheme with all its faults.
+	Canonical func(scheme any) any
+	// Credential makes a *depends.Credential of a *depends.Source.
+	Credential func(source any, value string, request any) any
+	// Own are the types of fields that are filled of the request itself.
 	Own map[reflect.Type]func(request any) any
 	// NewAuthorisation returns an empty *Authorisation.
 	NewAuthorisation func() any
 	// Absent is the error that says that a dependency is not there.
 	Absent error
-	// NoCredential, ManyCredentials and BadCredential refuse a request for a
-	// scheme, and InsufficientScope one that it has authenticated.
-	// NoCredential gets the source whose header holds something else, or nil.
-	NoCredential      func(s *Scheme, unread *Source) error
-	ManyCredentials   func(s *Scheme, first *Source) error
-	BadCredential     func(*Scheme, *Source, error) error
-	InsufficientScope func(s *Scheme, source *Source, required []string) error
-	// BadParams refuses a request for its parameters.
-	BadParams func([]ParamError) error
 	// Fault makes the public form of a wiring fault.
 	Fault func(*Fault) error
 }
@@ -129,6 +70,15 @@ func SetHooks(h Hooks) Hooks {
 
 // Of returns the inner side of a *depends.Graph.
 func Of(deps any) *Graph { return hooks.Graph(deps) }
+
+// Canonical returns a depends.Scheme as a *depends.Scheme whose sources are as a request holds
+// them, in the order in which they are looked at, and with all reasons why it must not start.
+func Canonical(scheme any) any { return hooks.Canonical(scheme) }
+
+// NewCredential returns a *depends.Credential with what a *depends.Source held.
+func NewCredential(source any, value string, request any) any {
+	return hooks.Credential(source, value, request)
+}
 
 // ReplacementOf returns the inner side of a depends.Replacement.
 func ReplacementOf(replacement any) *Provider { return hooks.Replacement(replacement) }

@@ -8,8 +8,8 @@ import (
 	"runtime/debug"
 )
 
-// asked is the request that a resolution is for.
-type asked interface {
+// Request is the request that a resolution is for.
+type Request interface {
 	// Values returns what stands under a parameter's name, in order. The result is valid
 	// until the next call.
 	Values(in, name string) []string
@@ -23,7 +23,7 @@ type asked interface {
 // Run is one resolution of a plan.
 type Run struct {
 	Plan    *Plan
-	Request asked
+	Request Request
 	// Connection and Handshake are the contexts of the providers of these
 	// lifetimes. Handshake may be nil if the plan has no such provider.
 	Connection, Handshake context.Context
@@ -144,7 +144,7 @@ func (r *Run) step(rec reflect.Value, i int) error {
 		rec.Field(p.absent).Index(i).SetBool(true)
 		err = nil
 	default:
-		err = failed(s.provider, err) // while the provider still stands for a panic
+		err = Failed(s.provider.Func.Name, err) // while the provider still stands for a panic
 	}
 	r.at = nil
 	return err

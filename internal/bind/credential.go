@@ -1,4 +1,4 @@
-package plan
+package bind
 
 import (
 	"encoding/base64"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"example.com/usher/depends"
 )
 
 // The two ways in which a subprotocol carries a token, since a browser can set
@@ -25,41 +27,61 @@ var (
 	errAlone  = errors.New("a subprotocol that carries a token is offered alone; one that can be selected must stand beside it")
 )
 
+// found is a credential, and where it stood.
+type found struct {
+	source *depends.Source
+	value  string
+}
+
+// find returns the one credential of a scheme, or the refusal.
+func (r *Request) find(s *depends.Scheme) (c found, err error) {
+	n, err := r.credentials(s, &c)
+	switch {
+	case err != nil:
+		return c, badCredential(s, c.source, err)
+	case n == 0:
+		return c, noCredential(s, r.unread(s))
+	case n > 1:
+		return c, manyCredentials(s, c.source)
+	}
+	return c, nil
+}
+
 // credentials finds what the sources of a scheme hold: the first, and how many
 // there are. An error is a source that cannot be read, which is then the first.
-func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
+func (r *Request) credentials(s *depends.Scheme, first *found) (n int, err error) {
 	for i := range s.Sources {
 		source := &s.Sources[i]
-		if n > 0 && source.Alternative != first.Source.Alternative {
+		if n > 0 && source.Alternative != first.source.Alternative {
 			break // the first that is present decides
 		}
 		switch source.In {
 		case "query":
 			for _, value := range r.query.values(source.Name, r.one[:0]) {
-				n = first.found(n, source, strings.TrimSpace(value))
+				n = first.add(n, source, strings.TrimSpace(value))
 			}
 		case "header":
 			for _, line := range r.HTTP.Header[source.Name] {
-				n = first.found(n, source, source.take(line))
+				n = first.add(n, source, take(source.Prefix, line))
 			}
 		case "cookie":
 			before := n
 			for _, c := range r.HTTP.CookiesNamed(source.Name) {
-				n = first.found(n, source, c.Value)
+				n = first.add(n, source, c.Value)
 			}
 			switch sent, value := named(r.HTTP.Header["Cookie"], source.Name); {
 			case sent > 1:
 				n = before + sent
 				if before == 0 {
-					first.Source = source
+					first.source = source
 				}
 			case sent == 1 && n == before && value != "":
-				first.Source = source
+				first.source = source
 				return 0, errCookie
 			}
 		case "subprotocol":
 			if n, err = r.offered(s, source, n, first); err != nil {
-				first.Source = source
+				first.source = source
 				return 0, err
 			}
 		}
@@ -69,7 +91,7 @@ func (r *Request) credentials(s *Scheme, first *Credential) (n int, err error) {
 
 // unread returns a source whose header holds something, for one that found no credential:
 // that of another scheme, say, or one without the prefix. It is nil if there is none.
-func (r *Request) unread(s *Scheme) *Source {
+func (r *Request) unread(s *depends.Scheme) *depends.Source {
 	for i := range s.Sources {
 		source := &s.Sources[i]
 		if source.In != "header" {
@@ -97,56 +119,56 @@ func named(lines []string, name string) (n int, last string) {
 	return n, last
 }
 
-// found counts a credential; an empty one is none.
-func (c *Credential) found(n int, source *Source, value string) int {
+// add counts a credential; an empty one is none.
+func (c *found) add(n int, source *depends.Source, value string) int {
 	if value == "" {
 		return n
 	}
 	if n == 0 {
-		c.Source, c.Value = source, value
+		c.source, c.value = source, value
 	}
 	return n + 1
 }
 
 // offered looks among the subprotocols.
-func (r *Request) offered(s *Scheme, source *Source, n int, first *Credential) (int, error) {
-	if r.Diagnose && !s.readsBearer() { // a page's fetch cannot offer one, but it can set a header
+func (r *Request) offered(s *depends.Scheme, source *depends.Source, n int, first *found) (int, error) {
+	if r.Diagnose && !readsBearer(s) { // a page's fetch cannot offer one, but it can set a header
 		for _, line := range r.HTTP.Header["Authorization"] {
-			n = first.found(n, source, Source{Prefix: BearerMarker}.take(line))
+			n = first.add(n, source, take(BearerMarker, line))
 		}
 	}
 	_, tokens, err := splitOffers(r.Protocols, source.Name)
 	for _, token := range tokens {
-		n = first.found(n, source, token)
+		n = first.add(n, source, token)
 	}
 	return n, err
 }
 
 // readsBearer says whether a source reads the header that stands in for a
 // subprotocol when a page diagnoses.
-func (s *Scheme) readsBearer() bool {
-	return slices.ContainsFunc(s.Sources, func(source Source) bool {
+func readsBearer(s *depends.Scheme) bool {
+	return slices.ContainsFunc(s.Sources, func(source depends.Source) bool {
 		return source.In == "header" && source.Name == "Authorization" && strings.EqualFold(source.Prefix, BearerMarker)
 	})
 }
 
-// take returns the credential in a header line of the source, or "".
-func (s Source) take(line string) string {
-	if s.Prefix == "" {
+// take returns the credential in a header line of a source with a prefix, or "".
+func take(prefix, line string) string {
+	if prefix == "" {
 		return strings.TrimSpace(line)
 	}
 	scheme, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if !strings.EqualFold(scheme, s.Prefix) {
+	if !strings.EqualFold(scheme, prefix) {
 		return ""
 	}
 	return strings.TrimSpace(rest)
 }
 
-// meant reports whether a header line may have been meant for the source: a prefix that
+// meant reports whether a header line may have been meant for a source: a prefix that
 // something else than a space ends makes no credential, and yet it may hold one.
-func (s Source) meant(line string) bool {
+func meant(prefix, line string) bool {
 	line = strings.TrimSpace(line)
-	return len(line) > len(s.Prefix) && strings.EqualFold(line[:len(s.Prefix)], s.Prefix) && !inWord(line[len(s.Prefix)])
+	return len(line) > len(prefix) && strings.EqualFold(line[:len(prefix)], prefix) && !inWord(line[len(prefix)])
 }
 
 // inWord reports whether a character may stand in the name of an authentication scheme
@@ -198,7 +220,7 @@ func splitOffers(offers []string, name string) (rest, tokens []string, err error
 			rest = append(rest, offers[i])
 		}
 	}
-	if marked && !contains(rest, BearerMarker) {
+	if marked && !slices.Contains(rest, BearerMarker) {
 		rest = append(rest, BearerMarker)
 	}
 	if err == nil && len(tokens) > 0 && len(rest) == 0 {
@@ -218,7 +240,7 @@ func (r *Request) Selectable() (rest []string, marked bool) {
 		}
 		before := len(rest)
 		rest, _, _ = splitOffers(rest, source.Name)
-		marked = marked || len(rest) < before && contains(rest, BearerMarker)
+		marked = marked || len(rest) < before && slices.Contains(rest, BearerMarker)
 	}
 	return rest, marked
 }
@@ -268,7 +290,7 @@ func stripCookies(lines, names []string) []string {
 		var pairs []string
 		for pair := range strings.SplitSeq(line, ";") {
 			name, _, _ := strings.Cut(pair, "=")
-			if pair = strings.TrimSpace(pair); pair != "" && !contains(names, strings.TrimSpace(name)) {
+			if pair = strings.TrimSpace(pair); pair != "" && !slices.Contains(names, strings.TrimSpace(name)) {
 				pairs = append(pairs, pair)
 			}
 		}
@@ -281,7 +303,7 @@ func stripCookies(lines, names []string) []string {
 
 // stripHeaders takes the credentials of sources out of headers, which are the
 // caller's own.
-func stripHeaders(h http.Header, sources []Source) {
+func stripHeaders(h http.Header, sources []depends.Source) {
 	var cookies, offers []string
 	for _, source := range sources {
 		switch source.In {
@@ -290,13 +312,7 @@ func stripHeaders(h http.Header, sources []Source) {
 		case "subprotocol":
 			offers = append(offers, source.Name)
 		case "header":
-			var kept []string
-			for _, line := range h[source.Name] {
-				if source.take(line) == "" && !source.meant(line) {
-					kept = append(kept, line)
-				}
-			}
-			set(h, source.Name, kept)
+			set(h, source.Name, withoutPrefix(h[source.Name], source.Prefix))
 		}
 	}
 	if cookies != nil {
@@ -305,13 +321,15 @@ func stripHeaders(h http.Header, sources []Source) {
 	if offers != nil {
 		lines, _ := StripOffers(h["Sec-Websocket-Protocol"], offers)
 		set(h, "Sec-Websocket-Protocol", lines)
-		set(h, "Authorization", withoutBearer(h["Authorization"])) // as a diagnosing page sends it
+		set(h, "Authorization", withoutPrefix(h["Authorization"], BearerMarker)) // as a diagnosing page sends it
 	}
 }
 
-func withoutBearer(lines []string) (kept []string) {
+// withoutPrefix returns header lines without those that hold a credential behind a prefix, or
+// may have been meant to.
+func withoutPrefix(lines []string, prefix string) (kept []string) {
 	for _, line := range lines {
-		if s := (Source{Prefix: BearerMarker}); s.take(line) == "" && !s.meant(line) {
+		if take(prefix, line) == "" && !meant(prefix, line) {
 			kept = append(kept, line)
 		}
 	}
@@ -324,4 +342,15 @@ func set(h http.Header, name string, lines []string) {
 		return
 	}
 	h[name] = lines
+}
+
+// IsBasic reports whether a source holds a name and a password (RFC 7617). A browser that has
+// asked for them once adds them by itself, as it adds cookies.
+func IsBasic(s depends.Source) bool {
+	return s.In == "header" && s.Name == "Authorization" && strings.EqualFold(s.Prefix, "Basic")
+}
+
+// ShowsBasic reports whether a request has a name and a password.
+func ShowsBasic(h http.Header) bool {
+	return slices.ContainsFunc(h["Authorization"], func(line string) bool { return take("Basic", line) != "" })
 }

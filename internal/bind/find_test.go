@@ -1,4 +1,4 @@
-package depends_test
+package bind_test
 
 import (
 	"bytes"
@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
 // TestFindCredential is what a plain HTTP handler asks for.
 func TestFindCredential(t *testing.T) {
 	scheme := depends.Scheme{Name: "s", Challenge: "S", Sources: []depends.Source{{In: "cookie", Name: "c"}, {In: "query", Name: "q"}}}
 	for target, want := range map[string]string{"/": "none", "/?q=a": "a", "/?q=a&q=b": "400", "/?%zz": "400"} {
-		c, err := depends.FindCredential(httptest.NewRequest(http.MethodPost, target, nil), scheme)
+		c, err := bind.FindCredential(httptest.NewRequest(http.MethodPost, target, nil), scheme)
 		got := c.Value
 		if r, ok := errors.AsType[*depends.Rejection](err); ok {
 			got = fmt.Sprint(r.Status)
@@ -52,7 +53,7 @@ func TestACredentialDoesNotPrint(t *testing.T) {
 		default:
 			r.Header.Set(where, canary)
 		}
-		c, err := depends.FindCredential(r, scheme)
+		c, err := bind.FindCredential(r, scheme)
 		if err != nil || c.Value != canary {
 			t.Fatalf("%s: %v", where, err)
 		}

@@ -1,4 +1,4 @@
-package plan
+package bind
 
 import (
 	"encoding/base64"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"example.com/usher/depends"
 )
 
 // FuzzSubprotocol: no token is among what can be selected, none is lost, and
@@ -52,17 +54,17 @@ func FuzzAuthorization(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		source := Source{In: "header", Name: "Authorization", Prefix: "Bearer"}
-		got := source.take(line)
+		source := depends.Source{In: "header", Name: "Authorization", Prefix: "Bearer"}
+		got := take(source.Prefix, line)
 		trimmed := textproto.TrimString(strings.TrimSpace(line))
 		has := len(trimmed) > len("Bearer ") && strings.EqualFold(trimmed[:len("Bearer ")], "Bearer ")
 		if (got != "") != has || got != strings.TrimSpace(got) || !strings.HasSuffix(trimmed, got) {
 			t.Fatalf("%q: got %q", line, got)
 		}
 		h := http.Header{"Authorization": {line, "Basic other"}}
-		stripHeaders(h, []Source{source})
+		stripHeaders(h, []depends.Source{source})
 		for _, kept := range h["Authorization"] {
-			if source.take(kept) != "" {
+			if take(source.Prefix, kept) != "" {
 				t.Fatalf("%q keeps %q", line, kept)
 			}
 		}
@@ -74,7 +76,7 @@ func FuzzAuthorization(f *testing.F) {
 func TestEverySpellingIsStripped(t *testing.T) {
 	for line, want := range map[string]int{"Basic x": 0, "Ba\u017fic x": 0, "Basic\tx": 0, "Basics x": 1, "Basic": 1} {
 		h := http.Header{"Authorization": {line}}
-		stripHeaders(h, []Source{{In: "header", Name: "Authorization", Prefix: "Basic"}})
+		stripHeaders(h, []depends.Source{{In: "header", Name: "Authorization", Prefix: "Basic"}})
 		if got := h["Authorization"]; len(got) != want {
 			t.Errorf("%q: %q is kept", line, got)
 		}

@@ -1,15 +1,19 @@
-package plan
+package bind
 
 import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/plan"
 )
 
 // PathValue is a parameter that the router took from the path.
@@ -18,7 +22,7 @@ type PathValue struct{ Name, Value string }
 // Request is the handshake request as the resolver reads it. It belongs to one
 // resolution.
 type Request struct {
-	Plan     *Bound
+	Plan     *Plan
 	HTTP     *http.Request
 	Path     []PathValue
 	RawQuery string // of the request as the peer sent it, credentials included
@@ -34,76 +38,10 @@ type Request struct {
 	Foreign any
 
 	query   query
-	one     [1]string // holds a single value for who asks for the values of a name
-	bad     []ParamError
-	source  *Source // where the credential stood
-	renewed *string // a credential that takes its place
-}
-
-// Bound is a plan, and how the requests for it are read.
-type Bound struct {
-	*Plan // nil outside of any route
-
-	// Sources are where the schemes look for credentials, and Secrets the query parameters
-	// that nobody but schemes may see.
-	Sources []Source
-	Secrets []string
-
-	schemes []boundScheme
-}
-
-// boundScheme is a scheme of a plan.
-type boundScheme struct {
-	*Scheme
-	optional bool  // a request may come without its credential
-	stranger error // the refusal of one that does
-}
-
-// Bind prepares a plan to read requests.
-func Bind(p *Plan) *Bound {
-	b := &Bound{Plan: p}
-	for provider, optional := range p.Schemes() {
-		b.add(SchemeOf(provider), optional)
-	}
-	return b
-}
-
-// Alone prepares to read the credential of a scheme outside of any route.
-func Alone(s *Scheme) *Bound {
-	b := &Bound{}
-	b.add(s, false)
-	return b
-}
-
-func (b *Bound) add(s *Scheme, optional bool) {
-	stranger := &Error{Provider: s.Name, Err: hooks.NoCredential(s, nil)}
-	stranger.text = stranger.Error() // it is the most frequent line of many a log
-	b.schemes = append(b.schemes, boundScheme{s, optional, stranger})
-	b.Sources = append(b.Sources, s.Sources...)
-	b.Secrets = append(b.Secrets, s.Params...)
-	for _, source := range s.Sources {
-		if source.In == "query" {
-			b.Secrets = append(b.Secrets, source.Name)
-		}
-	}
-}
-
-// SchemeOf returns the description of a provider that authenticates.
-func SchemeOf(p *Provider) *Scheme { return p.Scheme.(*Scheme) }
-
-// Find returns the one credential of a scheme, or the refusal.
-func (r *Request) Find(s *Scheme) (*Credential, error) {
-	c := &Credential{Of: r}
-	n, err := r.credentials(s, c)
-	switch {
-	case err != nil:
-		return nil, hooks.BadCredential(s, c.Source, err)
-	case n == 0:
-		return nil, hooks.NoCredential(s, r.unread(s))
-	case n > 1:
-		return nil, hooks.ManyCredentials(s, c.Source)
-	}
-	return c, nil
+	one     [1]string          // holds a single value for who asks for the values of a name
+	bad     *depends.Rejection // for parameters
+	source  *depends.Source    // where the credential stood
+	renewed *string            // a credential that takes its place
 }
 
 // Parse reads the query. An error is one that does not decode: its bad pairs would otherwise
@@ -156,7 +94,7 @@ func (r *Request) Values(in, name string) []string {
 func (r *Request) Refused() error {
 	for i := range r.Plan.schemes {
 		s := &r.Plan.schemes[i]
-		var first Credential
+		var first found
 		switch n, err := r.credentials(s.Scheme, &first); {
 		case err == nil && n == 1:
 			return nil // whether it is good comes first
@@ -165,50 +103,81 @@ func (r *Request) Refused() error {
 		case err == nil && n == 0 && r.unread(s.Scheme) == nil:
 			return s.stranger
 		}
-		_, err := r.Find(s.Scheme)
-		return &Error{Provider: s.Name, Err: err}
+		_, err := r.find(s.Scheme)
+		return &plan.Error{Provider: s.Name, Err: err}
 	}
 	return nil
 }
 
 // BadParam notes a parameter that is refused, and returns the refusal of all that were.
 func (r *Request) BadParam(loc []string, code string) error {
-	if !slices.ContainsFunc(r.bad, func(have ParamError) bool {
+	if r.bad == nil {
+		r.bad = &depends.Rejection{Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters"}
+	}
+	if !slices.ContainsFunc(r.bad.Params, func(have depends.ParamError) bool {
 		return have.Code == code && slices.Equal(have.Loc, loc)
 	}) {
-		r.bad = append(r.bad, ParamError{loc, code})
+		r.bad.Params = append(r.bad.Params, depends.ParamError{Loc: loc, Code: code})
 	}
-	return hooks.BadParams(r.bad)
+	return r.bad
 }
 
 // Authenticate hands the one credential of a scheme to it, and checks that what it says
 // grants the scopes that the route requires.
-func (r *Request) Authenticate(ctx context.Context, p *Provider, scopes []string, out any) error {
+func (r *Request) Authenticate(ctx context.Context, p *plan.Provider, scopes []string, out any) error {
 	scheme := SchemeOf(p)
-	var c *Credential
+	c := found{source: r.source}
 	if r.renewed != nil {
-		c = &Credential{Source: r.source, Value: *r.renewed, Of: r}
+		c.value = *r.renewed
 	} else {
 		var err error
-		if c, err = r.Find(scheme); err != nil {
+		if c, err = r.find(scheme); err != nil {
 			return err
 		}
-		r.source = c.Source
+		r.source = c.source
 	}
-	if err := p.Invoke(ctx, c, out); err != nil || scopes == nil {
-		return err
+	if err := p.Invoke(ctx, r.credential(c), out); err != nil {
+		return presented(err, challengeOf(scheme, c.source))
+	}
+	if scopes == nil {
+		return nil
 	}
 	granted := p.Granted(out)
 	for _, scope := range scopes {
-		if !contains(granted, scope) {
-			return hooks.InsufficientScope(scheme, c.Source, scopes)
+		if !slices.Contains(granted, scope) {
+			return insufficientScope(scheme, c.source, scopes)
 		}
 	}
 	return nil
 }
 
-// ErrNotRenewable is of a connection that no credential was shown for.
-var ErrNotRenewable = errors.New("there is no credential to renew")
+// credential returns what was found as schemes get it.
+func (r *Request) credential(c found) *depends.Credential {
+	return plan.NewCredential(c.source, c.value, r).(*depends.Credential)
+}
+
+// FindCredential takes the one credential of a scheme out of a request that is for no route,
+// or refuses as a handshake would be: 401 for none, 400 for more than one. For a scheme that
+// must not start it returns an error that is no Rejection.
+func FindCredential(r *http.Request, scheme depends.Scheme) (depends.Credential, error) {
+	s := plan.Canonical(scheme).(*depends.Scheme)
+	if len(s.Faults) > 0 {
+		return depends.Credential{}, fmt.Errorf("depends: unsafe configuration: %s", s.Faults[0].Fact)
+	}
+	request := &Request{
+		Plan: &Plan{}, HTTP: r, RawQuery: r.URL.RawQuery, WithBody: true,
+		Protocols: Offers(r.Header["Sec-Websocket-Protocol"]),
+	}
+	request.Plan.add(s, false)
+	if request.Parse() != nil {
+		return depends.Credential{}, &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
+	}
+	c, err := request.find(s)
+	if err != nil {
+		return depends.Credential{}, err
+	}
+	return *request.credential(c), nil
+}
 
 // Keep returns the request as an open connection keeps it: without credentials, and without
 // what ends with the handshake.
@@ -222,7 +191,9 @@ func (r *Request) Keep() *Request {
 // Renewed returns a request that was kept, with a new credential where the first one stood.
 func (r *Request) Renewed(credential string) (*Request, error) {
 	if r.source == nil {
-		return nil, ErrNotRenewable
+		return nil, &depends.Rejection{
+			Status: http.StatusBadRequest, Reason: "nothing_to_renew", Err: errors.New("there is no credential to renew"),
+		}
 	}
 	renewed := *r
 	renewed.renewed = &credential
@@ -250,10 +221,16 @@ func (r *Request) Snapshot() *http.Request {
 	return out
 }
 
-// Request returns what the scheme may look at: the request without the credentials of the
+// ClientAddr returns the address of the peer.
+func (r *Request) ClientAddr() netip.Addr { return r.Client }
+
+// Diagnosing says that nothing may be spent.
+func (r *Request) Diagnosing() bool { return r.Diagnose }
+
+// ForScheme returns what a scheme may look at: the request without the credentials of the
 // plan's schemes. What it reads of the body is there to be read once more.
-func (c *Credential) Request() *http.Request {
-	r, body := c.Of, c.Of.HTTP.Body
+func (r *Request) ForScheme() *http.Request {
+	body := r.HTTP.Body
 	out := r.Snapshot()
 	if r.WithBody && body != nil && body != http.NoBody {
 		var read bytes.Buffer
@@ -307,16 +284,7 @@ func carries(pair string, names []string) bool {
 		if decoded, err := url.QueryUnescape(key); err == nil {
 			key = decoded
 		}
-		if contains(names, key) || contains(names, strings.TrimLeft(key, "?+ ")) {
-			return true
-		}
-	}
-	return false
-}
-
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
+		if slices.Contains(names, key) || slices.Contains(names, strings.TrimLeft(key, "?+ ")) {
 			return true
 		}
 	}
