@@ -127,6 +127,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		full := prefix + rt.path
 		t := &plan.Target{
 			Label: rt.verb() + " " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable, Foreign: onGin,
+			Plain: rt.answer != nil,
 		}
 		targets = append(targets, t)
 		extra = append(extra, rt.faults(t)...)

@@ -33,7 +33,7 @@ type route struct {
 
 	// Of a route for plain HTTP alone; the method is empty for a WebSocket.
 	method string
-	answer func(ctx context.Context, in any) (any, error)
+	answer func(http.ResponseWriter, *http.Request, any) error
 
 	drops        bool
 	discards     bool // what comes is dropped
