@@ -441,9 +441,11 @@ var errHalf = errors.New("half is written")
 func by(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, none) error {
 	return func(w http.ResponseWriter, r *http.Request, _ none) (err error) {
 		defer func() {
-			if v := recover(); v == errHalf {
+			switch v := recover(); v {
+			case nil:
+			case any(errHalf):
 				err = errHalf
-			} else if v != nil {
+			default:
 				panic(v)
 			}
 		}()

@@ -66,8 +66,6 @@ func ServeListener(ctx context.Context, listener net.Listener, r *Router, handle
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelWarn),
 	}
-	var fresh freshConns
-	server.ConnContext = fresh.track
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	var err error
@@ -75,11 +73,11 @@ func ServeListener(ctx context.Context, listener net.Listener, r *Router, handle
 	case err = <-failed:
 	case <-ctx.Done():
 	}
-	return errors.Join(err, r.stop(server, &fresh))
+	return errors.Join(err, r.stop(server))
 }
 
 // stop ends everything that Serve runs, each part within a bound of its own.
-func (r *Router) stop(server *http.Server, fresh *freshConns) error {
+func (r *Router) stop(server *http.Server) error {
 	bounded := func(d time.Duration, f func(context.Context) error) error {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
 		defer cancel()
@@ -93,7 +91,6 @@ func (r *Router) stop(server *http.Server, fresh *freshConns) error {
 		}
 		return err
 	})
-	fresh.close()
 	if late := bounded(shutdownTimeout, server.Shutdown); late != nil {
 		r.shared.config.Logger.Warn("wsroute: requests were cut off by the shutdown", "error", late.Error())
 		err = errors.Join(err, server.Close())
@@ -119,10 +116,6 @@ type hidden struct {
 func (r *Router) hideCredentials(next http.Handler) http.Handler {
 	own := programRoutes(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if a, ok := req.Context().Value(askedKey{}).(*asked); ok {
-			a.now()
-			defer a.returned()
-		}
 		if all := r.shared.mounted.Load(); all != nil {
 			req = all.hide(req, own)
 		}

@@ -319,24 +319,3 @@ func eventually(t *testing.T, ok func() bool) {
 		}
 	}
 }
-
-// TestConnectionsThatAskNothingAreForgotten, however many there were, and also if no
-// other comes.
-func TestConnectionsThatAskNothingAreForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		track, kept := wsroute.FreshConns()
-		for range 1000 {
-			conn, other := net.Pipe()
-			_ = other.Close()
-			track(conn)
-			time.Sleep(time.Millisecond)
-		}
-		if kept() != 1000 {
-			t.Errorf("%d of 1000 are fresh", kept())
-		}
-		time.Sleep(11 * time.Second)
-		if kept() != 0 {
-			t.Errorf("%d are kept after 11 s", kept())
-		}
-	})
-}
