@@ -487,11 +487,12 @@ func TestBehindAFullReadAhead(t *testing.T) {
 			},
 		} {
 			t.Run(fmt.Sprintf("%s, TLS %t", name, secure), func(t *testing.T) {
-				goOn, ended := make(chan struct{}), make(chan error, 1)
+				begun, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 				config := quiet()
-				config.ReadAhead = 2
+				config.Limits.ReadAhead = 2
 				ws := wsroute.New(depends.New(), config)
 				wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+					close(begun)
 					defer func() { ended <- context.Cause(ctx) }()
 					select {
 					case <-goOn:
@@ -509,6 +510,7 @@ func TestBehindAFullReadAhead(t *testing.T) {
 				for i := range 300 {
 					write(t, p, textFrame(fmt.Sprint(i)))
 				}
+				<-begun
 				got := do(t, ws, goOn, p)
 				want := map[string]string{"read on": `close 1000 ""`, "ended": `close 3000 "revoked"`}[name]
 				if got != want {

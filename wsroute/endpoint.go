@@ -30,6 +30,7 @@ type endpoint struct {
 // serve answers one request. It returns as soon as the answer is written, so
 // that net/http frees the goroutine, its stack, its buffers and the request.
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []plan.PathValue, c *gin.Context) {
+	e.shared.checkServed(r.Context())
 	if e.route.answer != nil {
 		e.servePlain(w, r, path, c)
 		return

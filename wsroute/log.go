@@ -91,14 +91,14 @@ func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *pl
 	if e.route.tells && !asked.Diagnose && e.tell(w, r, asked, rejection) {
 		return false
 	}
-	writeRejection(w, r, rejection, e.shared.config.WriteTimeout)
+	writeRejection(w, r, rejection, e.settings.WriteTimeout)
 	return true
 }
 
 // refuse answers a request that met no provider.
 func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection) {
 	e.logRefusal(r, rejection, rejection.Err)
-	writeRejection(w, r, rejection, e.shared.config.WriteTimeout)
+	writeRejection(w, r, rejection, e.settings.WriteTimeout)
 }
 
 func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {

@@ -88,7 +88,7 @@ func isClean(p string) bool {
 }
 
 func (r *Router) notFound(w http.ResponseWriter, req *http.Request) {
-	writeRejection(w, req, depends.NotFound("not_found", nil), r.shared.config.WriteTimeout)
+	writeRejection(w, req, depends.NotFound("not_found", nil), r.shared.config.Limits.WriteTimeout)
 }
 
 // ginPath returns the parameters of a path. gin lets one be empty, and then the
@@ -130,7 +130,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 			Plain: rt.answer != nil,
 		}
 		targets = append(targets, t)
-		extra = append(extra, rt.faults(t)...)
+		extra = append(extra, rt.faults(t, &s.config)...)
 		segments, fault := parsePattern(full)
 		if fault != "" {
 			extra = append(extra, &plan.Fault{Kind: "bad route", Fact: fault, Target: t, Hint: "write it as gin does: /rooms/:room or /files/*rest"})
@@ -139,7 +139,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		t.PathNames = paramNames(segments)
 		e := &endpoint{
 			shared: s, route: rt, target: t, segments: segments,
-			settings: s.config.settings(rt), lines: linesOf(s.config.Logger, t.Label),
+			settings: rt.settings(&s.config), lines: linesOf(s.config.Logger, t.Label),
 		}
 		extra = append(extra, conflicts(endpoints, e)...)
 		endpoints = append(endpoints, e)

@@ -35,6 +35,7 @@ type route struct {
 	method string
 	answer func(http.ResponseWriter, *http.Request, any) error
 
+	limits       Limits // that the route and its groups set
 	drops        bool
 	discards     bool // what comes is dropped
 	renewable    bool
@@ -85,7 +86,7 @@ func (compressOption) apply(rt *route) { rt.compresses = true }
 func (compressOption) String() string  { return "Compress" }
 
 // Compress lets a client negotiate permessage-deflate (RFC 7692) without context
-// takeover. Config.ReadLimit then bounds a message both as it comes and as it is
+// takeover. Limits.ReadLimit then bounds a message both as it comes and as it is
 // inflated. It costs processor time and memory for each message. A message must not
 // hold a secret beside what a stranger can choose: its length would tell (RFC 7692
 // §8). By default, nothing is compressed.
@@ -101,7 +102,7 @@ func (acceptOption) String() string  { return "AcceptThenClose" }
 // refusal's close code and reason. It holds for what is refused behind the cheap
 // checks, that is by credentials, parameters and providers; a malformed handshake
 // or a foreign Origin is refused with HTTP as ever. Nothing that the peer sends is
-// delivered, and the closing takes no longer than Config.CloseTimeout and 3 s.
+// delivered, and the closing takes no longer than Limits.CloseTimeout and 3 s.
 //
 // It costs a stranger's handshake more than a refusal does. [Diagnose] and tickets
 // tell a page the same without it.
@@ -156,7 +157,7 @@ func (rt *route) verb() string {
 }
 
 // faults returns what is wrong with the route by itself.
-func (rt *route) faults(t *plan.Target) []*plan.Fault {
+func (rt *route) faults(t *plan.Target, c *Config) []*plan.Fault {
 	var found []*plan.Fault
 	at := []string{"registered " + rt.site.String()}
 	for _, text := range rt.messages {
@@ -166,6 +167,13 @@ func (rt *route) faults(t *plan.Target) []*plan.Fault {
 		found = append(found, &plan.Fault{
 			Kind: "bad route", Fact: fmt.Sprintf("%q is no HTTP method", rt.method), Path: at, Target: t, Hint: "use the constants of net/http, such as http.MethodPost",
 		})
+	}
+	var bad []string
+	if rt.limits != (Limits{}) {
+		bad = rt.limits.over(c.Limits).faults("Limits")
+	}
+	for _, text := range bad {
+		found = append(found, &plan.Fault{Kind: "bad route", Fact: text, Path: at, Target: t})
 	}
 	for _, name := range rt.subprotocols {
 		if !isToken(name) {

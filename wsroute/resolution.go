@@ -139,7 +139,7 @@ func (h *resolution) open(in any, err error, exits bool) {
 	switch {
 	case err == nil && h.request.Diagnose:
 		outcome = ErrDiagnose
-		writeRejection(h.w, h.r, upgradeRequired(), p.endpoint.shared.config.WriteTimeout)
+		writeRejection(h.w, h.r, upgradeRequired(), p.endpoint.settings.WriteTimeout)
 		return
 	case err == nil:
 		err = h.upgrade()
