@@ -22,7 +22,6 @@ type endpoint struct {
 	segments []segment
 	plan     *plan.Plan
 	settings *wsconn.Settings
-	lines    lines
 	cookies  bool // a scheme takes a cookie
 	basic    bool // a scheme takes a name and a password
 }

@@ -66,17 +66,15 @@ var defaultLimits = Limits{
 	CloseTimeout: 2 * time.Second, CloseGrace: 2 * time.Second,
 }
 
-func (l Limits) apply(rt *route) { rt.limits = l.over(rt.limits) }
-
-// String names the limits that are set, for [Router.Explain].
-func (l Limits) String() string {
+func (l Limits) apply(rt *route) {
+	rt.limits = l.over(rt.limits)
 	var set []string
 	for name, value := range reflect.ValueOf(l).Fields() {
 		if !value.IsZero() {
 			set = append(set, fmt.Sprintf("%s: %v", name.Name, value))
 		}
 	}
-	return "Limits{" + strings.Join(set, ", ") + "}"
+	rt.named = append(rt.named, "Limits{"+strings.Join(set, ", ")+"}")
 }
 
 // over returns l with the limits of base where it has none. A burst belongs to its rate.

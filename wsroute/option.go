@@ -12,9 +12,17 @@ import (
 )
 
 // RouteOption modifies a route, or all routes of a group.
-type RouteOption interface {
-	apply(*route)
-	String() string
+type RouteOption interface{ apply(*route) }
+
+// option is a RouteOption, with the name that [Router.Explain] gives it.
+type option struct {
+	name string
+	set  func(*route)
+}
+
+func (o option) apply(rt *route) {
+	o.set(rt)
+	rt.named = append(rt.named, o.name)
 }
 
 // route is a registered handler.
@@ -49,7 +57,6 @@ type route struct {
 type requireOption struct{ guard plan.Guard }
 
 func (o requireOption) apply(rt *route) { rt.guards = append(rt.guards, o.guard) }
-func (o requireOption) String() string  { return "Require[" + plan.TypeName(o.guard.Type) + "]" }
 
 // Require guards a route or a group with the provider of T: it must succeed,
 // its value is not taken. Guards run before the handler's own dependencies, the
@@ -58,44 +65,24 @@ func Require[T any]() RouteOption {
 	return requireOption{plan.Guard{Type: reflect.TypeFor[T](), Site: plan.Caller()}}
 }
 
-type diagnoseOption struct{}
-
-func (diagnoseOption) apply(rt *route) { rt.diagnose = true }
-func (diagnoseOption) String() string  { return "Diagnose" }
-
 // Diagnose lets a plain GET of the route tell why a WebSocket would be refused,
 // which a browser hides from a page: the dependencies are resolved as for a
 // handshake, released with the cause [ErrDiagnose], and the answer is the
 // refusal, or 426 when all is well. Without it a plain GET is 426 at once.
-var Diagnose RouteOption = diagnoseOption{}
-
-type dropOption struct{}
-
-func (dropOption) apply(rt *route) { rt.drops = true }
-func (dropOption) String() string  { return "DropOldest" }
+var Diagnose RouteOption = option{"Diagnose", func(rt *route) { rt.diagnose = true }}
 
 // DropOldest is for streams of which the newest message is worth the most, such as
 // positions or prices: when a slow reader's queue is full, the oldest message that
 // waits is dropped. Without it the handler's own Send waits for room, and a message
 // from anybody else closes the connection with 1013.
-var DropOldest RouteOption = dropOption{}
-
-type compressOption struct{}
-
-func (compressOption) apply(rt *route) { rt.compresses = true }
-func (compressOption) String() string  { return "Compress" }
+var DropOldest RouteOption = option{"DropOldest", func(rt *route) { rt.drops = true }}
 
 // Compress lets a client negotiate permessage-deflate (RFC 7692) without context
 // takeover. Limits.ReadLimit then bounds a message both as it comes and as it is
 // inflated. It costs processor time and memory for each message. A message must not
 // hold a secret beside what a stranger can choose: its length would tell (RFC 7692
 // §8). By default, nothing is compressed.
-var Compress RouteOption = compressOption{}
-
-type acceptOption struct{}
-
-func (acceptOption) apply(rt *route) { rt.tells = true }
-func (acceptOption) String() string  { return "AcceptThenClose" }
+var Compress RouteOption = option{"Compress", func(rt *route) { rt.compresses = true }}
 
 // AcceptThenClose lets a page learn why it is refused: browsers hide an HTTP
 // refusal (they report 1006), so the connection is accepted and closed with the
@@ -106,14 +93,7 @@ func (acceptOption) String() string  { return "AcceptThenClose" }
 //
 // It costs a stranger's handshake more than a refusal does. [Diagnose] and tickets
 // tell a page the same without it.
-var AcceptThenClose RouteOption = acceptOption{}
-
-type scopesOption []string
-
-func (o scopesOption) apply(rt *route) {
-	rt.scopes = append(rt.scopes[:len(rt.scopes):len(rt.scopes)], o...)
-}
-func (o scopesOption) String() string { return "Scopes(" + strings.Join(o, ", ") + ")" }
+var AcceptThenClose RouteOption = option{"AcceptThenClose", func(rt *route) { rt.tells = true }}
 
 // Scopes demands OAuth 2.0 scopes (RFC 6749 §3.3) of every scheme that a route
 // uses: what authenticated must grant them, or the connection is refused with 403
@@ -121,17 +101,18 @@ func (o scopesOption) String() string { return "Scopes(" + strings.Join(o, ", ")
 // that field; all that are demanded on the ways to a scheme are united. A value
 // grants what its method Scopes() []string returns. A scheme that nothing but Optional
 // fields need cannot be the only one: whoever has no credential would pass.
-func Scopes(names ...string) RouteOption { return scopesOption(names) }
-
-type subprotocolsOption []string
-
-func (o subprotocolsOption) apply(rt *route) { rt.subprotocols = o }
-func (o subprotocolsOption) String() string  { return "Subprotocols(" + strings.Join(o, ", ") + ")" }
+func Scopes(names ...string) RouteOption {
+	return option{"Scopes(" + strings.Join(names, ", ") + ")", func(rt *route) {
+		rt.scopes = slices.Concat(rt.scopes, names)
+	}}
+}
 
 // Subprotocols names what a route speaks, the preferred one first. The first
 // that the client offers too is selected, else none (RFC 6455 §4.2.2). By
 // default, a route selects none.
-func Subprotocols(names ...string) RouteOption { return subprotocolsOption(names) }
+func Subprotocols(names ...string) RouteOption {
+	return option{"Subprotocols(" + strings.Join(names, ", ") + ")", func(rt *route) { rt.subprotocols = names }}
+}
 
 // selectSubprotocol returns the route's first choice among the client's offers.
 // A marker stands there only with its token, and is selected if nothing else is:

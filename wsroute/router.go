@@ -113,9 +113,6 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 	rt.graph = r.graph
 	for _, o := range append(append([]RouteOption{}, r.options...), options...) {
 		o.apply(rt)
-		if _, guard := o.(requireOption); !guard {
-			rt.named = append(rt.named, o.String())
-		}
 	}
 	if rt.method != "" { // what groups say to WebSockets
 		rt.tells, rt.diagnose, rt.renewable, rt.subprotocols = false, false, false, nil
