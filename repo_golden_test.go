@@ -216,7 +216,8 @@ func source(f goFile, node ast.Node) string {
 	if err := printer.Fprint(&b, f.Set, node); err != nil {
 		return err.Error()
 	}
-	return strings.Join(strings.Fields(b.String()), " ")
+	line := strings.Join(strings.Fields(b.String()), " ")
+	return strings.NewReplacer("( ", "(", ", )", ")").Replace(line)
 }
 
 func TestAPILines(t *testing.T) {

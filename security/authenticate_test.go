@@ -126,30 +126,24 @@ func (signed) Authenticate(_ context.Context, c depends.Credential) (account, er
 	return account{"hook"}, nil
 }
 
-// TestARouteReadsTheBodyAfterItsScheme, from its input or as an http.Handler.
+// TestARouteReadsTheBodyAfterItsScheme, from its input or from the request.
 func TestARouteReadsTheBodyAfterItsScheme(t *testing.T) {
 	deps := depends.New()
 	security.Use[account](deps, signed{})
 	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
-	wsroute.HandleHTTP(ws, http.MethodPost, "/input", func(_ context.Context, in struct {
+	say := func(w http.ResponseWriter, r *http.Request) error {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(string(body))
+	}
+	type input struct {
 		Who     account
 		Request *http.Request
-	},
-	) (string, error) {
-		body, err := io.ReadAll(in.Request.Body)
-		return string(body), err
-	})
-	wsroute.HandleHTTP(ws, http.MethodPost, "/handler", func(context.Context, struct{ Who account }) (http.Handler, error) {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, err := io.ReadAll(r.Body)
-			if err == nil {
-				err = json.NewEncoder(w).Encode(string(body))
-			}
-			if err != nil {
-				t.Error(err)
-			}
-		}), nil
-	})
+	}
+	wsroute.HandleHTTP(ws, http.MethodPost, "/input", func(w http.ResponseWriter, _ *http.Request, in input) error { return say(w, in.Request) })
+	wsroute.HandleHTTP(ws, http.MethodPost, "/handler", func(w http.ResponseWriter, r *http.Request, _ input) error { return say(w, r) })
 	routes, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)

@@ -173,7 +173,7 @@ func TestTheTableOfConfigsThatDoNotStart(t *testing.T) {
 	for name, config := range map[string]*wsroute.Config{
 		"any origin":    {Origins: []string{"*"}},
 		"a wildcard":    {Origins: []string{"https://*.example.com"}},
-		"no read limit": {ReadLimit: -1},
+		"no read limit": {Limits: wsroute.Limits{ReadLimit: -1}},
 	} {
 		_, err := wsroute.New(depends.New(), config).Handler()
 		fault, ok := errors.AsType[*depends.WiringError](err)

@@ -40,7 +40,9 @@ func trade(t *testing.T, correct func(context.Context, *Claims)) *counter {
 		_, err := c.Receive(ctx)
 		return err
 	}, wsroute.Renewable)
-	wsroute.HandleHTTP(ws, http.MethodGet, "/me", func(_ context.Context, in struct{ Who Claims }) (string, error) { return in.Who.Name, nil })
+	wsroute.HandleHTTP(ws, http.MethodGet, "/me", func(w http.ResponseWriter, _ *http.Request, in struct{ Who Claims }) error {
+		return json.NewEncoder(w).Encode(in.Who.Name)
+	})
 	return &counter{t, ws, wstest.Start(t, ws), bought.Handler(func(r *http.Request) (Claims, error) {
 		claims, err := security.Authenticate(r, token)
 		correct(r.Context(), &claims)

@@ -94,8 +94,9 @@ func TestATicketFromARoute(t *testing.T) {
 		security.As(security.Scheme[Claims](config()), func(_ context.Context, c Claims) (account, error) { return account{c.Name}, nil }), bought,
 	))
 	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
-	wsroute.HandleHTTP(ws, http.MethodPost, "/ticket", func(_ context.Context, in struct{ Who account }) (http.Handler, error) {
-		return bought.Handler(func(*http.Request) (account, error) { return in.Who, nil }), nil
+	wsroute.HandleHTTP(ws, http.MethodPost, "/ticket", func(w http.ResponseWriter, r *http.Request, in struct{ Who account }) error {
+		bought.Handler(func(*http.Request) (account, error) { return in.Who, nil }).ServeHTTP(w, r)
+		return nil
 	})
 	wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ Who account }) error {
 		_, err := c.Receive(ctx)

@@ -31,15 +31,10 @@ func (w *bodyLog) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// unwrapping has an Unwrap, and nothing else of what is behind it.
-type unwrapping struct{ http.ResponseWriter }
-
-func (w unwrapping) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
 // answers is a router whose route answers by itself.
 func answers(h http.HandlerFunc) *wsroute.Router {
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.HandleHTTP(ws, http.MethodGet, "/", func(context.Context, none) (http.Handler, error) { return h, nil })
+	wsroute.HandleHTTP(ws, http.MethodGet, "/", by(h))
 	return ws
 }
 
@@ -71,14 +66,8 @@ func whole(response *http.Response, err error) (string, error) {
 	return string(body), err
 }
 
-// TestAHalfBehindAWriterWithoutUnwrap is cut off: under Serve whoever recovers, and
-// elsewhere if nobody does.
+// TestAHalfBehindAWriterWithoutUnwrap is cut off, if nobody recovers net/http's own panic.
 func TestAHalfBehindAWriterWithoutUnwrap(t *testing.T) {
-	ws := answers(half)
-	srv := wstest.StartHandler(t, ws, behindBodyLog(t, ws, gin.RecoveryWithWriter(io.Discard)))
-	if body, err := whole(srv.Client().Get("http://" + srv.Host + "/")); err == nil {
-		t.Errorf("Serve: got %q as a whole", body)
-	}
 	elsewhere := httptest.NewServer(behindBodyLog(t, answers(half)))
 	defer elsewhere.Close()
 	if body, err := whole(elsewhere.Client().Get(elsewhere.URL)); err == nil {
@@ -199,49 +188,5 @@ func TestAHalfInHTTP2(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
-	}
-}
-
-// TestATakenConnectionThatBreaksOff is closed, and nobody else hears of it.
-func TestATakenConnectionThatBreaksOff(t *testing.T) {
-	breaking := func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_, _ = io.WriteString(conn, "half")
-		panic("oh")
-	}
-	var out safeBuffer
-	onGin, plain, wrapped := answers(breaking), answers(breaking), answers(breaking)
-	engine := gin.New()
-	engine.Use(gin.RecoveryWithWriter(&out))
-	if err := onGin.Mount(engine); err != nil {
-		t.Fatal(err)
-	}
-	handler, err := wrapped.Handler()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, srv := range map[string]*wstest.Server{
-		"gin": wstest.StartHandler(t, onGin, engine), "net/http": wstest.Start(t, plain),
-		"Unwrap": wstest.StartHandler(t, wrapped, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			handler.ServeHTTP(unwrapping{w}, r)
-		})),
-	} {
-		conn, err := srv.Connect(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nCookie: sid="+canary+"\r\n\r\n")
-		if got, err := io.ReadAll(conn); string(got) != "half" || err != nil {
-			t.Errorf("%s: got %q, %v", name, got, err)
-		}
-		_ = conn.Close()
-	}
-	if out.String() != "" {
-		t.Errorf("gin.Recovery has seen\n%s", out.String())
 	}
 }

@@ -42,7 +42,7 @@ func TestAPointerIsCheckedLikeItsStruct(t *testing.T) {
 func TestAPingFloodIsAnsweredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := quiet()
-		config.WriteTimeout = 24 * time.Hour
+		config.Limits.WriteTimeout = 24 * time.Hour
 		ws := wsroute.New(depends.New(), config)
 		wsroute.Handle(ws, "/", echo[string])
 		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")

@@ -12,11 +12,11 @@ var (
 	// ErrClosed is the end by our own side: Close, or the handler's return.
 	ErrClosed = errors.New("wsroute: connection closed")
 	// ErrPeerLost is a peer that went without a close frame: its TCP connection
-	// ended, or nothing was heard for Config.PongTimeout.
+	// ended, or nothing was heard for Limits.PongTimeout.
 	ErrPeerLost = errors.New("wsroute: peer lost")
 	// ErrSlowReader is a peer that did not take what was sent to it in time.
 	ErrSlowReader = errors.New("wsroute: the peer reads too slowly")
-	// ErrStalled is a handler that took no message for Config.StallTimeout while
+	// ErrStalled is a handler that took no message for Limits.StallTimeout while
 	// the read-ahead was full.
 	ErrStalled = errors.New("wsroute: the handler stalled")
 	// ErrExpired is the end of what the connection was authorised by: see

@@ -27,7 +27,7 @@ type Message struct {
 }
 
 // Discard is the Recv of a route that only sends, as in Conn[Discard, Price]: what the peer
-// sends is read, bounded by Config.ReadLimit and MessageRate, and dropped. So its pings
+// sends is read, bounded by Limits.ReadLimit and MessageRate, and dropped. So its pings
 // are answered, its end is noticed, and the handler never stalls it. [Conn.Receive] then
 // returns nothing but the end of the connection. See [Conn.Discard] for one that receives first.
 type Discard struct{}

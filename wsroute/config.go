@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/wsconn"
 )
 
 // Config holds what a router's routes have in common. A zero field takes its
@@ -74,46 +73,9 @@ type Config struct {
 	// the same peers. By default, Revoke ends the connections of this one alone.
 	Broadcast Broadcast
 
-	// ReadLimit is the largest message that is read, in bytes; a larger one
-	// closes with 1009. By default, 64 KiB.
-	ReadLimit int64
-	// ReadAhead is how many messages are read ahead of the handler. While there
-	// is room, pings, closes and a lost peer are noticed at once although the
-	// handler works; when there is none, the peer is slowed down. In bytes, it is bounded
-	// by twice ReadLimit. By default, 16.
-	ReadAhead int
-	// StallTimeout is how long the read-ahead may stay full before the
-	// connection closes with 1008 "handler_stalled". By default, 30 s.
-	StallTimeout time.Duration
-	// MessageTimeout is how long a message may take from its first frame to its
-	// last; then the connection closes with 1008 "message_timeout". By default, 10 s.
-	MessageTimeout time.Duration
-	// MessageRate is how many messages a second a peer may send, and MessageBurst
-	// how many at once, by default as many as in two seconds; more close with 1008
-	// "too_many_messages". By default, there is no limit. Pings and pongs always
-	// have one: 10 a second, 20 at once.
-	MessageRate  float64
-	MessageBurst int
-	// SendQueue is how many bytes may wait for a slow reader. By default, 1 MiB.
-	SendQueue int
-	// SendMessages is how many messages may wait for a slow reader. By default, 256.
-	SendMessages int
-	// WriteTimeout is how long a reader may take nothing before the connection
-	// is given up. By default, 5 s.
-	WriteTimeout time.Duration
-	// PingInterval is the time between pings. By default, 25 s.
-	PingInterval time.Duration
-	// PongTimeout less PingInterval is how long a peer has to answer a ping before it is
-	// lost, unless something else is read from it or it takes what it was sent; it must
-	// exceed PingInterval. By default, 35 s, which makes 10 s.
-	PongTimeout time.Duration
-	// CloseTimeout is how long the peer may take to answer a close frame. By
-	// default, 2 s.
-	CloseTimeout time.Duration
-	// CloseGrace is how long a handler may work on a message, counted from Receive, when
-	// the peer's close frame stands behind it; if more messages wait, it is counted from
-	// the close frame. Then the handler's context ends. By default, 2 s.
-	CloseGrace time.Duration
+	// Limits bound each connection. A group or a route may have others: [Limits] is an
+	// option, too.
+	Limits Limits
 	// DrainTimeout bounds Drain within [Serve]. By default, 30 s.
 	DrainTimeout time.Duration
 	// DrainWindow is over how much time Drain spreads the closing of connections:
@@ -128,10 +90,10 @@ func (c *Config) withDefaults() (Config, []string) {
 	if c != nil {
 		out = *c
 	}
-	var bad []string
 	if out.Logger == nil {
 		out.Logger = slog.Default()
 	}
+	var bad []string
 	for _, d := range []struct {
 		name  string
 		field *time.Duration
@@ -139,52 +101,18 @@ func (c *Config) withDefaults() (Config, []string) {
 	}{
 		{"ResolveTimeout", &out.ResolveTimeout, 5 * time.Second},
 		{"CleanupTimeout", &out.CleanupTimeout, 5 * time.Second},
-		{"MessageTimeout", &out.MessageTimeout, 10 * time.Second},
-		{"StallTimeout", &out.StallTimeout, 30 * time.Second},
-		{"WriteTimeout", &out.WriteTimeout, 5 * time.Second},
-		{"PingInterval", &out.PingInterval, 25 * time.Second},
-		{"PongTimeout", &out.PongTimeout, 35 * time.Second},
-		{"CloseTimeout", &out.CloseTimeout, 2 * time.Second},
-		{"CloseGrace", &out.CloseGrace, 2 * time.Second},
 		{"DrainWindow", &out.DrainWindow, 10 * time.Second},
 		{"DrainTimeout", &out.DrainTimeout, 30 * time.Second},
 	} {
 		if *d.field < 0 {
 			bad = append(bad, fmt.Sprintf("Config.%s is negative: %v", d.name, *d.field))
 		}
-		if *d.field == 0 {
-			*d.field = d.value
-		}
+		*d.field = cmp.Or(*d.field, d.value)
 	}
-	if out.MaxConnections < 0 || out.MaxHandshakes < 0 || out.MaxPerAddress < 0 || out.MaxPerPrincipal < 0 {
+	if min(out.MaxConnections, out.MaxHandshakes, out.MaxPerAddress, out.MaxPerPrincipal) < 0 {
 		bad = append(bad, "Config.MaxConnections, MaxHandshakes, MaxPerAddress or MaxPerPrincipal is negative")
 	}
-	if out.ReadLimit < 0 || out.ReadAhead < 0 || out.SendQueue < 0 || out.SendMessages < 0 {
-		bad = append(bad, "Config.ReadLimit, ReadAhead, SendQueue or SendMessages is negative")
-	}
-	if out.MessageRate < 0 || out.MessageBurst < 0 || out.MessageBurst > 0 && out.MessageRate == 0 {
-		bad = append(bad, "Config.MessageRate or MessageBurst is negative, or there is a burst without a rate")
-	}
-	if out.MessageBurst == 0 {
-		out.MessageBurst = max(1, int(2*out.MessageRate))
-	}
-	out.ReadLimit = cmp.Or(out.ReadLimit, 64<<10)
-	out.ReadAhead = cmp.Or(out.ReadAhead, 16)
-	out.SendQueue = cmp.Or(out.SendQueue, 1<<20)
-	out.SendMessages = cmp.Or(out.SendMessages, 256)
-	if out.PongTimeout <= out.PingInterval {
-		bad = append(bad, fmt.Sprintf("Config.PongTimeout (%v) must exceed PingInterval (%v), or every quiet peer is lost", out.PongTimeout, out.PingInterval))
-	}
+	bad = append(bad, out.Limits.faults("Config.Limits")...)
+	out.Limits = out.Limits.over(defaultLimits)
 	return out, bad
-}
-
-// settings are what a connection of a route is bounded by.
-func (c *Config) settings(rt *route) *wsconn.Settings {
-	return &wsconn.Settings{
-		ReadLimit: c.ReadLimit, ReadAhead: c.ReadAhead, SendQueue: c.SendQueue, SendMessages: c.SendMessages,
-		MessageTimeout: c.MessageTimeout, MessageRate: wsconn.Rate{PerSecond: c.MessageRate, Burst: c.MessageBurst},
-		PingInterval: c.PingInterval, PongTimeout: c.PongTimeout, StallTimeout: c.StallTimeout,
-		WriteTimeout: c.WriteTimeout, CloseTimeout: c.CloseTimeout, CloseGrace: c.CloseGrace,
-		DropOldest: rt.drops, Discard: rt.discards, Errors: words,
-	}
 }

@@ -53,11 +53,11 @@ func (c *Conn[Recv, Send]) Discard() { c.peer.conn.Discard() }
 // Send queues a message; nil means queued, not that the peer has it. Messages go
 // out in the order of the calls.
 //
-// Up to Config.SendQueue bytes and Config.SendMessages messages wait for a slow peer.
+// Up to Limits.SendQueue bytes and Limits.SendMessages messages wait for a slow peer.
 // When the queue is full, the handler's own Send, one whose ctx is the handler's or derived from it, waits
 // for room. Any other never waits: the connection is closed with 1013, so that a
 // slow member of a room delays nobody. On a route with [DropOldest] nobody waits, and
-// the oldest message gives way. A peer that takes nothing for Config.WriteTimeout is
+// the oldest message gives way. A peer that takes nothing for Limits.WriteTimeout is
 // given up in all cases.
 //
 // After the end of the connection Send returns its cause. Text that is not UTF-8
@@ -74,7 +74,7 @@ func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
 // Close begins the closing handshake with a code and a reason, which is cut at
 // 123 bytes, and returns at once: the handler's context has ended with
 // [ErrClosed], nothing more is delivered, and what was sent before still goes
-// out. The peer has Config.CloseTimeout to answer. Closing again does nothing.
+// out. The peer has Limits.CloseTimeout to answer. Closing again does nothing.
 //
 // The codes that may be sent are 1000 to 1003, 1007 to 1014 and 3000 to 4999
 // (RFC 6455 §7.4); 4000 and above are the application's own. Any other closes

@@ -145,7 +145,7 @@ func TestWhatBreaksTheProtocolCloses(t *testing.T) {
 	causes := make(chan error, 1)
 	type conn = wsroute.Conn[string, string]
 	for name, start := range starts {
-		config := &wsroute.Config{Logger: quiet().Logger, ReadLimit: 10}
+		config := &wsroute.Config{Logger: quiet().Logger, Limits: wsroute.Limits{ReadLimit: 10}}
 		ws := wsroute.New(depends.New(), config)
 		wsroute.Handle(ws, "/", func(ctx context.Context, conn *conn, _ none) error {
 			err := echo(ctx, conn, none{})
@@ -250,7 +250,8 @@ func TestAFullReadAheadSlowsThePeer(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ended := make(chan error, 1)
 			ws := wsroute.New(depends.New(), &wsroute.Config{
-				Logger: quiet().Logger, ReadAhead: 2, PingInterval: 3 * time.Second, PongTimeout: 7 * time.Second,
+				Logger: quiet().Logger,
+				Limits: wsroute.Limits{ReadAhead: 2, PingInterval: 3 * time.Second, PongTimeout: 7 * time.Second},
 			})
 			wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
 				select {

@@ -78,7 +78,7 @@ func TestOffersOfDeflate(t *testing.T) {
 // TestDeflateBothWays: what is sent compressed arrives, whatever its size.
 func TestDeflateBothWays(t *testing.T) {
 	config := quiet()
-	config.ReadLimit = 1 << 20
+	config.Limits.ReadLimit = 1 << 20
 	ws := wsroute.New(depends.New(), config)
 	wsroute.Handle(ws, "/", echo[string], wsroute.Compress)
 	srv := wstest.Start(t, ws)

@@ -87,7 +87,7 @@ func answerPings(p *conformance.Peer) {
 // TestWhatIsDroppedIsBounded as what is received is.
 func TestWhatIsDroppedIsBounded(t *testing.T) {
 	config := quiet()
-	config.MessageRate, config.ReadLimit = 5, 1000
+	config.Limits.MessageRate, config.Limits.ReadLimit = 5, 1000
 	ws := wsroute.New(depends.New(), config)
 	begun, received := make(chan none), make(chan error, 10)
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[wsroute.Discard, string], _ none) error {

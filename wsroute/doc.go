@@ -38,7 +38,7 @@
 //   - a [*depends.Rejection]: its CloseCode, or the one for its Status;
 //   - any other error, or a panic: 1011, with nothing told.
 //
-// Messages are read ahead up to Config.ReadAhead; beyond that the peer is slowed
+// Messages are read ahead up to Limits.ReadAhead; beyond that the peer is slowed
 // down. [Conn.Send] queues and never lets one slow peer delay another.
 //
 // # Stopping

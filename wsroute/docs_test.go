@@ -119,16 +119,16 @@ func part(t *testing.T, text, from, to string) string {
 
 // TestDocumentedConfig: each field of Config, with its default.
 func TestDocumentedConfig(t *testing.T) {
-	config := reflect.ValueOf(wsroute.DefaultConfig(nil))
+	config := wsroute.DefaultConfig(nil)
 	code := map[string]string{}
-	for i := range config.NumField() {
-		name, value := config.Type().Field(i).Name, config.Field(i)
+	of := func(field reflect.StructField, value reflect.Value) {
+		name := field.Name
 		words, worded := inWords[name]
 		switch {
 		case name == "MessageBurst": // without a rate it means nothing
-			with := wsroute.DefaultConfig(&wsroute.Config{MessageRate: 7})
-			if with.MessageBurst != 14 {
-				t.Errorf("the burst of 7 messages a second is %d", with.MessageBurst)
+			with := wsroute.DefaultConfig(&wsroute.Config{Limits: wsroute.Limits{MessageRate: 7}})
+			if with.Limits.MessageBurst != 14 {
+				t.Errorf("the burst of 7 messages a second is %d", with.Limits.MessageBurst)
 			}
 		case worded && name != "Logger" && !value.IsZero():
 			t.Errorf("%s is %v by default, and %q here", name, value, words)
@@ -141,6 +141,14 @@ func TestDocumentedConfig(t *testing.T) {
 			words = spelt(value.Interface())
 		}
 		code["`"+name+"`"] = words
+	}
+	for field, value := range reflect.ValueOf(config).Fields() {
+		if field.Name != "Limits" {
+			of(field, value)
+		}
+	}
+	for field, value := range reflect.ValueOf(config.Limits).Fields() {
+		of(field, value)
 	}
 	compare(t, "the field", stated(t, part(t, document(t, "docs/configuration.md"), "## wsroute.Config", "## Options of a route")), code)
 }
@@ -169,7 +177,7 @@ func routeOptions(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := map[string]string{}
+	options := map[string]string{"Limits": "{…}"}
 	is := func(x ast.Expr) bool { id, ok := x.(*ast.Ident); return ok && id.Name == "RouteOption" }
 	for _, name := range files {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
@@ -216,8 +224,8 @@ func TestDocumentedStop(t *testing.T) {
 		sum(config.DrainTimeout) + " with the defaults",
 		"after " + sum(10*time.Second) + " at most", // the example drains for 10 s
 		"at " + spelt(wsroute.Fixed["closed by a drain in a second"]) + " a second",
-		"`SendQueue` more, " + speltSize(int64(config.SendQueue)),
-		fmt.Sprintf("`ReadLimit`, %d of %s", config.ReadAhead, speltSize(config.ReadLimit)),
+		"`SendQueue` more, " + speltSize(int64(config.Limits.SendQueue)),
+		fmt.Sprintf("`ReadLimit`, %d of %s", config.Limits.ReadAhead, speltSize(config.Limits.ReadLimit)),
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(page), " "), want) {
 			t.Errorf("docs/deploying.md does not say %q", want)
@@ -225,10 +233,10 @@ func TestDocumentedStop(t *testing.T) {
 	}
 	conf := document(t, "examples/behind-nginx/nginx.conf")
 	read := regexp.MustCompile(`proxy_read_timeout (\d+)s;`).FindStringSubmatch(conf)
-	if !strings.Contains(conf, "which are "+spelt(config.PingInterval)+" apart") || len(read) != 2 {
+	if !strings.Contains(conf, "which are "+spelt(config.Limits.PingInterval)+" apart") || len(read) != 2 {
 		t.Fatalf("nginx.conf does not say how far the pings are apart, or has no proxy_read_timeout: %q", read)
 	}
-	if seconds, _ := strconv.Atoi(read[1]); time.Duration(seconds)*time.Second <= 2*config.PingInterval {
+	if seconds, _ := strconv.Atoi(read[1]); time.Duration(seconds)*time.Second <= 2*config.Limits.PingInterval {
 		t.Errorf("proxy_read_timeout %s is not longer than two pings", read[1])
 	}
 }

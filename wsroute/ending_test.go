@@ -489,11 +489,11 @@ func TestBehindAFullReadAhead(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, TLS %t", name, secure), func(t *testing.T) {
 				begun, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 				config := quiet()
-				config.ReadAhead = 2
+				config.Limits.ReadAhead = 2
 				ws := wsroute.New(depends.New(), config)
 				wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
-					defer func() { ended <- context.Cause(ctx) }()
 					close(begun)
+					defer func() { ended <- context.Cause(ctx) }()
 					select {
 					case <-goOn:
 						return echo(ctx, conn, none{})
@@ -510,7 +510,7 @@ func TestBehindAFullReadAhead(t *testing.T) {
 				for i := range 300 {
 					write(t, p, textFrame(fmt.Sprint(i)))
 				}
-				<-begun // a connection that ends before that has no handler
+				<-begun
 				got := do(t, ws, goOn, p)
 				want := map[string]string{"read on": `close 1000 ""`, "ended": `close 3000 "revoked"`}[name]
 				if got != want {

@@ -23,7 +23,6 @@ type endpoint struct {
 	segments []segment
 	plan     *bind.Plan
 	settings *wsconn.Settings
-	lines    lines
 	cookies  bool // a scheme takes a cookie
 	basic    bool // a scheme takes a name and a password
 }
@@ -31,8 +30,9 @@ type endpoint struct {
 // serve answers one request. It returns as soon as the answer is written, so
 // that net/http frees the goroutine, its stack, its buffers and the request.
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) {
-	if e.route.method != "" {
-		e.plain(w, r, path, c)
+	e.shared.checkServed(r.Context())
+	if e.route.answer != nil {
+		e.servePlain(w, r, path, c)
 		return
 	}
 	if h := e.begin(w, r, path, c); h != nil {
@@ -42,24 +42,16 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []bind.Pat
 
 // begin does all that comes before the resolver, and returns nil if that was the
 // end of it.
-func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) *handshake {
+func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) *resolution {
 	upgrade, rejection := e.check(w, r)
 	if rejection != nil {
 		e.refuse(w, r, rejection)
 		return nil
 	}
-	query, lines := e.raw(r)
-	offers := bind.Offers(lines)
-	if len(offers) > bind.MaxOffers {
+	h := e.newResolution(w, r, path, c)
+	if h.request.Diagnose = !upgrade; len(h.request.Protocols) > bind.MaxOffers {
 		e.refuse(w, r, tooManySubprotocols())
 		return nil
-	}
-	h := &handshake{
-		w: w, r: r,
-		request: bind.Request{
-			Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r),
-			Protocols: offers, Diagnose: !upgrade, Foreign: c,
-		},
 	}
 	if err := h.request.Parse(); err != nil {
 		e.refuse(w, r, badQuery())
@@ -86,6 +78,15 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.Pat
 	return h
 }
 
+// newResolution reads what a resolution needs of a request.
+func (e *endpoint) newResolution(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) *resolution {
+	query, lines := e.raw(r)
+	return &resolution{w: w, r: r, request: bind.Request{
+		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r),
+		Protocols: bind.Offers(lines), Foreign: c,
+	}}
+}
+
 // turnAway answers a request for which there is no room, or no more.
 func (e *endpoint) turnAway(w http.ResponseWriter, r *http.Request, refusal *depends.Rejection) {
 	if errors.Is(refusal, ErrDraining) {
@@ -109,6 +110,12 @@ func tlsRequired() *depends.Rejection {
 	return &depends.Rejection{Status: http.StatusForbidden, Reason: "tls_required", Detail: "connect over TLS"}
 }
 
+func originRefused(r *http.Request) *depends.Rejection {
+	return &depends.Rejection{
+		Status: http.StatusForbidden, Reason: "origin_not_allowed", Err: &originError{r.Header["Origin"], r.Host},
+	}
+}
+
 // check runs the checks that need nothing of the program, the cheapest first.
 // upgrade is false for a plain request of a route that diagnoses.
 func (e *endpoint) check(w http.ResponseWriter, r *http.Request) (upgrade bool, rejection *depends.Rejection) {
@@ -129,9 +136,7 @@ func (e *endpoint) check(w http.ResponseWriter, r *http.Request) (upgrade bool, 
 		return upgrade, tlsRequired()
 	}
 	if !e.allows(r, upgrade) {
-		return upgrade, &depends.Rejection{
-			Status: http.StatusForbidden, Reason: "origin_not_allowed", Err: &originError{r.Header["Origin"], r.Host},
-		}
+		return upgrade, originRefused(r)
 	}
 	if upgrade && !hijackable(w) {
 		return upgrade, &depends.Rejection{

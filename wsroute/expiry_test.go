@@ -30,7 +30,7 @@ func expiring(t *testing.T, handler func(context.Context, *wsroute.Conn[string, 
 	}, depends.Handshake)
 	causes := make(chan error, 10)
 	config := quiet()
-	config.MessageTimeout = 24 * time.Hour // a message in the middle is not what ends it
+	config.Limits.MessageTimeout = 24 * time.Hour // a message in the middle is not what ends it
 	ws := wsroute.New(deps, config)
 	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ _ gate }) error {
 		err := handler(ctx, conn)

@@ -14,8 +14,8 @@ func (r *Router) Explain(w io.Writer) error {
 	for _, e := range r.shared.endpoints() {
 		before := [][2]string{{"origin", r.shared.origins.explain()}}
 		after := [][2]string{{"messages", "receives " + e.route.receives + ", sends " + e.route.sends}}
-		if e.route.method != "" {
-			before, after = nil, [][2]string{{"answers", e.route.sends}}
+		if e.route.answer != nil {
+			before, after = nil, nil
 		}
 		if e.route.named != nil {
 			after = append(after, [2]string{"options", strings.Join(e.route.named, ", ")})

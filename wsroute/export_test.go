@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"math/big"
-	"net"
 	"net/http"
 	"testing"
 )
@@ -49,16 +48,6 @@ func HideWithoutRoutes(r *Router, req *http.Request) {
 func HiddenNames(r *Router) (query, offers int) {
 	all := r.shared.mounted.Load()
 	return len(all.secrets), len(all.offers)
-}
-
-// FreshConns is what Serve keeps of connections on which nothing was asked.
-func FreshConns() (track func(net.Conn), kept func() int) {
-	f := &freshConns{}
-	return func(c net.Conn) { f.track(context.Background(), c) }, func() int {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		return len(f.list)
-	}
 }
 
 // SelfSigned is a certificate.

@@ -104,7 +104,7 @@ func TestPingFlood(t *testing.T) {
 // sends more is closed.
 func TestMessageRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := flooded(t, func(c *wsroute.Config) { c.MessageRate, c.MessageBurst = 2, 5 })
+		srv := flooded(t, func(c *wsroute.Config) { c.Limits.MessageRate, c.Limits.MessageBurst = 2, 5 })
 		c := wstest.Dial[string, string](t, srv, "/")
 		for i := range 5 {
 			c.Send(fmt.Sprint(i))
@@ -127,7 +127,7 @@ func TestMessageRate(t *testing.T) {
 func TestDropOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := quiet()
-		config.SendMessages, config.WriteTimeout = 8, time.Hour
+		config.Limits.SendMessages, config.Limits.WriteTimeout = 8, time.Hour
 		ws := wsroute.New(depends.New(), config)
 		const last = 300
 		big := bytes.Repeat([]byte{'.'}, 4<<10)
@@ -164,7 +164,7 @@ func TestDropOldest(t *testing.T) {
 func TestSendMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := quiet()
-		config.SendMessages = 8
+		config.Limits.SendMessages = 8
 		ws := wsroute.New(depends.New(), config)
 		ended := make(chan error, 1)
 		wsroute.Handle(ws, "/", func(_ context.Context, conn *wsroute.Conn[string, string], _ none) error {

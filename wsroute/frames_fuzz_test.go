@@ -63,7 +63,7 @@ func serveFrames(f *testing.F) (*memconn.Listener, <-chan struct{}) {
 		return gate{}, nil
 	})
 	config := quiet()
-	config.ReadLimit = 1 << 10
+	config.Limits.ReadLimit = 1 << 10
 	ws := wsroute.New(deps, config)
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[wsroute.Message, wsroute.Message], _ struct{ _ gate }) error {
 		for {

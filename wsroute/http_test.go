@@ -3,6 +3,7 @@ package wsroute_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -64,21 +65,43 @@ func plainRouter(ends chan error) *wsroute.Router {
 	}
 	ws := wsroute.New(deps, config)
 	wsroute.Handle(ws, "/things/:id", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
-	wsroute.HandleHTTP(ws, http.MethodPost, "/things/:id", func(_ context.Context, in plainInput) (plainOutput, error) {
+	wsroute.HandleHTTP(ws, http.MethodPost, "/things/:id", func(w http.ResponseWriter, r *http.Request, in plainInput) error {
 		switch in.Mode {
 		case "missing":
-			return plainOutput{}, io.EOF
+			return io.EOF
 		case "crash":
 			panic("secret")
 		}
-		text, err := io.ReadAll(in.Body.Body)
-		return plainOutput{in.ID, string(text)}, err
+		body := r.Body
+		if in.Mode == "input" {
+			body = in.Body.Body
+		}
+		text, err := io.ReadAll(body)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(plainOutput{in.ID, string(text)})
 	})
-	wsroute.HandleHTTP(ws, http.MethodDelete, "/things/:id", func(context.Context, struct{ _ gate }) (struct{}, error) { return struct{}{}, nil })
-	wsroute.HandleHTTP(ws, http.MethodGet, "/text", func(context.Context, none) (http.HandlerFunc, error) {
-		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "by itself") }, nil
+	wsroute.HandleHTTP(ws, http.MethodDelete, "/things/:id", func(w http.ResponseWriter, _ *http.Request, _ struct{ _ gate }) error {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
 	})
+	wsroute.HandleHTTP(ws, http.MethodGet, "/text", says("by itself"))
 	return ws
+}
+
+// says is a plain handler that answers with a text.
+func says(text string) func(http.ResponseWriter, *http.Request, none) error {
+	return func(w http.ResponseWriter, _ *http.Request, _ none) error {
+		_, err := io.WriteString(w, text)
+		return err
+	}
+}
+
+// sayWho answers with who asks.
+func sayWho(w http.ResponseWriter, _ *http.Request, in struct{ Who member }) error {
+	_, err := io.WriteString(w, in.Who.name)
+	return err
 }
 
 func plainAsk(t *testing.T, srv *wstest.Server, method, path, body string) (*http.Response, string) {
@@ -122,7 +145,8 @@ func TestHandleHTTP(t *testing.T) {
 				answer       string
 				cause        string
 			}{
-				{"POST", "/things/7", 200, `{"id":7,"text":"<body>"}`, ""},
+				{"POST", "/things/7", 200, `{"id":7,"text":"body"}`, ""},
+				{"POST", "/things/7?mode=input", 200, `{"id":7,"text":"body"}`, ""},
 				{"DELETE", "/things/7", 204, "", ""},
 				{"GET", "/text", 200, "by itself", "-"},
 				{"POST", "/things/0", 422, `"loc":["path","id"]`, "invalid_parameters"},
@@ -134,7 +158,7 @@ func TestHandleHTTP(t *testing.T) {
 				{"POST", "/things/7?mode=crash", 500, `"reason":"internal_error"`, "panic"},
 				{"POST", "/things/7?a=%zz", 400, `"reason":"invalid_query"`, "-"},
 			} {
-				response, body := plainAsk(t, srv, c.method, c.path, "<body>") //nolint:bodyclose // plainAsk has read and closed it
+				response, body := plainAsk(t, srv, c.method, c.path, "body") //nolint:bodyclose // plainAsk has read and closed it
 				if response.StatusCode != c.status || !strings.Contains(body, c.answer) || strings.Contains(body, "secret") {
 					t.Errorf("gin %t: %s %s is answered %d %s", onGin, c.method, c.path, response.StatusCode, body)
 				}
@@ -158,9 +182,8 @@ func TestPlainRequestsWithCookies(t *testing.T) {
 	config := quiet()
 	config.Origins = []string{"https://chat.example"}
 	ws := wsroute.New(deps, config)
-	who := func(_ context.Context, in struct{ Who member }) (string, error) { return in.Who.name, nil }
-	wsroute.HandleHTTP(ws, http.MethodGet, "/me", who)
-	wsroute.HandleHTTP(ws, http.MethodPost, "/me", who)
+	wsroute.HandleHTTP(ws, http.MethodGet, "/me", sayWho)
+	wsroute.HandleHTTP(ws, http.MethodPost, "/me", sayWho)
 	srv := wstest.Start(t, ws)
 	for _, c := range []struct {
 		method, origin, site string
@@ -204,7 +227,7 @@ func TestPlainRequestsWithAPassword(t *testing.T) {
 	config := quiet()
 	config.Origins = []string{"https://chat.example"}
 	ws := wsroute.New(deps, config)
-	wsroute.HandleHTTP(ws, http.MethodPost, "/me", func(_ context.Context, in struct{ Who member }) (string, error) { return in.Who.name, nil })
+	wsroute.HandleHTTP(ws, http.MethodPost, "/me", sayWho)
 	srv := wstest.Start(t, ws)
 	for origin, want := range map[string]int{"": 200, "https://chat.example": 200, "https://evil.example": 403, "null": 403} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Host+"/me", nil)
@@ -229,14 +252,14 @@ func TestPlainRequestsWithAPassword(t *testing.T) {
 // TestFaultsOfPlainRoutes are in the one report.
 func TestFaultsOfPlainRoutes(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.HandleHTTP(ws, "post", "/a", func(context.Context, struct{ M member }) (chan int, error) { return nil, nil })
-	wsroute.HandleHTTP(ws, http.MethodGet, "/b", func(context.Context, none) (none, error) { return none{}, nil })
+	wsroute.HandleHTTP(ws, "post", "/a", sayWho)
+	wsroute.HandleHTTP(ws, http.MethodGet, "/b", says("b"))
 	wsroute.Handle(ws, "/b", echo[string])
 	_, err := ws.Handler()
 	if err == nil {
 		t.Fatal("it mounted")
 	}
-	for _, want := range []string{`"post" is no HTTP method`, "no provider for wsroute_test.member", "chan int cannot be JSON", "GET /b and GET /b cannot both be routes"} {
+	for _, want := range []string{`"post" is no HTTP method`, "no provider for wsroute_test.member", "GET /b and GET /b cannot both be routes"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the report does not say %q:\n%v", want, err)
 		}
@@ -254,12 +277,11 @@ func TestAHandlerThatAnswersSeesNoCredential(t *testing.T) {
 	config := quiet()
 	config.Origins = []string{"https://app.example"}
 	ws := wsroute.New(deps, config)
-	wsroute.HandleHTTP(ws, http.MethodPost, "/files/:name", func(context.Context, struct{ Who who }) (http.HandlerFunc, error) {
-		return func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			_, deadline := r.Context().Value(http.ServerContextKey).(*http.Server)
-			_, _ = fmt.Fprintf(w, "%s %s %s %v %s %v %s", r.URL, r.RequestURI, r.PathValue("name"), r.Header["X-Api-Key"], r.Header.Get("Cookie"), deadline, body)
-		}, nil
+	wsroute.HandleHTTP(ws, http.MethodPost, "/files/:name", func(w http.ResponseWriter, r *http.Request, _ struct{ Who who }) error {
+		body, _ := io.ReadAll(r.Body)
+		_, deadline := r.Context().Value(http.ServerContextKey).(*http.Server)
+		_, _ = fmt.Fprintf(w, "%s %s %s %v %s %v %s", r.URL, r.RequestURI, r.PathValue("name"), r.Header["X-Api-Key"], r.Header.Get("Cookie"), deadline, body)
+		return nil
 	})
 	srv := wstest.Start(t, ws)
 	for _, carry := range []func(*http.Request){
@@ -289,14 +311,13 @@ func TestAHandlerThatAnswersSeesNoCredential(t *testing.T) {
 func TestUploadsOfAHandlerThatAnswersAreRemoved(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.HandleHTTP(ws, http.MethodPost, "/files", func(context.Context, none) (http.HandlerFunc, error) {
-		return func(w http.ResponseWriter, r *http.Request) {
-			if err := r.ParseMultipartForm(1); err != nil {
-				t.Error(err)
-			}
-			files, _ := os.ReadDir(os.TempDir())
-			_, _ = fmt.Fprint(w, len(files))
-		}, nil
+	wsroute.HandleHTTP(ws, http.MethodPost, "/files", func(w http.ResponseWriter, r *http.Request, _ none) error {
+		if err := r.ParseMultipartForm(1); err != nil {
+			t.Error(err)
+		}
+		files, _ := os.ReadDir(os.TempDir())
+		_, _ = fmt.Fprint(w, len(files))
+		return nil
 	})
 	srv := wstest.Start(t, ws)
 	var body bytes.Buffer
@@ -326,7 +347,7 @@ func TestWhatABrowserDidNotAdd(t *testing.T) {
 	}}
 	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
 	ws := wsroute.New(deps, quiet())
-	wsroute.HandleHTTP(ws, http.MethodPost, "/me", func(_ context.Context, in struct{ Who member }) (string, error) { return in.Who.name, nil })
+	wsroute.HandleHTTP(ws, http.MethodPost, "/me", sayWho)
 	srv := wstest.Start(t, ws)
 	for _, c := range []struct {
 		credential, origin, site string
@@ -381,9 +402,11 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 
 func answersThatBreakOff(t *testing.T) *wsroute.Router {
 	ws := wsroute.New(depends.New(), quiet())
-	answer := func(path string, h http.HandlerFunc) {
-		wsroute.HandleHTTP(ws, http.MethodGet, path, func(context.Context, none) (http.Handler, error) { return h, nil })
-	}
+	answer := func(path string, h http.HandlerFunc) { wsroute.HandleHTTP(ws, http.MethodGet, path, by(h)) }
+	answer("/error", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		panic(errHalf)
+	})
 	answer("/half", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "half")
 		_ = http.NewResponseController(w).Flush()
@@ -411,9 +434,29 @@ func answersThatBreakOff(t *testing.T) *wsroute.Router {
 	return ws
 }
 
+// errHalf is returned by a handler that panics with it; see by.
+var errHalf = errors.New("half is written")
+
+// by is a handler of a plain route that answers by itself.
+func by(h http.HandlerFunc) func(http.ResponseWriter, *http.Request, none) error {
+	return func(w http.ResponseWriter, r *http.Request, _ none) (err error) {
+		defer func() {
+			switch v := recover(); v {
+			case nil:
+			case any(errHalf):
+				err = errHalf
+			default:
+				panic(v)
+			}
+		}()
+		h(w, r)
+		return nil
+	}
+}
+
 func breaksOff(t *testing.T, srv *wstest.Server) {
 	for path, want := range map[string]string{
-		"/half": "200 half unexpected EOF", "/status": "202  unexpected EOF", "/hint": "500 internal_error", "/whole": "200 whole <nil>", "/taken": "200 taken <nil>",
+		"/half": "200 half unexpected EOF", "/status": "202  unexpected EOF", "/hint": "500 internal_error", "/error": "200  unexpected EOF", "/whole": "200 whole <nil>", "/taken": "200 taken <nil>",
 	} {
 		response, err := srv.Client().Get("http://" + srv.Host + path) //nolint:noctx // it is in memory
 		if err != nil {
@@ -430,4 +473,76 @@ func breaksOff(t *testing.T, srv *wstest.Server) {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
+}
+
+// TestHandshakeValuesOfPlainRoutes live as long as the handler; a provider of the
+// Connection lifetime may not keep one.
+func TestHandshakeValuesOfPlainRoutes(t *testing.T) {
+	type tx struct{ open *bool }
+	for name, tt := range map[string]struct {
+		add  func(ws *wsroute.Router)
+		want string
+	}{
+		"its handler": {func(ws *wsroute.Router) {
+			wsroute.HandleHTTP(ws, http.MethodGet, "/", func(w http.ResponseWriter, _ *http.Request, in struct{ Tx tx }) error {
+				_, err := fmt.Fprint(w, *in.Tx.open)
+				return err
+			})
+		}, ""},
+		"a provider": {func(ws *wsroute.Router) {
+			depends.Provide(ws.Deps(), func(context.Context, struct{ Tx tx }) (gate, error) { return gate{}, nil })
+			wsroute.HandleHTTP(ws, http.MethodGet, "/", func(http.ResponseWriter, *http.Request, struct{ _ gate }) error { return nil })
+		}, "captive"},
+		"a socket's handler": {func(ws *wsroute.Router) {
+			wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ Tx tx }) error { return nil })
+		}, "captive"},
+	} {
+		open := false
+		deps := depends.New()
+		depends.Provide(deps, func(ctx context.Context, _ none) (tx, error) {
+			open = true
+			depends.Cleanup(ctx, func(context.Context, error) error { open = false; return nil })
+			return tx{&open}, nil
+		}, depends.Handshake)
+		ws := wsroute.New(deps, quiet())
+		tt.add(ws)
+		routes, err := ws.Handler()
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil {
+			continue
+		}
+		srv := wstest.StartHandler(t, ws, routes)
+		if _, body := plainAsk(t, srv, http.MethodGet, "/", ""); body != "true" { //nolint:bodyclose // plainAsk has read and closed it
+			t.Errorf("%s: the handler sees that it is open: %s", name, body)
+		}
+		srv.Stop()
+		if open {
+			t.Errorf("%s: it is open when the answer is written", name)
+		}
+	}
+}
+
+// TestAProviderThatHangsUnderAPlainRequest is answered for in the same time as under a
+// handshake.
+func TestAProviderThatHangsUnderAPlainRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan none)
+		deps := depends.New()
+		depends.Provide(deps, func(context.Context, none) (gate, error) { <-goOn; return gate{}, nil })
+		ws := wsroute.New(deps, quiet())
+		wsroute.HandleHTTP(ws, http.MethodGet, "/", func(http.ResponseWriter, *http.Request, struct{ _ gate }) error {
+			t.Error("the handler is called")
+			return nil
+		})
+		srv := wstest.Start(t, ws)
+		start := time.Now()
+		response, body := plainAsk(t, srv, http.MethodGet, "/", "") //nolint:bodyclose // plainAsk has read and closed it
+		if d := time.Since(start); d != 5*time.Second || response.StatusCode != 503 || !strings.Contains(body, "timeout") {
+			t.Errorf("after %v: %d %s", d, response.StatusCode, body)
+		}
+		close(goOn)
+		srv.Stop()
+	})
 }

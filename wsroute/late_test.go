@@ -103,7 +103,7 @@ func TestARefusalIsToldLate(t *testing.T) {
 	}
 }
 
-// TestRefusalsToWhoDoesNotRead are given up after Config.WriteTimeout, also on a server
+// TestRefusalsToWhoDoesNotRead are given up after Limits.WriteTimeout, also on a server
 // that has no deadline of its own.
 func TestRefusalsToWhoDoesNotRead(t *testing.T) {
 	for name, request := range map[string]string{
@@ -115,7 +115,7 @@ func TestRefusalsToWhoDoesNotRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				config := quiet()
-				config.WriteTimeout = time.Second
+				config.Limits.WriteTimeout = time.Second
 				routes, err := guarded(t, config, 0).Handler()
 				if err != nil {
 					t.Fatal(err)

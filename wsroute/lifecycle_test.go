@@ -395,7 +395,7 @@ func TestNoGapBehindALostPeer(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
 			config := quiet()
-			config.ReadAhead = 2
+			config.Limits.ReadAhead = 2
 			got := make(chan []string, 1)
 			ws := wsroute.New(depends.New(), config)
 			wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {

@@ -62,7 +62,8 @@ func (h *hub) take(p *peer, c *Config, address netip.Addr) {
 	}
 }
 
-// admit counts a connection that is resolved and about to be accepted.
+// admit refuses who has expired or was revoked meanwhile, and counts a connection that is
+// about to be accepted.
 func (h *hub) admit(p *peer, c *Config) error {
 	if until := p.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
 		return expiredRejection()
@@ -71,7 +72,7 @@ func (h *hub) admit(p *peer, c *Config) error {
 	if err := h.caught(who, knownSince(who, p.since), p.since); err != nil {
 		return err
 	}
-	if c.MaxPerPrincipal <= 0 {
+	if c.MaxPerPrincipal <= 0 || p.endpoint.route.answer != nil {
 		return nil
 	}
 	name := principalOf(who)

@@ -29,7 +29,7 @@ func TestAPeerThatReadsSlowlyIsAlive(t *testing.T) {
 		t.Run(fmt.Sprintf("%d bytes a second", tt.perSecond), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				config := quiet()
-				config.SendQueue, config.PingInterval, config.PongTimeout = 16<<20, tt.ping, tt.pong
+				config.Limits.SendQueue, config.Limits.PingInterval, config.Limits.PongTimeout = 16<<20, tt.ping, tt.pong
 				ended := make(chan error, 1)
 				ws := wsroute.New(depends.New(), config)
 				wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
@@ -79,7 +79,7 @@ func TestAPeerThatVanishesUnderABacklog(t *testing.T) {
 		t.Run(fmt.Sprintf("%d bytes", backlog), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				config := quiet()
-				config.PingInterval, config.PongTimeout, config.WriteTimeout = time.Second, 3*time.Second, time.Hour
+				config.Limits.PingInterval, config.Limits.PongTimeout, config.Limits.WriteTimeout = time.Second, 3*time.Second, time.Hour
 				ended := make(chan time.Time, 1)
 				ws := wsroute.New(depends.New(), config)
 				wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
@@ -110,7 +110,7 @@ func TestAPeerThatAnswersNoPing(t *testing.T) {
 	for _, talks := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			config := quiet()
-			config.PingInterval, config.PongTimeout = time.Second, 4*time.Second
+			config.Limits.PingInterval, config.Limits.PongTimeout = time.Second, 4*time.Second
 			ended := make(chan error, 1)
 			ws := wsroute.New(depends.New(), config)
 			wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ none) error {

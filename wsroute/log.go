@@ -18,24 +18,6 @@ import (
 // statusGone is what a log calls a request whose client left before the answer.
 const statusGone = 499
 
-// lines is the log of one route.
-type lines struct {
-	handler slog.Handler
-	route   []slog.Attr // unless the handler has it already
-}
-
-// linesOf has slog's own handlers write the route once. Others may embed one of them, so
-// that WithAttrs would go past what they do.
-func linesOf(logger *slog.Logger, route string) lines {
-	attrs := []slog.Attr{slog.String("route", route)}
-	switch handler := logger.Handler().(type) {
-	case *slog.TextHandler, *slog.JSONHandler:
-		return lines{handler: handler.WithAttrs(attrs)}
-	default:
-		return lines{handler, attrs}
-	}
-}
-
 // log writes one line about a connection. Values are capped and quoted by slog's
 // handlers; nothing of the request but its address is among them.
 func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr) {
@@ -48,13 +30,12 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 			fmt.Fprintf(os.Stderr, "wsroute: a line of log was lost to a panic: %v\n", v)
 		}
 	}()
-	ctx := context.Background()
-	if !e.lines.handler.Enabled(ctx, level) {
+	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
+	if !handler.Enabled(ctx, level) {
 		return
 	}
 	line := slog.NewRecord(time.Now(), level, text, 0) // where in usher it is written tells nobody anything
-	line.AddAttrs(e.lines.route...)
-	line.AddAttrs(slog.String("remote", remote))
+	line.AddAttrs(slog.String("route", e.target.Label), slog.String("remote", remote))
 	line.AddAttrs(attrs...)
 	if err != nil {
 		line.AddAttrs(slog.String("error", short(err.Error())))
@@ -62,7 +43,7 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 	if p, ok := errors.AsType[*plan.Panic](err); ok {
 		line.AddAttrs(slog.String("stack", string(p.Stack)))
 	}
-	_ = e.lines.handler.Handle(ctx, line) // as of any log that cannot be written
+	_ = handler.Handle(ctx, line) // as of any log that cannot be written
 }
 
 // maxLogged is how many bytes of an error a line of log has: what a peer has sent may stand
@@ -92,14 +73,14 @@ func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *bi
 	if e.route.tells && !asked.Diagnose && e.tell(w, r, asked, rejection) {
 		return false
 	}
-	writeRejection(w, r, rejection, e.shared.config.WriteTimeout)
+	writeRejection(w, r, rejection, e.settings.WriteTimeout)
 	return true
 }
 
 // refuse answers a request that met no provider.
 func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection) {
 	e.logRefusal(r, rejection, rejection.Err)
-	writeRejection(w, r, rejection, e.shared.config.WriteTimeout)
+	writeRejection(w, r, rejection, e.settings.WriteTimeout)
 }
 
 func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {

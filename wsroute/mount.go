@@ -30,15 +30,29 @@ func (r *Router) Mount(router gin.IRouter) error {
 	if err != nil {
 		return err
 	}
-	return r.register(endpoints, func(e *endpoint) {
-		router.Handle(e.route.verb(), e.route.path, func(c *gin.Context) {
-			if path, ok := e.ginPath(c.Params); ok {
-				e.serve(c.Writer, c.Request, path, c)
-			} else {
-				r.notFound(c.Writer, c.Request)
-			}
-		})
+	var faults []*plan.Fault
+	for _, e := range endpoints {
+		if v := e.addTo(router); v != nil {
+			faults = append(faults, &plan.Fault{
+				Kind: "conflict", Fact: fmt.Sprint(v), Path: []string{"registered " + e.route.site.String()}, Target: e.target,
+				Hint: "the router has a route of that path already",
+			})
+		}
+	}
+	return r.register(endpoints, faults)
+}
+
+// addTo adds a route to gin, and returns its panic about one that it has already.
+func (e *endpoint) addTo(router gin.IRouter) (conflict any) {
+	defer func() { conflict = recover() }()
+	router.Handle(e.route.verb(), e.route.path, func(c *gin.Context) {
+		if path, ok := e.ginPath(c.Params); ok {
+			e.serve(c.Writer, c.Request, path, c)
+		} else {
+			e.shared.notFound(c.Writer, c.Request)
+		}
 	})
+	return nil
 }
 
 // Handler checks what Mount checks, and returns the routes as a plain
@@ -49,69 +63,64 @@ func (r *Router) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	err = r.register(endpoints, func(e *endpoint) {
-		names, pattern := paramNames(e.segments), muxPattern(e.segments)
-		if e.route.method != "" {
-			pattern = e.route.method + " " + pattern
-		}
-		mux.Handle(pattern, routed{func(w http.ResponseWriter, req *http.Request) {
-			if !matches(e.segments, req.URL.Path) { // the mux lets a parameter hold an escaped slash
-				r.notFound(w, req)
-				return
-			}
-			values := make([]bind.PathValue, 0, len(names))
-			for _, name := range names {
-				values = append(values, bind.PathValue{Name: name, Value: req.PathValue(name)})
-			}
-			e.serve(w, req, values, nil)
-		}})
+	ordered := slices.SortedStableFunc(slices.Values(endpoints), func(a, b *endpoint) int {
+		return prefer(a.segments, b.segments)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		h, _ := mux.Handler(req)
-		if _, ok := h.(routed); !ok || !isClean(req.URL.Path) { // the mux takes an escaped .. for a name
-			r.notFound(w, req)
-			return
+		if e := find(ordered, req); e != nil {
+			e.serve(w, req, e.pathValues(req.URL.Path), nil)
+		} else {
+			r.shared.notFound(w, req)
 		}
-		mux.ServeHTTP(w, req)
-	}), err
+	}), r.register(endpoints, nil)
 }
 
-// routed is the handler of a route in a mux. All others are the mux's own, such as those
-// that redirect //files to /files, and this to the routes /files/ and /files/*rest.
-type routed struct{ http.HandlerFunc }
+// find returns the first route of a request's path and method, or else the first WebSocket
+// of the path, which refuses the method. A path that is not clean has no route, nor has
+// one with an escaped slash.
+func find(endpoints []*endpoint, req *http.Request) (found *endpoint) {
+	p := req.URL.Path
+	if !isClean(p) || strings.Count(p, "/") != strings.Count(req.URL.EscapedPath(), "/") {
+		return nil
+	}
+	for _, e := range endpoints {
+		if !matches(e.segments, p) {
+			continue
+		}
+		switch verb := e.route.verb(); {
+		case req.Method == verb, req.Method == http.MethodHead && verb == http.MethodGet && e.route.method != "":
+			return e
+		case e.route.method == "" && found == nil:
+			found = e
+		}
+	}
+	return found
+}
 
-// isClean reports whether an http.ServeMux takes the path as it is, and redirects to no
-// cleaner one.
+// isClean says that a path begins with a slash, and has no empty or dotted segments.
 func isClean(p string) bool {
 	clean := path.Clean(p)
 	return strings.HasPrefix(p, "/") && (clean == p || clean != "/" && clean+"/" == p)
 }
 
-func (r *Router) notFound(w http.ResponseWriter, req *http.Request) {
-	writeRejection(w, req, depends.NotFound("not_found", nil), r.shared.config.WriteTimeout)
+func (s *shared) notFound(w http.ResponseWriter, req *http.Request) {
+	writeRejection(w, req, depends.NotFound("not_found", nil), s.config.Limits.WriteTimeout)
 }
 
-// ginPath returns the parameters of a path. gin lets one be empty, and then the
-// path is none of ours.
+// ginPath returns the parameters of a path. gin lets one be empty, and then the path is
+// none of ours; and it keeps the slash before the rest of a path.
 func (e *endpoint) ginPath(params gin.Params) (path []bind.PathValue, ok bool) {
 	path = make([]bind.PathValue, 0, len(params))
-	for _, p := range params {
+	for i, p := range params {
 		if p.Value == "" {
 			return nil, false
 		}
-		path = append(path, bind.PathValue{Name: p.Key, Value: e.pathValue(p.Key, p.Value)})
+		if last := e.segments[len(e.segments)-1]; last.kind == '*' && i == len(params)-1 {
+			p.Value = strings.TrimPrefix(p.Value, "/")
+		}
+		path = append(path, bind.PathValue{Name: p.Key, Value: p.Value})
 	}
 	return path, true
-}
-
-// pathValue evens out what gin and net/http say of a *rest parameter: gin keeps
-// its leading slash.
-func (e *endpoint) pathValue(name, value string) string {
-	if last := e.segments[len(e.segments)-1]; last.kind == '*' && last.text == name {
-		return strings.TrimPrefix(value, "/")
-	}
-	return value
 }
 
 // compile checks all routes below a prefix and compiles their plans; onGin says
@@ -128,9 +137,10 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		full := prefix + rt.path
 		t := &plan.Target{
 			Label: rt.verb() + " " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable, Foreign: onGin,
+			Plain: rt.answer != nil,
 		}
 		targets = append(targets, t)
-		extra = append(extra, rt.faults(t)...)
+		extra = append(extra, rt.faults(t, &s.config)...)
 		segments, fault := parsePattern(full)
 		if fault != "" {
 			extra = append(extra, &plan.Fault{Kind: "bad route", Fact: fault, Target: t, Hint: "write it as gin does: /rooms/:room or /files/*rest"})
@@ -139,7 +149,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		t.PathNames = paramNames(segments)
 		e := &endpoint{
 			shared: s, route: rt, target: t, segments: segments,
-			settings: s.config.settings(rt), lines: linesOf(s.config.Logger, t.Label),
+			settings: rt.settings(&s.config),
 		}
 		extra = append(extra, conflicts(endpoints, e)...)
 		endpoints = append(endpoints, e)
@@ -228,29 +238,14 @@ func conflicts(before []*endpoint, e *endpoint) []*plan.Fault {
 	return found
 }
 
-// register adds endpoints to a foreign router, whose panics about routes that it
-// has already become wiring faults.
-func (r *Router) register(endpoints []*endpoint, add func(*endpoint)) error {
-	var faults []*plan.Fault
+// register makes routes known to Serve, unless the router around them would not have them.
+func (r *Router) register(endpoints []*endpoint, faults []*plan.Fault) error {
+	targets := make([]*plan.Target, 0, len(endpoints))
 	for _, e := range endpoints {
-		func() {
-			defer func() {
-				if v := recover(); v != nil {
-					faults = append(faults, &plan.Fault{
-						Kind: "conflict", Fact: fmt.Sprint(v), Path: []string{"registered " + e.route.site.String()}, Target: e.target,
-						Hint: "the router has a route of that path already",
-					})
-				}
-			}()
-			add(e)
-		}()
+		targets = append(targets, e.target)
 	}
-	if faults != nil {
-		targets := make([]*plan.Target, 0, len(endpoints))
-		for _, e := range endpoints {
-			targets = append(targets, e.target)
-		}
-		return plan.Report(targets, faults)
+	if err := plan.Report(targets, faults); err != nil {
+		return err
 	}
 	if r.shared.mounted.Load() == nil {
 		if err := r.subscribe(); err != nil {

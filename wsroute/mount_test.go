@@ -1,7 +1,6 @@
 package wsroute_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,7 +17,7 @@ func plainHandler(t *testing.T, routes ...string) http.Handler {
 	ws := wsroute.New(depends.New(), quiet())
 	for _, route := range routes {
 		if method, path, plain := strings.Cut(route, " "); plain {
-			wsroute.HandleHTTP(ws, method, path, func(context.Context, none) (string, error) { return route, nil })
+			wsroute.HandleHTTP(ws, method, path, says(route))
 		} else {
 			wsroute.Handle(ws, route, echo[string])
 		}

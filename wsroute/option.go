@@ -13,9 +13,17 @@ import (
 )
 
 // RouteOption modifies a route, or all routes of a group.
-type RouteOption interface {
-	apply(*route)
-	String() string
+type RouteOption interface{ apply(*route) }
+
+// option is a RouteOption, with the name that [Router.Explain] gives it.
+type option struct {
+	name string
+	set  func(*route)
+}
+
+func (o option) apply(rt *route) {
+	o.set(rt)
+	rt.named = append(rt.named, o.name)
 }
 
 // route is a registered handler.
@@ -34,8 +42,9 @@ type route struct {
 
 	// Of a route for plain HTTP alone; the method is empty for a WebSocket.
 	method string
-	answer func(ctx context.Context, in any) (any, error)
+	answer func(http.ResponseWriter, *http.Request, any) error
 
+	limits       Limits // that the route and its groups set
 	drops        bool
 	discards     bool // what comes is dropped
 	renewable    bool
@@ -49,7 +58,6 @@ type route struct {
 type requireOption struct{ guard plan.Guard }
 
 func (o requireOption) apply(rt *route) { rt.guards = append(rt.guards, o.guard) }
-func (o requireOption) String() string  { return "Require[" + plan.TypeName(o.guard.Type) + "]" }
 
 // Require guards a route or a group with the provider of T: it must succeed,
 // its value is not taken. Guards run before the handler's own dependencies, the
@@ -58,62 +66,35 @@ func Require[T any]() RouteOption {
 	return requireOption{plan.Guard{Type: reflect.TypeFor[T](), Site: plan.Caller()}}
 }
 
-type diagnoseOption struct{}
-
-func (diagnoseOption) apply(rt *route) { rt.diagnose = true }
-func (diagnoseOption) String() string  { return "Diagnose" }
-
 // Diagnose lets a plain GET of the route tell why a WebSocket would be refused,
 // which a browser hides from a page: the dependencies are resolved as for a
 // handshake, released with the cause [ErrDiagnose], and the answer is the
 // refusal, or 426 when all is well. Without it a plain GET is 426 at once.
-var Diagnose RouteOption = diagnoseOption{}
-
-type dropOption struct{}
-
-func (dropOption) apply(rt *route) { rt.drops = true }
-func (dropOption) String() string  { return "DropOldest" }
+var Diagnose RouteOption = option{"Diagnose", func(rt *route) { rt.diagnose = true }}
 
 // DropOldest is for streams of which the newest message is worth the most, such as
 // positions or prices: when a slow reader's queue is full, the oldest message that
 // waits is dropped. Without it the handler's own Send waits for room, and a message
 // from anybody else closes the connection with 1013.
-var DropOldest RouteOption = dropOption{}
-
-type compressOption struct{}
-
-func (compressOption) apply(rt *route) { rt.compresses = true }
-func (compressOption) String() string  { return "Compress" }
+var DropOldest RouteOption = option{"DropOldest", func(rt *route) { rt.drops = true }}
 
 // Compress lets a client negotiate permessage-deflate (RFC 7692) without context
-// takeover. Config.ReadLimit then bounds a message both as it comes and as it is
+// takeover. Limits.ReadLimit then bounds a message both as it comes and as it is
 // inflated. It costs processor time and memory for each message. A message must not
 // hold a secret beside what a stranger can choose: its length would tell (RFC 7692
 // §8). By default, nothing is compressed.
-var Compress RouteOption = compressOption{}
-
-type acceptOption struct{}
-
-func (acceptOption) apply(rt *route) { rt.tells = true }
-func (acceptOption) String() string  { return "AcceptThenClose" }
+var Compress RouteOption = option{"Compress", func(rt *route) { rt.compresses = true }}
 
 // AcceptThenClose lets a page learn why it is refused: browsers hide an HTTP
 // refusal (they report 1006), so the connection is accepted and closed with the
 // refusal's close code and reason. It holds for what is refused behind the cheap
 // checks, that is by credentials, parameters and providers; a malformed handshake
 // or a foreign Origin is refused with HTTP as ever. Nothing that the peer sends is
-// delivered, and the closing takes no longer than Config.CloseTimeout and 3 s.
+// delivered, and the closing takes no longer than Limits.CloseTimeout and 3 s.
 //
 // It costs a stranger's handshake more than a refusal does. [Diagnose] and tickets
 // tell a page the same without it.
-var AcceptThenClose RouteOption = acceptOption{}
-
-type scopesOption []string
-
-func (o scopesOption) apply(rt *route) {
-	rt.scopes = append(rt.scopes[:len(rt.scopes):len(rt.scopes)], o...)
-}
-func (o scopesOption) String() string { return "Scopes(" + strings.Join(o, ", ") + ")" }
+var AcceptThenClose RouteOption = option{"AcceptThenClose", func(rt *route) { rt.tells = true }}
 
 // Scopes demands OAuth 2.0 scopes (RFC 6749 §3.3) of every scheme that a route
 // uses: what authenticated must grant them, or the connection is refused with 403
@@ -121,17 +102,18 @@ func (o scopesOption) String() string { return "Scopes(" + strings.Join(o, ", ")
 // that field; all that are demanded on the ways to a scheme are united. A value
 // grants what its method Scopes() []string returns. A scheme that nothing but Optional
 // fields need cannot be the only one: whoever has no credential would pass.
-func Scopes(names ...string) RouteOption { return scopesOption(names) }
-
-type subprotocolsOption []string
-
-func (o subprotocolsOption) apply(rt *route) { rt.subprotocols = o }
-func (o subprotocolsOption) String() string  { return "Subprotocols(" + strings.Join(o, ", ") + ")" }
+func Scopes(names ...string) RouteOption {
+	return option{"Scopes(" + strings.Join(names, ", ") + ")", func(rt *route) {
+		rt.scopes = slices.Concat(rt.scopes, names)
+	}}
+}
 
 // Subprotocols names what a route speaks, the preferred one first. The first
 // that the client offers too is selected, else none (RFC 6455 §4.2.2). By
 // default, a route selects none.
-func Subprotocols(names ...string) RouteOption { return subprotocolsOption(names) }
+func Subprotocols(names ...string) RouteOption {
+	return option{"Subprotocols(" + strings.Join(names, ", ") + ")", func(rt *route) { rt.subprotocols = names }}
+}
 
 // selectSubprotocol returns the route's first choice among the client's offers.
 // A marker stands there only with its token, and is selected if nothing else is:
@@ -157,7 +139,7 @@ func (rt *route) verb() string {
 }
 
 // faults returns what is wrong with the route by itself.
-func (rt *route) faults(t *plan.Target) []*plan.Fault {
+func (rt *route) faults(t *plan.Target, c *Config) []*plan.Fault {
 	var found []*plan.Fault
 	at := []string{"registered " + rt.site.String()}
 	for _, text := range rt.messages {
@@ -167,6 +149,13 @@ func (rt *route) faults(t *plan.Target) []*plan.Fault {
 		found = append(found, &plan.Fault{
 			Kind: "bad route", Fact: fmt.Sprintf("%q is no HTTP method", rt.method), Path: at, Target: t, Hint: "use the constants of net/http, such as http.MethodPost",
 		})
+	}
+	var bad []string
+	if rt.limits != (Limits{}) {
+		bad = rt.limits.over(c.Limits).faults("Limits")
+	}
+	for _, text := range bad {
+		found = append(found, &plan.Fault{Kind: "bad route", Fact: text, Path: at, Target: t})
 	}
 	for _, name := range rt.subprotocols {
 		if !isToken(name) {

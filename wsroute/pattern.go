@@ -2,7 +2,10 @@ package wsroute
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"example.com/usher/internal/bind"
 )
 
 // segment is one part of a route's path between slashes.
@@ -43,7 +46,7 @@ func parsePattern(path string) (segments []segment, fault string) {
 	return segments, ""
 }
 
-// names returns the parameters of a path.
+// paramNames returns the parameters of a path.
 func paramNames(segments []segment) []string {
 	var names []string
 	for _, s := range segments {
@@ -78,24 +81,10 @@ func clash(a, b []segment) string {
 	return ""
 }
 
-// muxPattern writes a path as net/http.ServeMux does.
-func muxPattern(segments []segment) string {
-	var b strings.Builder
-	for _, s := range segments {
-		switch s.kind {
-		case ':':
-			b.WriteString("/{" + s.text + "}")
-		case '*':
-			b.WriteString("/{" + s.text + "...}")
-		default:
-			b.WriteString("/" + s.text)
-		}
-	}
-	pattern := b.String()
-	if strings.HasSuffix(pattern, "/") { // exactly this path, not all below it
-		pattern += "{$}"
-	}
-	return pattern
+// prefer orders paths by which of them takes a request that both match: as in gin, the one
+// with text where the other has a parameter.
+func prefer(a, b []segment) int {
+	return slices.CompareFunc(a, b, func(x, y segment) int { return int(x.kind) - int(y.kind) })
 }
 
 // matches says whether a path is one of the route's.
@@ -118,4 +107,20 @@ func matches(segments []segment, path string) bool {
 		rest = tail
 	}
 	return true
+}
+
+// pathValues returns the parameters in a path of the route's.
+func (e *endpoint) pathValues(path string) (values []bind.PathValue) {
+	rest := path[1:]
+	for _, s := range e.segments {
+		part, tail, _ := strings.Cut(rest, "/")
+		switch s.kind {
+		case ':':
+			values = append(values, bind.PathValue{Name: s.text, Value: part})
+		case '*':
+			values = append(values, bind.PathValue{Name: s.text, Value: rest})
+		}
+		rest = tail
+	}
+	return values
 }

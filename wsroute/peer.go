@@ -43,8 +43,7 @@ func (v *requestValues) Deadline() (time.Time, bool) { return time.Time{}, false
 func (v *requestValues) Done() <-chan struct{}       { return nil }
 func (v *requestValues) Err() error                  { return nil }
 func (v *requestValues) Value(key any) any {
-	switch key {
-	case hiddenKey{}, askedKey{}:
+	if key == (hiddenKey{}) {
 		return nil
 	}
 	return v.of.Value(key)

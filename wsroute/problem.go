@@ -117,11 +117,9 @@ func isPanic(err error) bool {
 
 // writeRejection answers a request with a refusal, which has a time of its own to be
 // written: the server may set none, or its own may be over by now, as middleware and
-// providers have worked meanwhile. Serve knows when it is not.
+// providers have worked meanwhile.
 func writeRejection(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection, timeout time.Duration) {
-	if a, ok := r.Context().Value(askedKey{}).(*asked); !ok || a.ago() > writeTimeout/2 {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
-	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
 	rejection.ServeHTTP(w, r)
 }
 

@@ -55,7 +55,7 @@ func TestTheReadAheadIsBoundedInBytes(t *testing.T) {
 func TestAMessageOfTheLimitAlwaysFits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := quiet()
-		config.ReadLimit = 100
+		config.Limits.ReadLimit = 100
 		got := make(chan string, 10)
 		ws := wsroute.New(depends.New(), config)
 		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {

@@ -14,11 +14,6 @@ import (
 	"example.com/usher/internal/wsconn"
 )
 
-type renewableOption struct{}
-
-func (renewableOption) apply(rt *route) { rt.renewable = true }
-func (renewableOption) String() string  { return "Renewable" }
-
 // Renewable lets a peer stay beyond the end of its token: it sends a new one on the
 // open connection, as a text message of this form and nothing else,
 //
@@ -37,7 +32,7 @@ func (renewableOption) String() string  { return "Renewable" }
 // that was let in without one is closed with 1008 "nothing_to_renew". Who
 // sends a second one before the first is answered is closed with 1008. Protocols of
 // the program's own call [Conn.Renew] instead.
-var Renewable RouteOption = renewableOption{}
+var Renewable RouteOption = option{"Renewable", func(rt *route) { rt.renewable = true }}
 
 // renewPrefix begins the message that renews. Most messages are told apart by it alone.
 var renewPrefix = []byte(`{"$renew":`)

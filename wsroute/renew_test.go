@@ -142,7 +142,7 @@ func TestARenewalThatIsRefused(t *testing.T) {
 			t.Run(c.name+", a peer that "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					config := quiet()
-					config.MessageTimeout, config.ResolveTimeout = time.Hour, 900*time.Millisecond
+					config.Limits.MessageTimeout, config.ResolveTimeout = time.Hour, 900*time.Millisecond
 					var over atomic.Bool
 					end := make(chan error, 1)
 					ws := wsroute.New(renewable(new(atomic.Int32)), config)

@@ -124,7 +124,7 @@ func TestRouteFaults(t *testing.T) {
 		N int    `validate:"nosuchrule"`
 	}
 	deps := depends.New()
-	ws := wsroute.New(deps, &wsroute.Config{PingInterval: 9, PongTimeout: 9, WriteTimeout: -1, ReadLimit: -1, Origins: []string{"chat.example.com", "https://a/b"}, TrustedProxies: []string{"10.0.0.0/99", "proxy"}})
+	ws := wsroute.New(deps, &wsroute.Config{Limits: wsroute.Limits{PingInterval: 9, PongTimeout: 9, WriteTimeout: -1, ReadLimit: -1}, Origins: []string{"chat.example.com", "https://a/b"}, TrustedProxies: []string{"10.0.0.0/99", "proxy"}})
 	wsroute.Handle(ws, "/a/:x", echo[string])
 	wsroute.Handle(ws, "/a/:x", echo[string])
 	wsroute.Handle(ws, "/a/:y/b", echo[string])

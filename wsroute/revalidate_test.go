@@ -59,7 +59,7 @@ func serveRoles(t *testing.T, store *roles, option depends.ProvideOption, handle
 		return role{name, time.Now()}, err
 	}, option)
 	config := quiet()
-	config.MessageTimeout = time.Hour
+	config.Limits.MessageTimeout = time.Hour
 	ws := wsroute.New(deps, config)
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
 		First role
@@ -225,7 +225,7 @@ func TestAReplacedValueOutlivesItsUse(t *testing.T) {
 			return &session{int(n)}, nil
 		}, depends.Revalidate(10*time.Second))
 		config := quiet()
-		config.PingInterval, config.PongTimeout = time.Hour, 2*time.Hour
+		config.Limits.PingInterval, config.Limits.PongTimeout = time.Hour, 2*time.Hour
 		ws := wsroute.New(deps, config)
 		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
 			Session depends.Live[*session]

@@ -93,7 +93,7 @@ func (b *LocalBroadcast) Subscribe(receive func(Revocation)) error {
 // that has signed out, of a token that was stolen. When it returns, no message of
 // theirs is delivered any more and none is sent to them; their handlers' contexts
 // have ended with [ErrRevoked]. They close with 3000 "revoked", and a peer that does
-// not take part in that is cut off within Config.CloseTimeout and 3 s. A handshake
+// not take part in that is cut off within Limits.CloseTimeout and 3 s. A handshake
 // that has begun is refused with 401, as is a plain request whose dependencies are being
 // resolved, and a ticket that was given before (see security.Tickets).
 //

@@ -144,7 +144,7 @@ func TestRevokeIsEffectiveWhenItReturns(t *testing.T) {
 				var over atomic.Bool
 				end := make(chan error, 1)
 				config := quiet()
-				config.MessageTimeout = time.Hour
+				config.Limits.MessageTimeout = time.Hour
 				ws := identified(config, nil, func(ctx context.Context, conn *wsroute.Conn[string, string]) error {
 					for {
 						m, err := conn.Receive(ctx)

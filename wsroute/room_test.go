@@ -51,7 +51,7 @@ func hall(t *testing.T, room *wsroute.Room[said], config *wsroute.Config) (*wsro
 func TestRoomTellsAllInTheSameOrder(t *testing.T) {
 	const members, each = 8, 50
 	config := quiet()
-	config.SendMessages = 2 * members * each // nobody reads until all is said
+	config.Limits.SendMessages = 2 * members * each // nobody reads until all is said
 	var room wsroute.Room[said]
 	_, srv := hall(t, &room, config)
 	var all [members]*wstest.Peer[int, said]
@@ -126,7 +126,7 @@ func TestRoomForgetsWhoEnds(t *testing.T) {
 func TestRoomDoesNotWaitForTheSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := quiet()
-		config.SendMessages = 16
+		config.Limits.SendMessages = 16
 		var room wsroute.Room[said]
 		_, srv := hall(t, &room, config)
 		slow := wstest.Dial[int, said](t, srv, "/?name=slow")

@@ -33,6 +33,7 @@ type shared struct {
 	mounted atomic.Pointer[mounted] // nil before Mount
 
 	unknown sync.Once // a peer whose address nobody knows
+	once    sync.Once // of checkServed
 }
 
 // New returns a router whose routes resolve from deps. A nil config means
@@ -77,7 +78,7 @@ func (r *Router) Deps() *depends.Graph { return r.deps }
 // connection. The handler runs on a goroutine of its own; ctx ends when the connection
 // does, and context.Cause says why. It ends at once when the peer is lost and at an end of
 // ours. When the peer has closed, it ends at the handler's next Receive that has no
-// message to return, and at the latest Config.CloseGrace after the handler was handed its
+// message to return, and at the latest Limits.CloseGrace after the handler was handed its
 // message. It has the values of the request's context. When the handler returns nil, the
 // connection closes with 1000; a [*MessageError] or a [*depends.Rejection]
 // closes with its code, another error or a panic with 1011. Returning the error
@@ -112,9 +113,6 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 	rt.graph = r.graph
 	for _, o := range append(append([]RouteOption{}, r.options...), options...) {
 		o.apply(rt)
-		if _, guard := o.(requireOption); !guard {
-			rt.named = append(rt.named, o.String())
-		}
 	}
 	if rt.method != "" { // what groups say to WebSockets
 		rt.tells, rt.diagnose, rt.renewable, rt.subprotocols = false, false, false, nil

@@ -101,7 +101,7 @@ func readAll(c *websocket.Conn) (numbers []string, err error) {
 func TestARevocationDropsWhatIsQueued(t *testing.T) {
 	ways(t, func(t *testing.T, b backlogged) {
 		config := quiet()
-		config.SendQueue, config.SendMessages = 1<<30, 1<<20
+		config.Limits.SendQueue, config.Limits.SendMessages = 1<<30, 1<<20
 		ws, send, ended := b.serve(config)
 		c := b.dial(t, wstest.Start(t, ws))
 		for i := range 40 {
@@ -127,7 +127,7 @@ func TestARevocationDropsWhatIsQueued(t *testing.T) {
 func TestTheQueueIsBoundedInMessages(t *testing.T) {
 	ways(t, func(t *testing.T, b backlogged) {
 		config := quiet()
-		config.SendQueue, config.SendMessages = 1<<30, 20
+		config.Limits.SendQueue, config.Limits.SendMessages = 1<<30, 20
 		ws, send, ended := b.serve(config)
 		c := b.dial(t, wstest.Start(t, ws))
 		sent := 0
@@ -149,7 +149,7 @@ func TestTheQueueIsBoundedInMessages(t *testing.T) {
 func TestTheQueueIsBoundedInBytes(t *testing.T) {
 	ways(t, func(t *testing.T, b backlogged) {
 		config := quiet()
-		config.SendQueue, config.SendMessages = 400_000, 1<<20
+		config.Limits.SendQueue, config.Limits.SendMessages = 400_000, 1<<20
 		ws, send, ended := b.serve(config)
 		c := b.dial(t, wstest.Start(t, ws))
 		sent := 0
@@ -173,7 +173,7 @@ func TestTheQueueIsBoundedInBytes(t *testing.T) {
 func TestTheOldestGivesWay(t *testing.T) {
 	ways(t, func(t *testing.T, b backlogged) {
 		config := quiet()
-		config.SendQueue, config.SendMessages, config.WriteTimeout = 1<<30, 20, time.Hour
+		config.Limits.SendQueue, config.Limits.SendMessages, config.Limits.WriteTimeout = 1<<30, 20, time.Hour
 		ws, send, ended := b.serve(config, wsroute.DropOldest)
 		c := b.dial(t, wstest.Start(t, ws))
 		last := 100
@@ -220,7 +220,7 @@ func TestPongsThatWeHaveAskedFor(t *testing.T) {
 		t.Run(fmt.Sprintf("behind %d bytes", backlog), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				config := quiet()
-				config.PingInterval, config.PongTimeout, config.WriteTimeout = time.Second, 2*time.Minute, time.Hour
+				config.Limits.PingInterval, config.Limits.PongTimeout, config.Limits.WriteTimeout = time.Second, 2*time.Minute, time.Hour
 				ws := wsroute.New(depends.New(), config)
 				wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
 					if backlog > 0 {

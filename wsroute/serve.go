@@ -29,45 +29,55 @@ const (
 // Serve listens on addr and serves handler, in which r is mounted, until ctx ends.
 // Then it drains r, shuts the server down and closes the dependencies, in this
 // order, and returns nil if all of that went well. Plain requests that are still
-// being answered then have 2 s to end.
+// being answered then have 2 s to end. If more routers are mounted in handler, it is given
+// the others, too: those that it does not know are not drained, and log a warning.
 //
 // The server has timeouts (5 s for headers, 30 s for a request, 60 s for a
 // response, 2 min idle) and takes at most 16 KiB of headers. Query parameters and
-// subprotocols that are credentials of r's schemes are taken out of every request for a
-// route of r, and out of a handshake on any path that is no route of a *gin.Engine, before
-// handler, and so any logger in it, sees them; other requests keep theirs. A *gin.Engine no
-// longer redirects, and answers a wrong method with 405.
-func Serve(ctx context.Context, addr string, r *Router, handler http.Handler) error {
+// subprotocols that are credentials of a router's schemes are taken out of every request
+// for a route of it, and out of a handshake on any path that is no route of a *gin.Engine,
+// before handler, and so any logger in it, sees them; other requests keep theirs. A
+// *gin.Engine no longer redirects, and answers a wrong method with 405.
+func Serve(ctx context.Context, addr string, r *Router, handler http.Handler, others ...*Router) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	return ServeListener(ctx, listener, r, handler)
+	return ServeListener(ctx, listener, r, handler, others...)
 }
 
 // ServeListener is Serve on a listener that is open already, which it closes.
-func ServeListener(ctx context.Context, listener net.Listener, r *Router, handler http.Handler) error {
+func ServeListener(
+	ctx context.Context, listener net.Listener, r *Router, handler http.Handler, others ...*Router,
+) error {
 	if engine, ok := handler.(*gin.Engine); ok {
 		engine.RedirectTrailingSlash = false
 		engine.RedirectFixedPath = false
 		engine.HandleMethodNotAllowed = true
 	}
-	config := &r.shared.config
-	if config.Origins == nil && !loopback(listener.Addr()) {
-		config.Logger.Warn("wsroute: listening on more than loopback without Config.Origins: pages served under a host name cannot connect",
-			"address", listener.Addr().String())
+	routers := append([]*Router{r}, others...)
+	own := programRoutes(handler)
+	served := map[*shared]bool{}
+	for _, r := range routers {
+		served[r.shared] = true
+		handler = r.hideCredentials(handler, own)
+		if config := &r.shared.config; config.Origins == nil && !loopback(listener.Addr()) {
+			config.Logger.Warn("wsroute: listening on more than loopback without Config.Origins: "+
+				"pages served under a host name cannot connect", "address", listener.Addr().String())
+		}
 	}
 	server := &http.Server{
-		Handler:           r.hideCredentials(handler),
+		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(r.shared.config.Logger.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), servedKey{}, served)
+		},
 	}
-	var fresh freshConns
-	server.ConnContext = fresh.track
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	var err error
@@ -75,30 +85,55 @@ func ServeListener(ctx context.Context, listener net.Listener, r *Router, handle
 	case err = <-failed:
 	case <-ctx.Done():
 	}
-	return errors.Join(err, r.stop(server, &fresh))
+	return errors.Join(err, stop(server, routers))
+}
+
+// servedKey is where a request's context has the routers that Serve knows.
+type servedKey struct{}
+
+// checkServed warns of a router that Serve does not know.
+func (s *shared) checkServed(ctx context.Context) {
+	s.once.Do(func() {
+		if served, ok := ctx.Value(servedKey{}).(map[*shared]bool); ok && !served[s] {
+			s.config.Logger.Warn("wsroute: Serve does not know a router that it serves, and will not drain it: give it to Serve, too")
+		}
+	})
+}
+
+// bounded calls f with a context that ends after a time.
+func bounded(d time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return f(ctx)
 }
 
 // stop ends everything that Serve runs, each part within a bound of its own.
-func (r *Router) stop(server *http.Server, fresh *freshConns) error {
-	bounded := func(d time.Duration, f func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(context.Background(), d)
-		defer cancel()
-		return f(ctx)
+func stop(server *http.Server, routers []*Router) (err error) {
+	drained := make(chan error, len(routers))
+	for _, r := range routers {
+		go func() { drained <- bounded(r.shared.config.DrainTimeout, r.drainLogged) }()
 	}
-	err := bounded(r.shared.config.DrainTimeout, func(ctx context.Context) error {
-		drained, err := r.Drain(ctx)
-		if drained.Forced+drained.Stuck > 0 {
-			r.shared.config.Logger.Warn("wsroute: not every connection closed cleanly",
-				"clean", drained.Clean, "forced", drained.Forced, "stuck", drained.Stuck)
-		}
-		return err
-	})
-	fresh.close()
+	for range routers {
+		err = errors.Join(err, <-drained)
+	}
 	if late := bounded(shutdownTimeout, server.Shutdown); late != nil {
-		r.shared.config.Logger.Warn("wsroute: requests were cut off by the shutdown", "error", late.Error())
+		routers[0].shared.config.Logger.Warn("wsroute: requests were cut off by the shutdown", "error", late.Error())
 		err = errors.Join(err, server.Close())
 	}
-	return errors.Join(err, bounded(r.shared.config.CleanupTimeout, r.graph.CloseApp))
+	for _, r := range routers {
+		err = errors.Join(err, bounded(r.shared.config.CleanupTimeout, r.graph.CloseApp))
+	}
+	return err
+}
+
+// drainLogged drains, and logs what did not end well.
+func (r *Router) drainLogged(ctx context.Context) error {
+	drained, err := r.Drain(ctx)
+	if drained.Forced+drained.Stuck > 0 {
+		r.shared.config.Logger.Warn("wsroute: not every connection closed cleanly",
+			"clean", drained.Clean, "forced", drained.Forced, "stuck", drained.Stuck)
+	}
+	return err
 }
 
 func loopback(addr net.Addr) bool {
@@ -116,13 +151,8 @@ type hidden struct {
 }
 
 // hideCredentials takes credentials out of requests before next, and its logs, see them.
-func (r *Router) hideCredentials(next http.Handler) http.Handler {
-	own := programRoutes(next)
+func (r *Router) hideCredentials(next http.Handler, own [][]segment) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if a, ok := req.Context().Value(askedKey{}).(*asked); ok {
-			a.now()
-			defer a.returned()
-		}
 		if all := r.shared.mounted.Load(); all != nil {
 			req = all.hide(req, own)
 		}
@@ -160,7 +190,10 @@ func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
 	if (!handshake || !m.movable && slices.ContainsFunc(own, at)) && !m.serves(req.URL.Path) {
 		return req
 	}
-	sent := &hidden{req.URL.RawQuery, req.Header["Sec-Websocket-Protocol"]}
+	sent, ok := req.Context().Value(hiddenKey{}).(*hidden) // by another router
+	if !ok {
+		sent = &hidden{req.URL.RawQuery, req.Header["Sec-Websocket-Protocol"]}
+	}
 	req = req.WithContext(context.WithValue(req.Context(), hiddenKey{}, sent))
 	url := *req.URL
 	url.RawQuery = query

@@ -23,6 +23,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/memconn"
 	"example.com/usher/wsroute"
 	"example.com/usher/wsroute/wstest"
 )
@@ -320,23 +321,85 @@ func eventually(t *testing.T, ok func() bool) {
 	}
 }
 
-// TestConnectionsThatAskNothingAreForgotten, however many there were, and also if no
-// other comes.
-func TestConnectionsThatAskNothingAreForgotten(t *testing.T) {
+// TestServeOfSeveralRouters: all that are mounted in the handler are drained before any
+// App value is released, and their credentials are hidden; one that Serve was not told of
+// is warned about.
+func TestServeOfSeveralRouters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		track, kept := wsroute.FreshConns()
-		for range 1000 {
-			conn, other := net.Pipe()
-			_ = other.Close()
-			track(conn)
-			time.Sleep(time.Millisecond)
+		j := &journal{}
+		var log safeBuffer
+		engine := gin.New()
+		engine.Use(gin.LoggerWithWriter(&log))
+		router := func(path, token string) *wsroute.Router {
+			deps := depends.New()
+			depends.ProvideScheme(deps, depends.Scheme{
+				Name: "test", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: token}},
+			}, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
+			depends.Provide(deps, func(ctx context.Context, _ none) (*safeBuffer, error) {
+				depends.Cleanup(ctx, func(context.Context, error) error { j.add("released"); return nil })
+				return &safeBuffer{}, nil
+			}, depends.App)
+			ws := wsroute.New(deps, &wsroute.Config{Logger: textLogger(&log)})
+			wsroute.Handle(ws, path, func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct {
+				_ who
+				_ *safeBuffer
+			},
+			) error {
+				_, err := conn.Receive(ctx)
+				time.Sleep(time.Second)
+				j.add("ended")
+				return err
+			})
+			if err := ws.Mount(engine); err != nil {
+				t.Fatal(err)
+			}
+			return ws
 		}
-		if kept() != 1000 {
-			t.Errorf("%d of 1000 are fresh", kept())
+		one, two, three := router("/one", "a"), router("/two", "b"), router("/three", "c")
+		l := memconn.Listen()
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- wsroute.ServeListener(ctx, l, one, engine, two) }()
+		dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) }}
+		var all []*websocket.Conn
+		for _, target := range []string{"/one?a=canary", "/two?b=canary"} {
+			c, response, err := dialer.Dial("ws://localhost"+target, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			all = append(all, c)
 		}
-		time.Sleep(11 * time.Second)
-		if kept() != 0 {
-			t.Errorf("%d are kept after 11 s", kept())
+		synctest.Wait() // both are in their handler
+		if strings.Contains(log.String(), "does not know") {
+			t.Errorf("the log says\n%s", log.String())
+		}
+		stop()
+		for _, c := range all {
+			if _, _, err := c.ReadMessage(); !websocket.IsCloseError(err, 1012) {
+				t.Errorf("closed with %v", err)
+			}
+			_ = c.Close()
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		j.want(t, "ended ended released released")
+		if strings.Contains(log.String(), "canary") {
+			t.Errorf("the log says\n%s", log.String())
+		}
+
+		srv := wstest.StartHandler(t, one, engine) // it is drained, and refuses
+		if r := wstest.Refused(t, srv, "/one?a=x"); r.Status != 503 {
+			t.Errorf("a drained router answers %d", r.Status)
+		}
+		c := wstest.Dial[string, string](t, srv, "/three?c=x")
+		if !strings.Contains(log.String(), "Serve does not know a router") {
+			t.Errorf("the log says\n%s", log.String())
+		}
+		c.Close(1000, "")
+		if _, err := three.Drain(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -12,11 +12,16 @@ import (
 // hijackable says whether the connection behind w can be taken over. gin's
 // writer always claims so, and panics when the one behind it cannot.
 func hijackable(w http.ResponseWriter) bool {
+	_, ok := innermost(w).(http.Hijacker)
+	return ok
+}
+
+// innermost returns what middleware has wrapped.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for {
 		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
-			_, ok := w.(http.Hijacker)
-			return ok
+			return w
 		}
 		w = inner.Unwrap()
 	}
@@ -24,7 +29,7 @@ func hijackable(w http.ResponseWriter) bool {
 
 // header returns what the 101 says beside the handshake itself: what middleware
 // has set, as OnUpgrade has changed it. A panic of OnUpgrade is returned.
-func (h *handshake) header(w http.ResponseWriter) (header http.Header, err error) {
+func (h *resolution) header(w http.ResponseWriter) (header http.Header, err error) {
 	change := h.peer.endpoint.shared.config.OnUpgrade
 	set := w.Header()
 	if len(set) == 0 && change == nil {

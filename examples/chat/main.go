@@ -104,8 +104,7 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 		Origins:        s.origins,
 		// Together they end every connection within 4 s, so that the process
 		// stops in 5.
-		CloseTimeout: time.Second,
-		WriteTimeout: 3 * time.Second,
+		Limits: wsroute.Limits{CloseTimeout: time.Second, WriteTimeout: 3 * time.Second},
 	})
 	wsroute.Handle(ws, "/ws/rooms/:room", talk, wsroute.Diagnose, wsroute.Renewable)
 

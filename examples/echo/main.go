@@ -39,7 +39,7 @@ func newEcho(largest int64, logger *slog.Logger) (*wsroute.Router, *gin.Engine, 
 	if largest < 1 {
 		return nil, nil, fmt.Errorf("-max-message is %d: a message has at least one byte", largest)
 	}
-	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: logger, ReadLimit: largest})
+	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: logger, Limits: wsroute.Limits{ReadLimit: largest}})
 	wsroute.Handle(ws, "/", echo)
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()

@@ -55,20 +55,23 @@ func listen(ctx context.Context, conn *wsroute.Conn[string, Notice], in struct {
 }
 
 type postInput struct {
-	User    User
-	Room    *Room
-	Request *http.Request // with its body
+	User User
+	Room *Room
 }
 
 // post does the same for a program that has no socket.
-func post(_ context.Context, in postInput) (Notice, error) {
-	notice := Notice{From: in.User.Name}
-	body := http.MaxBytesReader(nil, in.Request.Body, 4<<10)
+func post(w http.ResponseWriter, r *http.Request, in postInput) error {
+	var notice Notice
+	body := http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := json.NewDecoder(body).Decode(&notice); err != nil {
-		return Notice{}, &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_json", Err: err}
+		return &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_json", Err: err}
 	}
 	notice.From = in.User.Name
-	return notice, in.Room.Send(notice)
+	if err := in.Room.Send(notice); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(notice)
 }
 
 func newApp(key string) (*wsroute.Router, *gin.Engine, error) {

@@ -127,7 +127,7 @@ func newRouter(auction *Auction, config *wsroute.Config) *wsroute.Router {
 	ws := wsroute.New(deps, config)
 	wsroute.Handle(ws, "/strict", strict)
 	wsroute.Handle(ws, "/bids", patient)
-	wsroute.Handle(ws, "/watch", watch, wsroute.DropOldest)
+	wsroute.Handle(ws, "/watch", watch, wsroute.DropOldest, wsroute.Limits{SendMessages: 64})
 	wsroute.Handle(ws, "/ledger", ledger)
 	wsroute.Handle(ws, "/picture", picture)
 	return ws

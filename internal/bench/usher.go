@@ -98,8 +98,11 @@ func serveUsher(ctx context.Context, listener net.Listener, id identity) error {
 		Keys: []security.Key{usherKey(id)}, Issuer: issuer, Audience: audience, Leeway: leeway,
 	})
 	ws := wsroute.New(deps, &wsroute.Config{
-		Logger: newLogger(), Origins: []string{origin}, ReadLimit: readLimit, WriteTimeout: writeTimeout,
-		PingInterval: pingInterval, PongTimeout: pongTimeout, CloseTimeout: closeTimeout, DrainTimeout: drainTimeout,
+		Logger: newLogger(), Origins: []string{origin}, DrainTimeout: drainTimeout,
+		Limits: wsroute.Limits{
+			ReadLimit: readLimit, WriteTimeout: writeTimeout,
+			PingInterval: pingInterval, PongTimeout: pongTimeout, CloseTimeout: closeTimeout,
+		},
 	})
 	wsroute.Handle(ws, roomPath+":room", join)
 	wsroute.Handle(ws, hallPath+":room", attend)

@@ -265,7 +265,7 @@ func ended(t *testing.T, deps func() *depends.Graph, want string, why error, end
 		t.Run("a peer that "+name, func(t *testing.T) {
 			inFakeTime(t, func(t *testing.T) {
 				var over atomic.Bool
-				w := begin(t, deps(), &wsroute.Config{MessageTimeout: time.Hour}, func(ctx context.Context, c *conn, _ struct{ _ ticket }) error {
+				w := begin(t, deps(), &wsroute.Config{Limits: wsroute.Limits{MessageTimeout: time.Hour}}, func(ctx context.Context, c *conn, _ struct{ _ ticket }) error {
 					defer context.AfterFunc(ctx, func() { over.Store(true) })()
 					for {
 						_, err := c.Receive(ctx)

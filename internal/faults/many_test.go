@@ -198,7 +198,10 @@ func (s *soak) serve() {
 		depends.ValidUntil(ctx, time.Now().Add(time.Duration(rand.Int64N(int64(4*time.Second)))+time.Second)) //nolint:gosec // no secret
 		return m, nil
 	})
-	config := &wsroute.Config{PingInterval: time.Second, PongTimeout: 3 * time.Second, WriteTimeout: 2 * time.Second, DrainWindow: time.Millisecond, Logger: slog.New(slog.DiscardHandler)}
+	config := &wsroute.Config{
+		Limits:      wsroute.Limits{PingInterval: time.Second, PongTimeout: 3 * time.Second, WriteTimeout: 2 * time.Second},
+		DrainWindow: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+	}
 	s.w = begin(s.t, deps, config, s.handle)
 }
 

@@ -179,7 +179,7 @@ func (n *network) opened() *conformance.Peer {
 func TestNetworkLinkDown(t *testing.T) {
 	n := join(t)
 	const wait = 3 * time.Second
-	w := serve(n, &wsroute.Config{PingInterval: time.Second, PongTimeout: wait}, echo)
+	w := serve(n, &wsroute.Config{Limits: wsroute.Limits{PingInterval: time.Second, PongTimeout: wait}}, echo)
 	p := n.opened()
 	_ = say(p, text("there"))
 	if _, err := p.Read(); err != nil {
@@ -268,7 +268,7 @@ func TestNetworkLoss(t *testing.T) {
 func TestNetworkSlowLine(t *testing.T) {
 	n := join(t, "tc")
 	const size, messages = 1 << 10, 60
-	serve(n, &wsroute.Config{WriteTimeout: 2 * time.Second}, func(ctx context.Context, c *conn, _ none) error {
+	serve(n, &wsroute.Config{Limits: wsroute.Limits{WriteTimeout: 2 * time.Second}}, func(ctx context.Context, c *conn, _ none) error {
 		for range messages {
 			if err := c.Send(ctx, message{Data: make([]byte, size)}); err != nil {
 				return err
@@ -296,7 +296,8 @@ func TestNetworkSlowLine(t *testing.T) {
 func TestNetworkSlowLineIsAlive(t *testing.T) {
 	n := join(t, "tc")
 	const size, messages = 8 << 10, 64
-	w := serve(n, &wsroute.Config{PingInterval: time.Second, PongTimeout: 2 * time.Second}, func(ctx context.Context, c *conn, _ none) error {
+	limits := wsroute.Limits{PingInterval: time.Second, PongTimeout: 2 * time.Second}
+	w := serve(n, &wsroute.Config{Limits: limits}, func(ctx context.Context, c *conn, _ none) error {
 		for range messages {
 			if err := c.Send(ctx, message{Data: make([]byte, size)}); err != nil {
 				return err

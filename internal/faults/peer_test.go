@@ -143,7 +143,7 @@ func TestRow23FragmentFlood(t *testing.T) {
 
 func TestRow24MessageFlood(t *testing.T) {
 	inFakeTime(t, func(t *testing.T) {
-		w := begin(t, depends.New(), &wsroute.Config{MessageRate: 5}, echo)
+		w := begin(t, depends.New(), &wsroute.Config{Limits: wsroute.Limits{MessageRate: 5}}, echo)
 		p := w.open()
 		for range 11 {
 			_ = say(p, text("again"))
@@ -251,7 +251,7 @@ func TestRow29CloseCodes(t *testing.T) {
 
 func TestRow31ConcurrentWrites(t *testing.T) {
 	const writers, each = 16, 2000
-	w := begin(t, depends.New(), &wsroute.Config{SendMessages: math.MaxInt32, SendQueue: 1 << 30}, func(ctx context.Context, c *conn, _ none) error {
+	w := begin(t, depends.New(), &wsroute.Config{Limits: wsroute.Limits{SendMessages: math.MaxInt32, SendQueue: 1 << 30}}, func(ctx context.Context, c *conn, _ none) error {
 		var all sync.WaitGroup
 		for i := range writers {
 			all.Go(func() {

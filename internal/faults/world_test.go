@@ -43,7 +43,7 @@ const (
 
 // serveAlone prints its address and serves until its standard input ends.
 func serveAlone() {
-	ws := wsroute.New(depends.New(), &wsroute.Config{PingInterval: pausePing, PongTimeout: pausePong})
+	ws := wsroute.New(depends.New(), &wsroute.Config{Limits: wsroute.Limits{PingInterval: pausePing, PongTimeout: pausePong}})
 	wsroute.Handle(ws, "/", echo)
 	handler, err := ws.Handler()
 	if err != nil {

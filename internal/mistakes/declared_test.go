@@ -148,7 +148,7 @@ func badConfig() error {
 	ws := wsroute.New(depends.New(), &wsroute.Config{
 		Origins:        []string{"chat.example.com"},
 		TrustedProxies: []string{"proxy"},
-		PingInterval:   time.Minute,
+		Limits:         wsroute.Limits{PingInterval: time.Minute},
 	})
 	return ws.Mount(gin.New())
 }
@@ -157,8 +157,7 @@ func badConfigMended() error {
 	ws := wsroute.New(depends.New(), &wsroute.Config{
 		Origins:        []string{"https://chat.example.com"},
 		TrustedProxies: []string{"10.0.0.7"},
-		PingInterval:   time.Minute,
-		PongTimeout:    90 * time.Second,
+		Limits:         wsroute.Limits{PingInterval: time.Minute, PongTimeout: 90 * time.Second},
 	})
 	return ws.Mount(gin.New())
 }

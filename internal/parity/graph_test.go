@@ -264,10 +264,9 @@ var graphs = []scenario{
 		run: func(w *world) string {
 			gives(w, func(in struct{ Request *http.Request }) (place, error) { return place(in.Request.URL.Path), nil })
 			shows(w, "/ws", func(in struct{ Place place }) string { return "the socket: " + string(in.Place) })
-			wsroute.HandleHTTP(w.ws, http.MethodGet, "/plain", func(_ context.Context, in struct{ Place place }) (http.HandlerFunc, error) {
-				return func(out http.ResponseWriter, _ *http.Request) {
-					_, _ = io.WriteString(out, "the request: "+string(in.Place))
-				}, nil
+			wsroute.HandleHTTP(w.ws, http.MethodGet, "/plain", func(out http.ResponseWriter, _ *http.Request, in struct{ Place place }) error {
+				_, err := io.WriteString(out, "the request: "+string(in.Place))
+				return err
 			})
 			srv := w.server()
 			return w.open("/ws").hear() + "; " + string(wstest.Get(w, srv, "/plain").Body)

@@ -104,9 +104,12 @@ var handshakes = []scenario{
 	{
 		id: "S09", app: "upgrade on a route that is HTTP alone", fastapi: "403∅", verdict: different,
 		why:  "HTTP ignores an Upgrade that it does not take (RFC 9110 §7.8), and answers as ever",
-		want: `200 "page", no upgrade`,
+		want: `200 page, no upgrade`,
 		run: func(w *world) string {
-			wsroute.HandleHTTP(w.ws, http.MethodGet, "/page", func(context.Context, none) (string, error) { return "page", nil })
+			wsroute.HandleHTTP(w.ws, http.MethodGet, "/page", func(out http.ResponseWriter, _ *http.Request, _ none) error {
+				_, err := io.WriteString(out, "page")
+				return err
+			})
 			_, r := w.dial(w.server(), "/page")
 			return fmt.Sprintf("%d %s, no upgrade", r.Status, strings.TrimSpace(string(r.Body)))
 		},

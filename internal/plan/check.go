@@ -19,6 +19,7 @@ type Target struct {
 	Scopes    []string // that every scheme of the route must grant
 	Renewable bool     // a peer may renew its credential
 	Foreign   bool     // a foreign router's context is there to hand values over
+	Plain     bool     // a plain request: Handshake values live as long as the handler
 
 	input   *input
 	met     []*Fault
@@ -276,7 +277,8 @@ func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 // captive refuses a value that would outlive what it was made from.
 func (c *checker) captive(p *Provider, f *field, by Lifetime) {
 	handler := c.stack[len(c.stack)-1].p == nil
-	if p.Lifetime.size() >= by.size() || f.guard && by != App || f.handshakeOnly && by == Connection && !handler {
+	if p.Lifetime.size() >= by.size() || f.guard && by != App || f.handshakeOnly && by == Connection && !handler ||
+		handler && p.Lifetime == Handshake && c.t.Plain {
 		return
 	}
 	taker := c.stack[len(c.stack)-1].name(c.t)

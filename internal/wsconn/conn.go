@@ -93,10 +93,10 @@ func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
 // Open gives the connection its socket and begins to read. If the connection has ended
 // meanwhile, the peer is told now. It is called once.
 func (c *Conn) Open(socket *Socket, hooks Hooks) {
-	socket.inner.begin(c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.socket, c.hooks = &socket.inner, hooks
+	c.socket.begin(c)
 	if c.phase == opening {
 		c.phase = open
 		c.start(time.Now())

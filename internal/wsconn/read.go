@@ -131,8 +131,8 @@ func (c *Conn) readMessages() error {
 // judge says what is wrong with a message of any type.
 func (c *Conn) judge(m *Message) *violation {
 	switch {
-	case !c.messages.take(c.set.MessageRate):
-		return &violation{CodePolicy, "too_many_messages", fmt.Sprintf("more than %v messages a second", c.set.MessageRate.PerSecond)}
+	case !c.messages.take(Rate{c.set.MessageRate, c.set.MessageBurst}):
+		return &violation{CodePolicy, "too_many_messages", fmt.Sprintf("more than %v messages a second", c.set.MessageRate)}
 	case !m.Binary && !utf8.Valid(m.Buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
 		return &violation{CodeInvalid, "invalid_utf8", "text that is not UTF-8"}
 	}

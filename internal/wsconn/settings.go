@@ -8,21 +8,27 @@ import (
 
 // Settings are what bounds a connection. Connections share them.
 type Settings struct {
-	ReadLimit      int64 // bytes of a message
-	ReadAhead      int   // messages; in bytes twice the ReadLimit
-	SendQueue      int   // bytes
-	SendMessages   int
+	Limits
+	DropOldest bool // a full queue drops its oldest message
+	Discard    bool // what comes is dropped
+	Errors     *Errors
+}
+
+// Limits are those of wsroute.Limits, where each is described.
+type Limits struct {
+	ReadLimit      int64
+	ReadAhead      int
+	StallTimeout   time.Duration
 	MessageTimeout time.Duration
-	MessageRate    Rate
+	MessageRate    float64
+	MessageBurst   int
+	SendQueue      int
+	SendMessages   int
+	WriteTimeout   time.Duration
 	PingInterval   time.Duration
 	PongTimeout    time.Duration
-	StallTimeout   time.Duration
-	WriteTimeout   time.Duration
 	CloseTimeout   time.Duration
 	CloseGrace     time.Duration
-	DropOldest     bool // a full queue drops its oldest message
-	Discard        bool // what comes is dropped
-	Errors         *Errors
 }
 
 // Errors are the program's words for the ends of a connection.

@@ -46,7 +46,7 @@ func message(n int) *Outgoing {
 }
 
 // roomy are limits that nothing here reaches.
-var roomy = &Settings{SendQueue: 1 << 30, SendMessages: 1 << 20}
+var roomy = &Settings{Limits: Limits{SendQueue: 1 << 30, SendMessages: 1 << 20}}
 
 func (w *wire) mustSend(t *testing.T, n int) {
 	t.Helper()

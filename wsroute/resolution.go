@@ -28,12 +28,11 @@ var (
 	errGoexit = errors.New("wsroute: runtime.Goexit was called")
 )
 
-// handshake is what a connection needs until it is upgraded or refused. It is
-// resolved on the request's goroutine, and an open connection gets a goroutine of
-// its own: a provider needs a deep stack for a moment, a connection a small one
-// for hours. When the budget is over or the client gone while a provider works, the
-// refusal does not wait for it.
-type handshake struct {
+// resolution is a request whose dependencies are resolved: a handshake, or a plain request
+// of [HandleHTTP]. It runs on the request's goroutine; an open connection gets one of its
+// own. When the budget is over or the client gone while a provider works, the refusal does
+// not wait for it.
+type resolution struct {
 	peer     *peer
 	w        http.ResponseWriter
 	r        *http.Request
@@ -45,8 +44,8 @@ type handshake struct {
 	answered sync.WaitGroup // for somebody else to answer
 }
 
-// run resolves the dependencies and sees the handshake through.
-func (h *handshake) run() {
+// run resolves the dependencies and sees the request through.
+func (h *resolution) run() {
 	var in any
 	err := errGoexit
 	h.answered.Add(1)
@@ -66,7 +65,7 @@ func (h *handshake) run() {
 }
 
 // resolve runs the providers. A panic of one is returned.
-func (h *handshake) resolve() (in any, err error) {
+func (h *resolution) resolve() (in any, err error) {
 	p := h.peer
 	run := &plan.Run{Plan: p.endpoint.plan.Plan, Request: &h.request, Connection: p.scope.Context(p.conn.Context())}
 	if run.Plan.Handshake {
@@ -97,7 +96,7 @@ func (h *handshake) resolve() (in any, err error) {
 }
 
 // abandon answers in place of a resolver that has not come to an end.
-func (h *handshake) abandon(cause error) {
+func (h *resolution) abandon(cause error) {
 	if !h.decided.CompareAndSwap(false, true) {
 		return
 	}
@@ -112,16 +111,8 @@ func (h *handshake) abandon(cause error) {
 	h.refuse(cause, true)
 }
 
-// settle writes the 101 or the refusal of a resolved handshake, and hands the
-// connection over.
-func (h *handshake) settle(in any, err error) {
-	p := h.peer
-	outcome := errGone // if writing the answer panics
-	defer func() {
-		if outcome != nil {
-			h.drop(outcome)
-		}
-	}()
+// settle answers a request whose dependencies are resolved, or are not to be had.
+func (h *resolution) settle(in any, err error) {
 	exits := errors.Is(err, errGoexit)
 	if exits {
 		err = &plan.Error{Provider: h.gone, Err: err}
@@ -129,11 +120,27 @@ func (h *handshake) settle(in any, err error) {
 	if why := over(h.r); err != nil && !isPanic(err) && why != nil {
 		err = why // whatever else became of it
 	}
-	err = ended(p.conn.Context(), err)
+	err = ended(h.peer.conn.Context(), err)
+	if h.peer.endpoint.route.answer != nil {
+		h.answer(in, err)
+		return
+	}
+	h.open(in, err, exits)
+}
+
+// open writes the 101 or the refusal, and hands the connection over.
+func (h *resolution) open(in any, err error, exits bool) {
+	p := h.peer
+	outcome := errGone // if writing the answer panics
+	defer func() {
+		if outcome != nil {
+			h.drop(outcome)
+		}
+	}()
 	switch {
 	case err == nil && h.request.Diagnose:
 		outcome = ErrDiagnose
-		writeRejection(h.w, h.r, upgradeRequired(), p.endpoint.shared.config.WriteTimeout)
+		writeRejection(h.w, h.r, upgradeRequired(), p.endpoint.settings.WriteTimeout)
 		return
 	case err == nil:
 		err = h.upgrade()
@@ -153,7 +160,7 @@ func (h *handshake) settle(in any, err error) {
 
 // refuse answers with a refusal. Flushed, it goes out although the request's
 // goroutine is busy, or comes to no end.
-func (h *handshake) refuse(err error, flush bool) {
+func (h *resolution) refuse(err error, flush bool) {
 	if h.peer.endpoint.answerError(h.w, h.r, &h.request, err) && flush {
 		_ = http.NewResponseController(h.w).Flush()
 	}
@@ -161,14 +168,22 @@ func (h *handshake) refuse(err error, flush bool) {
 
 // drop releases all that was resolved for a connection that is refused. Cleanups
 // get a goroutine of their own: the answer goes out when this one returns.
-func (h *handshake) drop(cause error) {
-	p := h.peer
-	p.conn.End(cause, 0, "", false)
-	if h.scope.Pending() || p.scope.Pending() {
-		go p.release(cause, h.end)
+func (h *resolution) drop(cause error) {
+	h.peer.conn.End(cause, 0, "", false)
+	if h.pending() {
+		go h.release(cause)
 		return
 	}
-	p.release(cause, h.end)
+	h.release(cause)
+}
+
+// pending says whether there is anything to release.
+func (h *resolution) pending() bool { return h.scope.Pending() || h.peer.scope.Pending() }
+
+// release releases all that was resolved for a request that opens no connection.
+func (h *resolution) release(cause error) {
+	h.peer.conn.End(cause, 0, "", false)
+	h.peer.release(cause, h.end)
 }
 
 // over says why a request has ended before it was answered: mostly, there is nobody to be
@@ -192,7 +207,7 @@ func responded(w http.ResponseWriter) bool {
 
 // upgrade hijacks the connection and writes the 101. It is the last moment at
 // which the client's or the server's leaving is still a refusal.
-func (h *handshake) upgrade() error {
+func (h *resolution) upgrade() error {
 	e, conn := h.peer.endpoint, h.peer.conn
 	if err := over(h.r); err != nil {
 		return err
