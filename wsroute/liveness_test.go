@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,5 +142,31 @@ func TestAPeerThatAnswersNoPing(t *testing.T) {
 			}
 			_ = p.Conn.Close()
 		})
+	}
+}
+
+// TestAKernelThatTakesPings: a peer whose kernel takes them, several in the time that it
+// has to answer one, is lost as well.
+func TestAKernelThatTakesPings(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		config := quiet()
+		config.Limits.PingInterval, config.Limits.PongTimeout = 20*time.Millisecond, 220*time.Millisecond
+		ended := make(chan error, 1)
+		ws := wsroute.New(depends.New(), config)
+		wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ none) error {
+			<-ctx.Done()
+			ended <- context.Cause(ctx)
+			return nil
+		})
+		var p *conformance.Peer
+		if secure {
+			p = overTLS(t, ws)
+		} else {
+			p = open(t, wstest.StartLoopback(t, ws))
+		}
+		go func() { _, _ = io.Copy(io.Discard, p.Conn) }()
+		if err := <-ended; !errors.Is(err, wsroute.ErrPeerLost) {
+			t.Error(err)
+		}
 	}
 }

@@ -29,7 +29,8 @@ type wire struct {
 	shut     bool // the close frame is there, behind which nothing comes
 	err      error
 	sent     int // bytes that were written
-	waited   int // of these, those that the socket did not take at once
+	pings    int // bytes of pings, written or queued
+	waited   int // bytes that were written, but not at once
 }
 
 // entry is a frame in the queue, or the rest of one.
@@ -98,21 +99,16 @@ func (w *wire) putControl(op byte, frame []byte) error {
 	return err
 }
 
-// ping sends a ping, and returns what taken returns until the peer takes something else.
+// ping sends a ping, and returns what the peer had taken before it.
 func (w *wire) ping() (taken int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	before := w.takenBytes()
-	idle := before == w.sent && w.size == 0
-	err = w.putControl(opPing, controlFrame(opPing, nil))
-	if idle {
-		return w.sent, err
-	}
-	return before, err
+	taken = w.takenBytes()
+	return taken, w.putControl(opPing, controlFrame(opPing, nil))
 }
 
-// taken returns how many bytes the peer has taken, as far as that is known: it grows as
-// long as the peer takes any of a backlog.
+// taken returns how many bytes the peer has taken, as far as that is known, without those
+// of pings: a peer that takes nothing else and answers none is lost.
 func (w *wire) taken() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -122,7 +118,7 @@ func (w *wire) taken() int {
 // takenBytes is taken; w.mu is held.
 func (w *wire) takenBytes() int {
 	if n, ok := unacked(w.raw); ok {
-		return w.sent - n
+		return w.sent - w.pings - n
 	}
 	return w.waited // a write shows no more than that there was room behind a wait
 }
@@ -156,6 +152,9 @@ func (w *wire) put(op byte, frame []byte) (kept bool, err error) {
 		return false, w.err
 	case w.shut:
 		return false, errShut
+	}
+	if op == opPing {
+		w.pings += len(frame)
 	}
 	n := 0
 	if !w.flushing && w.try != nil {
