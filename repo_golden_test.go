@@ -185,20 +185,20 @@ func lookAtType(expr ast.Expr, look func(ast.Node)) {
 
 func TestShownInternals(t *testing.T) {
 	for text, want := range map[string]int{
-		"type G struct{ g *plan.Graph }":                          0,
-		"type G struct{ G *plan.Graph }":                          1,
-		"type G struct{ plan.Graph }":                             1,
-		"type S plan.Source":                                      1,
-		"type S = plan.Source":                                    1,
-		"type O interface{ apply(*plan.Graph); Of() plan.Graph }": 1,
-		"const App = Lifetime(plan.App)":                          1,
-		"var e, E = plan.E, 1":                                    1,
-		"var e = plan.E":                                          0,
-		"func (c core) Inner() *plan.Graph { return nil }":        1,
-		"func F() { plan.F() }":                                   0,
-		"func f() *plan.Graph { return nil }":                     0,
+		"type G struct{ g *graph.Graph }":                           0,
+		"type G struct{ G *graph.Graph }":                           1,
+		"type G struct{ graph.Graph }":                              1,
+		"type S graph.Source":                                       1,
+		"type S = graph.Source":                                     1,
+		"type O interface{ apply(*graph.Graph); Of() graph.Graph }": 1,
+		"const App = Lifetime(graph.App)":                           1,
+		"var e, E = graph.E, 1":                                     1,
+		"var e = graph.E":                                           0,
+		"func (c core) Inner() *graph.Graph { return nil }":         1,
+		"func F() { graph.F() }":                                    0,
+		"func f() *graph.Graph { return nil }":                      0,
 	} {
-		const head = "package depends\nimport \"" + module + "/internal/plan\"\n"
+		const head = "package depends\nimport \"" + module + "/internal/graph\"\n"
 		if got := shownInternals(mustParse(t, "depends/x.go", head+text)); len(got) != want {
 			t.Errorf("%s: got %v, want %d", text, got, want)
 		}

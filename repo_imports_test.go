@@ -18,11 +18,11 @@ import (
 // its root.
 const mayImport = `
 .                -
-internal/plan    std !net/http github.com/go-playground/validator/v10
-internal/bind    std depends internal/plan
+internal/graph   std !net/http github.com/go-playground/validator/v10
+internal/bind    std depends internal/graph
 internal/wsconn  std golang.org/x/sys/unix github.com/gorilla/websocket
 internal/...     std internal/...
-depends          std github.com/go-playground/validator/v10 internal/plan
+depends          std github.com/go-playground/validator/v10 internal/graph
 security         std github.com/golang-jwt/jwt/v5 depends internal/bind
 wsroute          std github.com/gin-gonic/gin github.com/go-playground/validator/v10 depends internal/...
 wsroute/wstest   std github.com/gorilla/websocket depends wsroute internal/...
@@ -31,7 +31,7 @@ examples/...     * !internal/... !examples/...
 
 // importedBy says who may import a package, tests included.
 const importedBy = `
-internal/plan    internal/plan internal/bind depends wsroute wsroute/wstest
+internal/graph   internal/graph internal/bind depends wsroute wsroute/wstest
 internal/bind    internal/bind depends security wsroute
 internal/wsconn  internal/wsconn wsroute
 examples/...     -
@@ -131,25 +131,25 @@ func TestImportFault(t *testing.T) {
 		test, fault   bool
 	}{
 		{"depends", "net/http", false, false},
-		{"depends", module + "/internal/plan", false, false},
+		{"depends", module + "/internal/graph", false, false},
 		{"depends", module + "/internal/memconn", false, true},
 		{"depends", module + "/wsroute", false, true},
 		{"depends", module + "/wsroute", true, false},
 		{"depends", gin, false, true},
 		{"security", module + "/depends", false, false},
 		{"security", module + "/wsroute", false, true},
-		{"security", module + "/internal/plan", false, true},
-		{"security", module + "/internal/plan", true, true},
+		{"security", module + "/internal/graph", false, true},
+		{"security", module + "/internal/graph", true, true},
 		{"security", module + "/internal/bind", false, false},
-		{"internal/plan", module + "/depends", false, true},
-		{"internal/plan", "net/http", false, true},
-		{"internal/plan", "net/http", true, false},
+		{"internal/graph", module + "/depends", false, true},
+		{"internal/graph", "net/http", false, true},
+		{"internal/graph", "net/http", true, false},
 		{"internal/bind", module + "/depends", false, false},
 		{"internal/bind", module + "/wsroute", false, true},
 		{"depends", module + "/internal/bind", false, true},
 		{"depends", module + "/internal/bind", true, false},
 		{"wsroute/wstest", module + "/internal/bind", false, true},
-		{"internal/memconn", module + "/internal/plan", false, true},
+		{"internal/memconn", module + "/internal/graph", false, true},
 		{"internal/wsconn", gorilla, false, false},
 		{"wsroute", gorilla, false, true},
 		{"wsroute", module + "/wsroute/wstest", false, true},

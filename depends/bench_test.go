@@ -13,10 +13,10 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
-func benchPlan(tb testing.TB, n int) *plan.Run {
+func benchPlan(tb testing.TB, n int) *graph.Run {
 	tb.Helper()
 	deps := depends.New()
 	last := provideChain(deps, n)
@@ -25,14 +25,14 @@ func benchPlan(tb testing.TB, n int) *plan.Run {
 	return newRun(p, "/")
 }
 
-func newRun(p *plan.Plan, target string) *plan.Run {
+func newRun(p *graph.Plan, target string) *graph.Run {
 	r := httptest.NewRequest("GET", target, nil)
 	req := &bind.Request{Plan: bind.NewPlan(p), HTTP: r, RawQuery: r.URL.RawQuery}
 	if err := req.Parse(); err != nil {
 		panic(err)
 	}
-	var connection, handshake plan.Scope
-	return &plan.Run{Plan: p, Request: req, Connection: connection.Context(context.Background()), Handshake: handshake.Context(context.Background())}
+	var connection, handshake graph.Scope
+	return &graph.Run{Plan: p, Request: req, Connection: connection.Context(context.Background()), Handshake: handshake.Context(context.Background())}
 }
 
 // BenchmarkResolve resolves chains of providers that only compute.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/go-playground/validator/v10"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // Graph holds the providers of a program. It is filled while the program starts,
@@ -14,7 +14,7 @@ import (
 // resolving from it is then safe for any number of connections at once.
 //
 // Make one with [New]; the zero value is not usable.
-type Graph struct{ graph *plan.Graph }
+type Graph struct{ graph *graph.Graph }
 
 // GraphOption modifies a new [Graph].
 type GraphOption interface {
@@ -40,7 +40,7 @@ func New(options ...GraphOption) *Graph {
 	for _, o := range options {
 		o.apply(&settings)
 	}
-	return &Graph{plan.New(settings.validate)}
+	return &Graph{graph.New(settings.validate)}
 }
 
 // Child returns a graph that sees g's providers and adds its own, which g does
@@ -73,17 +73,17 @@ const (
 	App
 )
 
-// The constants have the order of package plan, whose name must not show beside them.
-var _ = [1]int{}[App-Lifetime(plan.App)]
+// The constants have the order of internal/graph, whose name must not show beside them.
+var _ = [1]int{}[App-Lifetime(graph.App)]
 
 // String returns the lifetime's name.
-func (l Lifetime) String() string { return plan.Lifetime(l).String() }
+func (l Lifetime) String() string { return graph.Lifetime(l).String() }
 
-func (l Lifetime) provide(p *plan.Provider) { p.Lifetime = plan.Lifetime(l) }
+func (l Lifetime) provide(p *graph.Provider) { p.Lifetime = graph.Lifetime(l) }
 
 // ProvideOption modifies one provider: a [Lifetime] or [Revalidate].
 type ProvideOption interface {
-	provide(*plan.Provider)
+	provide(*graph.Provider)
 	String() string
 }
 
@@ -100,7 +100,7 @@ type ProvideOption interface {
 // fn and a registration after Mount, which panic.
 func Provide[In, Out any](g *Graph, fn func(context.Context, In) (Out, error), options ...ProvideOption) {
 	if fn == nil {
-		panic("depends: Provide of a nil function at " + plan.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		panic("depends: Provide of a nil function at " + graph.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
 	}
 	p := provider(fn)
 	for _, o := range options {
@@ -109,13 +109,13 @@ func Provide[In, Out any](g *Graph, fn func(context.Context, In) (Out, error), o
 	g.graph.Register(p)
 }
 
-func provider[In, Out any](fn func(context.Context, In) (Out, error)) *plan.Provider {
-	return &plan.Provider{
+func provider[In, Out any](fn func(context.Context, In) (Out, error)) *graph.Provider {
+	return &graph.Provider{
 		Out:    reflect.TypeFor[Out](),
 		In:     reflect.TypeFor[In](),
-		Invoke: plan.Call(fn),
-		Func:   plan.DescribeFunc(fn),
-		Site:   plan.Caller(),
+		Invoke: graph.Call(fn),
+		Func:   graph.DescribeFunc(fn),
+		Site:   graph.Caller(),
 	}
 }
 
@@ -124,18 +124,18 @@ func provider[In, Out any](fn func(context.Context, In) (Out, error)) *plan.Prov
 // not close it. nil is a wiring fault.
 func Supply[T any](g *Graph, value T) { g.graph.Register(supplied(value)) }
 
-func supplied[T any](value T) *plan.Provider {
-	return &plan.Provider{
+func supplied[T any](value T) *graph.Provider {
+	return &graph.Provider{
 		Out:      reflect.TypeFor[T](),
-		Lifetime: plan.App,
-		Func:     plan.Func{Name: "Supply[" + plan.TypeName(reflect.TypeFor[T]()) + "]"},
-		Site:     plan.Caller(),
+		Lifetime: graph.App,
+		Func:     graph.Func{Name: "Supply[" + graph.TypeName(reflect.TypeFor[T]()) + "]"},
+		Site:     graph.Caller(),
 		Value:    reflect.ValueOf(&value).Elem(),
 	}
 }
 
 // Replacement stands in for a provider, in a test: see wstest.
-type Replacement struct{ provider *plan.Provider }
+type Replacement struct{ provider *graph.Provider }
 
 // Override replaces the provider of Out by fn, with fn's own needs in place of
 // the original's. The original's lifetime stays.

@@ -10,7 +10,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // route stands for a WebSocket route: depends knows none, and its tests compile
@@ -27,15 +27,15 @@ func to[In any](deps *depends.Graph, path string, guards ...reflect.Type) route 
 }
 
 // mount compiles routes as Mount does.
-func mount(deps *depends.Graph, routes ...route) ([]*plan.Plan, error) {
-	var targets []*plan.Target
+func mount(deps *depends.Graph, routes ...route) ([]*graph.Plan, error) {
+	var targets []*graph.Target
 	for _, r := range routes {
-		t := &plan.Target{
-			Label: "GET " + r.path, Func: plan.Func{Name: "main.join", Site: plan.Site{File: "main.go", Line: 1}},
-			In: r.in, Graph: plan.Of(r.deps),
+		t := &graph.Target{
+			Label: "GET " + r.path, Func: graph.Func{Name: "main.join", Site: graph.Site{File: "main.go", Line: 1}},
+			In: r.in, Graph: graph.Of(r.deps),
 		}
 		for _, g := range r.guards {
-			t.Guards = append(t.Guards, plan.Guard{Type: g, Site: plan.Site{File: "main.go", Line: 2}})
+			t.Guards = append(t.Guards, graph.Guard{Type: g, Site: graph.Site{File: "main.go", Line: 2}})
 		}
 		for part := range strings.SplitSeq(r.path, "/") {
 			if name, ok := strings.CutPrefix(part, ":"); ok {
@@ -44,24 +44,24 @@ func mount(deps *depends.Graph, routes ...route) ([]*plan.Plan, error) {
 		}
 		targets = append(targets, t)
 	}
-	inner := plan.Of(deps)
-	faults := plan.Check(inner, targets, nil)
+	inner := graph.Of(deps)
+	faults := graph.Check(inner, targets, nil)
 	if len(faults) == 0 {
 		if f := inner.MakeApp(time.Second); f != nil {
 			faults = append(faults, f)
 		}
 	}
-	if err := plan.Report(targets, faults); err != nil {
+	if err := graph.Report(targets, faults); err != nil {
 		return nil, err
 	}
-	var plans []*plan.Plan
+	var plans []*graph.Plan
 	for _, t := range targets {
-		plans = append(plans, plan.Build(t))
+		plans = append(plans, graph.Build(t))
 	}
 	return plans, nil
 }
 
-func mustMount(tb testing.TB, deps *depends.Graph, routes ...route) []*plan.Plan {
+func mustMount(tb testing.TB, deps *depends.Graph, routes ...route) []*graph.Plan {
 	tb.Helper()
 	plans, err := mount(deps, routes...)
 	if err != nil {
@@ -72,12 +72,12 @@ func mustMount(tb testing.TB, deps *depends.Graph, routes ...route) []*plan.Plan
 
 // visit is one handshake without a network.
 type visit struct {
-	connection, handshake plan.Scope
+	connection, handshake graph.Scope
 	errs                  []error
 }
 
 // resolve runs a plan on a request line such as "/rooms/go?since=1".
-func resolve[In any](tb testing.TB, p *plan.Plan, target string, headers ...string) (In, *visit, error) {
+func resolve[In any](tb testing.TB, p *graph.Plan, target string, headers ...string) (In, *visit, error) {
 	tb.Helper()
 	r := httptest.NewRequest("GET", target, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -95,9 +95,9 @@ func resolve[In any](tb testing.TB, p *plan.Plan, target string, headers ...stri
 	}
 	v := &visit{}
 	report := func(err error) { v.errs = append(v.errs, err) }
-	v.connection = plan.Scope{Budget: time.Second, Report: report}
-	v.handshake = plan.Scope{Budget: time.Second, Report: report}
-	run := &plan.Run{Plan: p, Request: req, Connection: v.connection.Context(context.Background()), Handshake: v.handshake.Context(context.Background())}
+	v.connection = graph.Scope{Budget: time.Second, Report: report}
+	v.handshake = graph.Scope{Budget: time.Second, Report: report}
+	run := &graph.Run{Plan: p, Request: req, Connection: v.connection.Context(context.Background()), Handshake: v.handshake.Context(context.Background())}
 	in, err := run.Resolve()
 	if err != nil {
 		var zero In

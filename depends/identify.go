@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // Identity says whose connection it is, and by what it shows that. Its words mean
@@ -43,10 +43,10 @@ func Identify(ctx context.Context, who Identity) {
 }
 
 // authorisation is what the providers of a connection say of it.
-type authorisation = plan.Authorisation[Identity]
+type authorisation = graph.Authorisation[Identity]
 
 func authorisationOf(ctx context.Context) *authorisation {
-	a, _ := plan.AuthorisationOf(ctx).(*authorisation)
+	a, _ := graph.AuthorisationOf(ctx).(*authorisation)
 	return a
 }
 
@@ -80,7 +80,7 @@ func Observe(ctx context.Context) (observed context.Context, said func() (who Id
 	if known := authorisationOf(ctx); known != nil {
 		a.Replace(known.Identity(), known.Until())
 	}
-	return plan.WithAuthorisation(ctx, &a), func() (Identity, time.Time) { return a.Identity(), a.Until() }
+	return graph.WithAuthorisation(ctx, &a), func() (Identity, time.Time) { return a.Identity(), a.Until() }
 }
 
 // ValidUntil says until when the connection may stay open that a provider or a

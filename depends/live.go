@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"time"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // Live is a field of a handler's input that always reads the current T: the one of
@@ -33,8 +33,8 @@ func (l *Live[T]) bind(get func() any) { l.get = get }
 
 type revalidateOption time.Duration
 
-func (o revalidateOption) provide(p *plan.Provider) { p.Revalidate = time.Duration(o) }
-func (o revalidateOption) String() string           { return fmt.Sprintf("Revalidate(%v)", time.Duration(o)) }
+func (o revalidateOption) provide(p *graph.Provider) { p.Revalidate = time.Duration(o) }
+func (o revalidateOption) String() string            { return fmt.Sprintf("Revalidate(%v)", time.Duration(o)) }
 
 // Revalidate runs a provider again while the connection is open, every interval
 // give or take a tenth: for a ban list, or a role that a database knows. An error

@@ -4,7 +4,7 @@ import (
 	"context"
 	"reflect"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // Optional is a field of an input struct that may be empty: OK says whether the
@@ -31,9 +31,9 @@ func (Optional[T]) elem() reflect.Type { return reflect.TypeFor[T]() }
 // context from elsewhere: a handler defers instead, and a unit test takes its
 // context from wstest.Context.
 func Cleanup(ctx context.Context, f func(ctx context.Context, cause error) error) {
-	scope := plan.ScopeOf(ctx)
+	scope := graph.ScopeOf(ctx)
 	if scope == nil {
-		panic("depends: Cleanup outside a provider, at " + plan.Caller().String() + //nolint:forbidigo // a mistake of the program's own, with its place
+		panic("depends: Cleanup outside a provider, at " + graph.Caller().String() + //nolint:forbidigo // a mistake of the program's own, with its place
 			": pass the provider's own context; in a handler use defer; in a unit test take the context from wstest.Context")
 	}
 	scope.Add(ctx, f)

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // Source is a place in the handshake request where a credential may stand.
@@ -112,8 +112,8 @@ type SchemeFault struct {
 // Programs use security.Use; this is the seam that it stands on.
 func ProvideScheme[T any](g *Graph, scheme Scheme, authenticate func(context.Context, Credential) (T, error)) {
 	s := scheme.canonical()
-	p := &plan.Provider{
-		Out: reflect.TypeFor[T](), Func: plan.Func{Name: s.Name}, Site: plan.Caller(),
+	p := &graph.Provider{
+		Out: reflect.TypeFor[T](), Func: graph.Func{Name: s.Name}, Site: graph.Caller(),
 		Scheme: s, Places: s.places(), Hides: s.hides(),
 		Invoke: func(ctx context.Context, in, out any) error {
 			value, err := authenticate(ctx, *in.(*Credential))
@@ -124,7 +124,7 @@ func ProvideScheme[T any](g *Graph, scheme Scheme, authenticate func(context.Con
 		},
 	}
 	for _, f := range s.Faults {
-		p.Faults = append(p.Faults, plan.Fault{Fact: f.Fact, Hint: f.Hint})
+		p.Faults = append(p.Faults, graph.Fault{Fact: f.Fact, Hint: f.Hint})
 	}
 	if _, says := any(*new(T)).(scoped); says {
 		p.Granted = func(value any) []string { return any(*value.(*T)).(scoped).Scopes() }

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"reflect"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // WiringError is one thing that is wrong with the dependencies of a program.
@@ -41,9 +41,9 @@ func (e *WiringError) Error() string { return e.text }
 func (e *WiringError) Unwrap() error { return e.Err }
 
 // These hooks give usher's own packages what this one alone can do with its types.
-var _ = plan.SetHooks(plan.Hooks{
-	Graph:       func(deps any) *plan.Graph { return deps.(*Graph).graph },
-	Replacement: func(replacement any) *plan.Provider { return replacement.(Replacement).provider },
+var _ = graph.SetHooks(graph.Hooks{
+	Graph:       func(deps any) *graph.Graph { return deps.(*Graph).graph },
+	Replacement: func(replacement any) *graph.Provider { return replacement.(Replacement).provider },
 	Canonical:   func(scheme any) any { return scheme.(Scheme).canonical() },
 	Credential: func(source any, value string, from any) any {
 		return &Credential{*source.(*Source), value, from.(request)}
@@ -69,7 +69,7 @@ var _ = plan.SetHooks(plan.Hooks{
 		return l.live(), true
 	},
 	Bind: func(live any, get func() any) { live.(interface{ bind(get func() any) }).bind(get) },
-	Fault: func(f *plan.Fault) error {
+	Fault: func(f *graph.Fault) error {
 		e := &WiringError{Kind: f.Kind, Fact: f.Fact, Type: f.Type, Path: f.Path, Hint: f.Hint, Err: f.Err, text: f.String()}
 		if f.Target != nil {
 			e.Route = f.Target.Label

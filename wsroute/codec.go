@@ -13,7 +13,7 @@ import (
 
 	"github.com/go-playground/validator/v10"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 	"example.com/usher/internal/wsconn"
 )
 
@@ -235,7 +235,7 @@ func tryValidate(v *validator.Validate, t reflect.Type) (bad []string) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			bad = []string{fmt.Sprintf("%s: the validator does not take its rules: %v", plan.TypeName(t), r)}
+			bad = []string{fmt.Sprintf("%s: the validator does not take its rules: %v", graph.TypeName(t), r)}
 		}
 	}()
 	_ = v.Struct(reflect.New(t).Interface())
@@ -265,7 +265,7 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
 	seen[t] = true
 	switch t.Kind() {
 	case reflect.Func, reflect.Chan, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
-		return []string{fmt.Sprintf("%s cannot be JSON", plan.TypeName(t))}
+		return []string{fmt.Sprintf("%s cannot be JSON", graph.TypeName(t))}
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		return jsonFaults(t.Elem(), seen)
 	case reflect.Map:
@@ -273,7 +273,7 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
 		k := t.Key()
 		plain := k.Kind() == reflect.String || reflect.Int <= k.Kind() && k.Kind() <= reflect.Uintptr
 		if !plain && !encodesItself(k) {
-			bad = []string{fmt.Sprintf("%s cannot be the key of a JSON object", plan.TypeName(k))}
+			bad = []string{fmt.Sprintf("%s cannot be the key of a JSON object", graph.TypeName(k))}
 		}
 		return append(bad, jsonFaults(t.Elem(), seen)...)
 	case reflect.Struct:
@@ -284,7 +284,7 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
 				continue
 			}
 			for _, fault := range jsonFaults(f.Type, seen) {
-				bad = append(bad, fmt.Sprintf("field %s of %s: %s", f.Name, plan.TypeName(t), fault))
+				bad = append(bad, fmt.Sprintf("field %s of %s: %s", f.Name, graph.TypeName(t), fault))
 			}
 		}
 		return bad

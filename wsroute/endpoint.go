@@ -11,7 +11,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 	"example.com/usher/internal/wsconn"
 )
 
@@ -19,7 +19,7 @@ import (
 type endpoint struct {
 	shared   *shared
 	route    *route
-	target   *plan.Target
+	target   *graph.Target
 	segments []segment
 	plan     *bind.Plan
 	settings *wsconn.Settings

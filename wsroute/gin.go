@@ -8,7 +8,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // FromGin makes a dependency of what gin middleware left in its context, such as
@@ -18,13 +18,13 @@ import (
 // route needs a T at all. It must neither keep the context, which gin recycles, nor write a
 // response.
 func FromGin[T any](deps *depends.Graph, read func(*gin.Context) (T, error)) {
-	site := plan.Caller()
+	site := graph.Caller()
 	if read == nil {
 		panic("wsroute: FromGin of a nil function at " + site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
 	}
-	plan.Of(deps).Register(&plan.Provider{
+	graph.Of(deps).Register(&graph.Provider{
 		Out:     reflect.TypeFor[T](),
-		Func:    plan.DescribeFunc(read),
+		Func:    graph.DescribeFunc(read),
 		Site:    site,
 		Foreign: true,
 		Invoke: func(_ context.Context, request, out any) error {

@@ -14,7 +14,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // HandleHTTP registers a handler for plain HTTP requests, beside the WebSockets that
@@ -37,11 +37,11 @@ func HandleHTTP[In any](
 	r *Router, method, path string, handler func(http.ResponseWriter, *http.Request, In) error, options ...RouteOption,
 ) {
 	if handler == nil {
-		panic("wsroute: HandleHTTP " + path + " with a nil handler at " + plan.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		panic("wsroute: HandleHTTP " + path + " with a nil handler at " + graph.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
 	}
 	r.add(path, options, &route{
 		in:     reflect.TypeFor[In](),
-		fn:     plan.DescribeFunc(handler),
+		fn:     graph.DescribeFunc(handler),
 		method: method,
 		answer: func(w http.ResponseWriter, r *http.Request, in any) error { return handler(w, r, *in.(*In)) },
 	})
@@ -129,11 +129,11 @@ func (h *resolution) answer(in any, err error) {
 // the request if nobody hears the handler's error, or if the error comes of it.
 func (h *resolution) handle(w http.ResponseWriter, in any) (err error) {
 	p := h.peer
-	r := h.request.Snapshot().WithContext(plan.WithAuthorisation(h.r.Context(), &p.standing))
+	r := h.request.Snapshot().WithContext(graph.WithAuthorisation(h.r.Context(), &p.standing))
 	depends.Identify(r.Context(), depends.Identity{Since: p.since}) // for whom a ticket is given to
 	defer func() {
 		if v := recover(); v != nil {
-			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: p.endpoint.route.fn.Name}
+			err = &graph.Panic{Value: v, Stack: debug.Stack(), In: p.endpoint.route.fn.Name}
 		}
 		if r.MultipartForm != nil { // net/http removes the files of its own request alone
 			_ = r.MultipartForm.RemoveAll()
@@ -143,7 +143,7 @@ func (h *resolution) handle(w http.ResponseWriter, in any) (err error) {
 	if err == nil {
 		return nil
 	}
-	plan.Try(err)
+	graph.Try(err)
 	why := over(h.r)
 	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Cause(h.r.Context()))
 	if errors.Is(why, errGone) || why != nil && late {

@@ -5,16 +5,16 @@ import (
 	"time"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // authorisation is whose a connection is and until when that holds, as its providers say.
-type authorisation = plan.Authorisation[depends.Identity]
+type authorisation = graph.Authorisation[depends.Identity]
 
 // united returns what the steps of a resolution say together.
 func united(said []any) (depends.Identity, time.Time) {
 	var all authorisation
-	ctx := plan.WithAuthorisation(context.Background(), &all)
+	ctx := graph.WithAuthorisation(context.Background(), &all)
 	for _, one := range said {
 		if one, ok := one.(*authorisation); ok {
 			depends.Identify(ctx, one.Identity())

@@ -12,7 +12,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // statusGone is what a log calls a request whose client left before the answer.
@@ -40,7 +40,7 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 	if err != nil {
 		line.AddAttrs(slog.String("error", short(err.Error())))
 	}
-	if p, ok := errors.AsType[*plan.Panic](err); ok {
+	if p, ok := errors.AsType[*graph.Panic](err); ok {
 		line.AddAttrs(slog.String("stack", string(p.Stack)))
 	}
 	_ = handler.Handle(ctx, line) // as of any log that cannot be written

@@ -11,7 +11,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // Mount checks every route and every dependency, makes the App values, and adds
@@ -30,10 +30,10 @@ func (r *Router) Mount(router gin.IRouter) error {
 	if err != nil {
 		return err
 	}
-	var faults []*plan.Fault
+	var faults []*graph.Fault
 	for _, e := range endpoints {
 		if v := e.addTo(router); v != nil {
-			faults = append(faults, &plan.Fault{
+			faults = append(faults, &graph.Fault{
 				Kind: "conflict", Fact: fmt.Sprint(v), Path: []string{"registered " + e.route.site.String()}, Target: e.target,
 				Hint: "the router has a route of that path already",
 			})
@@ -127,15 +127,15 @@ func (e *endpoint) ginPath(params gin.Params) (path []bind.PathValue, ok bool) {
 // that there is a gin context to read from.
 func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	s := r.shared
-	var extra []*plan.Fault
+	var extra []*graph.Fault
 	for _, text := range s.bad {
-		extra = append(extra, &plan.Fault{Kind: "bad config", Fact: text})
+		extra = append(extra, &graph.Fault{Kind: "bad config", Fact: text})
 	}
 	endpoints := make([]*endpoint, 0, len(s.routes))
-	targets := make([]*plan.Target, 0, len(s.routes))
+	targets := make([]*graph.Target, 0, len(s.routes))
 	for _, rt := range s.routes {
 		full := prefix + rt.path
-		t := &plan.Target{
+		t := &graph.Target{
 			Label: rt.verb() + " " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable, Foreign: onGin,
 			Plain: rt.answer != nil,
 		}
@@ -143,7 +143,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		extra = append(extra, rt.faults(t, &s.config)...)
 		segments, fault := parsePattern(full)
 		if fault != "" {
-			extra = append(extra, &plan.Fault{Kind: "bad route", Fact: fault, Target: t, Hint: "write it as gin does: /rooms/:room or /files/*rest"})
+			extra = append(extra, &graph.Fault{Kind: "bad route", Fact: fault, Target: t, Hint: "write it as gin does: /rooms/:room or /files/*rest"})
 			continue
 		}
 		t.PathNames = paramNames(segments)
@@ -154,7 +154,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		extra = append(extra, conflicts(endpoints, e)...)
 		endpoints = append(endpoints, e)
 	}
-	faults := plan.Check(r.graph, targets, extra)
+	faults := graph.Check(r.graph, targets, extra)
 	for _, t := range targets {
 		faults = append(faults, renewalFaults(t)...)
 		if s.config.Origins == nil {
@@ -166,11 +166,11 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 			faults = append(faults, f)
 		}
 	}
-	if err := plan.Report(targets, faults); err != nil {
+	if err := graph.Report(targets, faults); err != nil {
 		return nil, err
 	}
 	for _, e := range endpoints {
-		e.plan = bind.NewPlan(plan.Build(e.target))
+		e.plan = bind.NewPlan(graph.Build(e.target))
 		for _, source := range e.plan.Sources {
 			e.cookies = e.cookies || source.In == "cookie"
 			e.basic = e.basic || bind.IsBasic(source)
@@ -181,13 +181,13 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 
 // cookiesWithoutOrigins refuses routes that any page could open in the name of
 // whoever looks at it: a browser adds cookies by itself.
-func cookiesWithoutOrigins(t *plan.Target) (found []*plan.Fault) {
+func cookiesWithoutOrigins(t *graph.Target) (found []*graph.Fault) {
 	for _, p := range t.Schemes() {
 		for _, source := range bind.SchemeOf(p).Sources {
 			if source.In != "cookie" {
 				continue
 			}
-			found = append(found, &plan.Fault{
+			found = append(found, &graph.Fault{
 				Kind: "unsafe", Fact: p.Func.Name + " takes a cookie, and the router does not say whose pages may connect", Target: t,
 				Path: []string{"registered " + t.Site.String()}, Hint: `set Config.Origins, such as []string{"https://chat.example.com"}`,
 			})
@@ -198,11 +198,11 @@ func cookiesWithoutOrigins(t *plan.Target) (found []*plan.Fault) {
 
 // renewalFaults refuses a route whose peers may renew their credential, and that has none, or
 // one which a message cannot hold.
-func renewalFaults(t *plan.Target) []*plan.Fault {
+func renewalFaults(t *graph.Target) []*graph.Fault {
 	if !t.Renewable {
 		return nil
 	}
-	f := &plan.Fault{Kind: "bad route", Target: t, Path: []string{"registered " + t.Site.String()}}
+	f := &graph.Fault{Kind: "bad route", Target: t, Path: []string{"registered " + t.Site.String()}}
 	switch schemes := t.Schemes(); len(schemes) {
 	case 1:
 		s := bind.SchemeOf(schemes[0])
@@ -219,17 +219,17 @@ func renewalFaults(t *plan.Target) []*plan.Fault {
 			f.Hint = "drop the option, or guard the route"
 		}
 	}
-	return []*plan.Fault{f}
+	return []*graph.Fault{f}
 }
 
-func conflicts(before []*endpoint, e *endpoint) []*plan.Fault {
-	var found []*plan.Fault
+func conflicts(before []*endpoint, e *endpoint) []*graph.Fault {
+	var found []*graph.Fault
 	for _, other := range before {
 		if other.route.verb() != e.route.verb() {
 			continue
 		}
 		if why := clash(other.segments, e.segments); why != "" {
-			found = append(found, &plan.Fault{
+			found = append(found, &graph.Fault{
 				Kind: "conflict", Fact: fmt.Sprintf("%s and %s cannot both be routes: %s", other.target.Label, e.target.Label, why),
 				Path: []string{"registered " + other.route.site.String(), "registered " + e.route.site.String()}, Target: e.target,
 			})
@@ -239,12 +239,12 @@ func conflicts(before []*endpoint, e *endpoint) []*plan.Fault {
 }
 
 // register makes routes known to Serve, unless the router around them would not have them.
-func (r *Router) register(endpoints []*endpoint, faults []*plan.Fault) error {
-	targets := make([]*plan.Target, 0, len(endpoints))
+func (r *Router) register(endpoints []*endpoint, faults []*graph.Fault) error {
+	targets := make([]*graph.Target, 0, len(endpoints))
 	for _, e := range endpoints {
 		targets = append(targets, e.target)
 	}
-	if err := plan.Report(targets, faults); err != nil {
+	if err := graph.Report(targets, faults); err != nil {
 		return err
 	}
 	if r.shared.mounted.Load() == nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // RouteOption modifies a route, or all routes of a group.
@@ -29,11 +29,11 @@ func (o option) apply(rt *route) {
 // route is a registered handler.
 type route struct {
 	path     string
-	site     plan.Site
-	graph    *plan.Graph
+	site     graph.Site
+	graph    *graph.Graph
 	in       reflect.Type
-	fn       plan.Func
-	guards   []plan.Guard
+	fn       graph.Func
+	guards   []graph.Guard
 	messages []string // what is wrong with the message types
 	receives string
 	sends    string
@@ -55,7 +55,7 @@ type route struct {
 	subprotocols []string
 }
 
-type requireOption struct{ guard plan.Guard }
+type requireOption struct{ guard graph.Guard }
 
 func (o requireOption) apply(rt *route) { rt.guards = append(rt.guards, o.guard) }
 
@@ -63,7 +63,7 @@ func (o requireOption) apply(rt *route) { rt.guards = append(rt.guards, o.guard)
 // its value is not taken. Guards run before the handler's own dependencies, the
 // outermost group's first.
 func Require[T any]() RouteOption {
-	return requireOption{plan.Guard{Type: reflect.TypeFor[T](), Site: plan.Caller()}}
+	return requireOption{graph.Guard{Type: reflect.TypeFor[T](), Site: graph.Caller()}}
 }
 
 // Diagnose lets a plain GET of the route tell why a WebSocket would be refused,
@@ -139,14 +139,14 @@ func (rt *route) verb() string {
 }
 
 // faults returns what is wrong with the route by itself.
-func (rt *route) faults(t *plan.Target, c *Config) []*plan.Fault {
-	var found []*plan.Fault
+func (rt *route) faults(t *graph.Target, c *Config) []*graph.Fault {
+	var found []*graph.Fault
 	at := []string{"registered " + rt.site.String()}
 	for _, text := range rt.messages {
-		found = append(found, &plan.Fault{Kind: "bad message", Fact: text, Path: at, Target: t})
+		found = append(found, &graph.Fault{Kind: "bad message", Fact: text, Path: at, Target: t})
 	}
 	if rt.method != "" && (!isToken(rt.method) || strings.ToUpper(rt.method) != rt.method) {
-		found = append(found, &plan.Fault{
+		found = append(found, &graph.Fault{
 			Kind: "bad route", Fact: fmt.Sprintf("%q is no HTTP method", rt.method), Path: at, Target: t, Hint: "use the constants of net/http, such as http.MethodPost",
 		})
 	}
@@ -155,11 +155,11 @@ func (rt *route) faults(t *plan.Target, c *Config) []*plan.Fault {
 		bad = rt.limits.over(c.Limits).faults("Limits")
 	}
 	for _, text := range bad {
-		found = append(found, &plan.Fault{Kind: "bad route", Fact: text, Path: at, Target: t})
+		found = append(found, &graph.Fault{Kind: "bad route", Fact: text, Path: at, Target: t})
 	}
 	for _, name := range rt.subprotocols {
 		if !isToken(name) {
-			found = append(found, &plan.Fault{
+			found = append(found, &graph.Fault{
 				Kind: "bad route", Fact: fmt.Sprintf("%q is no name of a subprotocol", name), Path: at, Target: t,
 				Hint: "use letters, digits, '.', '-' and '_'",
 			})

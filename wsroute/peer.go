@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 	"example.com/usher/internal/wsconn"
 )
 
@@ -16,10 +16,10 @@ import (
 type peer struct {
 	endpoint *endpoint
 	conn     *wsconn.Conn
-	scope    plan.Scope // of the Connection lifetime
+	scope    graph.Scope // of the Connection lifetime
 	standing authorisation
-	kept     *plan.Kept // nil unless something may be resolved anew
-	again    *renewer   // the same
+	kept     *graph.Kept // nil unless something may be resolved anew
+	again    *renewer    // the same
 	counted  counted
 	failed   bool // the handler has
 	values   requestValues
@@ -30,7 +30,7 @@ type peer struct {
 func newPeer(values context.Context, e *endpoint, remote string) *peer {
 	p := &peer{endpoint: e, remote: remote, since: time.Now(), values: requestValues{values}}
 	p.conn = wsconn.New(&p.values, e.settings)
-	p.scope = plan.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Authorisation: &p.standing}
+	p.scope = graph.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Authorisation: &p.standing}
 	return p
 }
 
@@ -95,12 +95,12 @@ func (p *peer) release(cause error, endHandshake func(error)) {
 func (p *peer) handle(in any) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: p.endpoint.route.fn.Name}
+			err = &graph.Panic{Value: v, Stack: debug.Stack(), In: p.endpoint.route.fn.Name}
 		}
 	}()
 	err = p.endpoint.route.serve(p.conn.Context(), p, in)
 	if err != nil && err != context.Cause(p.conn.Context()) { //nolint:errorlint // the very same, which most return
-		plan.Try(err)
+		graph.Try(err)
 	}
 	if errors.Is(err, context.Canceled) {
 		err = ended(p.conn.Context(), err) // why it was cancelled says more

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 	"example.com/usher/internal/wsconn"
 )
 
@@ -48,7 +48,7 @@ func (e *endpoint) mapped(err error) (r *depends.Rejection, logged error) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			logged = errors.Join(err, &plan.Panic{Value: v, Stack: debug.Stack(), In: "MapError"})
+			logged = errors.Join(err, &graph.Panic{Value: v, Stack: debug.Stack(), In: "MapError"})
 		}
 	}()
 	return ask(err), err
@@ -111,7 +111,7 @@ func closeFor(err error) (code int, reason string) {
 func isTimeout(err error) bool { return errors.Is(err, errBudget) || errors.Is(err, errLate) }
 
 func isPanic(err error) bool {
-	_, ok := errors.AsType[*plan.Panic](err)
+	_, ok := errors.AsType[*graph.Panic](err)
 	return ok
 }
 

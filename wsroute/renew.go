@@ -10,7 +10,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 	"example.com/usher/internal/wsconn"
 )
 
@@ -50,7 +50,7 @@ type renewer struct {
 }
 
 // keep prepares a connection of which parts will be resolved anew.
-func (p *peer) keep(kept *plan.Kept, run *plan.Run, request *bind.Request) {
+func (p *peer) keep(kept *graph.Kept, run *graph.Run, request *bind.Request) {
 	kept.Hold(run)
 	p.kept = kept
 	p.standing.Replace(united(kept.Said()))
@@ -68,7 +68,7 @@ func (p *peer) hooks() wsconn.Hooks {
 
 // run calls what resolves anew, when nothing else does, within the budget. credential says
 // that one is verified.
-func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
+func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 	p, conn := r.peer, r.peer.conn
 	config, hub := &p.endpoint.shared.config, &p.endpoint.shared.hub
 	if err := p.kept.Turn(conn.Context()); err != nil {
@@ -94,7 +94,7 @@ func (r *renewer) run(credential bool, resolve func(*plan.Run) error) error {
 		}
 		return hub.caught(who, known, p.since)
 	}
-	err := resolve(&plan.Run{
+	err := resolve(&graph.Run{
 		Request: r.request, Connection: ctx, Handshake: ctx, Scope: &p.scope, Accept: accept, Failed: p.refuse, Retire: conn.WhenIdle,
 	})
 	if err != nil {
@@ -131,7 +131,7 @@ func (p *peer) refuse(err error) {
 
 // check resolves anew what is due. Until it has, the next check has no time.
 func (r *renewer) check() {
-	_ = r.run(false, func(run *plan.Run) error {
+	_ = r.run(false, func(run *graph.Run) error {
 		err := r.peer.kept.Check(run)
 		if err == nil {
 			r.peer.conn.CheckAt(r.peer.kept.Due())
@@ -141,7 +141,7 @@ func (r *renewer) check() {
 }
 
 func (r *renewer) renew(credential string) error {
-	return r.run(true, func(run *plan.Run) error {
+	return r.run(true, func(run *graph.Run) error {
 		renewed, err := r.request.Renewed(credential)
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/internal/bind"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 	"example.com/usher/internal/wsconn"
 )
 
@@ -37,7 +37,7 @@ type resolution struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	request  bind.Request
-	scope    plan.Scope // of the Handshake lifetime
+	scope    graph.Scope // of the Handshake lifetime
 	end      func(cause error)
 	gone     string         // the provider that ended its goroutine
 	decided  atomic.Bool    // somebody has taken it upon himself to answer
@@ -67,10 +67,10 @@ func (h *resolution) run() {
 // resolve runs the providers. A panic of one is returned.
 func (h *resolution) resolve() (in any, err error) {
 	p := h.peer
-	run := &plan.Run{Plan: p.endpoint.plan.Plan, Request: &h.request, Connection: p.scope.Context(p.conn.Context())}
+	run := &graph.Run{Plan: p.endpoint.plan.Plan, Request: &h.request, Connection: p.scope.Context(p.conn.Context())}
 	if run.Plan.Handshake {
 		ctx, cancel := context.WithCancelCause(p.conn.Context())
-		h.scope = plan.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Authorisation: p.scope.Authorisation}
+		h.scope = graph.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Authorisation: p.scope.Authorisation}
 		run.Handshake = h.scope.Context(ctx)
 		h.end = func(cause error) {
 			defer cancel(cause)
@@ -82,7 +82,7 @@ func (h *resolution) resolve() (in any, err error) {
 			h.gone = run.At()
 		}
 	}()
-	var kept *plan.Kept
+	var kept *graph.Kept
 	if run.Plan.Keeps {
 		kept = run.Keep()
 	}
@@ -103,7 +103,7 @@ func (h *resolution) abandon(cause error) {
 	defer h.answered.Done()
 	defer func() { // a writer of the program's own may panic, and this goroutine has nobody above it
 		if v := recover(); v != nil {
-			h.peer.log(slog.LevelError, "a refusal was not written", &plan.Panic{Value: v, Stack: debug.Stack(), In: "the ResponseWriter"})
+			h.peer.log(slog.LevelError, "a refusal was not written", &graph.Panic{Value: v, Stack: debug.Stack(), In: "the ResponseWriter"})
 		}
 	}()
 	h.peer.conn.End(cause, 0, "", true)
@@ -115,7 +115,7 @@ func (h *resolution) abandon(cause error) {
 func (h *resolution) settle(in any, err error) {
 	exits := errors.Is(err, errGoexit)
 	if exits {
-		err = &plan.Error{Provider: h.gone, Err: err}
+		err = &graph.Error{Provider: h.gone, Err: err}
 	}
 	if why := over(h.r); err != nil && !isPanic(err) && why != nil {
 		err = why // whatever else became of it

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // Router holds WebSocket routes and, once they are mounted, their connections.
@@ -16,7 +16,7 @@ import (
 // routes are safe for concurrent use.
 type Router struct {
 	deps    *depends.Graph
-	graph   *plan.Graph
+	graph   *graph.Graph
 	prefix  string
 	options []RouteOption
 	shared  *shared
@@ -44,7 +44,7 @@ func New(deps *depends.Graph, config *Config) *Router {
 	proxies, badProxies := newProxies(settings.TrustedProxies)
 	return &Router{
 		deps:  deps,
-		graph: plan.Of(deps),
+		graph: graph.Of(deps),
 		shared: &shared{
 			config: settings, bad: slices.Concat(bad, badOrigins, badProxies),
 			origins: origins, proxies: proxies,
@@ -59,7 +59,7 @@ func (r *Router) Group(prefix string, options ...RouteOption) *Router {
 	deps := r.deps.Child()
 	return &Router{
 		deps:    deps,
-		graph:   plan.Of(deps),
+		graph:   graph.Of(deps),
 		prefix:  r.prefix + prefix,
 		options: append(append([]RouteOption{}, r.options...), options...),
 		shared:  r.shared,
@@ -88,14 +88,14 @@ func (r *Router) Deps() *depends.Graph { return r.deps }
 // that comes after Mount.
 func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Context, *Conn[Recv, Send], In) error, options ...RouteOption) {
 	if handler == nil {
-		panic("wsroute: Handle " + path + " with a nil handler at " + plan.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		panic("wsroute: Handle " + path + " with a nil handler at " + graph.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
 	}
 	codec, bad := newCodec[Recv, Send](r.graph.Validate())
 	r.add(path, options, &route{
 		in:       reflect.TypeFor[In](),
-		fn:       plan.DescribeFunc(handler),
-		receives: plan.TypeName(reflect.TypeFor[Recv]()),
-		sends:    plan.TypeName(reflect.TypeFor[Send]()),
+		fn:       graph.DescribeFunc(handler),
+		receives: graph.TypeName(reflect.TypeFor[Recv]()),
+		sends:    graph.TypeName(reflect.TypeFor[Send]()),
 		messages: bad,
 		discards: codec.discards,
 		serve: func(ctx context.Context, p *peer, in any) error {
@@ -106,7 +106,7 @@ func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Con
 
 func (r *Router) add(path string, options []RouteOption, rt *route) {
 	rt.path = r.prefix + path
-	rt.site = plan.Caller()
+	rt.site = graph.Caller()
 	if r.shared.mounted.Load() != nil {
 		panic("wsroute: Handle " + rt.path + " after Mount, at " + rt.site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
 	}
@@ -126,11 +126,11 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 // before Mount. After Mount it panics: a router is built for one test.
 func (r *Router) Override(replacements ...depends.Replacement) {
 	if r.shared.mounted.Load() != nil || len(replacements) > 0 && r.graph.Sealed() {
-		at := plan.Caller().String()
+		at := graph.Caller().String()
 		//nolint:forbidigo // a mistake of the program's own, with its place
 		panic("wsroute: Override after Mount, at " + at + ": make a router for each test")
 	}
 	for _, o := range replacements {
-		r.graph.Override(plan.ReplacementOf(o))
+		r.graph.Override(graph.ReplacementOf(o))
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // hijackable says whether the connection behind w can be taken over. gin's
@@ -46,7 +46,7 @@ func (h *resolution) header(w http.ResponseWriter) (header http.Header, err erro
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			err = &plan.Panic{Value: v, Stack: debug.Stack(), In: "OnUpgrade"}
+			err = &graph.Panic{Value: v, Stack: debug.Stack(), In: "OnUpgrade"}
 		}
 	}()
 	change(h.request.Snapshot(), header)

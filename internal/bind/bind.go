@@ -4,12 +4,12 @@ package bind
 
 import (
 	"example.com/usher/depends"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // Plan is a compiled plan, and how the requests for it are read.
 type Plan struct {
-	*plan.Plan // nil outside of any route
+	*graph.Plan // nil outside of any route
 
 	// Sources are where the schemes look for credentials, and Secrets the query parameters
 	// that nobody but schemes may see.
@@ -27,7 +27,7 @@ type boundScheme struct {
 }
 
 // NewPlan prepares a plan to read requests.
-func NewPlan(compiled *plan.Plan) *Plan {
+func NewPlan(compiled *graph.Plan) *Plan {
 	p := &Plan{Plan: compiled}
 	for provider, optional := range compiled.Schemes() {
 		p.add(SchemeOf(provider), optional)
@@ -37,7 +37,7 @@ func NewPlan(compiled *plan.Plan) *Plan {
 
 func (p *Plan) add(s *depends.Scheme, optional bool) {
 	// Its text is the most frequent line of many a log.
-	stranger := plan.Failed(s.Name, noCredential(s, nil))
+	stranger := graph.Failed(s.Name, noCredential(s, nil))
 	p.schemes = append(p.schemes, boundScheme{s, optional, stranger})
 	p.Sources = append(p.Sources, s.Sources...)
 	p.Secrets = append(p.Secrets, s.Params...)
@@ -49,4 +49,4 @@ func (p *Plan) add(s *depends.Scheme, optional bool) {
 }
 
 // SchemeOf returns the description of a provider that authenticates.
-func SchemeOf(p *plan.Provider) *depends.Scheme { return p.Scheme.(*depends.Scheme) }
+func SchemeOf(p *graph.Provider) *depends.Scheme { return p.Scheme.(*depends.Scheme) }

@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/plan"
+	"example.com/usher/internal/graph"
 )
 
 // PathValue is a parameter that the router took from the path.
@@ -104,7 +104,7 @@ func (r *Request) Refused() error {
 			return s.stranger
 		}
 		_, err := r.find(s.Scheme)
-		return &plan.Error{Provider: s.Name, Err: err}
+		return &graph.Error{Provider: s.Name, Err: err}
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func (r *Request) BadParam(loc []string, code string) error {
 
 // Authenticate hands the one credential of a scheme to it, and checks that what it says
 // grants the scopes that the route requires.
-func (r *Request) Authenticate(ctx context.Context, p *plan.Provider, scopes []string, out any) error {
+func (r *Request) Authenticate(ctx context.Context, p *graph.Provider, scopes []string, out any) error {
 	scheme := SchemeOf(p)
 	c := found{source: r.source}
 	if r.renewed != nil {
@@ -153,14 +153,14 @@ func (r *Request) Authenticate(ctx context.Context, p *plan.Provider, scopes []s
 
 // credential returns what was found as schemes get it.
 func (r *Request) credential(c found) *depends.Credential {
-	return plan.NewCredential(c.source, c.value, r).(*depends.Credential)
+	return graph.NewCredential(c.source, c.value, r).(*depends.Credential)
 }
 
 // FindCredential takes the one credential of a scheme out of a request that is for no route,
 // or refuses as a handshake would be: 401 for none, 400 for more than one. For a scheme that
 // must not start it returns an error that is no Rejection.
 func FindCredential(r *http.Request, scheme depends.Scheme) (depends.Credential, error) {
-	s := plan.Canonical(scheme).(*depends.Scheme)
+	s := graph.Canonical(scheme).(*depends.Scheme)
 	if len(s.Faults) > 0 {
 		return depends.Credential{}, fmt.Errorf("depends: unsafe configuration: %s", s.Faults[0].Fact)
 	}

@@ -23,8 +23,8 @@ import (
 	"testing"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/graph"
 	"example.com/usher/internal/memconn"
-	"example.com/usher/internal/plan"
 	"example.com/usher/wsroute"
 )
 
@@ -119,7 +119,7 @@ func (s *Server) Client() *http.Client {
 // when the test ends, and an error of one fails it.
 func Context(t testing.TB) context.Context {
 	t.Helper()
-	scope := &plan.Scope{Budget: timeout, Report: func(err error) { t.Errorf("wstest: %v", err) }}
+	scope := &graph.Scope{Budget: timeout, Report: func(err error) { t.Errorf("wstest: %v", err) }}
 	ctx := t.Context()
 	t.Cleanup(func() { scope.End(ctx, nil) })
 	return scope.Context(ctx)

@@ -1,4 +1,4 @@
-package plan
+package graph
 
 // closest returns the candidate that word is probably a misspelling of, or "".
 func closest(word string, candidates []string) string {

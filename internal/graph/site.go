@@ -1,4 +1,4 @@
-package plan
+package graph
 
 import (
 	"fmt"
@@ -53,7 +53,7 @@ func own(function string) bool {
 	}
 	pkg, _, _ := strings.Cut(rest, ".")
 	switch pkg {
-	case "depends", "internal/plan", "security", "wsroute", "wsroute/wstest":
+	case "depends", "internal/graph", "security", "wsroute", "wsroute/wstest":
 		return true
 	}
 	return false

@@ -1,4 +1,4 @@
-package plan
+package graph
 
 import (
 	"net/http"
@@ -47,7 +47,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if got := TypeName(reflect.TypeFor[generic[url.Values]]()); got != "plan.generic[url.Values]" {
+	if got := TypeName(reflect.TypeFor[generic[url.Values]]()); got != "graph.generic[url.Values]" {
 		t.Errorf("got %q", got)
 	}
 	for symbol, want := range map[string]string{

@@ -1,10 +1,10 @@
-// Package plan compiles and runs dependency graphs: it holds the providers of a
+// Package graph compiles and runs dependency graphs: it holds the providers of a
 // graph, checks them against the routes that need them, and turns each route
 // into a flat list of steps that is run once per connection. It knows no HTTP and
 // refuses nothing: what it asks of a request stands in [Request].
 //
 // Users meet it through the packages depends and wsroute.
-package plan
+package graph
 
 import (
 	"context"
