@@ -227,7 +227,7 @@ type withA struct{ A a }
 
 func TestTheRequestIsASanitisedSnapshot(t *testing.T) {
 	deps := depends.New()
-	depends.ProvideScheme(deps, depends.Scheme{
+	provideScheme(deps, depends.Scheme{
 		Name: "test", Challenge: "Bearer",
 		Sources: []depends.Source{{In: "header", Name: "authorization", Prefix: "Bearer"}, {In: "query", Name: "token"}},
 	}, func(_ context.Context, c depends.Credential) (a, error) { return a{len(c.Value)}, nil })

@@ -44,7 +44,6 @@ func (e *WiringError) Unwrap() error { return e.Err }
 var _ = graph.SetHooks(graph.Hooks{
 	Graph:       func(deps any) *graph.Graph { return deps.(*Graph).graph },
 	Replacement: func(replacement any) *graph.Provider { return replacement.(Replacement).provider },
-	Canonical:   func(scheme any) any { return scheme.(Scheme).canonical() },
 	Credential: func(source any, value string, from any) any {
 		return &Credential{*source.(*Source), value, from.(request)}
 	},

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/usher/depends"
+	"example.com/usher/security"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -228,7 +229,7 @@ var faults = map[string]func(*depends.Graph) []route{
 		return []route{to[none](deps, "/")}
 	},
 	"unsafe": func(deps *depends.Graph) []route {
-		depends.ProvideScheme(deps, depends.Scheme{
+		provideScheme(deps, depends.Scheme{
 			Name: "ApiKey",
 			Sources: []depends.Source{
 				{In: "cokie", Name: "k"},
@@ -241,7 +242,7 @@ var faults = map[string]func(*depends.Graph) []route{
 			},
 			Faults: []depends.SchemeFault{{Fact: "ApiKey has no keys", Hint: "set Keys"}},
 		}, func(context.Context, depends.Credential) (Token, error) { return Token{}, nil })
-		depends.ProvideScheme(deps, depends.Scheme{Name: "Nowhere", Challenge: "X"},
+		provideScheme(deps, depends.Scheme{Name: "Nowhere", Challenge: "X"},
 			func(context.Context, depends.Credential) (User, error) { return User{}, nil })
 		return []route{to[struct{ Token Token }](deps, "/")}
 	},
@@ -370,4 +371,22 @@ func TestTheProgramsOwnValidator(t *testing.T) {
 	if _, _, err := resolve[in](t, p, "/?n=3"); !errors.As(err, &r) || r.Status != 422 || r.Params[0].Code != "even" {
 		t.Errorf("got %v", err)
 	}
+}
+
+// madeScheme is a scheme of a test.
+type madeScheme[T any] struct {
+	depends.Scheme
+	authenticate func(context.Context, depends.Credential) (T, error)
+}
+
+func (s madeScheme[T]) Describe() depends.Scheme { return s.Scheme }
+
+func (s madeScheme[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	return s.authenticate(ctx, c)
+}
+
+func provideScheme[T any](
+	deps *depends.Graph, scheme depends.Scheme, authenticate func(context.Context, depends.Credential) (T, error),
+) {
+	security.Use(deps, madeScheme[T]{scheme, authenticate})
 }

@@ -16,28 +16,27 @@ import (
 // the conversion to an integer, with a result that depends on the processor.
 const maxDate = 253402300799
 
-// decodeClaims turns the payload of a token whose signature is good into a C
-// that may be believed.
-func decodeClaims[C any](payload []byte, validator *jwt.Validator) (C, error) {
-	var none C
+// decodeClaims turns the payload of a token whose signature is good into claims that may be
+// believed. On an error they may not.
+func decodeClaims[C any](payload []byte, to *C, validator *jwt.Validator) error {
 	if err := checkMembers(payload, claimMember); err != nil {
-		return none, err
+		return err
 	}
-	value, claims := newClaims[C]()
+	claims := newClaims(to)
 	if err := json.Unmarshal(payload, claims); err != nil {
-		return none, unfit(err)
+		return unfit(err)
 	}
 	if !dated(claims.GetExpirationTime()) || !dated(claims.GetNotBefore()) || !dated(claims.GetIssuedAt()) {
-		return none, because(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
+		return because(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
 	}
 	// A subject is demanded: without one, everybody would be the same user "".
 	if subject, err := claims.GetSubject(); err != nil || subject == "" {
-		return none, because(jwt.ErrTokenRequiredClaimMissing, "sub")
+		return because(jwt.ErrTokenRequiredClaimMissing, "sub")
 	}
 	if err := validator.Validate(claims); err != nil {
-		return none, plain(err)
+		return plain(err)
 	}
-	return *value, nil
+	return nil
 }
 
 // dated says that a date is one, or is not there. An error is the validator's to report.
@@ -45,15 +44,14 @@ func dated(d *jwt.NumericDate, err error) bool {
 	return err != nil || d == nil || 0 <= d.Unix() && d.Unix() <= maxDate
 }
 
-// newClaims returns a C to decode into, and the same as jwt.Claims. If C is a
-// pointer it points at a new value. claimsFault has checked that C can do this.
-func newClaims[C any]() (*C, jwt.Claims) {
-	value := new(C)
+// newClaims returns what is decoded into a C. If C is a pointer it points at a new value.
+// claimsFault has checked that C can do this.
+func newClaims[C any](to *C) jwt.Claims {
 	if t := reflect.TypeFor[C](); t.Kind() == reflect.Pointer {
-		*value = reflect.New(t.Elem()).Interface().(C)
-		return value, any(*value).(jwt.Claims)
+		*to = reflect.New(t.Elem()).Interface().(C)
+		return any(*to).(jwt.Claims)
 	}
-	return value, any(value).(jwt.Claims)
+	return any(to).(jwt.Claims)
 }
 
 // unfit says why claims do not decode. encoding/json would quote the value.
@@ -115,7 +113,7 @@ func tryClaims[C any](payload string) (problem string) {
 			problem = fmt.Sprintf("%s panics on a token with the claims %s: %v", name, payload, p)
 		}
 	}()
-	_, claims := newClaims[C]()
+	claims := newClaims(new(C))
 	if err := json.Unmarshal([]byte(payload), claims); err != nil {
 		if _, own := claims.(json.Unmarshaler); own {
 			return "" // it may want more than the trial has

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
 // Scheme authenticates a connection: it turns a credential into a T, which
@@ -36,7 +37,17 @@ func Use[T any](deps *depends.Graph, scheme Scheme[T]) {
 		panic("security: Use of a nil scheme") //nolint:forbidigo // a mistake of the program's own, with its place
 	}
 	scheme = ready(scheme)
-	depends.ProvideScheme(deps, scheme.Describe(), scheme.Authenticate)
+	authenticate := func(ctx context.Context, c *depends.Credential, to *T) error {
+		value, err := scheme.Authenticate(ctx, *c)
+		if err == nil {
+			*to = value
+		}
+		return err
+	}
+	if v, ok := scheme.(*verifier[T]); ok {
+		authenticate = v.authenticate
+	}
+	bind.ProvideScheme(deps, scheme.Describe(), authenticate)
 }
 
 // ready lets a scheme of ours do what is the same for every credential. It asks

@@ -78,28 +78,33 @@ func (v *verifier[C]) Describe() depends.Scheme { return v.description }
 
 // Authenticate implements [Scheme].
 func (v *verifier[C]) Authenticate(ctx context.Context, credential depends.Credential) (C, error) {
-	var none C
-	if faults := v.description.Faults; len(faults) > 0 {
-		return none, fmt.Errorf("security: unsafe configuration: %s", faults[0].Fact)
-	}
-	payload, err := v.verify(ctx, credential.Value)
-	if away, ours := errors.AsType[*depends.Rejection](err); ours {
-		return none, away
-	}
-	if ctx.Err() != nil && err != nil {
-		return none, err // nobody has looked at the token
-	}
-	if err != nil {
-		return none, v.refuse(err)
-	}
-	claims, err := decodeClaims[C](payload, v.validator)
-	if err != nil {
-		return none, v.refuse(err)
-	}
-	if expires := identify(ctx, &claims); !expires.IsZero() {
-		depends.ValidUntil(ctx, expires.Add(v.leeway))
+	var none, claims C
+	if err := v.authenticate(ctx, &credential, &claims); err != nil {
+		return none, err
 	}
 	return claims, nil
+}
+
+// authenticate puts the claims in their place, where they hold if there is no error.
+func (v *verifier[C]) authenticate(ctx context.Context, credential *depends.Credential, to *C) error {
+	if faults := v.description.Faults; len(faults) > 0 {
+		return fmt.Errorf("security: unsafe configuration: %s", faults[0].Fact)
+	}
+	payload, err := v.verify(ctx, credential.Value)
+	if err == nil {
+		err = decodeClaims(payload, to, v.validator)
+	} else if away, ours := errors.AsType[*depends.Rejection](err); ours {
+		return away
+	} else if ctx.Err() != nil {
+		return err // nobody has looked at the token
+	}
+	if err != nil {
+		return v.refuse(err)
+	}
+	if expires := identify(ctx, to); !expires.IsZero() {
+		depends.ValidUntil(ctx, expires.Add(v.leeway))
+	}
+	return nil
 }
 
 // identify says whose connection it is and returns until when the token is good, if the

@@ -19,7 +19,7 @@ import (
 func passes(look func(ctx context.Context, credential string) error) *depends.Graph {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Pass", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: "pass"}}}
-	depends.ProvideScheme(deps, scheme, func(ctx context.Context, c depends.Credential) (pass, error) {
+	provideScheme(deps, scheme, func(ctx context.Context, c depends.Credential) (pass, error) {
 		depends.Identify(ctx, depends.Identity{Subject: "ada", TokenID: c.Value})
 		return pass{text: c.Value}, look(ctx, c.Value)
 	})

@@ -16,13 +16,14 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
+	"example.com/usher/security"
 	"example.com/usher/wsroute"
 	"example.com/usher/wsroute/wstest"
 )
 
 // everywhere is a scheme that takes its token from each kind of source.
 func everywhere(deps *depends.Graph) {
-	depends.ProvideScheme(deps, depends.Scheme{
+	provideScheme(deps, depends.Scheme{
 		Name: "test", Challenge: "Bearer",
 		Sources: []depends.Source{
 			{In: "header", Name: "Authorization", Prefix: "Bearer"},
@@ -259,7 +260,7 @@ func (g granted) Scopes() []string { return strings.Fields(g.names) }
 // TestScopes are united on the ways to a scheme, and no provider runs twice.
 func TestScopes(t *testing.T) {
 	deps := depends.New()
-	depends.ProvideScheme(deps, depends.Scheme{Name: "test", Challenge: `Bearer realm="r"`, Sources: []depends.Source{{In: "query", Name: "token"}}},
+	provideScheme(deps, depends.Scheme{Name: "test", Challenge: `Bearer realm="r"`, Sources: []depends.Source{{In: "query", Name: "token"}}},
 		func(_ context.Context, c depends.Credential) (granted, error) { return granted{c.Value}, nil })
 	calls := 0
 	depends.Provide(deps, func(context.Context, struct {
@@ -309,7 +310,7 @@ func TestScopesBehindAnOptional(t *testing.T) {
 	}
 	router := func() *wsroute.Router {
 		deps := depends.New()
-		depends.ProvideScheme(deps, depends.Scheme{Name: "test", Challenge: "Test", Sources: []depends.Source{{In: "query", Name: "token"}}},
+		provideScheme(deps, depends.Scheme{Name: "test", Challenge: "Test", Sources: []depends.Source{{In: "query", Name: "token"}}},
 			func(_ context.Context, c depends.Credential) (granted, error) { return granted{c.Value}, nil })
 		depends.Provide(deps, func(context.Context, optional) (who, error) { return who{}, nil })
 		depends.Provide(deps, func(context.Context, struct {
@@ -491,7 +492,7 @@ func TestTheLogSaysThatAnOriginIsDemanded(t *testing.T) {
 func TestALookUpThatFindsNobodyIsNoAbsence(t *testing.T) {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Test", Challenge: "Test", Sources: []depends.Source{{In: "query", Name: "token"}}}
-	depends.ProvideScheme(deps, scheme, func(_ context.Context, c depends.Credential) (who, error) {
+	provideScheme(deps, scheme, func(_ context.Context, c depends.Credential) (who, error) {
 		switch c.Value {
 		case "plain":
 			return who{}, fmt.Errorf("no account: %w", depends.ErrAbsent)
@@ -520,7 +521,7 @@ func TestALookUpThatFindsNobodyIsNoAbsence(t *testing.T) {
 func TestADiagnosingPagesHeaderIsTheCredential(t *testing.T) {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Test", Challenge: "Bearer", Sources: []depends.Source{{In: "subprotocol", Name: "chat"}}}
-	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
+	provideScheme(deps, scheme, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
 	ws := wsroute.New(deps, quiet())
 	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct {
 		_      who
@@ -559,4 +560,22 @@ func TestWhatMiddlewareAnsweredIsNotToldAgain(t *testing.T) {
 	if raw, err := io.ReadAll(conn); err != nil || strings.Count(string(raw), "HTTP/1.1") != 1 || !strings.HasPrefix(string(raw), "HTTP/1.1 401") {
 		t.Errorf("%v: told\n%s", err, raw)
 	}
+}
+
+// madeScheme is a scheme of a test.
+type madeScheme[T any] struct {
+	depends.Scheme
+	authenticate func(context.Context, depends.Credential) (T, error)
+}
+
+func (s madeScheme[T]) Describe() depends.Scheme { return s.Scheme }
+
+func (s madeScheme[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	return s.authenticate(ctx, c)
+}
+
+func provideScheme[T any](
+	deps *depends.Graph, scheme depends.Scheme, authenticate func(context.Context, depends.Credential) (T, error),
+) {
+	security.Use(deps, madeScheme[T]{scheme, authenticate})
 }

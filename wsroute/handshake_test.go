@@ -174,7 +174,7 @@ type (
 
 // bearer provides who from any bearer token.
 func bearer(deps *depends.Graph) {
-	depends.ProvideScheme(deps, depends.Scheme{
+	provideScheme(deps, depends.Scheme{
 		Name: "test", Challenge: "Bearer",
 		Sources: []depends.Source{{In: "header", Name: "Authorization", Prefix: "Bearer"}, {In: "query", Name: "token"}},
 	}, func(_ context.Context, c depends.Credential) (who, error) { return who{c.Value}, nil })

@@ -178,7 +178,7 @@ func TestHandleHTTP(t *testing.T) {
 func TestPlainRequestsWithCookies(t *testing.T) {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Session", Challenge: "Cookie", Sources: []depends.Source{{In: "cookie", Name: "sid"}}}
-	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
+	provideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
 	config := quiet()
 	config.Origins = []string{"https://chat.example"}
 	ws := wsroute.New(deps, config)
@@ -223,7 +223,7 @@ func TestPlainRequestsWithCookies(t *testing.T) {
 func TestPlainRequestsWithAPassword(t *testing.T) {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Basic", Challenge: "Basic", Sources: []depends.Source{{In: "header", Name: "authorization", Prefix: "basic"}}}
-	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
+	provideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
 	config := quiet()
 	config.Origins = []string{"https://chat.example"}
 	ws := wsroute.New(deps, config)
@@ -269,7 +269,7 @@ func TestFaultsOfPlainRoutes(t *testing.T) {
 // TestAHandlerThatAnswersSeesNoCredential, but the rest of the request, to its end.
 func TestAHandlerThatAnswersSeesNoCredential(t *testing.T) {
 	deps := depends.New()
-	depends.ProvideScheme(deps, depends.Scheme{
+	provideScheme(deps, depends.Scheme{
 		Name: "test", Challenge: "Key", Sources: []depends.Source{
 			{In: "header", Name: "X-Api-Key"}, {In: "query", Name: "key"}, {In: "cookie", Name: "key"},
 		},
@@ -345,7 +345,7 @@ func TestWhatABrowserDidNotAdd(t *testing.T) {
 	scheme := depends.Scheme{Name: "Bearer or Basic", Challenge: "Bearer", Sources: []depends.Source{
 		{In: "header", Name: "Authorization", Prefix: "Bearer"}, {In: "header", Name: "Authorization", Prefix: "Basic"},
 	}}
-	depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
+	provideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{"ada"}, nil })
 	ws := wsroute.New(deps, quiet())
 	wsroute.HandleHTTP(ws, http.MethodPost, "/me", sayWho)
 	srv := wstest.Start(t, ws)

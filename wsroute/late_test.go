@@ -24,7 +24,7 @@ import (
 func guarded(t *testing.T, config *wsroute.Config, slow time.Duration, options ...wsroute.RouteOption) *wsroute.Router {
 	t.Helper()
 	deps := depends.New()
-	depends.ProvideScheme(deps, depends.Scheme{
+	provideScheme(deps, depends.Scheme{
 		Name: "test", Challenge: "Bearer", Sources: []depends.Source{{In: "header", Name: "Authorization", Prefix: "Bearer"}},
 	}, func(context.Context, depends.Credential) (who, error) {
 		time.Sleep(slow)

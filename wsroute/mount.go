@@ -104,8 +104,10 @@ func isClean(p string) bool {
 }
 
 func (s *shared) notFound(w http.ResponseWriter, req *http.Request) {
-	writeRejection(w, req, depends.NotFound("not_found", nil), s.config.Limits.WriteTimeout)
+	writeRejection(w, req, noRoute, s.config.Limits.WriteTimeout)
 }
+
+var noRoute = depends.NotFound("not_found", nil)
 
 // ginPath returns the parameters of a path. gin lets one be empty, and then the path is
 // none of ours; and it keeps the slash before the rest of a path.

@@ -34,7 +34,7 @@ var errBanned = depends.Forbidden("banned", errors.New("the account is banned"))
 func renewable(released *atomic.Int32) *depends.Graph {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Pass", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: "pass"}}}
-	depends.ProvideScheme(deps, scheme, func(ctx context.Context, c depends.Credential) (pass, error) {
+	provideScheme(deps, scheme, func(ctx context.Context, c depends.Credential) (pass, error) {
 		parts := strings.Split(c.Value, "/")
 		span, err := time.ParseDuration(parts[1])
 		if err != nil {
@@ -189,7 +189,7 @@ func TestARenewalThatIsRefused(t *testing.T) {
 func TestNobodyRenewsForSomebodyElse(t *testing.T) {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Key", Challenge: "Key", Sources: []depends.Source{{In: "query", Name: "key"}}}
-	depends.ProvideScheme(deps, scheme, func(_ context.Context, c depends.Credential) (member, error) { return member{c.Value}, nil })
+	provideScheme(deps, scheme, func(_ context.Context, c depends.Credential) (member, error) { return member{c.Value}, nil })
 	ws := wsroute.New(deps, quiet())
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ Who member }) error {
 		_, err := conn.Receive(ctx)

@@ -209,7 +209,7 @@ func TestWhatReadsMoreCannotBeRenewed(t *testing.T) {
 		deps := depends.New()
 		scheme := depends.Scheme{Name: "Session", Challenge: "Session", Params: []string{"csrf_token"}, Sources: []depends.Source{{In: "query", Name: "sid"}}}
 		scheme.Alternatives = alternatives
-		depends.ProvideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{}, nil })
+		provideScheme(deps, scheme, func(context.Context, depends.Credential) (member, error) { return member{}, nil })
 		ws := wsroute.New(deps, nil)
 		wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil }, wsroute.Renewable)
 		_, err := ws.Handler()

@@ -70,7 +70,7 @@ func (h *resolution) resolve() (in any, err error) {
 	run := &graph.Run{Plan: p.endpoint.plan.Plan, Request: &h.request, Connection: p.scope.Context(p.conn.Context())}
 	if run.Plan.Handshake {
 		ctx, cancel := context.WithCancelCause(p.conn.Context())
-		h.scope = graph.Scope{Budget: p.scope.Budget, Report: p.scope.Report, Authorisation: p.scope.Authorisation}
+		h.scope.Budget, h.scope.Report, h.scope.Authorisation = p.scope.Budget, p.scope.Report, p.scope.Authorisation
 		run.Handshake = h.scope.Context(ctx)
 		h.end = func(cause error) {
 			defer cancel(cause)

@@ -283,7 +283,7 @@ func TestRevocationMeetsWhatIsResolvedAnew(t *testing.T) {
 				deps := depends.New()
 				called, goOn, calls := make(chan bool, 1), make(chan bool), 0
 				scheme := depends.Scheme{Name: "Pass", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: "pass"}}}
-				depends.ProvideScheme(deps, scheme, func(ctx context.Context, c depends.Credential) (pass, error) {
+				provideScheme(deps, scheme, func(ctx context.Context, c depends.Credential) (pass, error) {
 					depends.Identify(ctx, depends.Identity{Subject: "ada", TokenID: c.Value})
 					return pass{text: c.Value}, nil
 				})

@@ -188,7 +188,7 @@ func (spentTicket) Take(context.Context, string, bool) ([]byte, error) {
 
 func leakyBearer() leakyScheme {
 	return leakyScheme{func(deps *depends.Graph) {
-		depends.ProvideScheme(deps, depends.Scheme{Name: "test", Challenge: "Bearer", Sources: []depends.Source{
+		provideScheme(deps, depends.Scheme{Name: "test", Challenge: "Bearer", Sources: []depends.Source{
 			{In: "header", Name: "Authorization", Prefix: "Bearer"}, {In: "query", Name: "token"}, {In: "cookie", Name: "token"}, {In: "subprotocol", Name: "chat"},
 		}}, func(_ context.Context, c depends.Credential) (who, error) {
 			if c.Request().URL.Query().Get("mode") == "refused" {

@@ -332,7 +332,7 @@ func TestServeOfSeveralRouters(t *testing.T) {
 		engine.Use(gin.LoggerWithWriter(&log))
 		router := func(path, token string) *wsroute.Router {
 			deps := depends.New()
-			depends.ProvideScheme(deps, depends.Scheme{
+			provideScheme(deps, depends.Scheme{
 				Name: "test", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: token}},
 			}, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
 			depends.Provide(deps, func(ctx context.Context, _ none) (*safeBuffer, error) {

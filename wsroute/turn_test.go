@@ -84,7 +84,7 @@ func TestARevocationFromBeforeAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deps := depends.New()
 		scheme := depends.Scheme{Name: "Pass", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: "pass"}}}
-		depends.ProvideScheme(deps, scheme, func(ctx context.Context, _ depends.Credential) (pass, error) {
+		provideScheme(deps, scheme, func(ctx context.Context, _ depends.Credential) (pass, error) {
 			depends.Identify(ctx, depends.Identity{Subject: "ada"})
 			return pass{who: "ada"}, nil
 		})

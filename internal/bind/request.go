@@ -160,7 +160,7 @@ func (r *Request) credential(c found) *depends.Credential {
 // or refuses as a handshake would be: 401 for none, 400 for more than one. For a scheme that
 // must not start it returns an error that is no Rejection.
 func FindCredential(r *http.Request, scheme depends.Scheme) (depends.Credential, error) {
-	s := graph.Canonical(scheme).(*depends.Scheme)
+	s := canonical(scheme)
 	if len(s.Faults) > 0 {
 		return depends.Credential{}, fmt.Errorf("depends: unsafe configuration: %s", s.Faults[0].Fact)
 	}

@@ -45,8 +45,6 @@ type Hooks struct {
 	// through get, which returns a *T.
 	Live func(reflect.Type) (reflect.Type, bool)
 	Bind func(live any, get func() any)
-	// Canonical returns a depends.Scheme as a *depends.Scheme with all its faults.
-	Canonical func(scheme any) any
 	// Credential makes a *depends.Credential of a *depends.Source.
 	Credential func(source any, value string, request any) any
 	// Own are the types of fields that are filled of the request itself.
@@ -70,10 +68,6 @@ func SetHooks(h Hooks) Hooks {
 
 // Of returns the inner side of a *depends.Graph.
 func Of(deps any) *Graph { return hooks.Graph(deps) }
-
-// Canonical returns a depends.Scheme as a *depends.Scheme whose sources are as a request holds
-// them, in the order in which they are looked at, and with all reasons why it must not start.
-func Canonical(scheme any) any { return hooks.Canonical(scheme) }
 
 // NewCredential returns a *depends.Credential with what a *depends.Source held.
 func NewCredential(source any, value string, request any) any {

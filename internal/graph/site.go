@@ -53,7 +53,7 @@ func own(function string) bool {
 	}
 	pkg, _, _ := strings.Cut(rest, ".")
 	switch pkg {
-	case "depends", "internal/graph", "security", "wsroute", "wsroute/wstest":
+	case "depends", "internal/bind", "internal/graph", "security", "wsroute", "wsroute/wstest":
 		return true
 	}
 	return false

@@ -201,7 +201,7 @@ func TestEveryKindIsOnThePage(t *testing.T) {
 		}
 	}
 	files, _ := filepath.Glob("../../wsroute/*.go")
-	more, _ := filepath.Glob("../plan/*.go")
+	more, _ := filepath.Glob("../graph/*.go")
 	seen := 0
 	for _, name := range append(files, more...) {
 		if strings.HasSuffix(name, "_test.go") {

@@ -17,10 +17,24 @@ import (
 // token is what a bearer scheme provides.
 type token string
 
+// scheme authenticates by a function.
+type scheme[T any] struct {
+	depends.Scheme
+	authenticate func(context.Context, depends.Credential) (T, error)
+}
+
+func (s scheme[T]) Describe() depends.Scheme { return s.Scheme }
+
+func (s scheme[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	return s.authenticate(ctx, c)
+}
+
 // bearer takes any bearer token.
 func bearer(w *world) {
-	depends.ProvideScheme(w.deps, depends.Scheme{Name: "Bearer", Challenge: "Bearer", Sources: []depends.Source{security.BearerHeader()}},
-		func(_ context.Context, c depends.Credential) (token, error) { return token(c.Value), nil })
+	security.Use(w.deps, scheme[token]{
+		depends.Scheme{Name: "Bearer", Challenge: "Bearer", Sources: []depends.Source{security.BearerHeader()}},
+		func(_ context.Context, c depends.Credential) (token, error) { return token(c.Value), nil },
+	})
 }
 
 func showsToken(w *world) {
@@ -36,13 +50,15 @@ func (p principal) Scopes() []string { return strings.Fields(p.scopes) }
 
 // scoped takes any token but "bad", and its words for scopes.
 func scoped(w *world) {
-	depends.ProvideScheme(w.deps, depends.Scheme{Name: "Bearer", Challenge: "Bearer", Sources: []depends.Source{security.QueryToken("token")}},
+	security.Use(w.deps, scheme[principal]{
+		depends.Scheme{Name: "Bearer", Challenge: "Bearer", Sources: []depends.Source{security.QueryToken("token")}},
 		func(_ context.Context, c depends.Credential) (principal, error) {
 			if c.Value == "bad" {
 				return principal{}, depends.Unauthorized("Bearer", nil)
 			}
 			return principal{c.Value}, nil
-		})
+		},
+	})
 }
 
 // firstMessage is S123's authentication by the first message, in the handler.

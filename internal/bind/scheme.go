@@ -1,0 +1,140 @@
+package bind
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/graph"
+)
+
+// ProvideScheme adds a scheme as the provider of T. The resolver takes the one credential
+// out of the request that everybody else sees, hands it to authenticate alone, and refuses
+// absence and ambiguity itself. Schemes run before every other provider, so that a stranger
+// is told 401 and nothing else.
+func ProvideScheme[T any](
+	g *depends.Graph, scheme depends.Scheme, authenticate func(context.Context, *depends.Credential, *T) error,
+) {
+	s := canonical(scheme)
+	p := &graph.Provider{
+		Out: reflect.TypeFor[T](), Func: graph.Func{Name: s.Name}, Site: graph.Caller(),
+		Scheme: s, Places: places(s), Hides: hides(s),
+		Invoke: func(ctx context.Context, in, out any) error {
+			return authenticate(ctx, in.(*depends.Credential), out.(*T))
+		},
+	}
+	for _, f := range s.Faults {
+		p.Faults = append(p.Faults, graph.Fault{Fact: f.Fact, Hint: f.Hint})
+	}
+	if _, says := any(*new(T)).(scoped); says {
+		p.Granted = func(value any) []string { return any(*value.(*T)).(scoped).Scopes() }
+	}
+	graph.Of(g).Register(p)
+}
+
+// scoped is a value that says which scopes it grants (RFC 6749 §3.3).
+type scoped interface{ Scopes() []string }
+
+// canonical returns the scheme with its sources as a request holds them, in the order in which
+// they are looked at, and with all reasons why it must not start.
+func canonical(s depends.Scheme) *depends.Scheme {
+	s.Faults = check(s)
+	s.Sources = slices.Clone(s.Sources)
+	for i, source := range s.Sources {
+		s.Sources[i] = canonicalSource(source)
+	}
+	slices.SortStableFunc(s.Sources, func(a, b depends.Source) int { return a.Alternative - b.Alternative })
+	return &s
+}
+
+// places say where the credential of a canonical scheme stands.
+func places(s *depends.Scheme) (places []string) {
+	for _, source := range s.Sources {
+		places = append(places, strings.TrimSpace(source.In+" "+source.Name+" "+source.Prefix))
+	}
+	return places
+}
+
+// hides are the parameters that would read what a canonical scheme takes out of a request.
+func hides(s *depends.Scheme) (hides [][2]string) {
+	for _, source := range s.Sources {
+		switch source.In {
+		case "subprotocol": // and where a page that diagnoses puts it
+			hides = append(hides, [2]string{"header", "Authorization"}, [2]string{"header", "Sec-Websocket-Protocol"})
+		case "cookie":
+			hides = append(hides, [2]string{"cookie", source.Name}, [2]string{"header", "Cookie"})
+		default:
+			hides = append(hides, [2]string{source.In, source.Name})
+		}
+	}
+	for _, name := range s.Params {
+		hides = append(hides, [2]string{"query", name})
+	}
+	return hides
+}
+
+// canonicalSource returns a source as a request holds it.
+func canonicalSource(s depends.Source) depends.Source {
+	if s.In == "header" {
+		s.Name = http.CanonicalHeaderKey(s.Name)
+	}
+	return s
+}
+
+// inPlaces are where a source can be.
+var inPlaces = []string{"header", "query", "cookie", "subprotocol"}
+
+// check returns the scheme's own faults and those of its description.
+func check(s depends.Scheme) []depends.SchemeFault {
+	faults := slices.Clip(s.Faults)
+	fault := func(fact, hint string) {
+		faults = append(faults, depends.SchemeFault{Fact: s.Name + " " + fact, Hint: hint})
+	}
+	if s.Challenge == "" {
+		fault("has no challenge", "a 401 must carry WWW-Authenticate: set Challenge")
+	}
+	if len(s.Sources) == 0 {
+		fault("looks nowhere for its credential", "name at least one source")
+	}
+	seen := map[depends.Source]bool{}
+	for _, source := range s.Sources {
+		canonical := canonicalSource(source)
+		if whole, hint := holdsMore(canonical); whole != "" {
+			fault("takes the "+whole+" header for a credential", hint)
+		}
+		switch {
+		case !slices.Contains(inPlaces, source.In):
+			fault(fmt.Sprintf("looks for its credential in %q", source.In), "the places are "+strings.Join(inPlaces, ", "))
+		case source.Name == "":
+			fault(fmt.Sprintf("has a %s source without a name", source.In), "name it")
+		case seen[canonical]:
+			fault(fmt.Sprintf("names the %s %q twice", source.In, source.Name), "name it once: a credential found twice is refused")
+		}
+		seen[canonical] = true
+	}
+	return faults
+}
+
+// holdsMore names a header of which a credential is but a part. What depends on the
+// place of a credential, such as that a cookie demands an Origin, would not hold for
+// one that is taken from there as a whole.
+func holdsMore(s depends.Source) (fact, hint string) {
+	if s.In != "header" {
+		return "", ""
+	}
+	switch s.Name {
+	case "Cookie":
+		return "Cookie", "name the cookie: use security.CookieToken(name)"
+	case "Sec-Websocket-Protocol":
+		return "Sec-WebSocket-Protocol", "use security.SubprotocolToken(name)"
+	case "Authorization":
+		if s.Prefix == "" {
+			return "whole Authorization", "use security.BearerHeader(), which reads what follows Bearer, or a Source with a Prefix"
+		}
+	}
+	return "", ""
+}
