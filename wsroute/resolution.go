@@ -37,6 +37,7 @@ type resolution struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	request  bind.Request
+	resolver graph.Run
 	scope    graph.Scope // of the Handshake lifetime
 	end      func(cause error)
 	gone     string         // the provider that ended its goroutine
@@ -67,7 +68,8 @@ func (h *resolution) run() {
 // resolve runs the providers. A panic of one is returned.
 func (h *resolution) resolve() (in any, err error) {
 	p := h.peer
-	run := &graph.Run{Plan: p.endpoint.plan.Plan, Request: &h.request, Connection: p.scope.Context(p.conn.Context())}
+	run := &h.resolver
+	run.Plan, run.Request, run.Connection = p.endpoint.plan.Plan, &h.request, p.scope.Context(p.conn.Context())
 	if run.Plan.Handshake {
 		ctx, cancel := context.WithCancelCause(p.conn.Context())
 		h.scope.Budget, h.scope.Report, h.scope.Authorisation = p.scope.Budget, p.scope.Report, p.scope.Authorisation

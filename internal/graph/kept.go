@@ -255,13 +255,14 @@ func (r *Run) again(steps []int) (err error) {
 			err = &Panic{Value: v, Stack: debug.Stack(), In: r.At()}
 		}
 	}()
+	r.record = r.state.record
 	for _, i := range steps {
 		r.state.said[i] = nil
 		r.state.scopes[i] = &Scope{Budget: r.Scope.Budget, Report: r.Scope.Report}
 		if r.Plan.absent >= 0 {
 			r.state.record.Field(r.Plan.absent).Index(i).SetBool(false)
 		}
-		if err = r.step(r.state.record, i); err != nil {
+		if err = r.step(i); err != nil {
 			break
 		}
 	}

@@ -39,9 +39,10 @@ type Run struct {
 	// Retire calls release once nothing uses the values that were replaced.
 	Retire func(release func())
 
-	at    *Provider // being called
-	state *state    // if the values are kept
-	kept  *Kept     // then
+	record reflect.Value // that is filled
+	at     *Provider     // being called
+	state  *state        // if the values are kept
+	kept   *Kept         // then
 }
 
 // At names the provider that is being called, or "". It tells who called
@@ -67,16 +68,16 @@ func (r *Run) Resolve() (in any, err error) {
 		}
 	}()
 	p := r.Plan
-	rec := reflect.New(p.record).Elem()
+	r.record = reflect.New(p.record).Elem()
 	if r.state != nil {
-		r.state.record = rec
+		r.state.record = r.record
 	}
-	badAt, bad := r.readParams(rec)
+	badAt, bad := r.readParams()
 	for i := range p.steps {
 		if i == badAt {
 			break
 		}
-		if err = r.step(rec, i); err != nil {
+		if err = r.step(i); err != nil {
 			returned = true
 			return nil, err
 		}
@@ -85,20 +86,18 @@ func (r *Run) Resolve() (in any, err error) {
 	if bad != nil {
 		return nil, bad
 	}
-	input := rec.Field(p.input)
-	r.fill(rec, input, p.fills)
-	return input.Addr().Interface(), nil
+	return r.filled(p.input, p.fills), nil
 }
 
 // readParams parses and checks every parameter of the route. It returns the first step that
 // cannot run for a bad one, and the refusal of all that are bad.
-func (r *Run) readParams(rec reflect.Value) (badAt int, bad error) {
+func (r *Run) readParams() (badAt int, bad error) {
 	p := r.Plan
 	badAt = -1
 	for i := range p.params {
 		ps := &p.params[i]
 		values := r.Request.Values(ps.param.in, ps.param.key)
-		code, at := ps.param.read(p.graph.validate, at(rec.Field(ps.input), ps.index), values)
+		code, at := ps.param.read(p.graph.validate, at(r.record.Field(ps.input), ps.index), values)
 		if code == "" {
 			continue
 		}
@@ -114,14 +113,13 @@ func (r *Run) readParams(rec reflect.Value) (badAt int, bad error) {
 	return badAt, bad
 }
 
-// step calls the provider of one step.
-func (r *Run) step(rec reflect.Value, i int) error {
-	p, s := r.Plan, &r.Plan.steps[i]
-	for _, need := range s.needs {
-		if rec.Field(p.absent).Index(need).Bool() {
-			rec.Field(p.absent).Index(i).SetBool(true)
-			return nil
-		}
+// step calls the provider of one step, unless something that it needs is absent. The path to
+// a provider is kept shallow: a decoder of tokens needs much of a stack.
+func (r *Run) step(i int) error {
+	s := &r.Plan.steps[i]
+	if r.lacks(s) {
+		r.setAbsent(i)
+		return nil
 	}
 	ctx := r.Connection
 	if s.provider.Lifetime == Handshake {
@@ -134,47 +132,71 @@ func (r *Run) step(rec reflect.Value, i int) error {
 		ctx = r.state.contextOf(ctx, i)
 	}
 	r.at = s.provider
-	err := r.call(ctx, rec, s)
-	if err == nil && s.nilable && rec.Field(s.output).IsNil() {
-		err = errors.New("returned nil without an error")
-	}
-	switch {
-	case err == nil:
-	case s.soft && errors.Is(err, hooks.Absent):
-		rec.Field(p.absent).Index(i).SetBool(true)
-		err = nil
-	default:
-		err = Failed(s.provider.Func.Name, err) // while the provider still stands for a panic
+	err := r.call(ctx, s)
+	if err != nil || s.nilable {
+		err = r.failed(i, err) // while the provider still stands for a panic
 	}
 	r.at = nil
 	return err
 }
 
-func (r *Run) call(ctx context.Context, rec reflect.Value, s *step) error {
-	output := rec.Field(s.output).Addr().Interface()
-	switch {
-	case s.provider.Scheme != nil:
-		return r.Request.Authenticate(ctx, s.provider, s.scopes, output)
-	case s.provider.Foreign:
-		return s.provider.Invoke(ctx, r.Request, output)
+// lacks says that something is absent that a step needs.
+func (r *Run) lacks(s *step) bool {
+	for _, need := range s.needs {
+		if r.record.Field(r.Plan.absent).Index(need).Bool() {
+			return true
+		}
 	}
-	input := rec.Field(s.input)
-	r.fill(rec, input, s.fills)
-	return s.provider.Invoke(ctx, input.Addr().Interface(), output)
+	return false
 }
 
-// fill copies the values that an input declares into it.
-func (r *Run) fill(rec, input reflect.Value, fills []fill) {
+func (r *Run) setAbsent(i int) { r.record.Field(r.Plan.absent).Index(i).SetBool(true) }
+
+// failed returns what the call of a step's provider comes to: a nil is an error, and absence
+// may be none.
+func (r *Run) failed(i int, err error) error {
+	s := &r.Plan.steps[i]
+	if err == nil && r.record.Field(s.output).IsNil() {
+		err = errors.New("returned nil without an error")
+	}
+	switch {
+	case err == nil:
+		return nil
+	case s.soft && errors.Is(err, hooks.Absent):
+		r.setAbsent(i)
+		return nil
+	}
+	return Failed(s.provider.Func.Name, err)
+}
+
+func (r *Run) call(ctx context.Context, s *step) error {
+	if s.provider.Scheme != nil {
+		return r.Request.Authenticate(ctx, s.provider, s.scopes, r.pointer(s.output))
+	}
+	var input any = r.Request
+	if !s.provider.Foreign {
+		input = r.filled(s.input, s.fills)
+	}
+	return s.provider.Invoke(ctx, input, r.pointer(s.output))
+}
+
+// pointer returns a pointer to a field of the record.
+func (r *Run) pointer(field int) any { return r.record.Field(field).Addr().Interface() }
+
+// filled copies the values that an input declares into it, a field of the record, and returns
+// a pointer to that.
+func (r *Run) filled(field int, fills []fill) any {
+	input := r.record.Field(field)
 	for i := range fills {
 		f := &fills[i]
 		to := at(input, f.index)
 		var value reflect.Value
 		switch {
 		case f.live:
-			r.bind(rec, to, f)
+			r.bind(to, f)
 			continue
 		case f.from >= 0:
-			value = rec.Field(f.from)
+			value = r.record.Field(f.from)
 		case f.app != nil:
 			value = f.app.Value
 		default:
@@ -184,15 +206,16 @@ func (r *Run) fill(rec, input reflect.Value, fills []fill) {
 			to.Set(value)
 			continue
 		}
-		if f.soft < 0 || !rec.Field(r.Plan.absent).Index(f.soft).Bool() {
+		if f.soft < 0 || !r.record.Field(r.Plan.absent).Index(f.soft).Bool() {
 			to.Field(0).Set(value)
 			to.Field(1).SetBool(true)
 		}
 	}
+	return input.Addr().Interface()
 }
 
 // bind lets a Live field of the handler's input read what is current.
-func (r *Run) bind(rec, to reflect.Value, f *fill) {
+func (r *Run) bind(to reflect.Value, f *fill) {
 	if f.app != nil {
 		value := f.app.Value
 		pointer := reflect.New(value.Type())
