@@ -85,7 +85,7 @@ func New(parent context.Context, set *Settings) *Conn {
 func (c *Conn) Context() context.Context { return c.ctx }
 
 // Subprotocol returns what was selected in the handshake, or "".
-func (c *Conn) Subprotocol() string { return c.socket.ws.Subprotocol() }
+func (c *Conn) Subprotocol() string { return c.socket.protocol }
 
 // RemoteAddr returns the address of the other end of the TCP connection.
 func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }

@@ -8,9 +8,11 @@ import (
 // deflateName is that of permessage-deflate (RFC 7692 §7).
 const deflateName = "permessage-deflate"
 
+// deflateAnswer accepts it with what gorilla can do.
+const deflateAnswer = deflateName + "; server_no_context_takeover; client_no_context_takeover"
+
 // offersDeflate says whether one of a client's offers is of a permessage-deflate that we
-// can fulfil (RFC 7692 §5, §7.1): gorilla's answer asks for no context takeover on both
-// sides, and can say nothing else.
+// can fulfil (RFC 7692 §5, §7.1): our answer is always the same.
 func offersDeflate(lines []string) bool {
 	for _, line := range lines {
 		for _, offer := range splitQuoted(line, ',') {

@@ -14,12 +14,13 @@ import (
 type Socket struct{ inner socket }
 
 // socket is the net.Conn that gorilla is given. gorilla reads from it, and what it would
-// write after the 101 goes nowhere: frames are written by the wire.
+// write goes nowhere.
 type socket struct {
 	net.Conn
-	ws       *websocket.Conn // nil until the 101 is written
+	ws       *websocket.Conn // nil during the handshake
 	wire     *wire
 	deflates bool
+	protocol string
 	early    []byte       // read by net/http before the hijack
 	reads    atomic.Int64 // how often something came
 
@@ -77,19 +78,11 @@ func (k *socket) receive(b []byte) (int, error) {
 	return n, err
 }
 
-// Write sends the answer to the handshake, which gorilla writes.
-func (k *socket) Write(b []byte) (int, error) {
-	if k.ws != nil {
-		return len(b), nil
-	}
-	return len(b), k.wire.control(opNone, append([]byte(nil), b...))
-}
+// Write does nothing: the 101 and all frames are written by the wire.
+func (k *socket) Write(b []byte) (int, error) { return len(b), nil }
 
 // SetWriteDeadline does nothing: the wire keeps its own.
 func (k *socket) SetWriteDeadline(time.Time) error { return nil }
-
-// SetDeadline bounds reading alone, for the same reason.
-func (k *socket) SetDeadline(t time.Time) error { return k.SetReadDeadline(t) }
 
 // closeWrite ends what we send, where the socket can do that by itself.
 func (k *socket) closeWrite() {

@@ -2,6 +2,9 @@ package wsconn
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/sha1" //nolint:gosec // as RFC 6455 §4.2.2 says
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -19,7 +22,7 @@ const version = "13"
 // past the buffer.
 const readBufferSize = 512
 
-// writeBuffers are lent to gorilla for what it writes, which is the 101 alone.
+// writeBuffers are lent to gorilla for what it would write.
 var writeBuffers sync.Pool
 
 // hijacker lets gorilla take over the connection by way of a socket.
@@ -55,31 +58,21 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		peeked, _ := buffered.Reader.Peek(n)
 		early = append(early, peeked...)
 	}
-	_ = raw.SetDeadline(time.Time{}) // the server's own
 	h.socket = &Socket{socket{Conn: raw, early: early, wire: newWire(raw, h.timeout)}}
 	buffered.Reader.Reset(&h.socket.inner) // gorilla looks at it, and reads with a buffer of its own
 	return &h.socket.inner, buffered, nil
 }
 
-// plainly returns the handshake as gorilla understands it: it gives up on a list at an item
-// that is no token, such as the version in "h2c, foo/2, websocket", and takes any offer
-// of deflate. What the request says was checked before any provider ran.
-func plainly(r *http.Request, deflate bool) *http.Request {
-	out := *r
-	out.Header = http.Header{
-		"Connection": ofGorilla.connection, "Upgrade": ofGorilla.upgrade,
-		"Sec-Websocket-Version": ofGorilla.version, "Sec-Websocket-Key": r.Header["Sec-Websocket-Key"],
-	}
-	if deflate {
-		out.Header["Sec-Websocket-Extensions"] = ofGorilla.extensions
-	}
-	return &out
-}
-
-// ofGorilla are values of those headers, which nobody changes.
-var ofGorilla = struct{ connection, upgrade, version, extensions []string }{
-	[]string{"Upgrade"}, []string{"websocket"}, []string{version}, []string{deflateName},
-}
+// ofGorilla is the request that gorilla is given, without and with an offer of deflate: what
+// the real one says was checked before any provider ran, and is answered by us.
+var ofGorilla = [2]*http.Request{{Method: http.MethodGet, Header: http.Header{
+	"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+	"Sec-Websocket-Version": {version}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
+}}, {Method: http.MethodGet, Header: http.Header{
+	"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+	"Sec-Websocket-Version": {version}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
+	"Sec-Websocket-Extensions": {deflateName},
+}}}
 
 // Upgrade takes the connection over and writes the 101 with a header of the caller's. What
 // the handshake says was checked before. Upgrade never writes a refusal: an error is the
@@ -89,14 +82,40 @@ func Upgrade(
 	w http.ResponseWriter, r *http.Request, header http.Header, compress bool, timeout time.Duration,
 ) (s *Socket, hijacked bool, err error) {
 	h := &hijacker{ResponseWriter: w, timeout: timeout}
+	plain := ofGorilla[0]
 	deflate := compress && offersDeflate(r.Header["Sec-Websocket-Extensions"])
-	ws, err := upgrader.Upgrade(h, plainly(r, deflate), header)
+	if deflate {
+		plain = ofGorilla[1]
+	}
+	ws, err := upgrader.Upgrade(h, plain, nil)
+	if err == nil {
+		k := &h.socket.inner
+		k.ws, k.deflates, k.protocol = ws, deflate, header.Get("Sec-Websocket-Protocol")
+		err = k.wire.control(opNone, answer(r.Header.Get("Sec-Websocket-Key"), deflate, header))
+	}
 	if err != nil {
 		if h.socket != nil {
 			_ = h.socket.inner.Close()
 		}
 		return nil, h.socket != nil, errors.Join(err, h.refused)
 	}
-	h.socket.inner.ws, h.socket.inner.deflates = ws, deflate
 	return h.socket, true, nil
+}
+
+// answer is the 101 (RFC 6455 §4.2.2).
+func answer(key string, deflate bool, header http.Header) []byte {
+	accept := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // as the RFC says
+	b := make([]byte, 0, 256)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = base64.StdEncoding.AppendEncode(b, accept[:])
+	b = append(b, "\r\n"...)
+	if deflate {
+		b = append(b, "Sec-WebSocket-Extensions: "+deflateAnswer+"\r\n"...)
+	}
+	if len(header) > 0 {
+		more := bytes.NewBuffer(b)
+		_ = header.Write(more) // a buffer takes all
+		b = more.Bytes()
+	}
+	return append(b, "\r\n"...)
 }
