@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -58,7 +59,7 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.Pat
 		return nil
 	}
 	if err := h.request.Refused(); err != nil {
-		if refusal := e.shared.hub.refuses(&e.shared.config, h.request.Client); refusal != nil {
+		if refusal := e.shared.hub.refuses(&e.shared.config, e.address(&h.request)); refusal != nil {
 			e.turnAway(w, r, refusal)
 		} else {
 			e.answerError(w, r, &h.request, err)
@@ -66,12 +67,13 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.Pat
 		return nil
 	}
 	h.peer = newPeer(r.Context(), e, e.shared.proxies.remote(r))
-	if e.shared.config.MaxPerAddress > 0 && !h.request.Client.IsValid() {
+	address := e.address(&h.request)
+	if e.shared.config.MaxPerAddress > 0 && !address.IsValid() {
 		e.shared.unknown.Do(func() {
 			e.log(slog.LevelWarn, "MaxPerAddress does not count a peer without an address, as at a Unix socket", h.peer.remote, nil)
 		})
 	}
-	if refusal := e.shared.hub.enter(h.peer, &e.shared.config, h.request.Client); refusal != nil {
+	if refusal := e.shared.hub.enter(h.peer, &e.shared.config, address); refusal != nil {
 		e.turnAway(w, r, refusal)
 		return nil
 	}
@@ -82,9 +84,17 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.Pat
 func (e *endpoint) newResolution(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) *resolution {
 	query, lines := e.raw(r)
 	return &resolution{w: w, r: r, request: bind.Request{
-		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.proxies.client(r),
+		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.client,
 		Protocols: bind.Offers(lines), Foreign: c,
 	}}
+}
+
+// address is that of the peer if it is needed for MaxPerAddress.
+func (e *endpoint) address(r *bind.Request) (address netip.Addr) {
+	if e.shared.config.MaxPerAddress > 0 {
+		address = r.ClientAddr()
+	}
+	return address
 }
 
 // turnAway answers a request for which there is no room, or no more.

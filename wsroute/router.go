@@ -2,6 +2,8 @@ package wsroute
 
 import (
 	"context"
+	"net/http"
+	"net/netip"
 	"reflect"
 	"slices"
 	"sync"
@@ -28,6 +30,7 @@ type shared struct {
 	bad     []string // of the configuration
 	origins originPolicy
 	proxies proxies
+	client  func(*http.Request) netip.Addr // of proxies
 	routes  []*route
 	hub     hub
 	mounted atomic.Pointer[mounted] // nil before Mount
@@ -47,7 +50,7 @@ func New(deps *depends.Graph, config *Config) *Router {
 		graph: graph.Of(deps),
 		shared: &shared{
 			config: settings, bad: slices.Concat(bad, badOrigins, badProxies),
-			origins: origins, proxies: proxies,
+			origins: origins, proxies: proxies, client: proxies.client,
 		},
 	}
 }

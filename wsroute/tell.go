@@ -25,7 +25,7 @@ func (e *endpoint) tell(w http.ResponseWriter, r *http.Request, asked *bind.Requ
 	settings := *e.settings
 	settings.ReadLimit = toldLimit
 	p := &peer{endpoint: e, conn: wsconn.New(context.Background(), &settings)}
-	if e.shared.hub.enter(p, &e.shared.config, asked.Client) != nil {
+	if e.shared.hub.enter(p, &e.shared.config, e.address(asked)) != nil {
 		return false
 	}
 	defer e.shared.hub.leave(p)

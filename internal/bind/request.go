@@ -26,7 +26,7 @@ type Request struct {
 	HTTP     *http.Request
 	Path     []PathValue
 	RawQuery string // of the request as the peer sent it, credentials included
-	Client   netip.Addr
+	Client   func(*http.Request) netip.Addr
 	// Protocols are the subprotocols that the peer offers, tokens included.
 	Protocols []string
 	// Diagnose says that the peer asks only whether it would be let in.
@@ -222,7 +222,7 @@ func (r *Request) Snapshot() *http.Request {
 }
 
 // ClientAddr returns the address of the peer.
-func (r *Request) ClientAddr() netip.Addr { return r.Client }
+func (r *Request) ClientAddr() netip.Addr { return r.Client(r.HTTP) }
 
 // Diagnosing says that nothing may be spent.
 func (r *Request) Diagnosing() bool { return r.Diagnose }

@@ -46,7 +46,7 @@ type Conn struct {
 	code    int  // of our close frame; 0 for none
 	reason  string
 	left    ending           // by the peer's close frame, once it is read
-	then    func()           // what is left to do once the socket is closed
+	then    func()           // of AfterClose
 	leavers map[*byte]func() // to be called once the connection is not open any more
 
 	inbox
@@ -170,16 +170,21 @@ func (c *Conn) shut(discard bool) {
 		c.socket.cut()
 		return
 	}
-	c.readBy(time.Now().Add(c.set.CloseTimeout + CloseSlack))
 	c.socket.wire.close(closeFrame(c.code, c.reason), discard)
-	if c.socket.wire.isEmpty() {
+	switch {
+	case c.socket.wire.isEmpty():
 		c.closeSent()
+	case !c.clean:
+		c.readBy(time.Now().Add(c.set.CloseTimeout + CloseSlack))
 	}
 }
 
 // closeSent says that all is written, our close frame too: the peer can answer from now on;
 // c.mu is held.
 func (c *Conn) closeSent() {
+	if c.clean { // and nothing more is read
+		return
+	}
 	c.readBy(time.Now().Add(c.set.CloseTimeout))
 	if c.lingers {
 		c.socket.closeWrite()
@@ -244,17 +249,18 @@ func (c *Conn) OnLeave(f func()) (stop func()) {
 	}
 }
 
-// AfterClose calls f once the socket is closed, which CloseTimeout bounds: now, or on the
-// reading goroutine. It is called once, when the connection has ended.
+// AfterClose calls f on the reading goroutine once the socket is closed, which CloseTimeout
+// bounds, or now if there is none. It must be called once, when the connection has ended.
 func (c *Conn) AfterClose(f func()) {
 	c.mu.Lock()
-	if c.socket != nil && c.phase != closed {
-		c.then = f
+	if c.socket == nil {
 		c.mu.Unlock()
+		f()
 		return
 	}
-	c.mu.Unlock()
-	f()
+	defer c.mu.Unlock()
+	c.then = f
+	c.changed.Broadcast()
 }
 
 // Cut closes the socket, if there is one, without a word.

@@ -39,7 +39,10 @@ func TestAnEndAtTheVeryBeginning(t *testing.T) {
 		}
 		c := New(t.Context(), set)
 		go c.End(errors.New("over"), 1012, "", true)
-		go c.Open(socket, Hooks{})
+		go func() {
+			c.Open(socket, Hooks{})
+			c.AfterClose(func() {})
+		}()
 		reader := bufio.NewReader(client)
 		if _, err := http.ReadResponse(reader, request); err != nil { //nolint:bodyclose // a 101 has none
 			t.Fatal(err)

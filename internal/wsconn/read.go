@@ -52,11 +52,12 @@ func (c *Conn) read() {
 	_ = c.socket.Close()
 	c.mu.Lock()
 	c.phase = closed
+	for c.then == nil {
+		c.changed.Wait()
+	}
 	then := c.then
 	c.mu.Unlock()
-	if then != nil {
-		then()
-	}
+	then()
 }
 
 // readEnded ends the connection, if it has not ended, for what ended the reading, and
