@@ -25,7 +25,7 @@ type counts struct {
 type counted struct {
 	handshake bool
 	address   netip.Addr // invalid if it is not counted
-	principal principal  // nobody if it is not counted
+	principal *principal // nil if it is not counted
 }
 
 var errLimit = errors.New("wsroute: a limit is reached")
@@ -88,7 +88,7 @@ func (h *hub) admit(p *peer, c *Config) error {
 		h.counts.byPrincipal = map[principal]int{}
 	}
 	h.counts.byPrincipal[name]++
-	p.counted.principal = name
+	p.counted.principal = &name
 	return nil
 }
 
@@ -120,9 +120,9 @@ func (h *hub) release(p *peer) {
 			delete(h.counts.byAddress, a)
 		}
 	}
-	if name := p.counted.principal; name != (principal{}) {
-		if h.counts.byPrincipal[name]--; h.counts.byPrincipal[name] == 0 {
-			delete(h.counts.byPrincipal, name)
+	if name := p.counted.principal; name != nil {
+		if h.counts.byPrincipal[*name]--; h.counts.byPrincipal[*name] == 0 {
+			delete(h.counts.byPrincipal, *name)
 		}
 	}
 	p.counted = counted{}

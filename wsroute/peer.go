@@ -20,8 +20,8 @@ type peer struct {
 	standing authorisation
 	kept     *graph.Kept // nil unless something may be resolved anew
 	again    *renewer    // the same
+	failed   bool        // the handler has
 	counted  counted
-	failed   bool // the handler has
 	values   requestValues
 	remote   string
 	since    time.Time
@@ -35,18 +35,15 @@ func newPeer(values context.Context, e *endpoint, remote string) *peer {
 }
 
 // requestValues has the values of a request's context, such as a span, for the context of
-// its connection, but for what usher has put there. It never ends.
-type requestValues struct{ of context.Context }
+// its connection, but for what usher has put there.
+type requestValues struct{ context.Context }
 
-// Deadline, Done, Err and Value implement [context.Context].
-func (v *requestValues) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (v *requestValues) Done() <-chan struct{}       { return nil }
-func (v *requestValues) Err() error                  { return nil }
+// Value implements [context.Context].
 func (v *requestValues) Value(key any) any {
 	if key == (hiddenKey{}) {
 		return nil
 	}
-	return v.of.Value(key)
+	return v.Context.Value(key)
 }
 
 // run is the goroutine of an open connection: release of the Handshake lifetime,

@@ -158,7 +158,7 @@ func (c *Conn) endingFor(why late) ending {
 	case lateAuthorisation:
 		return c.expiry()
 	default:
-		return c.left
+		return *c.left
 	}
 }
 

@@ -26,16 +26,15 @@ const (
 // Conn is a connection. Its methods are safe for concurrent use.
 type Conn struct {
 	ctx    context.Context // ends when the connection does, with the cause
-	base   connContext     // below ctx
 	cancel context.CancelCauseFunc
+	values context.Context // below ctx
 	set    *Settings
 	hooks  Hooks
 	socket *socket // nil in opening
 
 	// The reading goroutine's own.
-	assembling bool // a message has begun
-	messages   bucket
-	controls   bucket
+	messages bucket
+	controls bucket
 
 	mu      sync.Mutex
 	changed sync.Cond // of mu: a message, room for one, another phase
@@ -43,9 +42,10 @@ type Conn struct {
 	ours    bool // we have ended it: nothing more is delivered
 	clean   bool // the peer's close frame is read
 	lingers bool // the peer broke the protocol: its close frame is not waited for
+	begun   bool // a message is being read; the reading goroutine's own
 	code    int  // of our close frame; 0 for none
 	reason  string
-	left    ending           // by the peer's close frame, once it is read
+	left    *ending          // by the peer's close frame, once it is read
 	then    func()           // of AfterClose
 	leavers map[*byte]func() // to be called once the connection is not open any more
 
@@ -56,27 +56,26 @@ type Conn struct {
 // connKey is where the context of a connection holds the connection.
 type connKey struct{}
 
-// connContext is below the context of a connection.
-type connContext struct {
-	context.Context
-	conn *Conn
-}
+// connContext is a connection as the parent of its context, which has its values and never
+// ends.
+type connContext Conn
 
-// Value implements [context.Context].
+// Deadline, Done, Err and Value implement [context.Context].
+func (c *connContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (c *connContext) Done() <-chan struct{}       { return nil }
+func (c *connContext) Err() error                  { return nil }
 func (c *connContext) Value(key any) any {
 	if key == (connKey{}) {
-		return c.conn
+		return (*Conn)(c)
 	}
-	return c.Context.Value(key)
+	return c.values.Value(key)
 }
 
-// New returns a connection in its handshake. parent is where its context has its values
-// from; it must not end.
-func New(parent context.Context, set *Settings) *Conn {
-	c := &Conn{set: set, inbox: inbox{free: -1, discards: set.Discard}}
+// New returns a connection in its handshake, whose context has the values of another.
+func New(values context.Context, set *Settings) *Conn {
+	c := &Conn{set: set, values: values, inbox: inbox{free: -1, discards: set.Discard}}
 	c.changed.L = &c.mu
-	c.base = connContext{parent, c}
-	c.ctx, c.cancel = context.WithCancelCause(&c.base)
+	c.ctx, c.cancel = context.WithCancelCause((*connContext)(c))
 	return c
 }
 
@@ -135,7 +134,7 @@ func (c *Conn) close(e ending) (first bool) {
 		return false
 	case peerClosing:
 		if !e.discard {
-			e, first = c.left, false
+			e, first = *c.left, false
 		}
 	case opening, open:
 		c.leave()
@@ -161,7 +160,7 @@ func (c *Conn) lost(why error) ending {
 
 // finish is the end by the peer's close frame, once the handler has done with what came
 // before it; c.mu is held.
-func (c *Conn) finish() { c.close(c.left) }
+func (c *Conn) finish() { c.close(*c.left) }
 
 // shut tells the peer of the end, and bounds what it may still take; c.mu is held. The
 // reading goroutine waits for the peer's answer and closes the socket.
@@ -200,7 +199,7 @@ func (c *Conn) peerClosed(code int, reason string) error {
 	if c.phase != open {
 		return nil
 	}
-	c.phase, c.left = peerClosing, ending{cause: c.set.Errors.PeerClosed(code, reason), code: code, byPeer: true}
+	c.phase, c.left = peerClosing, &ending{cause: c.set.Errors.PeerClosed(code, reason), code: code, byPeer: true}
 	c.leave()
 	now := time.Now()
 	switch {

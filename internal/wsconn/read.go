@@ -143,7 +143,7 @@ func (c *Conn) judge(m *Message) *violation {
 // assemble reads a message to its end, which has a deadline that no frame in between
 // extends.
 func (c *Conn) assemble(buf *bytes.Buffer, r io.Reader) error {
-	c.assembling = true
+	c.begun = true
 	if c.socket.deflates { // gorilla's limit is of what comes
 		r = io.LimitReader(r, c.set.ReadLimit+1)
 	}
@@ -151,7 +151,7 @@ func (c *Conn) assemble(buf *bytes.Buffer, r io.Reader) error {
 	if err == nil && int64(buf.Len()) > c.set.ReadLimit {
 		err = websocket.ErrReadLimit
 	}
-	c.assembling = false
+	c.begun = false
 	c.mu.Lock()
 	c.partial = time.Time{}
 	c.mu.Unlock()
@@ -161,10 +161,10 @@ func (c *Conn) assemble(buf *bytes.Buffer, r io.Reader) error {
 // await is called when the reading goroutine is about to wait for the peer. Most messages
 // are there at once, and need no clock.
 func (c *Conn) await() {
-	if !c.assembling {
+	if !c.begun {
 		return
 	}
-	c.assembling = false
+	c.begun = false
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.partial = time.Now()

@@ -13,10 +13,10 @@ type inbox struct {
 	receiving int       // how many wait in Receive
 	free      int       // how many of the queue may be received; all if negative
 	discards  bool      // messages are dropped
+	watching  bool      // the reading goroutine waits for room, or for the peer to go
 	inHand    bool      // the handler works on a message
 	handed    time.Time // when it got the last one
-	idle      []func()  // to be called once it has none in its hands
-	watching  bool      // the reading goroutine waits for room, or for the peer to go
+	idle      func()    // to be called once it has none in its hands
 	readUntil time.Time // the deadline of what is read; zero if there is none
 }
 
@@ -203,7 +203,13 @@ func (c *Conn) Discard() {
 func (c *Conn) WhenIdle(f func()) {
 	c.mu.Lock()
 	if c.inHand {
-		c.idle = append(c.idle, f)
+		before := c.idle
+		c.idle = func() {
+			if before != nil {
+				before()
+			}
+			f()
+		}
 		c.mu.Unlock()
 		return
 	}
@@ -221,12 +227,8 @@ func (c *Conn) HandlerDone() {
 // putDown says that the handler has done with the message in its hands; c.mu is held.
 func (c *Conn) putDown() {
 	c.inHand = false
-	if idle := c.idle; idle != nil {
+	if c.idle != nil {
+		go c.idle()
 		c.idle = nil
-		go func() {
-			for _, f := range idle {
-				f()
-			}
-		}()
 	}
 }

@@ -1,6 +1,7 @@
 package wsconn
 
 import (
+	"bytes"
 	"crypto/tls"
 	"net"
 	"sync"
@@ -21,11 +22,11 @@ type socket struct {
 	wire     *wire
 	deflates bool
 	protocol string
-	early    []byte       // read by net/http before the hijack
-	reads    atomic.Int64 // how often something came
+	early    *bytes.Reader // read by net/http before the hijack; nil if nothing is left
+	reads    atomic.Int64  // how often something came
 
 	// The reading goroutine's own.
-	await func() // before each read that may wait; nil during the handshake
+	conn  *Conn // nil during the handshake
 	heads heads
 	fault *violation // of a head, to be told once what came before it is read
 
@@ -38,7 +39,7 @@ func (k *socket) begin(c *Conn) {
 	k.ws.SetPingHandler(c.pinged)
 	k.ws.SetPongHandler(c.ponged)
 	k.ws.SetCloseHandler(c.peerClosed)
-	k.await = c.await
+	k.conn = c
 	k.wire.mu.Lock()
 	defer k.wire.mu.Unlock()
 	k.wire.flushed = c.flushed
@@ -61,15 +62,15 @@ func (k *socket) Read(b []byte) (int, error) {
 
 // receive replays what net/http had read, then reads the socket.
 func (k *socket) receive(b []byte) (int, error) {
-	if len(k.early) > 0 {
-		n := copy(b, k.early)
-		if k.early = k.early[n:]; len(k.early) == 0 {
+	if k.early != nil {
+		n, _ := k.early.Read(b)
+		if k.early.Len() == 0 {
 			k.early = nil
 		}
 		return n, nil
 	}
-	if k.await != nil {
-		k.await()
+	if k.conn != nil {
+		k.conn.await()
 	}
 	n, err := k.Conn.Read(b)
 	if n > 0 {

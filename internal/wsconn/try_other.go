@@ -2,7 +2,10 @@
 
 package wsconn
 
-import "net"
+import (
+	"net"
+	"syscall"
+)
 
 // tryWriter writes what the socket takes at once.
 type tryWriter interface {
@@ -10,4 +13,4 @@ type tryWriter interface {
 }
 
 // newTryWriter returns nil: here everything goes through the queue.
-func newTryWriter(net.Conn) tryWriter { return nil }
+func newTryWriter(net.Conn, syscall.RawConn) tryWriter { return nil }

@@ -23,12 +23,8 @@ type rawWriter struct {
 	once func(fd uintptr) bool
 }
 
-func newTryWriter(c net.Conn) tryWriter {
-	if _, ok := c.(*net.TCPConn); !ok { // TLS must not be written below its layer
-		return nil
-	}
-	raw, err := c.(syscall.Conn).SyscallConn()
-	if err != nil {
+func newTryWriter(c net.Conn, raw syscall.RawConn) tryWriter {
+	if _, ok := c.(*net.TCPConn); !ok || raw == nil { // TLS must not be written below its layer
 		return nil
 	}
 	w := &rawWriter{conn: raw}

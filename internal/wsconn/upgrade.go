@@ -53,12 +53,11 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var early []byte
+	h.socket = &Socket{socket{Conn: raw, wire: newWire(raw, h.timeout)}}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		peeked, _ := buffered.Reader.Peek(n)
-		early = append(early, peeked...)
+		h.socket.inner.early = bytes.NewReader(bytes.Clone(peeked))
 	}
-	h.socket = &Socket{socket{Conn: raw, early: early, wire: newWire(raw, h.timeout)}}
 	buffered.Reader.Reset(&h.socket.inner) // gorilla looks at it, and reads with a buffer of its own
 	return &h.socket.inner, buffered, nil
 }

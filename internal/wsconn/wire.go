@@ -28,8 +28,7 @@ type wire struct {
 	flushing bool
 	shut     bool // the close frame is there, behind which nothing comes
 	err      error
-	sent     int // bytes that were written
-	pings    int // bytes of pings, written or queued
+	sent     int // bytes that were written, without those of pings
 	waited   int // bytes that were written, but not at once
 }
 
@@ -46,7 +45,8 @@ func (e *entry) isMessage() bool { return e.op == opText || e.op == opBinary }
 var errShut = errors.New("the close frame is sent")
 
 func newWire(conn net.Conn, timeout time.Duration) *wire {
-	return &wire{conn: conn, raw: rawConn(conn), timeout: timeout, try: newTryWriter(conn)}
+	raw := rawConn(conn)
+	return &wire{conn: conn, raw: raw, timeout: timeout, try: newTryWriter(conn, raw)}
 }
 
 // rawConn returns the descriptor of a connection, which may be below TLS, or nil.
@@ -118,7 +118,7 @@ func (w *wire) taken() int {
 // takenBytes is taken; w.mu is held.
 func (w *wire) takenBytes() int {
 	if n, ok := unacked(w.raw); ok {
-		return w.sent - w.pings - n
+		return w.sent - n
 	}
 	return w.waited // a write shows no more than that there was room behind a wait
 }
@@ -154,7 +154,7 @@ func (w *wire) put(op byte, frame []byte) (kept bool, err error) {
 		return false, errShut
 	}
 	if op == opPing {
-		w.pings += len(frame)
+		w.sent -= len(frame) // no progress
 	}
 	n := 0
 	if !w.flushing && w.try != nil {
