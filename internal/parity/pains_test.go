@@ -69,7 +69,7 @@ var pains = []pain{
 	{
 		"P7", "a close frame for an uncaught error, and one place to say what is told", answered,
 		"500 before the upgrade, 1011 after it, whatever panics; `Config.MapError` knows the program's errors, wrapped and joined ones too.",
-		"S100, S108, internal/faults/life_test.go TestRow25Panics, wsroute/into_test.go TestMapError",
+		"S100, S108, internal/faults/life_test.go TestRow25Panics, wsroute/config_test.go TestMapError",
 	},
 	{
 		"P8", "a meaning for an HTTP error after the upgrade", answered,
@@ -114,7 +114,7 @@ var pains = []pain{
 	{
 		"P16", "a gone client that is noticed, and a handler that is cancelled", answered,
 		"The connection reads ahead and pings; the handler's context ends at once, with the close code or `ErrPeerLost` as its cause.",
-		"S30, wsroute/conn_test.go TestTheEndIsNoticedWhileTheHandlerWorks, wsroute/conn_test.go TestASilentPeerIsPingedAndThenLost, internal/faults/peer_test.go TestRow21HalfOpen",
+		"S30, wsroute/conn_test.go TestTheContextEndsWhileTheHandlerWorks, wsroute/conn_test.go TestASilentPeerIsPingedAndThenLost, internal/faults/peer_test.go TestRow21HalfOpen",
 	},
 	{
 		"P17", "close twice, and send after the end, without a crash", answered,
@@ -124,7 +124,7 @@ var pains = []pain{
 	{
 		"P18", "a disconnect that is not logged as a crash", answered,
 		"A handler returns the error of Receive, and a peer's close is one line in the log, of level INFO.",
-		"S21, wsroute/serve_test.go TestOneLineForARefusalAndOneForAnEnd",
+		"S21, wsroute/log_test.go TestOneLineForARefusalAndOneForAnEnd",
 	},
 	{
 		"P19", "background tasks", answered,
@@ -179,17 +179,17 @@ var pains = []pain{
 	{
 		"P29", "limits for each route, rates of messages, bounds on inflating", partly,
 		"Message size (as it is inflated), message rate, queues and connections are bounded, but by the router for all its routes; compression alone is a route's.",
-		"wsroute/flood_test.go TestMessageRate, wsroute/flood_test.go TestCompression, internal/faults/peer_test.go TestRow27Limits",
+		"wsroute/flood_test.go TestMessageRate, wsroute/deflate_test.go TestCompression, internal/faults/peer_test.go TestRow27Limits",
 	},
 	{
 		"P30", "rooms, and slow clients that delay nobody", partly,
 		"`wsroute.Room`: encoded once, bounded queues, who reads too slowly is closed or loses the oldest. It is of one process; between several the program's broker stands.",
-		"wsroute/room_test.go TestRoomTellsAllInTheSameOrder, wsroute/room_test.go TestRoomDoesNotWaitForTheSlow, wsroute/flood_test.go TestDropOldest, internal/faults/peer_test.go TestRow20SlowReader",
+		"wsroute/room_test.go TestRoomSendsToAllInOneOrder, wsroute/room_test.go TestRoomDoesNotWaitForASlowMember, wsroute/send_queue_test.go TestDropOldest, internal/faults/peer_test.go TestRow20SlowReader",
 	},
 	{
 		"P31", "traces and metrics", partly,
 		"One line of `Config.Logger` for each refusal and each end, `Drained` for a drain, and gin's middleware sees the handshake. There are no hooks for providers and messages.",
-		"wsroute/serve_test.go TestOneLineForARefusalAndOneForAnEnd, wsroute/drain_test.go TestDrainOfMany, wsroute/gin_test.go TestAGinProgramMountsUsherUnchanged",
+		"wsroute/log_test.go TestOneLineForARefusalAndOneForAnEnd, wsroute/drain_test.go TestDrainOfMany, wsroute/gin_test.go TestAGinProgramMountsUsherUnchanged",
 	},
 	{
 		"P32", "a check of one's own around each route, and a look at the graph", partly,
