@@ -155,7 +155,7 @@ func TestThePageOfMistakes(t *testing.T) {
 	found, lines := programs(t)
 	var b bytes.Buffer
 	b.WriteString(head)
-	shared := lines["people_test.go"]
+	shared := lines["shared_test.go"]
 	code(&b, shared[slices.Index(shared, "type User struct{ Name string }"):])
 	for _, m := range all {
 		err := m.broken()
