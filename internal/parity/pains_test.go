@@ -113,7 +113,7 @@ var pains = []pain{
 	},
 	{
 		"P16", "a gone client that is noticed, and a handler that is cancelled", answered,
-		"The connection reads ahead and pings; the handler's context ends at once, with the close code or `ErrPeerLost` as its cause.",
+		"The connection reads ahead and pings. The handler's context ends at once with `ErrPeerLost`; after a close, when the messages before it are received, or `Limits.CloseGrace` is over, with the close code.",
 		"S30, wsroute/conn_test.go TestTheContextEndsWhileTheHandlerWorks, wsroute/conn_test.go TestASilentPeerIsPingedAndThenLost, internal/faults/peer_test.go TestRow21HalfOpen",
 	},
 	{
@@ -177,9 +177,9 @@ var pains = []pain{
 		"S123, internal/faults/peer_test.go TestRow19SlowHandshake, internal/faults/lifecycle_test.go TestRow34SlowDependency, wsroute/flood_test.go TestAMessageThatDoesNotEnd, wsroute/conn_test.go TestAFullReadAheadSlowsThePeer, wsroute/conn_test.go TestAPeerThatReadsNothingIsGivenUp, wsroute/expiry_test.go TestExpiry, wsroute/conn_test.go TestCancellingReceiveLosesNothing",
 	},
 	{
-		"P29", "limits for each route, rates of messages, bounds on inflating", partly,
-		"Message size (as it is inflated), message rate, queues and connections are bounded, but by the router for all its routes; compression alone is a route's.",
-		"wsroute/flood_test.go TestMessageRate, wsroute/deflate_test.go TestCompression, internal/faults/peer_test.go TestRow27Limits",
+		"P29", "limits for each route, rates of messages, bounds on inflating", answered,
+		"`wsroute.Limits` bound message size (as it is inflated), message rate and queues, for a router, a group or a route. Connections are counted by the router.",
+		"wsroute/limits_test.go TestLimitsOfARoute, wsroute/flood_test.go TestMessageRate, wsroute/deflate_test.go TestCompression, internal/faults/peer_test.go TestRow27Limits",
 	},
 	{
 		"P30", "rooms, and slow clients that delay nobody", partly,
