@@ -9,7 +9,7 @@ CACHE  ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/usher
 KEY    := $(shell { $(GO) env GOVERSION; cat internal/tools/go.mod internal/tools/go.sum; } | cksum | cut -d ' ' -f 1)
 LINTER := $(CACHE)/golangci-lint-$(KEY)
 
-.PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check e2e bench bench-quick bench-smoke soak
+.PHONY: check test vet lint fmt fmt-check race fuzz fuzz-smoke tidy-check e2e bench bench-quick bench-smoke soak size
 
 # Some tests, such as those that count allocations, run only without the race
 # detector: test and race are both of the check.
@@ -56,6 +56,12 @@ e2e:
 # SOAK_SEED=n repeats a run.
 soak:
 	SOAK=3m $(GO) test -count=1 -v -timeout 10m -run '^TestSoak$$' ./internal/faults
+
+# Lines of production code, without blanks and comments.
+size:
+	@find depends internal/graph internal/bind internal/wsconn wsroute security -name '*.go' ! -name '*_test.go' \
+		! -path '*/asyncapi/*' ! -path '*/wsnats/*' ! -path '*/wsredis/*' ! -path '*/wsotel/*' ! -path '*/wsprom/*' | \
+		xargs cat | grep -vcE '^\s*(//|$$)'
 
 tidy-check:
 	@find . -name go.mod -not -path '*/testdata/*' | sort | while read -r mod; do \

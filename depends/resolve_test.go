@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -283,4 +284,19 @@ func TestNilWithoutAnErrorIsAnError(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "nil without an error") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestObserve: a scheme outside of a connection tells its caller identity and expiry.
+func TestObserve(t *testing.T) {
+	ctx, said := depends.Observe(t.Context())
+	depends.Identify(ctx, depends.Identity{Issuer: "i", Subject: "ada"})
+	depends.Identify(ctx, depends.Identity{Session: "s"})
+	soon := time.Unix(1_800_000_000, 0)
+	depends.ValidUntil(ctx, soon.Add(time.Hour))
+	depends.ValidUntil(ctx, soon)
+	depends.ValidUntil(ctx, time.Time{}) // as of a credential without an expiry
+	if who, until := said(); who != (depends.Identity{Issuer: "i", Subject: "ada", Session: "s"}) || !until.Equal(soon) {
+		t.Errorf("got %+v until %v", who, until)
+	}
+	depends.Identify(context.Background(), depends.Identity{Subject: "nobody"}) // goes nowhere
 }

@@ -17,8 +17,8 @@ type helper struct{}
 
 func (helper) Scopes() []string { return nil }
 
-// TestTheChallengeIsOfTheSchemeThatWasTried, and its parameters belong to it.
-func TestTheChallengeIsOfTheSchemeThatWasTried(t *testing.T) {
+// TestTheChallengeOfTheSchemeThatRefused, and its parameters belong to it.
+func TestTheChallengeOfTheSchemeThatRefused(t *testing.T) {
 	bearer := func(realm string) security.Scheme[helper] {
 		j := config()
 		j.Realm = realm

@@ -97,8 +97,8 @@ func TestRetryAfterIsTheBackOff(t *testing.T) {
 	})
 }
 
-// TestKeysOfTwoMeanings: readers disagree what they are for, so they are not used.
-func TestKeysOfTwoMeanings(t *testing.T) {
+// TestAmbiguousKeysAreNotUsed: programs disagree about the use of such a key.
+func TestAmbiguousKeysAreNotUsed(t *testing.T) {
 	key := strings.TrimSuffix(encode(merge(publicJWK("k1", &keys().rsa.PublicKey), map[string]any{"use": nil})), "}")
 	for members, want := range map[string]string{
 		`"use":"enc","USE":"sig"`: away, `"use":"enc","use":"sig"`: away, `"key_ops":["encrypt"]`: away, `"key_ops":["verify"]`: good,

@@ -258,7 +258,7 @@ func (u unsure) GetSubject() (string, error) {
 	return u.Subject, nil
 }
 
-func TestSubjectInDoubt(t *testing.T) {
+func TestASubjectThatFails(t *testing.T) {
 	j := security.JWT[unsure]{Keys: []security.Key{security.HS256(secret)}, Issuer: issuer, Audience: audience}
 	if claims, err := authenticate(prepared(t, j), mint(nil, object{"sub": "?"})); err == nil {
 		t.Errorf("accepted %+v", claims)
@@ -270,8 +270,8 @@ type evicted struct{ Claims }
 
 func (e evicted) Validate() error { return fmt.Errorf("%s: %w", e.Subject, depends.ErrAbsent) }
 
-// TestABadTokenIsNoAbsence, which an Optional would let in.
-func TestABadTokenIsNoAbsence(t *testing.T) {
+// TestErrAbsentOfABadTokenIsHidden: a depends.Optional would let it in.
+func TestErrAbsentOfABadTokenIsHidden(t *testing.T) {
 	j := security.JWT[evicted]{Keys: []security.Key{security.HS256(secret)}, Issuer: issuer, Audience: audience}
 	_, err := authenticate(prepared(t, j), mint(nil, nil))
 	if diff := cmp.Diff(invalidToken, refusalOf(t, err)); diff != "" || errors.Is(err, depends.ErrAbsent) || !strings.Contains(err.Error(), "ann") {

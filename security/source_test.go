@@ -43,9 +43,9 @@ func TestATokenFromEachSource(t *testing.T) {
 	}
 }
 
-// TestHeadersThatAreNoSource: they hold more than a credential, and what is said of
+// TestHeadersThatCannotBeASource: they hold more than a credential, and what is said of
 // their parts, such as that a cookie demands an Origin, would not hold.
-func TestHeadersThatAreNoSource(t *testing.T) {
+func TestHeadersThatCannotBeASource(t *testing.T) {
 	claims := func(_ context.Context, c Claims) (account, error) { return account{c.Subject}, nil }
 	for name, scheme := range map[string]func(...depends.Source) security.Scheme[account]{
 		"JWT": func(s ...depends.Source) security.Scheme[account] {

@@ -228,8 +228,8 @@ func TestAStoreKeepsTheInstant(t *testing.T) {
 	}
 }
 
-// TestWhatATicketKeeps: who is let in by a ticket is whom it was given to.
-func TestWhatATicketKeeps(t *testing.T) {
+// TestStoredValues: a ticket lets in the principal that it was given to.
+func TestStoredValues(t *testing.T) {
 	noon := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	keeps(t, account{"ann"})
 	keeps(t, "ann")
@@ -252,8 +252,8 @@ func TestWhatATicketKeeps(t *testing.T) {
 	keeps(t, rank(2))
 }
 
-// TestWhatATicketKeepsByMethods: of pointers, where JSON calls them, and of decoders alone.
-func TestWhatATicketKeepsByMethods(t *testing.T) {
+// TestStoredValuesWithMethods: methods of pointers, where JSON calls them, and decoders without encoders.
+func TestStoredValuesWithMethods(t *testing.T) {
 	keeps(t, pointerOnly{"ann"})
 	keeps(t, struct{ Big big.Int }{*big.NewInt(7)})
 	keeps(t, [1]pointerOnly{{"ann"}})
@@ -270,8 +270,8 @@ func TestWhatATicketKeepsByMethods(t *testing.T) {
 	keeps(t, Ward{Lenient{true, scopes{"a", "b"}}})
 }
 
-// TestWhatATicketKeepsOfEmbeddedFields: their methods, or their fields.
-func TestWhatATicketKeepsOfEmbeddedFields(t *testing.T) {
+// TestStoredValuesWithEmbeddedFields: they encode by their methods, or field by field.
+func TestStoredValuesWithEmbeddedFields(t *testing.T) {
 	noon := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	keeps(t, Stamp{noon})
 	keeps(t, Stamped{Stamp{noon}})

@@ -191,8 +191,8 @@ func TestTextThatIsNotUTF8IsNotSent(t *testing.T) {
 	}
 }
 
-// TestTheEndIsNoticedWhileTheHandlerWorks is the promise of the read-ahead.
-func TestTheEndIsNoticedWhileTheHandlerWorks(t *testing.T) {
+// TestTheContextEndsWhileTheHandlerWorks is the promise of the read-ahead.
+func TestTheContextEndsWhileTheHandlerWorks(t *testing.T) {
 	for name, end := range map[string]func(*wstest.Peer[string, string]){
 		"close": func(p *wstest.Peer[string, string]) { p.Close(4000, "zz") },
 		"lost":  func(p *wstest.Peer[string, string]) { _ = p.WebSocket.NetConn().Close() },

@@ -225,8 +225,8 @@ func TestAcceptThenClose(t *testing.T) {
 	}
 }
 
-// TestWhatIsToldEchoesNoToken, not even one for a scheme that the route does not have.
-func TestWhatIsToldEchoesNoToken(t *testing.T) {
+// TestAcceptThenCloseEchoesNoToken: not even a token for a scheme that the route does not have.
+func TestAcceptThenCloseEchoesNoToken(t *testing.T) {
 	deps := depends.New()
 	bearer(deps)
 	ws := wsroute.New(deps, quiet())
@@ -488,8 +488,8 @@ func TestTheLogSaysThatAnOriginIsDemanded(t *testing.T) {
 	}
 }
 
-// TestALookUpThatFindsNobodyIsNoAbsence: a credential was there, and it is bad.
-func TestALookUpThatFindsNobodyIsNoAbsence(t *testing.T) {
+// TestErrAbsentInASchemeIsABadCredential: it is not a missing one.
+func TestErrAbsentInASchemeIsABadCredential(t *testing.T) {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Test", Challenge: "Test", Sources: []depends.Source{{In: "query", Name: "token"}}}
 	provideScheme(deps, scheme, func(_ context.Context, c depends.Credential) (who, error) {
@@ -517,8 +517,8 @@ func TestALookUpThatFindsNobodyIsNoAbsence(t *testing.T) {
 	wstest.Dial[string, string](t, srv, "/ws").Closed()
 }
 
-// TestADiagnosingPagesHeaderIsTheCredential, and no parameter reads it.
-func TestADiagnosingPagesHeaderIsTheCredential(t *testing.T) {
+// TestDiagnoseTakesTheAuthorizationHeader: it is the credential there, and no parameter reads it.
+func TestDiagnoseTakesTheAuthorizationHeader(t *testing.T) {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Test", Challenge: "Bearer", Sources: []depends.Source{{In: "subprotocol", Name: "chat"}}}
 	provideScheme(deps, scheme, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
@@ -536,8 +536,8 @@ func TestADiagnosingPagesHeaderIsTheCredential(t *testing.T) {
 	}
 }
 
-// TestWhatMiddlewareAnsweredIsNotToldAgain, by a 101 behind it.
-func TestWhatMiddlewareAnsweredIsNotToldAgain(t *testing.T) {
+// TestAcceptThenCloseAfterAnAnswerOfMiddleware: no 101 follows it.
+func TestAcceptThenCloseAfterAnAnswerOfMiddleware(t *testing.T) {
 	deps := depends.New()
 	bearer(deps)
 	ws := wsroute.New(deps, quiet())

@@ -1,8 +1,11 @@
 package wsroute_test
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"net"
+	"runtime"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -104,4 +107,69 @@ func TestDeflateBothWays(t *testing.T) {
 	if _, got, err := c.ReadMessage(); err != nil || len(got) > 0 {
 		t.Errorf("of nothing %q came back, %v", got, err)
 	}
+}
+
+// TestCompression: it works where the route has it, and a bomb is refused at the
+// inflated size, without being inflated.
+func TestCompression(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/deflate", echo[string], wsroute.Compress)
+	wsroute.Handle(ws, "/plain", echo[string])
+	srv := wstest.StartLoopback(t, ws)
+	dial := func(path string) (*websocket.Conn, string) {
+		dialer := websocket.Dialer{EnableCompression: true}
+		c, response, err := dialer.Dial("ws://"+srv.Host+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		t.Cleanup(func() { _ = c.Close() })
+		return c, response.Header.Get("Sec-WebSocket-Extensions")
+	}
+	if _, extension := dial("/plain"); extension != "" {
+		t.Errorf("without the option %q was negotiated", extension)
+	}
+	c, extension := dial("/deflate")
+	if extension == "" {
+		t.Fatal("nothing was negotiated")
+	}
+	deflated := []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00} // "Hello", RFC 7692 §7.2.3.1
+	raw(t, c, append([]byte{0xc1, 0x87, 0, 0, 0, 0}, deflated...)...)
+	head := make([]byte, 9)
+	if _, err := c.NetConn().Read(head); err != nil || head[0]&0x40 == 0 {
+		t.Errorf("the answer % x is not compressed: %v", head, err)
+	}
+
+	bomb := deflate(t, make([]byte, 60<<20))
+	if len(bomb) > 64<<10 {
+		t.Fatalf("the bomb has %d bytes", len(bomb))
+	}
+	c, _ = dial("/deflate")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	frame := append([]byte{0xc1, 0xfe, byte(len(bomb) >> 8), byte(len(bomb)), 0, 0, 0, 0}, bomb...)
+	raw(t, c, frame...)
+	if _, _, err := c.ReadMessage(); !websocket.IsCloseError(err, 1009) {
+		t.Errorf("got %v", err)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+		t.Errorf("%d bytes were allocated", grown)
+	}
+}
+
+// deflate compresses as RFC 7692 §7.2.1 demands: without the last four bytes.
+func deflate(t *testing.T, b []byte) []byte {
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.BestCompression)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte{0, 0, 0xff, 0xff})
 }

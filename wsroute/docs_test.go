@@ -225,7 +225,7 @@ func TestDocumentedStop(t *testing.T) {
 		"after " + sum(10*time.Second) + " at most", // the example drains for 10 s
 		"at " + spelt(wsroute.Fixed["closed by a drain in a second"]) + " a second",
 		"`SendQueue` more, " + speltSize(int64(config.Limits.SendQueue)),
-		fmt.Sprintf("`ReadLimit`, %d of %s", config.Limits.ReadAhead, speltSize(config.Limits.ReadLimit)),
+		"three times `ReadLimit`, " + speltSize(3*config.Limits.ReadLimit), // two are read ahead, and one is being read
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(page), " "), want) {
 			t.Errorf("docs/deploying.md does not say %q", want)

@@ -1,12 +1,7 @@
 package wsroute_test
 
 import (
-	"bytes"
-	"compress/flate"
-	"context"
-	"errors"
 	"fmt"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,130 +117,38 @@ func TestMessageRate(t *testing.T) {
 	})
 }
 
-// TestDropOldest: who does not read finds the newest messages when it does, in
-// order, and is not closed.
-func TestDropOldest(t *testing.T) {
+// TestAPingFloodIsAnsweredOnce: who pings without reading is owed the latest
+// pong alone (RFC 6455 §5.5.3), and nothing piles up.
+func TestAPingFloodIsAnsweredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := quiet()
-		config.Limits.SendMessages, config.Limits.WriteTimeout = 8, time.Hour
+		config.Limits.WriteTimeout = 24 * time.Hour
 		ws := wsroute.New(depends.New(), config)
-		const last = 300
-		big := bytes.Repeat([]byte{'.'}, 4<<10)
-		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
-			for i := range last {
-				if err := conn.Send(context.Background(), fmt.Sprintf("%03d%s", i, big)); err != nil {
-					return err
-				}
+		wsroute.Handle(ws, "/", echo[string])
+		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+		const pings = 5000
+		payload := make([]byte, 100)
+		for i := range pings {
+			if i == pings-1 {
+				payload = []byte("last")
 			}
-			_, err := conn.Receive(ctx)
-			return err
-		}, wsroute.DropOldest)
-		c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+			if err := peer.WebSocket.WriteControl(websocket.PingMessage, payload, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond) // as often as a peer may
+		}
 		synctest.Wait()
-		var got []string
-		for len(got) == 0 || got[len(got)-1] != fmt.Sprint(last-1) {
-			got = append(got, c.Receive()[:3])
-		}
-		if n := len(got); n >= last || n < 8 {
-			t.Errorf("%d messages came", n)
-		}
-		for i, m := range got[len(got)-8:] {
-			if want := fmt.Sprint(last - 8 + i); m != want {
-				t.Errorf("%s came in place of %s", m, want)
-			}
-		}
-		if closed := c.Close(1000, ""); closed.Code != 1000 {
-			t.Errorf("got %v", closed)
-		}
-	})
-}
-
-// TestSendMessages: without that option, the queue is bounded by messages too.
-func TestSendMessages(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		config := quiet()
-		config.Limits.SendMessages = 8
-		ws := wsroute.New(depends.New(), config)
-		ended := make(chan error, 1)
-		wsroute.Handle(ws, "/", func(_ context.Context, conn *wsroute.Conn[string, string], _ none) error {
-			for {
-				if err := conn.Send(context.Background(), string(make([]byte, 1<<10))); err != nil {
-					ended <- err
-					return err
-				}
-			}
+		pongs, last := 0, ""
+		peer.WebSocket.SetPongHandler(func(data string) error {
+			pongs++
+			last = data
+			return nil
 		})
-		c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
-		if err := <-ended; !errors.Is(err, wsroute.ErrSlowReader) {
-			t.Errorf("got %v", err)
-		}
-		if got := c.Closed(); got.Code != 1013 {
-			t.Errorf("got %v", got)
+		peer.Send("done")
+		peer.Receive()
+		peer.Close(1000, "")
+		if pongs > 1000 || last != "last" {
+			t.Errorf("%d pongs, the last %q", pongs, last)
 		}
 	})
-}
-
-// TestCompression: it works where the route has it, and a bomb is refused at the
-// inflated size, without being inflated.
-func TestCompression(t *testing.T) {
-	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/deflate", echo[string], wsroute.Compress)
-	wsroute.Handle(ws, "/plain", echo[string])
-	srv := wstest.StartLoopback(t, ws)
-	dial := func(path string) (*websocket.Conn, string) {
-		dialer := websocket.Dialer{EnableCompression: true}
-		c, response, err := dialer.Dial("ws://"+srv.Host+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		t.Cleanup(func() { _ = c.Close() })
-		return c, response.Header.Get("Sec-WebSocket-Extensions")
-	}
-	if _, extension := dial("/plain"); extension != "" {
-		t.Errorf("without the option %q was negotiated", extension)
-	}
-	c, extension := dial("/deflate")
-	if extension == "" {
-		t.Fatal("nothing was negotiated")
-	}
-	deflated := []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00} // "Hello", RFC 7692 §7.2.3.1
-	raw(t, c, append([]byte{0xc1, 0x87, 0, 0, 0, 0}, deflated...)...)
-	head := make([]byte, 9)
-	if _, err := c.NetConn().Read(head); err != nil || head[0]&0x40 == 0 {
-		t.Errorf("the answer % x is not compressed: %v", head, err)
-	}
-
-	bomb := deflate(t, make([]byte, 60<<20))
-	if len(bomb) > 64<<10 {
-		t.Fatalf("the bomb has %d bytes", len(bomb))
-	}
-	c, _ = dial("/deflate")
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	frame := append([]byte{0xc1, 0xfe, byte(len(bomb) >> 8), byte(len(bomb)), 0, 0, 0, 0}, bomb...)
-	raw(t, c, frame...)
-	if _, _, err := c.ReadMessage(); !websocket.IsCloseError(err, 1009) {
-		t.Errorf("got %v", err)
-	}
-	runtime.ReadMemStats(&after)
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
-		t.Errorf("%d bytes were allocated", grown)
-	}
-}
-
-// deflate compresses as RFC 7692 §7.2.1 demands: without the last four bytes.
-func deflate(t *testing.T, b []byte) []byte {
-	var out bytes.Buffer
-	w, err := flate.NewWriter(&out, flate.BestCompression)
-	if err == nil {
-		_, err = w.Write(b)
-	}
-	if err == nil {
-		err = w.Flush()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte{0, 0, 0xff, 0xff})
 }

@@ -266,8 +266,8 @@ func TestFaultsOfPlainRoutes(t *testing.T) {
 	}
 }
 
-// TestAHandlerThatAnswersSeesNoCredential, but the rest of the request, to its end.
-func TestAHandlerThatAnswersSeesNoCredential(t *testing.T) {
+// TestAPlainHandlerSeesNoCredential: it sees the rest of the request, and all of the body.
+func TestAPlainHandlerSeesNoCredential(t *testing.T) {
 	deps := depends.New()
 	provideScheme(deps, depends.Scheme{
 		Name: "test", Challenge: "Key", Sources: []depends.Source{
@@ -307,8 +307,8 @@ func TestAHandlerThatAnswersSeesNoCredential(t *testing.T) {
 	}
 }
 
-// TestUploadsOfAHandlerThatAnswersAreRemoved, as net/http does with its own.
-func TestUploadsOfAHandlerThatAnswersAreRemoved(t *testing.T) {
+// TestUploadedFilesAreRemoved: as net/http does with its own.
+func TestUploadedFilesAreRemoved(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	ws := wsroute.New(depends.New(), quiet())
 	wsroute.HandleHTTP(ws, http.MethodPost, "/files", func(w http.ResponseWriter, r *http.Request, _ none) error {
@@ -339,8 +339,8 @@ func TestUploadsOfAHandlerThatAnswersAreRemoved(t *testing.T) {
 	}
 }
 
-// TestWhatABrowserDidNotAdd is nobody else's doing, wherever the page is from.
-func TestWhatABrowserDidNotAdd(t *testing.T) {
+// TestABearerTokenFromAnotherSite: no browser adds it by itself, so it is let in from every page.
+func TestABearerTokenFromAnotherSite(t *testing.T) {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Bearer or Basic", Challenge: "Bearer", Sources: []depends.Source{
 		{In: "header", Name: "Authorization", Prefix: "Bearer"}, {In: "header", Name: "Authorization", Prefix: "Basic"},

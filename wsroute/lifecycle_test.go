@@ -104,9 +104,9 @@ func TestOrderOfAConnection(t *testing.T) {
 	j.want(t, "+1 +2 +3 +4 +5 -3 -2 handler -5(4000) -4(4000) -1(4000)")
 }
 
-// TestHowTheThirdOfFiveCanFail: whatever a provider does, the client gets an
+// TestEachFailureOfAProvider: whatever a provider does, the client gets an
 // answer and each cleanup runs once, in reverse, with the cause.
-func TestHowTheThirdOfFiveCanFail(t *testing.T) {
+func TestEachFailureOfAProvider(t *testing.T) {
 	for name, test := range map[string]struct {
 		third  func(context.Context) error
 		status int
@@ -324,9 +324,9 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// TestTheRecordIsFreedWhileTheHandlerRuns: an idle connection holds neither its
+// TestHandshakeValuesAreFreedWhileTheHandlerRuns: an idle connection holds neither its
 // Handshake values nor its inputs.
-func TestTheRecordIsFreedWhileTheHandlerRuns(t *testing.T) {
+func TestHandshakeValuesAreFreedWhileTheHandlerRuns(t *testing.T) {
 	type heavy struct{ data []byte }
 	freed := make(chan struct{})
 	deps := depends.New()
@@ -360,8 +360,8 @@ func (brittle) WriteHeader(int) { panic("brittle") }
 
 func (b brittle) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
-// TestAWriterThatPanicsBehindTheBudget does not end the process.
-func TestAWriterThatPanicsBehindTheBudget(t *testing.T) {
+// TestAWriterThatPanicsAfterTheBudget does not end the process.
+func TestAWriterThatPanicsAfterTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out safeBuffer
 		deps := depends.New()
@@ -389,9 +389,9 @@ func TestAWriterThatPanicsBehindTheBudget(t *testing.T) {
 	})
 }
 
-// TestNoGapBehindALostPeer: when a peer is lost while the read-ahead is full, the
+// TestALostPeersMessagesHaveNoGap: when a peer is lost while the read-ahead is full, the
 // handler gets what came first, without a hole in it.
-func TestNoGapBehindALostPeer(t *testing.T) {
+func TestALostPeersMessagesHaveNoGap(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
 			config := quiet()

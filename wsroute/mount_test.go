@@ -1,13 +1,17 @@
 package wsroute_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/gin-gonic/gin"
+
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
 )
 
 // plainHandler is a handler of routes without gin: of sockets, and with a method of plain
@@ -71,5 +75,68 @@ func TestAPlainHandlerRedirectsNobody(t *testing.T) {
 			}
 		}
 		server.Close()
+	}
+}
+
+// TestARouterMountedTwice: one router mounted below two groups, with their
+// parameters in its paths.
+func TestARouterMountedTwice(t *testing.T) {
+	made := 0
+	deps := depends.New()
+	depends.Provide(deps, func(context.Context, none) (gate, error) { made++; return gate{}, nil }, depends.App)
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws.Group("/:org"), "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
+		_       gate
+		Version string `path:"version"`
+		Org     string `path:"org"`
+	},
+	) error {
+		return conn.Send(ctx, in.Version+" "+in.Org)
+	})
+	engine := gin.New()
+	for _, group := range []string{"/a/:version", "/b/:version/"} {
+		if err := ws.Mount(engine.Group(group)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv := wstest.StartHandler(t, ws, engine)
+	for _, path := range []string{"/a/v1/acme/ws", "/b/v1/acme/ws"} {
+		if got := wstest.Dial[string, string](t, srv, path).Receive(); got != "v1 acme" {
+			t.Errorf("%s: got %q", path, got)
+		}
+	}
+	if made != 1 {
+		t.Errorf("the App value was made %d times", made)
+	}
+}
+
+// TestARouterInAServeMux: the plain handler below a path of a ServeMux.
+func TestARouterInAServeMux(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/ws/:room", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
+		Room string `path:"room"`
+	},
+	) error {
+		return conn.Send(ctx, in.Room)
+	})
+	handler, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/ws/", handler)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("page")) })
+	mux.HandleFunc("POST /ws/{room}", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.PathValue("room"))) })
+	srv := wstest.StartHandler(t, ws, mux)
+	if got := wstest.Dial[string, string](t, srv, "/ws/lobby").Receive(); got != "lobby" {
+		t.Errorf("got %q", got)
+	}
+	if r := wstest.Get(t, srv, "/"); string(r.Body) != "page" {
+		t.Errorf("got %s", r.Body)
+	}
+	if r, err := srv.Client().Post("http://"+srv.Host+"/ws/a", "", nil); err != nil || r.StatusCode != 200 {
+		t.Errorf("got %v %v", r, err)
+	} else {
+		_ = r.Body.Close()
 	}
 }

@@ -81,38 +81,3 @@ func TestAMessageOfTheLimitAlwaysFits(t *testing.T) {
 		}
 	})
 }
-
-// TestALogLineOfABadMessageIsBounded, however much is wrong with the message.
-func TestALogLineOfABadMessageIsBounded(t *testing.T) {
-	type item struct {
-		N int `json:"n" validate:"min=1"`
-	}
-	type list struct {
-		Items []item          `json:"items" validate:"dive"`
-		Named map[string]item `json:"named" validate:"dive"`
-		Plain int             `json:"plain"`
-	}
-	for name, message := range map[string]string{
-		"many elements":   `{"items":[` + strings.Repeat(`{},`, 15_000) + `{}]}`,
-		"a long key":      `{"named":{"` + strings.Repeat("k", 60_000) + `":{}}}`,
-		"a long number":   `{"plain":` + strings.Repeat("9", 60_000) + `}`,
-		"a long field":    `{"items":[{"` + strings.Repeat("n", 60_000) + `":1}]}`,
-		"a long fraction": `{"plain":0.` + strings.Repeat("9", 60_000) + `}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			var log safeBuffer
-			ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&log)})
-			wsroute.Handle(ws, "/", echo[list])
-			srv := wstest.Start(t, ws)
-			c := wstest.Dial[string, string](t, srv, "/")
-			c.Send(message)
-			if got := c.Closed(); got.Code != 1007 && got.Code != 1008 {
-				t.Errorf("closed with %v", got)
-			}
-			srv.Stop()
-			if n := len(log.String()); n > 8<<10 || n == 0 {
-				t.Errorf("the log has %d bytes", n)
-			}
-		})
-	}
-}

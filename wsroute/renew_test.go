@@ -202,8 +202,8 @@ func TestNobodyRenewsForSomebodyElse(t *testing.T) {
 	}
 }
 
-// TestWhoCameWithoutACredentialRenewsNone: it is the peer's mistake, and no error of ours.
-func TestWhoCameWithoutACredentialRenewsNone(t *testing.T) {
+// TestNoRenewalOfAConnectionWithoutACredential: it is the peer's mistake, and no error of ours.
+func TestNoRenewalOfAConnectionWithoutACredential(t *testing.T) {
 	var log safeBuffer
 	config := quiet()
 	config.Logger = slog.New(slog.NewTextHandler(&log, nil))

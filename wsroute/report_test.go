@@ -164,8 +164,8 @@ func TestAnUnusedOverrideIsAFault(t *testing.T) {
 	}
 }
 
-// TestATypeThatIsOverriddenTwiceIsAFault, in one call or in two.
-func TestATypeThatIsOverriddenTwiceIsAFault(t *testing.T) {
+// TestTwoOverridesOfATypeAreAFault, in one call or in two.
+func TestTwoOverridesOfATypeAreAFault(t *testing.T) {
 	first, second := depends.OverrideValue(User{"a"}), depends.OverrideValue(User{"b"})
 	for _, calls := range [][][]depends.Replacement{{{first, second}}, {{first}, {second}}} {
 		deps := depends.New()
@@ -203,8 +203,8 @@ func TestExplainNamesGuards(t *testing.T) {
 	}
 }
 
-// TestWhatReadsMoreCannotBeRenewed: a renewal is a credential and nothing else.
-func TestWhatReadsMoreCannotBeRenewed(t *testing.T) {
+// TestASchemeWithParametersIsNotRenewable: a renewal is a credential and nothing else.
+func TestASchemeWithParametersIsNotRenewable(t *testing.T) {
 	for _, alternatives := range [][]string{nil, {"Session"}} { // of security.OneOf with one alone
 		deps := depends.New()
 		scheme := depends.Scheme{Name: "Session", Challenge: "Session", Params: []string{"csrf_token"}, Sources: []depends.Source{{In: "query", Name: "sid"}}}
@@ -257,7 +257,7 @@ func TestExplain(t *testing.T) {
 	golden(t, "testdata/explain.txt", position.ReplaceAllString(b.String(), "$1:N"))
 }
 
-func TestWhatPanicsAtOnceNamesItsPlace(t *testing.T) {
+func TestPanicsAtRegistrationNameTheirPlace(t *testing.T) {
 	deps := depends.New()
 	ws := wsroute.New(deps, nil)
 	wsroute.Handle(ws, "/", echo[string])

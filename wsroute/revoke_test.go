@@ -268,9 +268,9 @@ func TestARevocationAsJSON(t *testing.T) {
 	}
 }
 
-// TestRevocationMeetsWhatIsResolvedAnew: whoever renews, or is looked up again, while
-// Revoke is called is known by then, or is met when it is.
-func TestRevocationMeetsWhatIsResolvedAnew(t *testing.T) {
+// TestARevocationDuringARenewalOrRevalidation: Revoke ends the connection, whether it is called
+// before or after the new identity is known.
+func TestARevocationDuringARenewalOrRevalidation(t *testing.T) {
 	for name, test := range map[string]struct {
 		revocation wsroute.Revocation
 		begin      func(*wstest.Peer[string, string])

@@ -47,8 +47,8 @@ func hall(t *testing.T, room *wsroute.Room[said], config *wsroute.Config) (*wsro
 	return ws, wstest.Start(t, ws)
 }
 
-// TestRoomTellsAllInTheSameOrder, whoever speaks at the same time.
-func TestRoomTellsAllInTheSameOrder(t *testing.T) {
+// TestRoomSendsToAllInOneOrder, whoever speaks at the same time.
+func TestRoomSendsToAllInOneOrder(t *testing.T) {
 	const members, each = 8, 50
 	config := quiet()
 	config.Limits.SendMessages = 2 * members * each // nobody reads until all is said
@@ -90,8 +90,8 @@ func TestRoomTellsAllInTheSameOrder(t *testing.T) {
 	}
 }
 
-// TestRoomForgetsWhoEnds, whichever end it is.
-func TestRoomForgetsWhoEnds(t *testing.T) {
+// TestRoomDropsMembersThatEnd, whichever end it is.
+func TestRoomDropsMembersThatEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var room wsroute.Room[said]
 		ws, srv := hall(t, &room, quiet())
@@ -121,9 +121,9 @@ func TestRoomForgetsWhoEnds(t *testing.T) {
 	})
 }
 
-// TestRoomDoesNotWaitForTheSlow: who does not read is closed, and the others are
-// told meanwhile as if nothing were.
-func TestRoomDoesNotWaitForTheSlow(t *testing.T) {
+// TestRoomDoesNotWaitForASlowMember: a member that does not read is closed, and the others get
+// their messages meanwhile.
+func TestRoomDoesNotWaitForASlowMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := quiet()
 		config.Limits.SendMessages = 16
@@ -172,7 +172,7 @@ func TestRoomSendTo(t *testing.T) {
 	})
 }
 
-func TestRoomOfWhatDoesNotEncode(t *testing.T) {
+func TestRoomMessageThatDoesNotEncode(t *testing.T) {
 	var room wsroute.Room[string]
 	if err := room.Send("\xff"); err == nil {
 		t.Error("text that is not UTF-8 was sent")

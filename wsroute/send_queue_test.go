@@ -1,6 +1,7 @@
 package wsroute_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -244,4 +245,67 @@ func TestPongsThatWeHaveAskedFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDropOldest: who does not read finds the newest messages when it does, in
+// order, and is not closed.
+func TestDropOldest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := quiet()
+		config.Limits.SendMessages, config.Limits.WriteTimeout = 8, time.Hour
+		ws := wsroute.New(depends.New(), config)
+		const last = 300
+		big := bytes.Repeat([]byte{'.'}, 4<<10)
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+			for i := range last {
+				if err := conn.Send(context.Background(), fmt.Sprintf("%03d%s", i, big)); err != nil {
+					return err
+				}
+			}
+			_, err := conn.Receive(ctx)
+			return err
+		}, wsroute.DropOldest)
+		c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+		synctest.Wait()
+		var got []string
+		for len(got) == 0 || got[len(got)-1] != fmt.Sprint(last-1) {
+			got = append(got, c.Receive()[:3])
+		}
+		if n := len(got); n >= last || n < 8 {
+			t.Errorf("%d messages came", n)
+		}
+		for i, m := range got[len(got)-8:] {
+			if want := fmt.Sprint(last - 8 + i); m != want {
+				t.Errorf("%s came in place of %s", m, want)
+			}
+		}
+		if closed := c.Close(1000, ""); closed.Code != 1000 {
+			t.Errorf("got %v", closed)
+		}
+	})
+}
+
+// TestSendMessages: without that option, the queue is bounded by messages too.
+func TestSendMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := quiet()
+		config.Limits.SendMessages = 8
+		ws := wsroute.New(depends.New(), config)
+		ended := make(chan error, 1)
+		wsroute.Handle(ws, "/", func(_ context.Context, conn *wsroute.Conn[string, string], _ none) error {
+			for {
+				if err := conn.Send(context.Background(), string(make([]byte, 1<<10))); err != nil {
+					ended <- err
+					return err
+				}
+			}
+		})
+		c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+		if err := <-ended; !errors.Is(err, wsroute.ErrSlowReader) {
+			t.Errorf("got %v", err)
+		}
+		if got := c.Closed(); got.Code != 1013 {
+			t.Errorf("got %v", got)
+		}
+	})
 }

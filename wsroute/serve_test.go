@@ -3,10 +3,8 @@ package wsroute_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
+	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -14,7 +12,6 @@ import (
 	"runtime/pprof"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,94 +41,6 @@ func (b *safeBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
-}
-
-func TestOneLineForARefusalAndOneForAnEnd(t *testing.T) {
-	var out safeBuffer
-	deps := depends.New()
-	bearer(deps)
-	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.NewJSONHandler(&out, nil))})
-	type conn = wsroute.Conn[string, string]
-	type guarded struct{ Who who }
-	wsroute.Handle(ws, "/echo", func(ctx context.Context, c *conn, _ guarded) error { return echo(ctx, c, none{}) })
-	wsroute.Handle(ws, "/lost", echo[string])
-	wsroute.Handle(ws, "/panic", func(context.Context, *conn, none) error { panic("oh") })
-	wsroute.Handle(ws, "/error", func(context.Context, *conn, none) error { return errors.New("disk full") })
-	srv := wstest.Start(t, ws)
-	wstest.Refused(t, srv, "/echo")
-	wstest.Refused(t, srv, "/echo", wstest.Header("Origin", "http://mybox.local:8080"))
-	wstest.Dial[string, string](t, srv, "/echo?token=a").Close(1000, "done")
-	_ = wstest.Dial[string, string](t, srv, "/lost").WebSocket.NetConn().Close()
-	wstest.Dial[string, string](t, srv, "/panic").Closed()
-	wstest.Dial[string, string](t, srv, "/error").Closed()
-	eventually(t, func() bool { return strings.Contains(out.String(), "GET /lost") }) // before the drain ends it
-	srv.Stop()
-	type line struct {
-		Level, Msg, Route, Reason, Error, Hint, Stack string
-		Status, Code                                  int
-	}
-	got := map[string]line{}
-	for text := range strings.Lines(out.String()) {
-		var l line
-		if err := json.Unmarshal([]byte(text), &l); err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		key := l.Msg + " " + l.Route + " " + l.Reason
-		if _, twice := got[key]; twice {
-			t.Errorf("twice: %s", text)
-		}
-		got[key] = l
-	}
-	for key, check := range map[string]func(line) bool{
-		"connection refused GET /echo credentials_required": func(l line) bool { return l.Status == 401 && l.Level == "INFO" },
-		"connection refused GET /echo origin_not_allowed": func(l line) bool {
-			return l.Status == 403 && l.Level == "WARN" && strings.Contains(l.Hint, `Origins: []string{"http://mybox.local:8080"}`)
-		},
-		"connection ended GET /lost ": func(l line) bool {
-			return l.Code == 1006 && l.Level == "INFO" && strings.Contains(l.Error, "peer lost")
-		},
-		"connection ended GET /echo done": func(l line) bool { return l.Code == 1000 && l.Level == "INFO" },
-		"connection ended GET /panic ": func(l line) bool {
-			return l.Code == 1011 && l.Level == "ERROR" && strings.Contains(l.Stack, "serve_test.go")
-		},
-		"connection ended GET /error ": func(l line) bool { return l.Code == 1011 && l.Level == "ERROR" && l.Error == "disk full" },
-	} {
-		if l, ok := got[key]; !ok || !check(l) {
-			t.Errorf("%s: got %+v (of %s)", key, l, out.String())
-		}
-		delete(got, key)
-	}
-	if len(got) > 0 {
-		t.Errorf("more lines: %+v", got)
-	}
-}
-
-// wrapper is a handler as many write it: With would go past it.
-type wrapper struct {
-	slog.Handler
-	calls atomic.Int32
-}
-
-func (w *wrapper) Handle(ctx context.Context, line slog.Record) error {
-	w.calls.Add(1)
-	return w.Handler.Handle(ctx, line)
-}
-
-func TestALineAboutAConnectionHasNoSource(t *testing.T) {
-	var out safeBuffer
-	handler := &wrapper{Handler: slog.NewTextHandler(&out, &slog.HandlerOptions{AddSource: true})}
-	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(handler)})
-	wsroute.Handle(ws, "/echo", echo[string])
-	srv := wstest.Start(t, ws)
-	wstest.Refused(t, srv, "/echo", wstest.Header("Origin", "https://elsewhere.example"))
-	wstest.Dial[string, string](t, srv, "/echo").Close(1000, "done")
-	srv.Stop()
-	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 2 || handler.calls.Load() != 2 {
-		t.Errorf("got %d lines, %d of them by Handle", len(lines), handler.calls.Load())
-	}
-	if strings.Contains(out.String(), "source=") {
-		t.Errorf("says where in usher it was written:\n%s", out.String())
-	}
 }
 
 func TestServeStopsCleanlyAndReleasesTheApp(t *testing.T) {
@@ -191,9 +100,9 @@ func TestServeStopsCleanlyAndReleasesTheApp(t *testing.T) {
 	}
 }
 
-// TestAStopDoesNotWaitForStrangers: one connection asks nothing, one never ends
+// TestServeStopsWithUnusedConnectionsOpen: one connection asks nothing, one never ends
 // its request.
-func TestAStopDoesNotWaitForStrangers(t *testing.T) {
+func TestServeStopsWithUnusedConnectionsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := gin.New()
 		engine.POST("/plain", func(c *gin.Context) { _, _ = io.Copy(io.Discard, c.Request.Body) })
@@ -402,4 +311,68 @@ func TestServeOfSeveralRouters(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestASlowHandshakeIsClosed: a client that drips its headers has 5 s for them.
+func TestASlowHandshakeIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, err := serveEcho[string](t).Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		for _, c := range fmt.Sprintf(handshake, "/") {
+			if _, err = io.WriteString(conn, string(c)); err != nil {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if d := time.Since(start); err == nil || d < 5*time.Second || d > 6*time.Second {
+			t.Errorf("after %v: %v", d, err)
+		}
+	})
+}
+
+func TestOverlongRequestsAreRefused(t *testing.T) {
+	srv := serveEcho[string](t)
+	for name, request := range map[string]string{
+		"query":  fmt.Sprintf(handshake, "/?q="+strings.Repeat("x", 32<<10)),
+		"header": strings.Replace(fmt.Sprintf(handshake, "/"), "\r\n\r\n", "\r\nX-Long: "+strings.Repeat("x", 32<<10)+"\r\n\r\n", 1),
+	} {
+		if status, _, _ := exchange(t, srv, request); status != 431 {
+			t.Errorf("%s: got %d", name, status)
+		}
+	}
+}
+
+// elsewhere is a listener that seems to listen on more than loopback.
+type elsewhere struct{ net.Listener }
+
+func (elsewhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero, Port: 80} }
+
+func TestAnOpenAddressWithoutOriginsIsWarnedOf(t *testing.T) {
+	for _, test := range []struct {
+		origins  []string
+		listener net.Listener
+		want     bool
+	}{
+		{nil, elsewhere{memconn.Listen()}, true},
+		{[]string{"https://chat.example.com"}, elsewhere{memconn.Listen()}, false},
+		{nil, memconn.Listen(), false},
+	} {
+		var out safeBuffer
+		ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out), Origins: test.origins})
+		handler, err := ws.Handler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := wsroute.ServeListener(ctx, test.listener, ws, handler); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Contains(out.String(), "without Config.Origins"); got != test.want {
+			t.Errorf("%v: got %q", test.origins, out.String())
+		}
+	}
 }

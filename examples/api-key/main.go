@@ -1,5 +1,5 @@
-// Command api-key lets programs in that were given a key. The server keeps no key, only
-// its SHA-256, so that who reads the store can connect as nobody.
+// Command api-key lets in programs that have a key. The server stores only the SHA-256 of each
+// key, so that nobody who reads the store can connect.
 //
 //	go run ./examples/api-key
 //
@@ -22,7 +22,7 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Device is what has a key.
+// Device is the owner of a key.
 type Device struct{ Name string }
 
 // Devices are known by the hash of their keys.
@@ -41,14 +41,14 @@ type Sample struct {
 	Value  float64 `json:"value"`
 }
 
-// Ack says how much of a metric has come from a device.
+// Ack has the number of samples of a metric that came from a device.
 type Ack struct {
 	Device string `json:"device"`
 	Metric string `json:"metric"`
 	Count  int    `json:"count"`
 }
 
-// metrics counts what a device sends.
+// metrics counts the samples of a device.
 func metrics(ctx context.Context, conn *wsroute.Conn[Sample, Ack], in struct{ Device Device }) error {
 	counts := map[string]int{}
 	for {

@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestKey: whoever has it is let in, and what they send is checked.
+// TestKey: the key lets a device in, and its messages are checked.
 func TestKey(t *testing.T) {
 	srv := wstest.Start(t, newRouter(Devices{sha256.Sum256([]byte("k")): {"boiler"}}))
 	c := wstest.Dial[Sample, Ack](t, srv, "/metrics", wstest.Header("X-API-Key", "k"))

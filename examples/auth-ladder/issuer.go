@@ -12,8 +12,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// issuer signs tokens for whoever asks, and publishes its key (RFC 7517). It
-// stands for the identity provider that a real program has.
+// issuer signs tokens for everybody, and publishes its key (RFC 7517). It stands for the
+// identity provider of a real program.
 type issuer struct {
 	name string
 	key  *ecdsa.PrivateKey
@@ -30,7 +30,7 @@ func newIssuer(name string) *issuer {
 // keyID names the key, so that another can take its place.
 const keyID = "2026-11"
 
-// sign answers POST /token with a token, which it puts into a cookie too.
+// sign answers POST /token with a token, and sets it as a cookie too.
 func (i *issuer) sign(c *gin.Context) {
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodES256, Claims{jwt.RegisteredClaims{

@@ -1,7 +1,6 @@
-// Command auth-ladder is one guarded room behind each of the places where a
-// connection can show who it is of: a header, the query, a cookie, a subprotocol
-// and a ticket. Its page compares them, and its tokens are signed by an issuer of
-// its own, whose keys are fetched as those of any other.
+// Command auth-ladder is one guarded room behind each place of a credential: a header, the
+// query, a cookie, a subprotocol and a ticket. Its page compares them. Its own issuer signs the
+// tokens, and usher fetches the issuer's keys as from any other.
 package main
 
 import (
@@ -26,17 +25,17 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Claims are what a token says of its bearer.
+// Claims are the claims of a token.
 type Claims struct{ jwt.RegisteredClaims }
 
-// User is who is in the room.
+// User is a member of the room.
 type User struct{ Name string }
 
 func currentUser(_ context.Context, in struct{ Claims Claims }) (User, error) {
 	return User{in.Claims.Subject}, nil
 }
 
-// room greets, whatever rung of the ladder its user has come by.
+// room greets its user, whatever the place of the credential.
 func room(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ User User }) error {
 	if err := conn.Send(ctx, "hello "+in.User.Name); err != nil {
 		return err
@@ -55,12 +54,12 @@ type ladder struct {
 	keys   *security.JWKS
 }
 
-// token verifies what the issuer has signed, wherever it stands.
+// token verifies tokens of the issuer, wherever they stand.
 func (l *ladder) token(sources ...depends.Source) security.JWT[Claims] {
 	return security.JWT[Claims]{JWKS: l.keys, Issuer: l.base, Audience: "ladder", Sources: sources}
 }
 
-// routes has the room once for each rung, with a graph of its own.
+// routes has the room once for each place of a credential, with a graph of its own.
 func (l *ladder) routes(tickets *security.Tickets[Claims], logger *slog.Logger) *wsroute.Router {
 	ws := wsroute.New(depends.New(), &wsroute.Config{Origins: []string{l.base}, Logger: logger})
 	rung := func(name string, scheme security.Scheme[Claims], tells wsroute.RouteOption) {

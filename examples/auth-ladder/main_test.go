@@ -63,7 +63,7 @@ func post(t *testing.T, srv *wstest.Server, path, token, member string, form url
 	return text
 }
 
-// TestEveryRung is climbed with what belongs there, and with nothing else.
+// TestEveryRung: each room takes the credential of its place, and no other.
 func TestEveryRung(t *testing.T) {
 	srv := start(t)
 	token := post(t, srv, "/token", "", "access_token", url.Values{"username": {"alice"}})

@@ -1,10 +1,10 @@
-// Command behind-nginx is a server that only a reverse proxy talks to: it believes that
-// proxy, and nobody else, about who the client is and whether TLS was used.
+// Command behind-nginx is a server behind a reverse proxy. It believes that proxy, and nobody
+// else, about the client's address and TLS.
 //
 //	go run ./examples/behind-nginx -trusted-proxies 127.0.0.1 -origins https://chat.example
 //
-// nginx.conf beside this file is the proxy's half. docs/deploying.md explains both, and
-// the tests of the repository run them together, with Debian's nginx.
+// nginx.conf beside this file configures the proxy. docs/deploying.md explains both, and the
+// tests of the repository run them together, with Debian's nginx.
 package main
 
 import (
@@ -24,13 +24,13 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// settings are what differs from one deployment to the next.
+// settings differ between deployments.
 type settings struct {
 	proxies, origins list
 }
 
-// newConfig says whom to believe. Without proxies nobody is believed: X-Forwarded-For
-// is a header, and anybody can send one.
+// newConfig names the trusted proxies. Without them X-Forwarded-For does not count: anybody can
+// send that header.
 func (s settings) newConfig() *wsroute.Config {
 	return &wsroute.Config{
 		TrustedProxies: s.proxies,
@@ -40,7 +40,7 @@ func (s settings) newConfig() *wsroute.Config {
 	}
 }
 
-// address tells the client how it is known here, and again for each message.
+// address sends the client its address, and again for each message.
 func address(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Client depends.ClientAddr }) error {
 	for {
 		if err := conn.Send(ctx, in.Client.String()); err != nil {
@@ -68,10 +68,10 @@ func (l *list) Set(text string) error {
 	return nil
 }
 
-// run serves until ctx ends, and tells stdout where.
+// run serves until ctx ends, and prints its address to stdout.
 func run(ctx context.Context, addr string, s settings, stdout io.Writer) error {
 	ws, engine := newRouter(s), gin.New()
-	if err := ws.Mount(engine); err != nil { // an address that is none is a fault of the wiring
+	if err := ws.Mount(engine); err != nil { // a bad address is a fault of the wiring
 		return err
 	}
 	listener, err := net.Listen("tcp", addr)

@@ -31,7 +31,7 @@ func overTLS() wstest.Option { return wstest.Header("X-Forwarded-Proto", "https"
 
 func from(addrs string) wstest.Option { return wstest.Header("X-Forwarded-For", addrs) }
 
-// TestTheProxyIsBelieved, and what its client has written before it is not.
+// TestTheProxyIsBelieved: its own entry counts, and those that its client wrote do not.
 func TestTheProxyIsBelieved(t *testing.T) {
 	srv := start(t, settings{proxies: list{"127.0.0.1", "10.0.0.0/8"}})
 	for forwarded, want := range map[string]string{
@@ -47,7 +47,7 @@ func TestTheProxyIsBelieved(t *testing.T) {
 	}
 }
 
-// TestNobodyElseIs: without the flag a header is but a header.
+// TestNobodyElseIs: without the flag the header does not count.
 func TestNobodyElseIs(t *testing.T) {
 	srv := start(t, settings{})
 	got := wstest.Refused(t, srv, "/ws/address", overTLS())
@@ -90,7 +90,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// TestAnAddressThatIsNone is found before anything is served.
+// TestAnAddressThatIsNone: a bad address is found before anything is served.
 func TestAnAddressThatIsNone(t *testing.T) {
 	var proxies list
 	if err := proxies.Set("127.0.0.1,proxy.internal"); err != nil || proxies.String() != "127.0.0.1,proxy.internal" {

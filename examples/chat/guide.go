@@ -10,9 +10,9 @@ import (
 	"example.com/usher/security"
 )
 
-// guide tells those who are signed in who is where: GET /rooms lists the rooms
-// that somebody is in, GET /rooms/:room describes one. The page asks it, since a
-// member of a room is sent what people say and nothing else.
+// guide tells signed-in users who is where: GET /rooms lists the rooms with members, and
+// GET /rooms/:room describes one. The page asks it, since a member of a room gets only what
+// people say.
 type guide struct {
 	rooms    *Rooms
 	accounts Accounts
@@ -32,7 +32,7 @@ func (g guide) serve(engine *gin.Engine) {
 // subject is the key under which guard leaves the name of the user.
 const subject = "subject"
 
-// guard lets those pass who show a token in the header, as a WebSocket may too.
+// guard lets requests pass that have a token in the header, as a WebSocket may too.
 func (g guide) guard(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
 	claims, err := g.claims(c.Request)
@@ -47,7 +47,7 @@ func (g guide) guard(c *gin.Context) {
 	}
 }
 
-// claims returns those of the token of a user who still has an account.
+// claims returns the claims of a token whose user still has an account.
 func (g guide) claims(r *http.Request) (Claims, error) {
 	claims, err := security.Authenticate(r, security.Scheme[Claims](g.scheme))
 	if err == nil {

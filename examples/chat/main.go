@@ -32,7 +32,7 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// settings are what the command line and the environment say.
+// settings come from the command line and the environment.
 type settings struct {
 	addr string
 	key  []byte
@@ -62,7 +62,7 @@ func main() {
 	}
 }
 
-// into is a flag's value, with commas, as a list.
+// into splits the value of a flag at its commas.
 func into(list *[]string) func(string) error {
 	return func(text string) error {
 		*list = strings.Split(text, ",")
@@ -70,7 +70,7 @@ func into(list *[]string) func(string) error {
 	}
 }
 
-// run serves until ctx ends, and tells stdout where.
+// run serves until ctx ends, and prints its address to stdout.
 func run(ctx context.Context, s settings, logger *slog.Logger, stdout io.Writer) error {
 	ws, engine, err := newChat(s, logger)
 	if err != nil {

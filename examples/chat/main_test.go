@@ -219,7 +219,7 @@ func TestWrongProtocol(t *testing.T) {
 	}
 }
 
-// Who does not read is let go, and nobody waits for them.
+// A member that does not read is disconnected, and nobody waits for it.
 func TestSlowMember(t *testing.T) {
 	srv, _ := start(t)
 	slow := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "bob"))

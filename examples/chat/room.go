@@ -7,44 +7,43 @@ import (
 	"sync"
 )
 
-// maxHistory is how many messages a room remembers for those who join. All of
-// them fit into the queue of one connection.
+// maxHistory is how many messages a room remembers for new members. All of them fit into the
+// queue of one connection.
 const maxHistory = 100
 
 // nothingBefore is the since of a member that wants no history.
 const nothingBefore = -1
 
-// Said is what everybody in a room is sent.
+// Said is a message to everybody in a room.
 type Said struct {
 	From string `json:"from"`
 	Text string `json:"text"`
 }
 
-// member is a connection in a room: its Send, called with a context that is not
-// its handler's, never waits. Who reads too slowly is disconnected instead.
+// member is a connection in a room. Its Send, called with a context that is not its handler's,
+// never waits; a member that reads too slowly is disconnected.
 type member interface {
 	Send(ctx context.Context, said Said) error
 }
 
-// Room is what those who are signed in may know of a room.
+// Room describes a room to signed-in users.
 type Room struct {
 	Name    string   `json:"name"`
 	Members []string `json:"members"` // each user once, by name
 	Said    int      `json:"said"`    // how many messages there were
 }
 
-// Rooms are the rooms that somebody is in.
+// Rooms are the rooms that have members.
 type Rooms struct {
 	mu   sync.Mutex
 	open map[string]*room
 }
 
-// room sends its messages to its members while it holds mu, so that all of them
-// get the same messages in the same order, and none is lost or told twice while
-// somebody joins.
+// room sends its messages to its members while it holds mu, so that all of them get the same
+// messages in the same order, and none is lost or sent twice while somebody joins.
 type room struct {
 	mu      sync.Mutex
-	members map[member]string // the users' names: one may be here with two connections
+	members map[member]string // the users' names: a user may have two connections
 	history []Said            // the last of them
 	said    int               // how many there were
 }
@@ -69,7 +68,7 @@ func (r *Rooms) Join(name string, user User, m member, since int) *room {
 	return joined
 }
 
-// Leave ends a membership. A room that nobody is in is forgotten, with its history.
+// Leave ends a membership. A room without members is forgotten, with its history.
 func (r *Rooms) Leave(name string, m member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -78,7 +77,7 @@ func (r *Rooms) Leave(name string, m member) {
 	}
 }
 
-// Look returns a room as it is now. One that nobody is in is empty.
+// Look returns a room as it is now. One without members is empty.
 func (r *Rooms) Look(name string) Room {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -88,7 +87,7 @@ func (r *Rooms) Look(name string) Room {
 	return Room{Name: name, Members: []string{}}
 }
 
-// List returns the rooms that somebody is in, by name.
+// List returns the rooms that have members, by name.
 func (r *Rooms) List() []Room {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,13 +110,13 @@ func (r *room) add(m member, user string, since int) {
 	if since == nothingBefore {
 		since = r.said
 	}
-	if since > r.said { // the room was forgotten in between, and began anew
+	if since > r.said { // the room was forgotten in between, and started again
 		since = 0
 	}
 	first := r.said - len(r.history)
 	for i, said := range r.history {
 		if first+i >= since {
-			_ = m.Send(context.Background(), said) // whoever is gone leaves by itself
+			_ = m.Send(context.Background(), said) // a member that is gone leaves by itself
 		}
 	}
 	r.members[m] = user
@@ -140,6 +139,6 @@ func (r *room) Say(said Said) {
 	r.history = append(r.history, said)
 	r.said++
 	for m := range r.members {
-		_ = m.Send(context.Background(), said) // whoever is gone leaves by itself
+		_ = m.Send(context.Background(), said) // a member that is gone leaves by itself
 	}
 }

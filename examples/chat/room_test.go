@@ -68,7 +68,7 @@ func TestEmptyRoomIsForgotten(t *testing.T) {
 	}
 }
 
-// Whoever joins while others talk hears all of it once, in the order of the rest.
+// A member that joins while others talk gets each message once, in the same order.
 func TestJoinWhileOthersTalk(t *testing.T) {
 	const talkers, each, joiners = 4, 25, 20 // all of it fits into the history
 	var rooms Rooms

@@ -13,9 +13,9 @@ import (
 
 var errSignedOut = errors.New("the token is of before the account signed out")
 
-// Sessions counts how often each account has signed out. A token says the count of
-// when it was signed; every earlier one is refused. The counts end with the process:
-// a program that lives longer keeps them where its accounts are.
+// Sessions counts how often each account has signed out. A token has the count of the time when
+// it was signed; a token with an earlier count is refused. The counts end with the process: a
+// real program stores them with its accounts.
 type Sessions struct {
 	mu   sync.Mutex
 	outs map[string]int
@@ -28,7 +28,7 @@ func (s *Sessions) Count(name string) int {
 	return s.outs[name]
 }
 
-// SignOut lets no token of before count any more.
+// SignOut makes all earlier tokens of the account invalid.
 func (s *Sessions) SignOut(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,8 +38,8 @@ func (s *Sessions) SignOut(name string) {
 	s.outs[name]++
 }
 
-// session answers those who show a token: POST /renew with a new token, POST /logout
-// with the end of all that the account has.
+// session answers requests with a token: POST /renew with a new token, and POST /logout by
+// ending all sessions of the account.
 type session struct {
 	guide    guide
 	issuer   tokenIssuer
@@ -56,8 +56,8 @@ func (s session) renew(c *gin.Context) {
 	s.issuer.answer(c, User{c.GetString(subject)})
 }
 
-// logout first lets the providers refuse the account's tokens, then ends what is open:
-// in the other order somebody could slip in between.
+// logout first lets the providers refuse the account's tokens, then ends its connections: in
+// the other order one could open in between.
 func (s session) logout(c *gin.Context) {
 	name := c.GetString(subject)
 	s.sessions.SignOut(name)

@@ -6,13 +6,13 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Say is what a client sends.
+// Say is a message of a client.
 type Say struct {
 	Text string `json:"text" validate:"min=1,max=500"`
 }
 
-// talkInput is all that a connection needs. It is complete before the upgrade,
-// or there is none.
+// talkInput is all that a connection needs. It is complete before the upgrade, or there is no
+// connection.
 type talkInput struct {
 	User  User
 	Rooms *Rooms

@@ -20,13 +20,13 @@ const (
 	maxForm = 4 << 10
 )
 
-// Claims are what a token says of its bearer.
+// Claims are the claims of a token.
 type Claims struct {
 	jwt.RegisteredClaims
 	SignOuts int `json:"sign_outs"` // see Sessions
 }
 
-// bearer is how a request shows its token: a plain one in the header.
+// bearer takes the token of a plain request from the header.
 func bearer(key []byte) security.JWT[Claims] {
 	return security.JWT[Claims]{
 		Keys:     []security.Key{security.HS256(key)},
@@ -36,9 +36,9 @@ func bearer(key []byte) security.JWT[Claims] {
 	}
 }
 
-// credential is how a connection shows who it is of: programs in the header, the
-// page in the subprotocol, since a browser can set no other header; whoever can do
-// neither in the query, better with a ticket than with a token.
+// credential says where a connection has its credential: programs in the header, the page in the
+// subprotocol, since a browser can set no other header; other clients in the query, better a
+// ticket than a token.
 func credential(key []byte, tickets *security.Tickets[Claims]) security.Scheme[Claims] {
 	token := bearer(key)
 	token.Sources = []depends.Source{security.BearerHeader(), security.SubprotocolToken("chat"), security.QueryToken("token")}

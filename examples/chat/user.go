@@ -23,14 +23,13 @@ func demoAccounts() Accounts {
 	}
 }
 
-// decoy is the hash of a password that nobody knows, of the same cost as those
-// of the accounts.
+// decoy is the hash of a password that nobody knows, with the cost of the accounts' hashes.
 const decoy = "$2a$10$E9cy0XvvB9J4Pne8jJnCDOX3x4dS1rFj597mvfrCFnmvSKWrZN6Me"
 
 var errSignIn = errors.New("no such user, or not the password")
 
-// SignIn returns the user of a name and a password. A name that nobody has costs
-// as much time as a wrong password, so that the answer does not tell which it was.
+// SignIn returns the user of a name and a password. An unknown name takes as much time as a wrong
+// password, so that the answer does not tell which it was.
 func (a Accounts) SignIn(name, password string) (User, error) {
 	hash, known := a[name]
 	if !known {
@@ -48,8 +47,7 @@ type userInput struct {
 	Sessions *Sessions
 }
 
-// currentUser provides the user whom a token names. A good token may outlive the
-// account it was made for.
+// currentUser provides the user of a token. A good token may outlive its account.
 func currentUser(_ context.Context, in userInput) (User, error) {
 	name := in.Claims.Subject
 	if _, known := in.Accounts[name]; !known {

@@ -1,5 +1,5 @@
 // Command cheatsheet is the program of docs/cheatsheet.md: a socket whose user is checked
-// before it opens and while it is open, beside one that HTTP middleware alone has guarded.
+// before it opens and while it is open, beside one that only HTTP middleware guards.
 //
 //	go run ./examples/cheatsheet
 //
@@ -27,12 +27,12 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Banned is the store of who must not be here.
+// Banned is the store of banned accounts.
 type Banned struct{ names sync.Map }
 
 func (b *Banned) has(name string) bool { _, banned := b.names.Load(name); return banned }
 
-// Claims are what a token says.
+// Claims are the claims of a token.
 type Claims struct{ jwt.RegisteredClaims }
 
 // User is somebody who is signed in and not banned.
@@ -95,7 +95,7 @@ func guard(scheme security.Scheme[Claims], banned *Banned) gin.HandlerFunc {
 	}
 }
 
-// byHand is a socket behind it: nobody looks at the user of a message.
+// byHand is a socket behind it: nothing checks the user of a message.
 func byHand(c *gin.Context) {
 	ws, err := new(websocket.Upgrader).Upgrade(c.Writer, c.Request, nil)
 	if err != nil {
@@ -114,7 +114,7 @@ func newApp(key []byte, banned *Banned) (*wsroute.Router, *gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.GET("/by-hand", guard(security.Scheme[Claims](tokens(key)), banned), byHand)
-	// A real program asks who bans.
+	// A real program checks who may ban.
 	engine.POST("/ban/:name", func(c *gin.Context) { banned.names.Store(c.Param("name"), true) })
 	ws := newRouter(key, banned)
 	return ws, engine, ws.Mount(engine)

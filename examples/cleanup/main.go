@@ -1,6 +1,6 @@
-// Command cleanup borrows a database connection for the handshake alone: a hundred
-// thousand open sockets must not hold a hundred thousand of them. What is borrowed for
-// as long as the socket is open, a seat, is given back when it closes, however it ends.
+// Command cleanup borrows a database connection for the handshake alone: a hundred thousand open
+// sockets must not hold a hundred thousand of them. A seat is borrowed for as long as the socket
+// is open, and given back when it closes, however it ends.
 //
 //	go run ./examples/cleanup
 //
@@ -36,8 +36,8 @@ func NewPool(n int) *Pool {
 // DB is a connection to the database.
 type DB struct{ ages map[string]int }
 
-// borrow takes a connection from the pool. It is given back when the handshake is
-// over: before the handler runs, or with the refusal.
+// borrow takes a connection from the pool, and gives it back when the handshake is over: before
+// the handler runs, or with the refusal.
 func borrow(ctx context.Context, in struct{ Pool *Pool }) (*DB, error) {
 	select {
 	case db := <-in.Pool.free:
@@ -55,7 +55,7 @@ func borrow(ctx context.Context, in struct{ Pool *Pool }) (*DB, error) {
 type Adult struct{ Name string }
 
 func adult(_ context.Context, in struct {
-	DB   *DB    `depends:"handshake-only"` // it is gone when Adult is still there
+	DB   *DB    `depends:"handshake-only"` // it is released before the Adult
 	Name string `query:"name"`
 },
 ) (Adult, error) {
@@ -65,7 +65,7 @@ func adult(_ context.Context, in struct {
 	return Adult{in.Name}, nil
 }
 
-// Seats counts who sits.
+// Seats counts the taken seats.
 type Seats struct{ taken atomic.Int32 }
 
 // Seat is one of them.

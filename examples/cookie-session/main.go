@@ -1,5 +1,5 @@
-// Command cookie-session lets a page in that has signed in the classic way: the browser
-// sends the session's cookie with the handshake, and only pages of this origin get in.
+// Command cookie-session lets in pages with a classic session: the browser sends the session's
+// cookie with the handshake, and only pages of this origin are let in.
 //
 //	go run ./examples/cookie-session
 //
@@ -26,10 +26,10 @@ import (
 // cookie is the session's; behind TLS it is called "__Host-session", and is Secure.
 const cookie = "session"
 
-// Session is who has signed in.
+// Session is a signed-in user.
 type Session struct{ Name string }
 
-// Sessions are those that have begun, by their identifiers.
+// Sessions are the open sessions, by their identifiers.
 type Sessions struct{ of sync.Map }
 
 func (s *Sessions) find(_ context.Context, id string) (Session, error) {
@@ -55,7 +55,7 @@ func (s *Sessions) logout(c *gin.Context) {
 	c.Status(http.StatusNoContent)
 }
 
-// inbox greets whoever has signed in, and closes.
+// inbox greets the user, and closes.
 func inbox(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Session Session }) error {
 	return conn.Send(ctx, "nothing new, "+in.Session.Name)
 }

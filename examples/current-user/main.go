@@ -23,10 +23,10 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Claims are what the token says.
+// Claims are the claims of the token.
 type Claims struct{ jwt.RegisteredClaims }
 
-// User is whoever the token is of.
+// User is the owner of the token.
 type User struct {
 	Name      string `json:"name"`
 	Suspended bool   `json:"suspended"`
@@ -57,7 +57,7 @@ func activeUser(_ context.Context, in struct{ User User }) (ActiveUser, error) {
 	return ActiveUser{in.User}, nil
 }
 
-// me tells anybody who they are, and closes.
+// me sends users their name, and closes.
 func me(ctx context.Context, conn *wsroute.Conn[string, User], in struct{ User User }) error {
 	return conn.Send(ctx, in.User)
 }

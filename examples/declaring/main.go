@@ -1,4 +1,4 @@
-// Command declaring has an input of every kind: parameters, a guard, something optional,
+// Command declaring has an input of every kind: parameters, a guard, an optional value, and
 // values that live for the program, for the handshake, for the connection.
 //
 //	KEEPER_KEY=k go run ./examples/declaring
@@ -20,8 +20,8 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// User is the owner of a key. A Keeper is one who may calibrate: who holds a Keeper
-// knows that it was checked.
+// User is the owner of a key. A Keeper is a user who may calibrate: a function that has a Keeper
+// knows that this was checked.
 type (
 	User   struct{ Name string }
 	Keeper struct{ User }
@@ -46,7 +46,7 @@ func openStations(ctx context.Context, in struct{ Log *log.Logger }) (*Stations,
 	return &Stations{map[string]bool{"oslo": true}}, nil
 }
 
-// Tx is a transaction in which the handshake looks things up.
+// Tx is the transaction of a handshake.
 type Tx struct{ names map[string]bool }
 
 func begin(ctx context.Context, in struct {
@@ -82,10 +82,10 @@ func findStation(ctx context.Context, in struct {
 	return Station{in.Name}, nil
 }
 
-// Units is a parameter of a type of its own, since it reads itself.
+// Units is a parameter with a type and a decoder of its own.
 type Units string
 
-// UnmarshalText takes the two units that there are.
+// UnmarshalText takes one of the two units.
 func (u *Units) UnmarshalText(text []byte) error {
 	if *u = Units(text); *u != "metric" && *u != "imperial" {
 		return errors.New("no such units")
@@ -93,7 +93,7 @@ func (u *Units) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Window says what of a measurement is wanted. It is embedded where it is needed.
+// Window selects measurements. Inputs that need it embed it.
 type Window struct {
 	From  *time.Time    `query:"from"` // nil if it is absent
 	Every time.Duration `query:"every" default:"10s" validate:"gte=1s"`

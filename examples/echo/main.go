@@ -1,5 +1,5 @@
 // Command echo returns every message untouched, text as text and binary as binary.
-// It is what suites that test WebSocket servers are pointed at:
+// It is a server for suites that test WebSocket servers:
 //
 //	go run ./examples/echo -addr 127.0.0.1:9001
 package main

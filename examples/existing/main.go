@@ -1,6 +1,5 @@
-// Command existing is a gin program that has sessions, request ids, errors of its
-// own and plain routes, and into which a WebSocket route is built. It is the
-// program of docs/gin.md.
+// Command existing is a gin program with sessions, request ids, errors of its own and plain
+// routes, which gets a WebSocket route. It is the program of docs/gin.md.
 package main
 
 import (
@@ -19,13 +18,13 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Session is what the program's own middleware finds out about a request.
+// Session is what the program's middleware knows of a request.
 type Session struct{ Name string }
 
-// RequestID is what the program's logs are joined by.
+// RequestID joins the lines of the program's logs.
 type RequestID string
 
-// ErrNoRoom is the program's own error, of the days before it had sockets.
+// ErrNoRoom is an error of the program, which knows nothing of sockets.
 var ErrNoRoom = errors.New("no such room")
 
 // Room is proof that the room exists.
@@ -43,7 +42,7 @@ func findRoom(_ context.Context, in roomInput) (Room, error) {
 	return Room{in.Room}, nil
 }
 
-// middleware is what every route of the program goes through.
+// middleware runs for every route of the program.
 func middleware(c *gin.Context) {
 	c.Set("id", c.GetHeader("X-Request-Id"))
 	c.Header("X-Request-Id", c.GetHeader("X-Request-Id"))
@@ -52,7 +51,7 @@ func middleware(c *gin.Context) {
 	}
 }
 
-// fromMiddleware makes dependencies of what the middleware left behind.
+// fromMiddleware makes dependencies of the values that middleware sets.
 func fromMiddleware(deps *depends.Graph) {
 	wsroute.FromGin(deps, func(c *gin.Context) (Session, error) {
 		session, ok := c.Get("session")
@@ -78,7 +77,7 @@ func join(ctx context.Context, conn *wsroute.Conn[string, string], in joinInput)
 	return conn.Send(ctx, "welcome to "+in.Room.Name+", "+in.Session.Name)
 }
 
-// config is what the socket's routes have in common.
+// config is the configuration of the socket's routes.
 func config() *wsroute.Config {
 	return &wsroute.Config{
 		TrustedProxies: []string{"127.0.0.1"},

@@ -1,5 +1,5 @@
 // Command expiry-and-renewal keeps a connection exactly as long as it is authorised:
-// its token ends it, a new token on the open connection prolongs it, a store is asked
+// its token ends it, a new token on the open connection prolongs it, a provider asks the store
 // again whether the account may stay, and signing out ends it at once.
 //
 //	go run ./examples/expiry-and-renewal
@@ -32,7 +32,7 @@ const (
 	lifetime = time.Minute
 )
 
-// Claims are what a token says.
+// Claims are the claims of a token.
 type Claims struct{ jwt.RegisteredClaims }
 
 // Plans is the store of what each account has paid for.
@@ -67,7 +67,7 @@ func currentPlan(_ context.Context, in struct {
 	return Plan{in.Claims.Subject, level}, nil
 }
 
-// Price is what a member is sent.
+// Price is the answer to a name.
 type Price struct {
 	Of    string  `json:"of"`
 	Price float64 `json:"price"`
@@ -102,7 +102,7 @@ func newApp(key []byte, plans *Plans) (*wsroute.Router, *gin.Engine, error) {
 	engine := gin.New()
 	engine.GET("/token", func(c *gin.Context) { c.String(http.StatusOK, token(key)) })
 	engine.POST("/logout", func(c *gin.Context) {
-		plans.Set("ada", "") // first refuse what comes, then end what is there
+		plans.Set("ada", "") // first refuse new connections, then end open ones
 		ended, _ := ws.Revoke(c, wsroute.Revocation{Issuer: issuer, Subject: "ada"})
 		c.String(http.StatusOK, "%d connections have ended", ended)
 	})

@@ -22,12 +22,12 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// me tells who is signed in, and closes.
+// me sends the user's name, and closes.
 func me(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ User User }) error {
 	return conn.Send(ctx, "you are "+in.User.Name)
 }
 
-// Note is what a peer writes, and Noted what it is sent.
+// Note is received, and Noted sent.
 type (
 	Note struct {
 		Text string `json:"text" validate:"required,max=200"`
@@ -64,7 +64,7 @@ func talk(ctx context.Context, conn *wsroute.Conn[Note, Noted], name string) err
 	for {
 		note, err := conn.Receive(ctx)
 		if err != nil {
-			return err // also what the peer's close is
+			return err // the peer's close, too
 		}
 		if err := conn.Send(ctx, Noted{name, note.Text}); err != nil {
 			return err

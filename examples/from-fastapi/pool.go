@@ -11,7 +11,7 @@ import (
 // ErrNoBoard is the program's own error for a board that does not exist.
 var ErrNoBoard = errors.New("no such board")
 
-// Pool is of connections to a database.
+// Pool is a pool of connections to a database.
 type Pool struct{ open, lent atomic.Int32 }
 
 func openPool(ctx context.Context, _ struct{}) (*Pool, error) {

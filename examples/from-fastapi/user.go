@@ -13,13 +13,13 @@ import (
 
 const issuer = "https://id.example.com"
 
-// Claims are what a token says; its scopes are in one string.
+// Claims are the claims of a token; its scopes are in one string.
 type Claims struct {
 	jwt.RegisteredClaims
 	Scope string `json:"scope,omitempty"`
 }
 
-// Scopes is what usher asks a token for.
+// Scopes returns the scopes that the token grants.
 func (c Claims) Scopes() []string { return strings.Fields(c.Scope) }
 
 // User is the account of a token.

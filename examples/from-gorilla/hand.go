@@ -79,7 +79,7 @@ func (h *byHand) join(c *gin.Context) {
 	(&handConn{ws: conn, validate: h.validate}).talk(user)
 }
 
-// handConn is written to by two goroutines, of which gorilla allows one at a time.
+// handConn has two goroutines that write; gorilla allows one at a time.
 type handConn struct {
 	ws       *websocket.Conn
 	validate *validator.Validate

@@ -1,6 +1,6 @@
-// Command from-gorilla has one room twice: in hand.go as it is written by hand on gin and
-// gorilla/websocket, at /old/rooms/:room, and in usher.go at /rooms/:room. That is also how
-// a program changes from the one to the other: route by route, both on the same engine.
+// Command from-gorilla has one room twice: hand.go has it by hand, on gin and gorilla/websocket,
+// at /old/rooms/:room, and usher.go at /rooms/:room. A program can move in the same way: route
+// by route, both on the same engine.
 // docs/from-gorilla.md compares them.
 //
 //	JWT_SECRET=$(openssl rand -base64 32) go run ./examples/from-gorilla
@@ -25,7 +25,7 @@ const (
 	origin   = "https://chat.example"
 )
 
-// Say is what a client sends, Said what it is told.
+// Say is received, and Said sent.
 type (
 	Say struct {
 		Text string `json:"text" validate:"min=1,max=500"`
@@ -36,7 +36,7 @@ type (
 	}
 )
 
-// Claims are what a token says, User is who has it, and Users stands in for a database.
+// Claims are the claims of a token, User is its owner, and Users stands for a database.
 type (
 	Claims struct{ jwt.RegisteredClaims }
 	User   struct{ Name string }

@@ -1,6 +1,6 @@
-// Command graceful-shutdown ends as an orchestrator wants it: on SIGTERM it says that it
-// is not ready, lets each handler say a last word, closes every connection with 1012
-// (Service Restart), so that clients come back to another process, and exits with 0.
+// Command graceful-shutdown stops in order: on SIGTERM it is no longer ready, lets each handler
+// finish, closes every connection with 1012 (Service Restart), so that clients come back to
+// another process, and exits with 0.
 //
 //	go run ./examples/graceful-shutdown
 //
@@ -24,14 +24,14 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Ledger is what must not be left half written.
+// Ledger must not be left half written.
 type Ledger struct{ Closed chan string }
 
 // Account is a connection's part of the ledger.
 type Account struct{ Ticks *int }
 
-// openAccount is released after the handler has returned, whatever ended it; cause
-// tells a restart from a peer that went.
+// openAccount is released after the handler has returned, whatever the end; its cause is a
+// restart, or a peer that went.
 func openAccount(ctx context.Context, in struct{ Ledger *Ledger }) (Account, error) {
 	account := Account{new(int)}
 	depends.Cleanup(ctx, func(_ context.Context, cause error) error {

@@ -28,7 +28,7 @@ func ready(t *testing.T, srv *wstest.Server) int {
 	return response.StatusCode
 }
 
-// TestShutdown: nothing is lost, and everybody knows why.
+// TestShutdown: nothing is lost, and each end has its cause.
 func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger := &Ledger{make(chan string, 3)}

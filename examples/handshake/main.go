@@ -1,5 +1,5 @@
-// Command handshake tells each client what its handshake has carried beside the wish to
-// upgrade: a path, a query, a header and a cookie, as any HTTP request has them.
+// Command handshake sends each client what its handshake carried: a path, a query, a header and
+// a cookie, as any HTTP request has them.
 //
 //	go run ./examples/handshake
 //
@@ -25,7 +25,7 @@ type tellInput struct {
 	Theme string `cookie:"theme" default:"light"`
 }
 
-// tell says what came, and closes.
+// tell sends the values back, and closes.
 func tell(ctx context.Context, conn *wsroute.Conn[string, string], in tellInput) error {
 	return conn.Send(ctx, fmt.Sprintf("%s in %s, since %d, theme %s", in.Agent, in.Room, in.Since, in.Theme))
 }

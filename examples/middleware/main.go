@@ -1,6 +1,6 @@
 // Command middleware shows what HTTP middleware cannot do for a WebSocket: it runs once,
-// for the handshake. One route is behind middleware alone, and goes on answering when the
-// token has expired or the account was banned. The other one is the same, mended.
+// for the handshake. One route is behind middleware alone, and goes on answering when the token
+// has expired or the account was banned. The other one is the same, corrected.
 //
 //	go run ./examples/middleware
 //
@@ -26,23 +26,23 @@ import (
 
 const issuer, audience = "https://id.example.com", "notes"
 
-// Claims are what a token says.
+// Claims are the claims of a token.
 type Claims struct{ jwt.RegisteredClaims }
 
-// Accounts are those that may come in, until they are banned.
+// Accounts is the store of accounts that are banned.
 type Accounts struct{ banned sync.Map }
 
-// Ban is what an administrator does.
+// Ban bans an account.
 func (a *Accounts) Ban(name string) { a.banned.Store(name, true) }
 
-// Banned asks for an account.
+// Banned reports whether an account is banned.
 func (a *Accounts) Banned(name string) bool {
 	_, found := a.banned.Load(name)
 	return found
 }
 
-// authenticate is ordinary middleware, and nothing is wrong with it: who has no good
-// token, or is banned, does not come in.
+// authenticate is ordinary, correct middleware: it refuses requests without a good token, and
+// those of banned accounts.
 func authenticate(key []byte, accounts *Accounts) gin.HandlerFunc {
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(),
 		jwt.WithIssuer(issuer), jwt.WithAudience(audience))
@@ -58,8 +58,8 @@ func authenticate(key []byte, accounts *Accounts) gin.HandlerFunc {
 	}
 }
 
-// before is a WebSocket as it is often written behind middleware. The request that was
-// checked is over with the upgrade; the loop below asks nobody.
+// before is a WebSocket as it is often written behind middleware. The request that was checked
+// is over with the upgrade; the loop below checks nothing.
 func before(c *gin.Context) {
 	upgrader := websocket.Upgrader{}
 	conn, err := upgrader.Upgrade(c.Writer, c.Request, nil)
@@ -92,7 +92,7 @@ func member(_ context.Context, in struct {
 	return Member{in.Claims.Subject}, nil
 }
 
-// after is the same loop. It asks nobody either, and need not.
+// after is the same loop. It need not check anything.
 func after(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Member Member }) error {
 	for {
 		text, err := conn.Receive(ctx)

@@ -92,7 +92,7 @@ func story(t *testing.T, route string) string {
 	return b.String()
 }
 
-// TestMiddlewareLetsThemThrough is what is wrong; TestMended is what mends it.
+// TestMiddlewareLetsThemThrough shows the fault; TestMended shows the correction.
 func TestMiddlewareLetsThemThrough(t *testing.T) {
 	golden(t, "testdata/before.txt", story(t, "/before"))
 }

@@ -1,5 +1,5 @@
-// Command quickstart is usher on one screen: who shows a good token joins a
-// room, and is told what they say.
+// Command quickstart is usher on one screen: a client with a good token joins a room, which
+// answers what it says.
 package main
 
 import (

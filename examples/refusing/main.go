@@ -1,5 +1,5 @@
-// Command refusing refuses in each way that there is: with a status and a reason of its
-// own, with an error that the configuration maps, with one that nobody has thought of.
+// Command refusing refuses in each way: with a status and a reason of its own, with an error
+// that the configuration maps, and with an unexpected one.
 // The same seats are behind three routes, for three kinds of client.
 //
 //	go run ./examples/refusing
@@ -25,7 +25,7 @@ import (
 // ErrNoRow is an error of the program, which knows nothing of WebSockets.
 var ErrNoRow = errors.New("no such row")
 
-// Seat is what a connection has.
+// Seat is the seat of a connection.
 type Seat struct{ Row string }
 
 func takeSeat(_ context.Context, in struct {
@@ -55,12 +55,12 @@ func sit(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Sea
 	return err
 }
 
-// refusal says what a peer is told of the program's errors.
+// refusal maps the program's errors to what the peer gets.
 func refusal(err error) *depends.Rejection {
 	if errors.Is(err, ErrNoRow) {
 		return depends.NotFound("no_such_row", err)
 	}
-	return nil // as it is: a Rejection says itself what it is, anything else is a 500
+	return nil // unchanged: a Rejection refuses with its own status, any other error with 500
 }
 
 func newRouter(config wsroute.Config) *wsroute.Router {

@@ -111,7 +111,7 @@ func TestRawHTTP(t *testing.T) {
 	golden(t, "testdata/log.txt", log)
 }
 
-// connect is what a client in Go does to know why it is refused.
+// connect returns why a handshake was refused, as a client in Go finds it out.
 func connect(dialer *websocket.Dialer, url string) (*websocket.Conn, error) {
 	conn, response, err := dialer.Dial(url, nil)
 	if !errors.Is(err, websocket.ErrBadHandshake) {

@@ -1,5 +1,5 @@
-// Command roles-and-scopes guards routes twice over: by what a token may be used for
-// (its scopes, RFC 6749 §3.3), and by what its owner is allowed to do (a role).
+// Command roles-and-scopes guards routes twice: by the scopes of the token (RFC 6749 §3.3), and
+// by the role of its owner.
 //
 //	go run ./examples/roles-and-scopes
 //
@@ -23,13 +23,13 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Claims are what a token says. Its scopes are in one string, as RFC 8693 §4.2 has it.
+// Claims are the claims of a token. Its scopes are in one string, as RFC 8693 §4.2 has it.
 type Claims struct {
 	jwt.RegisteredClaims
 	Scope string `json:"scope,omitempty"`
 }
 
-// Scopes is what usher asks a token for.
+// Scopes returns the scopes that the token grants.
 func (c Claims) Scopes() []string { return strings.Fields(c.Scope) }
 
 // Roles is the store of what each account may do.
@@ -49,12 +49,12 @@ func admin(_ context.Context, in struct {
 	return Admin{in.Claims.Subject}, nil
 }
 
-// read sends the one line that there is.
+// read sends one line.
 func read(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Claims Claims }) error {
 	return conn.Send(ctx, "news for "+in.Claims.Subject)
 }
 
-// shut knows that an administrator has asked: there is no other way to have an Admin.
+// shut knows that an administrator asks: only the provider makes an Admin.
 func shut(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Admin Admin }) error {
 	return conn.Send(ctx, "shut by "+in.Admin.Name)
 }

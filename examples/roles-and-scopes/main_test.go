@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestGuards asks for both routes with tokens that may do more and more.
+// TestGuards asks for both routes with tokens that grant more and more.
 func TestGuards(t *testing.T) {
 	key := []byte("a key of at least thirty-two bytes")
 	srv := wstest.Start(t, newRouter(key))

@@ -1,5 +1,5 @@
-// Command shared-providers has one currentUser for a WebSocket and for plain HTTP: who
-// is in the room is told what somebody POSTs, or says in the room itself.
+// Command shared-providers has one currentUser for a WebSocket and for plain HTTP: members of
+// the room get what somebody POSTs, or says in the room itself.
 //
 //	go run ./examples/shared-providers
 //
@@ -27,7 +27,7 @@ import (
 // User is the owner of a key.
 type User struct{ Name string }
 
-// Notice is what everybody in the room is told.
+// Notice is a message to everybody in the room.
 type Notice struct {
 	From string `json:"from"`
 	Text string `json:"text"`
@@ -36,7 +36,7 @@ type Notice struct {
 // Room is where notices go.
 type Room = wsroute.Room[Notice]
 
-// listen lets a user hear the room, and say something to it.
+// listen sends a user the notices of the room, and takes the user's own.
 func listen(ctx context.Context, conn *wsroute.Conn[string, Notice], in struct {
 	User User
 	Room *Room

@@ -1,5 +1,5 @@
 // Command testing is a small program whose tests are the example: a handler without a
-// network, a route with its providers replaced, refusals, and an hour that takes no time.
+// network, a route with overrides, refusals, and an hour on a fake clock.
 //
 //	go test -v ./examples/testing
 package main
@@ -23,7 +23,7 @@ import (
 // User is the owner of a key.
 type User struct{ Name string }
 
-// Prices is a service that tests do not want to ask.
+// Prices is a service that tests override.
 type Prices interface {
 	Price(ctx context.Context, item string) (cents int, err error)
 }

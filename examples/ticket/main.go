@@ -1,6 +1,6 @@
 // Command ticket signs a page in over HTTP and lets it connect with a ticket: a secret
 // for one handshake within thirty seconds. The long-lived credential never stands in a
-// URL, and a page can read why it gets no ticket, which it cannot of a handshake.
+// URL, and a page can read why it gets no ticket; it cannot read the refusal of a handshake.
 //
 //	go run ./examples/ticket
 //
@@ -24,7 +24,7 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Account is whom a ticket is given to.
+// Account is the owner of a ticket.
 type Account struct{ Name string }
 
 // board greets the account, and closes.
@@ -32,8 +32,7 @@ func board(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ A
 	return conn.Send(ctx, "welcome, "+in.Account.Name)
 }
 
-// signIn is how the HTTP side authenticates: anything can stand here, such as the
-// session that the program has already.
+// signIn authenticates the request for a ticket. A real program may use its session here.
 func signIn(password string) security.Scheme[Account] {
 	return security.Basic[Account]{
 		Realm: "board",

@@ -1,5 +1,5 @@
-// Command tls ends TLS by itself, with no proxy in front: it listens with a certificate
-// and hands the listener to usher.
+// Command tls serves TLS without a proxy: it listens with a certificate and gives the listener
+// to usher.
 //
 //	go run ./examples/tls -cert cert.pem -key key.pem -origin https://chat.example
 package main
@@ -23,7 +23,7 @@ func hello(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{}) 
 	return conn.Send(ctx, "hello")
 }
 
-// newRouter refuses whoever comes without TLS, should the program be started without it.
+// newRouter refuses connections without TLS, in case the program is started without it.
 func newRouter(origin string) *wsroute.Router {
 	ws := wsroute.New(depends.New(), &wsroute.Config{Origins: []string{origin}, RequireTLS: true})
 	wsroute.Handle(ws, "/hello", hello)

@@ -23,7 +23,7 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Claims are what the token says.
+// Claims are the claims of the token.
 type Claims struct{ jwt.RegisteredClaims }
 
 type input struct {
@@ -32,14 +32,14 @@ type input struct {
 	Count  *int   `query:"count" validate:"omitempty,gte=1"` // nil if it is absent
 }
 
-// Order is what the client is told.
+// Order is sent to the client.
 type Order struct {
 	For   string `json:"for"`
 	Item  string `json:"item"`
 	Count int    `json:"count"`
 }
 
-// order says what was asked for, and by whom, and closes.
+// order sends the order and its client, and closes.
 func order(ctx context.Context, conn *wsroute.Conn[string, Order], in input) error {
 	count := 1
 	if in.Count != nil {
@@ -62,7 +62,7 @@ func newApp(key []byte, config *wsroute.Config, middleware ...gin.HandlerFunc) (
 	return ws, engine, ws.Mount(engine)
 }
 
-// token is good for five minutes: what stands in a URL should not live long.
+// token is good for five minutes: a token in a URL should not live long.
 func token(key []byte) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, Claims{jwt.RegisteredClaims{
 		Issuer: "https://id.example.com", Audience: jwt.ClaimStrings{"orders"}, Subject: "ada",

@@ -82,8 +82,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestWhatAStrangerSees comes one step further with each try. The peer is told as little
-// as there is to do about it, and the log why.
+// TestWhatAStrangerSees gets one step further with each try. The peer learns little, and the log
+// has the cause.
 func TestWhatAStrangerSees(t *testing.T) {
 	var told strings.Builder
 	var log page

@@ -1,5 +1,5 @@
-// Command typed-messages is an auction: bids are structs that are checked before the
-// handler sees them, everybody who watches is told of them, and pictures are binary.
+// Command typed-messages is an auction: bids are structs that are checked before the handler
+// gets them, all watchers get them, and pictures are binary.
 //
 //	go run ./examples/typed-messages
 //
@@ -21,28 +21,28 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Bid is what a bidder sends.
+// Bid is a message of a bidder.
 type Bid struct {
 	Item  string `json:"item"  validate:"required,max=40"`
 	Cents int    `json:"cents" validate:"gt=0,lte=1000000"`
 }
 
-// Answer is what the bidder is told.
+// Answer is sent to the bidder.
 type Answer struct {
 	Bid   int    `json:"bid,omitempty"` // its number
 	Error string `json:"error,omitempty"`
 }
 
-// Event is what those who watch are told.
+// Event is sent to the watchers.
 type Event struct {
 	Bid   int    `json:"bid"`
 	Item  string `json:"item"`
 	Cents int    `json:"cents"`
 }
 
-// Auction counts bids and tells of them.
+// Auction counts bids and sends them to its rooms.
 type Auction struct {
-	mu       sync.Mutex // a bid is counted and told before the next one
+	mu       sync.Mutex // a bid is counted and sent before the next one
 	bids     int
 	watchers wsroute.Room[Event] // see only the newest, if they are slow
 	ledgers  wsroute.Room[Event] // see each, or are disconnected
@@ -59,8 +59,8 @@ func (a *Auction) Take(bid Bid) (Answer, error) {
 
 type input struct{ Auction *Auction }
 
-// strict ends with the first message that is no Bid: it returns the error of Receive,
-// which says the close code.
+// strict ends with the first message that is no Bid: it returns the error of Receive, which has
+// the close code.
 func strict(ctx context.Context, conn *wsroute.Conn[Bid, Answer], in input) error {
 	for {
 		bid, err := conn.Receive(ctx)
@@ -77,7 +77,7 @@ func strict(ctx context.Context, conn *wsroute.Conn[Bid, Answer], in input) erro
 	}
 }
 
-// patient answers what is no Bid, and goes on.
+// patient answers a message that is no Bid, and goes on.
 func patient(ctx context.Context, conn *wsroute.Conn[Bid, Answer], in input) error {
 	for {
 		var answer Answer
@@ -95,7 +95,7 @@ func patient(ctx context.Context, conn *wsroute.Conn[Bid, Answer], in input) err
 	}
 }
 
-// watch and ledger tell of all bids, until the peer goes.
+// watch and ledger send all bids, until the peer goes.
 func watch(ctx context.Context, conn *wsroute.Conn[string, Event], in input) error {
 	defer in.Auction.watchers.Join(conn)()
 	_, err := conn.Receive(ctx)
@@ -108,7 +108,7 @@ func ledger(ctx context.Context, conn *wsroute.Conn[string, Event], in input) er
 	return err
 }
 
-// picture takes binary messages alone, and says how long each is.
+// picture takes only binary messages, and answers with the length of each.
 func picture(ctx context.Context, conn *wsroute.Conn[[]byte, string], _ struct{}) error {
 	for {
 		data, err := conn.Receive(ctx)

@@ -1,5 +1,5 @@
-// Command walkthrough is the program that docs/walkthrough.md arrives at. KEY is the
-// key that tokens are signed with, of at least 32 bytes:
+// Command walkthrough is the program of docs/walkthrough.md. KEY is the key that signs the tokens,
+// of at least 32 bytes:
 //
 //	export KEY=$(head -c 32 /dev/urandom | base64)
 //	go run ./examples/walkthrough -token ada
@@ -37,7 +37,7 @@ func greet(ctx context.Context, conn *wsroute.Conn[string, string], in greetInpu
 	return nil
 }
 
-// Claims is what a token says; Reader is who may read.
+// Claims are the claims of a token; Reader is a user who may read.
 type (
 	Claims struct{ jwt.RegisteredClaims }
 	Reader struct{ Name string }
@@ -85,7 +85,7 @@ func router(key []byte) *wsroute.Router {
 	return ws
 }
 
-// token is what an issuer gives to those who have signed in.
+// token signs the token of a signed-in user, as an issuer does.
 func token(key []byte, name string) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
 		Issuer:    "walkthrough",

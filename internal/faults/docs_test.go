@@ -15,7 +15,7 @@ func TestEveryRowIsTested(t *testing.T) {
 		t.Fatal(err)
 	}
 	var code []byte
-	for _, file := range []string{"peer_test.go", "life_test.go"} {
+	for _, file := range []string{"peer_test.go", "lifecycle_test.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

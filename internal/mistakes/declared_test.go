@@ -27,18 +27,18 @@ func badTag() error {
 	return ws.Mount(gin.New())
 }
 
-type joinMended struct {
+type joinCorrected struct {
 	Room  string `path:"room"`
 	Since int    `query:"since" default:"0"`
 	Limit int    `query:"limit" validate:"gt=0"`
 	User  User   `depends:"fresh"`
 }
 
-func badTagMended() error {
+func badTagCorrected() error {
 	deps := depends.New()
 	depends.Provide(deps, func(context.Context, struct{}) (User, error) { return User{Name: "alice"}, nil })
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/rooms/:room", func(context.Context, *conn, joinMended) error { return nil })
+	wsroute.Handle(ws, "/rooms/:room", func(context.Context, *conn, joinCorrected) error { return nil })
 	return ws.Mount(gin.New())
 }
 
@@ -63,18 +63,18 @@ type Paging struct {
 	Skip int `query:"skip" default:"0"`
 }
 
-type pageMended struct {
+type pageCorrected struct {
 	User  User
 	Store *Store
 	Paging
 }
 
-func badFieldMended() error {
+func badFieldCorrected() error {
 	deps := depends.New()
 	depends.Supply(deps, User{Name: "alice"})
 	depends.Supply(deps, &Store{})
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/", func(context.Context, *conn, pageMended) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *conn, pageCorrected) error { return nil })
 	return ws.Mount(gin.New())
 }
 
@@ -84,7 +84,7 @@ func badInput() error {
 	return ws.Mount(gin.New())
 }
 
-func badInputMended() error {
+func badInputCorrected() error {
 	ws := wsroute.New(depends.New(), nil)
 	wsroute.Handle(ws, "/", func(context.Context, *conn, Paging) error { return nil })
 	return ws.Mount(gin.New())
@@ -101,14 +101,14 @@ func badMessage() error {
 	return ws.Mount(gin.New())
 }
 
-type EventMended struct {
+type EventCorrected struct {
 	At     time.Time `json:"at"`
 	Notify chan int  `json:"-"`
 }
 
-func badMessageMended() error {
+func badMessageCorrected() error {
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[EventMended, EventMended], struct{}) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[EventCorrected, EventCorrected], struct{}) error { return nil })
 	return ws.Mount(gin.New())
 }
 
@@ -121,7 +121,7 @@ func badRoute() error {
 	return ws.Mount(gin.New())
 }
 
-func badRouteMended() error {
+func badRouteCorrected() error {
 	ws := wsroute.New(depends.New(), nil)
 	wsroute.Handle(ws, "/rooms", nothing)
 	wsroute.Handle(ws, "/files/*rest", nothing)
@@ -136,7 +136,7 @@ func conflict() error {
 	return ws.Mount(engine)
 }
 
-func conflictMended() error {
+func conflictCorrected() error {
 	engine := gin.New()
 	engine.GET("/rooms/:room", func(c *gin.Context) { c.String(200, "a page") })
 	ws := wsroute.New(depends.New(), nil)
@@ -153,7 +153,7 @@ func badConfig() error {
 	return ws.Mount(gin.New())
 }
 
-func badConfigMended() error {
+func badConfigCorrected() error {
 	ws := wsroute.New(depends.New(), &wsroute.Config{
 		Origins:        []string{"https://chat.example.com"},
 		TrustedProxies: []string{"10.0.0.7"},
@@ -173,7 +173,7 @@ func unsafe() error {
 	return wsroute.New(deps, nil).Mount(gin.New())
 }
 
-func unsafeMended() error {
+func unsafeCorrected() error {
 	deps := depends.New()
 	security.Use(deps, security.JWT[Claims]{
 		Keys:     []security.Key{security.HS256([]byte("0123456789abcdef0123456789abcdef"))},

@@ -27,7 +27,7 @@ func cycle() error {
 	return ws.Mount(gin.New())
 }
 
-func cycleMended() error {
+func cycleCorrected() error {
 	deps := depends.New()
 	depends.Provide(deps, sessionOf)
 	depends.Provide(deps, currentUser)
@@ -48,7 +48,7 @@ func ambiguous() error {
 // Archive is a second Store, with a name of its own.
 type Archive struct{ *Store }
 
-func ambiguousMended() error {
+func ambiguousCorrected() error {
 	deps := depends.New()
 	depends.Provide(deps, openStore, depends.App)
 	depends.Supply(deps, Archive{&Store{}})
@@ -77,7 +77,7 @@ type used struct {
 	Tx Tx `depends:"handshake-only"`
 }
 
-func captiveMended() error {
+func captiveCorrected() error {
 	deps := depends.New()
 	depends.Provide(deps, begin, depends.Handshake)
 	depends.Provide(deps, func(context.Context, used) (User, error) { return User{Name: "alice"}, nil })
@@ -93,7 +93,7 @@ func captiveApp() error {
 	return wsroute.New(deps, nil).Mount(gin.New())
 }
 
-func captiveAppMended() error {
+func captiveAppCorrected() error {
 	deps := depends.New()
 	depends.Provide(deps, openStore, depends.App)
 	depends.Provide(deps, currentUser)
@@ -108,7 +108,7 @@ func failed() error {
 	return wsroute.New(deps, nil).Mount(gin.New())
 }
 
-func failedMended() error {
+func failedCorrected() error {
 	deps := depends.New()
 	depends.Provide(deps, openStore, depends.App)
 	return wsroute.New(deps, nil).Mount(gin.New())
@@ -124,7 +124,7 @@ func badProvider() error {
 
 type Address string
 
-func badProviderMended() error {
+func badProviderCorrected() error {
 	deps := depends.New()
 	depends.Supply(deps, &Store{})
 	depends.Supply(deps, Address("wss://example.com"))

@@ -18,7 +18,7 @@ func missing() error {
 	return ws.Mount(gin.New())
 }
 
-func missingMended() error {
+func missingCorrected() error {
 	deps := depends.New()
 	depends.Provide(deps, currentUser)
 	depends.Provide(deps, openStore, depends.App)
@@ -48,7 +48,7 @@ func missingInterface() error {
 	return ws.Mount(gin.New())
 }
 
-func missingInterfaceMended() error {
+func missingInterfaceCorrected() error {
 	deps := depends.New()
 	depends.Supply[Finder](deps, &Store{})
 	ws := wsroute.New(deps, nil)
@@ -64,7 +64,7 @@ func missingPointer() error {
 	return ws.Mount(gin.New())
 }
 
-func missingPointerMended() error {
+func missingPointerCorrected() error {
 	deps := depends.New()
 	depends.Supply(deps, &Store{})
 	ws := wsroute.New(deps, nil)
@@ -78,7 +78,7 @@ func missingTag() error {
 	return ws.Mount(gin.New())
 }
 
-func missingTagMended() error {
+func missingTagCorrected() error {
 	type in struct {
 		Room string `path:"room"`
 	}
@@ -95,7 +95,7 @@ func missingInGroup() error {
 	return ws.Mount(gin.New())
 }
 
-func missingInGroupMended() error {
+func missingInGroupCorrected() error {
 	ws := wsroute.New(depends.New(), nil)
 	members := ws.Group("/members")
 	depends.Supply(members.Deps(), User{Name: "alice"})
@@ -109,7 +109,7 @@ func stranger() error {
 	return ws.Mount(gin.New())
 }
 
-func strangerMended() error {
+func strangerCorrected() error {
 	type in struct{ Request *http.Request }
 	ws := wsroute.New(depends.New(), nil)
 	wsroute.Handle(ws, "/", func(context.Context, *conn, in) error { return nil })
@@ -125,7 +125,7 @@ func missingGin() error {
 	return err
 }
 
-func missingGinMended() error {
+func missingGinCorrected() error {
 	deps := depends.New()
 	wsroute.FromGin(deps, func(c *gin.Context) (User, error) { return User{Name: c.GetString("user")}, nil })
 	ws := wsroute.New(deps, nil)
@@ -141,7 +141,7 @@ func unusedOverride() error {
 	return ws.Mount(gin.New())
 }
 
-func unusedOverrideMended() error {
+func unusedOverrideCorrected() error {
 	deps := depends.New()
 	depends.Supply(deps, &Store{})
 	ws := wsroute.New(deps, nil)

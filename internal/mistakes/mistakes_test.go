@@ -31,33 +31,33 @@ func TestMain(m *testing.M) {
 
 // mistake is a program that does not start, and the one that does.
 type mistake struct {
-	title, text    string
-	broken, mended func() error
+	title, text       string
+	broken, corrected func() error
 }
 
 var all = []mistake{
-	{"missing: nobody provides it", "Each type that is asked for needs a provider. The report begins with the innermost that is missing, and says who needs it.", missing, missingMended},
-	{"missing: an interface", "A value is provided as the type that it is given as. To have it found by an interface, name the interface.", missingInterface, missingInterfaceMended},
-	{"missing: a pointer, or none", "`Store` and `*Store` are two types.", missingPointer, missingPointerMended},
-	{"missing: a parameter without its source", "A field without a tag is a dependency. A parameter says where it comes from.", missingTag, missingTagMended},
-	{"missing: the group's own", "What is added to a group's `Deps()` is seen by that group's routes alone.", missingInGroup, missingInGroupMended},
-	{"missing: out of habit", "Some types are asked for out of habit, and the hint says what there is in their place: a handshake has one answer, which a provider gives as an error; a handler has the request, without its credentials.", stranger, strangerMended},
-	{"missing: no gin context", "What `FromGin` reads is there when gin serves the route. In a test, an override takes its place.", missingGin, missingGinMended},
-	{"cycle", "Two providers wait for each other. Take what both need from a third.", cycle, cycleMended},
-	{"ambiguous", "One type has one provider. Two values of the same kind are two types.", ambiguous, ambiguousMended},
-	{"captive: it would outlive what it was made from", "A value must not keep one that is released before it. One that only uses it while it resolves says so.", captive, captiveMended},
-	{"captive: made before there is a request", "App values are made once, in Mount, and from App values alone.", captiveApp, captiveAppMended},
-	{"failed", "An App provider runs in Mount, and its error is part of the report.", failed, failedMended},
-	{"bad provider", "A type of the language says nothing about what its value is, and a nil is no value.", badProvider, badProviderMended},
-	{"bad tag", "Tags are read when the program starts: names, options, defaults and rules.", badTag, badTagMended},
-	{"bad field", "Fields are set, so they are exported; structs of parameters are embedded as themselves, and dependencies have names.", badField, badFieldMended},
-	{"bad input", "An input is a struct, taken by value.", badInput, badInputMended},
-	{"bad message", "A message type must fit into JSON.", badMessage, badMessageMended},
-	{"bad route", "Paths are written as gin writes them.", badRoute, badRouteMended},
-	{"conflict", "A gin path has one handler for GET. Give the socket a path of its own.", conflict, conflictMended},
-	{"bad config", "Faults of the configuration stand in the same report.", badConfig, badConfigMended},
-	{"unsafe", "A scheme that is not safe does not start. What is unsafe on purpose has a name that says so, such as `InsecureAnyIssuer`.", unsafe, unsafeMended},
-	{"unused override", "An override in a test must stand in for something.", unusedOverride, unusedOverrideMended},
+	{"missing: no provider", "Each type that is asked for needs a provider. The report begins with the missing type, and says what needs it.", missing, missingCorrected},
+	{"missing: an interface", "A value is provided under the type of the variable. To provide an interface, name the interface.", missingInterface, missingInterfaceCorrected},
+	{"missing: a pointer or a value", "`Store` and `*Store` are two types.", missingPointer, missingPointerCorrected},
+	{"missing: a parameter without its source", "A field without a tag is a dependency. A parameter says where it comes from.", missingTag, missingTagCorrected},
+	{"missing: the group's own", "Only the routes of a group see the providers of the group's `Deps()`.", missingInGroup, missingInGroupCorrected},
+	{"missing: out of habit", "usher has no providers of some types that one expects, and the hint says what to use: a provider answers a handshake by an error; a handler has the request, without its credentials.", stranger, strangerCorrected},
+	{"missing: no gin context", "`FromGin` needs a route that gin serves. A test overrides the value.", missingGin, missingGinCorrected},
+	{"cycle", "Two providers wait for each other. Take what both need from a third.", cycle, cycleCorrected},
+	{"ambiguous", "One type has one provider. Two values of the same kind are two types.", ambiguous, ambiguousCorrected},
+	{"captive: it would outlive its dependency", "A value must not keep one that is released before it. A provider that uses it only while it runs says so.", captive, captiveCorrected},
+	{"captive: made before there is a request", "App values are made once, in Mount, and from App values alone.", captiveApp, captiveAppCorrected},
+	{"failed", "An App provider runs in Mount, and its error is part of the report.", failed, failedCorrected},
+	{"bad provider", "A type of the language, such as `string`, does not say what its value is, and nil is no value.", badProvider, badProviderCorrected},
+	{"bad tag", "Tags are read when the program starts: names, options, defaults and rules.", badTag, badTagCorrected},
+	{"bad field", "Fields are set, so they are exported; structs of parameters are embedded as themselves, and dependencies have names.", badField, badFieldCorrected},
+	{"bad input", "An input is a struct, taken by value.", badInput, badInputCorrected},
+	{"bad message", "A message type must fit into JSON.", badMessage, badMessageCorrected},
+	{"bad route", "Paths are written as gin writes them.", badRoute, badRouteCorrected},
+	{"conflict", "A gin path has one handler for GET. Give the socket a path of its own.", conflict, conflictCorrected},
+	{"bad config", "Faults of the configuration are in the same report.", badConfig, badConfigCorrected},
+	{"unsafe", "An unsafe scheme does not start. A setting that is unsafe on purpose says so in its name, such as `InsecureAnyIssuer`.", unsafe, unsafeCorrected},
+	{"unused override", "An override in a test must stand in for something.", unusedOverride, unusedOverrideCorrected},
 }
 
 // source is where a program stands: the lines between the end of the program
@@ -136,14 +136,13 @@ const (
 	pagePath = "../../docs/errors.md"
 	head     = `# Wiring errors
 
-Everything that is wrong with the wiring of a program is found by ` + "`Mount`" + `, before the first
-connection, and told in one report. This page has each kind of problem, the program that
-causes it, and the one that is mended. Each program of this page is run by a test: the
-first ones do not start, and say exactly this; the mended ones do.
+` + "`Mount`" + ` finds every mistake in the wiring of a program before the first connection, and returns all of
+them in one report. This page has each kind of problem, a program that causes it, and the corrected
+program. A test runs each program: the first one does not start, and returns exactly this report; the
+corrected one starts.
 
-A problem begins with its kind. The lines below it say where: ` + "`provided by`" + ` and ` + "`needed by`" + `
-name the function, where it stands, and where it was registered, from the inside out. The
-hint says what can be done.
+A problem begins with its kind. The lines below it, ` + "`provided by`" + ` and ` + "`needed by`" + `, name the function,
+its place, and the place where it was registered, from the inside out. The hint says what to do.
 
 All programs share these pieces:
 
@@ -155,7 +154,7 @@ func TestThePageOfMistakes(t *testing.T) {
 	found, lines := programs(t)
 	var b bytes.Buffer
 	b.WriteString(head)
-	shared := lines["people_test.go"]
+	shared := lines["shared_test.go"]
 	code(&b, shared[slices.Index(shared, "type User struct{ Name string }"):])
 	for _, m := range all {
 		err := m.broken()
@@ -163,14 +162,14 @@ func TestThePageOfMistakes(t *testing.T) {
 			t.Errorf("%s: it mounts", m.title)
 			continue
 		}
-		if err := m.mended(); err != nil {
-			t.Errorf("%s: mended, it does not mount: %v", m.title, err)
+		if err := m.corrected(); err != nil {
+			t.Errorf("%s: corrected, it does not mount: %v", m.title, err)
 		}
-		broken, mended := found[nameOf(m.broken)], found[nameOf(m.mended)]
+		broken, corrected := found[nameOf(m.broken)], found[nameOf(m.corrected)]
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", m.title, m.text)
 		code(&b, lines[broken.file][broken.first-1:broken.last])
-		fmt.Fprintf(&b, "\n```text\n%s\n```\n\nMended:\n\n", strings.TrimSpace(readable(err.Error(), broken)))
-		code(&b, lines[mended.file][mended.first-1:mended.last])
+		fmt.Fprintf(&b, "\n```text\n%s\n```\n\nCorrected:\n\n", strings.TrimSpace(readable(err.Error(), broken)))
+		code(&b, lines[corrected.file][corrected.first-1:corrected.last])
 	}
 	if *update {
 		if err := os.WriteFile(pagePath, b.Bytes(), 0o644); err != nil { //nolint:gosec // a page to be read

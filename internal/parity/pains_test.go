@@ -39,12 +39,12 @@ var pains = []pain{
 	{
 		"P1", "security classes that work on a WebSocket", answered,
 		"A scheme reads the handshake request alone: one serves WebSockets, plain requests and `security.Authenticate`, and an unsafe one does not start.",
-		"S112, S113, examples/shared-providers/main_test.go TestOneUserForBoth, security/wire_test.go TestSchemesThatMustNotStart",
+		"S112, S113, examples/shared-providers/main_test.go TestOneUserForBoth, security/scheme_test.go TestSchemesThatMustNotStart",
 	},
 	{
 		"P2", "a token from a browser, which sets no header", answered,
 		"A scheme looks in as many places as it names: subprotocol, cookie, query, ticket. What it takes is gone from the request, never selected as a subprotocol, and printed by nobody.",
-		"wsroute/credential_test.go TestEverySource, wsroute/secret_test.go TestNoSecretAnywhere, security/wire_test.go TestATicketIsForOneUseOnePathAndOneOrigin, e2e/ladder_test.go TestWhatABrowserCanShow",
+		"wsroute/credential_test.go TestEverySource, wsroute/secret_test.go TestNoSecretAnywhere, security/ticket_test.go TestATicketIsForOneUseOnePathAndOneOrigin, e2e/auth_ladder_test.go TestWhatABrowserCanShow",
 	},
 	{
 		"P3", "an end to the connection whose token expires or is revoked", answered,
@@ -69,7 +69,7 @@ var pains = []pain{
 	{
 		"P7", "a close frame for an uncaught error, and one place to say what is told", answered,
 		"500 before the upgrade, 1011 after it, whatever panics; `Config.MapError` knows the program's errors, wrapped and joined ones too.",
-		"S100, S108, internal/faults/life_test.go TestRow25Panics, wsroute/into_test.go TestMapError",
+		"S100, S108, internal/faults/lifecycle_test.go TestRow25Panics, wsroute/config_test.go TestMapError",
 	},
 	{
 		"P8", "a meaning for an HTTP error after the upgrade", answered,
@@ -113,8 +113,8 @@ var pains = []pain{
 	},
 	{
 		"P16", "a gone client that is noticed, and a handler that is cancelled", answered,
-		"The connection reads ahead and pings; the handler's context ends at once, with the close code or `ErrPeerLost` as its cause.",
-		"S30, wsroute/conn_test.go TestTheEndIsNoticedWhileTheHandlerWorks, wsroute/conn_test.go TestASilentPeerIsPingedAndThenLost, internal/faults/peer_test.go TestRow21HalfOpen",
+		"The connection reads ahead and pings. The handler's context ends at once with `ErrPeerLost`; after a close, when the messages before it are received, or `Limits.CloseGrace` is over, with the close code.",
+		"S30, wsroute/conn_test.go TestTheContextEndsWhileTheHandlerWorks, wsroute/conn_test.go TestASilentPeerIsPingedAndThenLost, internal/faults/peer_test.go TestRow21HalfOpen",
 	},
 	{
 		"P17", "close twice, and send after the end, without a crash", answered,
@@ -124,17 +124,17 @@ var pains = []pain{
 	{
 		"P18", "a disconnect that is not logged as a crash", answered,
 		"A handler returns the error of Receive, and a peer's close is one line in the log, of level INFO.",
-		"S21, wsroute/serve_test.go TestOneLineForARefusalAndOneForAnEnd",
+		"S21, wsroute/log_test.go TestOneLineForARefusalAndOneForAnEnd",
 	},
 	{
 		"P19", "background tasks", answered,
 		"What is to be done after the connection is a cleanup: the peer does not wait for it, and it has a time budget. A field that nothing fills does not start.",
-		"S68, S94, internal/faults/life_test.go TestRow35Cleanups",
+		"S68, S94, internal/faults/lifecycle_test.go TestRow35Cleanups",
 	},
 	{
 		"P20", "a check of the Origin", answered,
 		"Before anything of the program runs; without `Config.Origins` only the server's own pages connect, at an IP address or localhost.",
-		"S111, wsroute/origin_test.go TestOriginMatrix, wsroute/origin_test.go TestOriginOnTheWire, e2e/ladder_test.go TestAPageOfAnotherPort",
+		"S111, wsroute/origin_test.go TestOriginMatrix, wsroute/origin_test.go TestOriginOnTheWire, e2e/auth_ladder_test.go TestAPageOfAnotherPort",
 	},
 	{
 		"P21", "HTTP middleware that runs for WebSockets", answered,
@@ -169,27 +169,27 @@ var pains = []pain{
 	{
 		"P27", "a shutdown that ends", answered,
 		"New connections are 503, open ones 1012 at a pace, handlers' contexts end; what is left at the deadline is cut off and counted.",
-		"S34, S35, wsroute/drain_test.go TestDrainOfMany, internal/faults/life_test.go TestRow32Drain, wsroute/serve_test.go TestServeStopsCleanlyAndReleasesTheApp",
+		"S34, S35, wsroute/drain_test.go TestDrainOfMany, internal/faults/lifecycle_test.go TestRow32Drain, wsroute/serve_test.go TestServeStopsCleanlyAndReleasesTheApp",
 	},
 	{
 		"P28", "timeouts: handshake, first message, idle, lifetime", answered,
 		"The handshake, its dependencies, a message, a stalled handler and a write have bounds; `depends.ValidUntil` is the lifetime; for a first or next message, `Receive` with a timeout loses nothing.",
-		"S123, internal/faults/peer_test.go TestRow19SlowHandshake, internal/faults/life_test.go TestRow34SlowDependency, wsroute/flood_test.go TestAMessageThatDoesNotEnd, wsroute/conn_test.go TestAFullReadAheadSlowsThePeer, wsroute/conn_test.go TestAPeerThatReadsNothingIsGivenUp, wsroute/expiry_test.go TestExpiry, wsroute/conn_test.go TestCancellingReceiveLosesNothing",
+		"S123, internal/faults/peer_test.go TestRow19SlowHandshake, internal/faults/lifecycle_test.go TestRow34SlowDependency, wsroute/flood_test.go TestAMessageThatDoesNotEnd, wsroute/conn_test.go TestAFullReadAheadSlowsThePeer, wsroute/conn_test.go TestAPeerThatReadsNothingIsGivenUp, wsroute/expiry_test.go TestExpiry, wsroute/conn_test.go TestCancellingReceiveLosesNothing",
 	},
 	{
-		"P29", "limits for each route, rates of messages, bounds on inflating", partly,
-		"Message size (as it is inflated), message rate, queues and connections are bounded, but by the router for all its routes; compression alone is a route's.",
-		"wsroute/flood_test.go TestMessageRate, wsroute/flood_test.go TestCompression, internal/faults/peer_test.go TestRow27Limits",
+		"P29", "limits for each route, rates of messages, bounds on inflating", answered,
+		"`wsroute.Limits` bound message size (as it is inflated), message rate and queues, for a router, a group or a route. Connections are counted by the router.",
+		"wsroute/limits_test.go TestLimitsOfARoute, wsroute/flood_test.go TestMessageRate, wsroute/deflate_test.go TestCompression, internal/faults/peer_test.go TestRow27Limits",
 	},
 	{
 		"P30", "rooms, and slow clients that delay nobody", partly,
 		"`wsroute.Room`: encoded once, bounded queues, who reads too slowly is closed or loses the oldest. It is of one process; between several the program's broker stands.",
-		"wsroute/room_test.go TestRoomTellsAllInTheSameOrder, wsroute/room_test.go TestRoomDoesNotWaitForTheSlow, wsroute/flood_test.go TestDropOldest, internal/faults/peer_test.go TestRow20SlowReader",
+		"wsroute/room_test.go TestRoomSendsToAllInOneOrder, wsroute/room_test.go TestRoomDoesNotWaitForASlowMember, wsroute/send_queue_test.go TestDropOldest, internal/faults/peer_test.go TestRow20SlowReader",
 	},
 	{
 		"P31", "traces and metrics", partly,
 		"One line of `Config.Logger` for each refusal and each end, `Drained` for a drain, and gin's middleware sees the handshake. There are no hooks for providers and messages.",
-		"wsroute/serve_test.go TestOneLineForARefusalAndOneForAnEnd, wsroute/drain_test.go TestDrainOfMany, wsroute/gin_test.go TestAGinProgramMountsUsherUnchanged",
+		"wsroute/log_test.go TestOneLineForARefusalAndOneForAnEnd, wsroute/drain_test.go TestDrainOfMany, wsroute/gin_test.go TestAGinProgramMountsUsherUnchanged",
 	},
 	{
 		"P32", "a check of one's own around each route, and a look at the graph", partly,

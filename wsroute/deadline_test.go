@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/memconn"
@@ -63,9 +66,9 @@ func inMemory(t *testing.T, server *http.Server) (connect func() net.Conn) {
 	}
 }
 
-// TestARefusalIsToldLate: whatever took its time, middleware or a provider, and however
-// short the server's own deadline, the client gets its answer.
-func TestARefusalIsToldLate(t *testing.T) {
+// TestALateRefusalIsSent: however long middleware or a provider took, and however short the
+// server's own deadline is, the client gets its answer.
+func TestALateRefusalIsSent(t *testing.T) {
 	const bad = "Authorization: Bearer bad\r\n"
 	for name, test := range map[string]struct {
 		header               string
@@ -103,9 +106,9 @@ func TestARefusalIsToldLate(t *testing.T) {
 	}
 }
 
-// TestRefusalsToWhoDoesNotRead are given up after Limits.WriteTimeout, also on a server
-// that has no deadline of its own.
-func TestRefusalsToWhoDoesNotRead(t *testing.T) {
+// TestARefusalToAClientThatDoesNotRead: it is given up after Limits.WriteTimeout, also on a
+// server without a deadline of its own.
+func TestARefusalToAClientThatDoesNotRead(t *testing.T) {
 	for name, request := range map[string]string{
 		"not found":      fmt.Sprintf(handshake, "/none"),
 		"bad query":      fmt.Sprintf(handshake, "/ws?x=%zz"),
@@ -135,37 +138,9 @@ func TestRefusalsToWhoDoesNotRead(t *testing.T) {
 	}
 }
 
-// TestStrangersWhoAreToldAreCounted: a limit by address holds for those who are accepted
-// only to be told why they are not.
-func TestStrangersWhoAreToldAreCounted(t *testing.T) {
-	config := quiet()
-	config.MaxPerAddress = 2
-	srv := wstest.StartLoopback(t, guarded(t, config, 0, wsroute.AcceptThenClose))
-	told := 0
-	for range 6 {
-		conn, err := srv.Connect(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close() }()
-		_, _ = io.WriteString(conn, ask(""))
-		r, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = r.Body.Close()
-		if r.StatusCode == http.StatusSwitchingProtocols {
-			told++
-		}
-	}
-	if told != config.MaxPerAddress {
-		t.Errorf("%d of one address are open at once, want %d", told, config.MaxPerAddress)
-	}
-}
-
-// TestTheClientLeavesUnnoticed by a provider that does not look at its context, or asks
-// only for its error: it is the client's end all the same, and no fault of the program's.
-func TestTheClientLeavesUnnoticed(t *testing.T) {
+// TestAProviderThatIgnoresThatTheClientLeft: the client has ended the handshake, and the
+// program has no fault.
+func TestAProviderThatIgnoresThatTheClientLeft(t *testing.T) {
 	for name, provider := range map[string]func(context.Context) error{
 		"fails":          func(context.Context) error { time.Sleep(time.Second); return errors.New("SELECT failed") },
 		"succeeds":       func(context.Context) error { time.Sleep(time.Second); return nil },
@@ -202,9 +177,9 @@ func TestTheClientLeavesUnnoticed(t *testing.T) {
 	}
 }
 
-// TestATimerThatNeverComes: a router whose handshakes have met another clock still has a
-// budget.
-func TestATimerThatNeverComes(t *testing.T) {
+// TestTheBudgetAfterAnotherClock: a router whose first handshakes had a fake clock has a budget
+// outside of it.
+func TestTheBudgetAfterAnotherClock(t *testing.T) {
 	hang := false
 	deps := depends.New()
 	depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
@@ -240,5 +215,98 @@ func TestATimerThatNeverComes(t *testing.T) {
 	hang = true
 	if got := get(t); got != 503 {
 		t.Errorf("outside: %d", got)
+	}
+}
+
+// TestADeadlineOfMiddleware: it is a 503, and not a client that has left.
+func TestADeadlineOfMiddleware(t *testing.T) {
+	for name, look := range map[string]func(context.Context) error{
+		"who looks at it":        func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"who asks whether it is": func(ctx context.Context) error { time.Sleep(2 * time.Second); return ctx.Err() },
+		"who does not":           func(context.Context) error { time.Sleep(2 * time.Second); return errBanned },
+		"who lets in":            func(context.Context) error { time.Sleep(2 * time.Second); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				deps := depends.New()
+				depends.Provide(deps, func(ctx context.Context, _ none) (looked, error) { return looked{}, look(ctx) })
+				config := quiet()
+				config.ResolveTimeout = time.Hour
+				ws := wsroute.New(deps, config)
+				wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ looked }) error { return nil })
+				wsroute.HandleHTTP(ws, http.MethodGet, "/http", func(http.ResponseWriter, *http.Request, struct{ _ looked }) error { return nil })
+				engine := gin.New()
+				engine.Use(func(c *gin.Context) {
+					ctx, cancel := context.WithTimeout(c.Request.Context(), time.Second)
+					defer cancel()
+					c.Request = c.Request.WithContext(ctx)
+					c.Next()
+				})
+				if err := ws.Mount(engine); err != nil {
+					t.Fatal(err)
+				}
+				srv := wstest.StartHandler(t, ws, engine)
+				if r := wstest.Refused(t, srv, "/ws"); r.Status != 503 || r.Problem.Reason != "timeout" {
+					t.Errorf("the handshake: %d %s", r.Status, r.Body)
+				}
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+srv.Host+"/http", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				response, err := srv.Client().Do(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = response.Body.Close()
+				if response.StatusCode != http.StatusServiceUnavailable {
+					t.Errorf("HTTP: %d", response.StatusCode)
+				}
+			})
+		})
+	}
+}
+
+// TestAnErrorAfterADeadlineOfMiddleware: the error of a handler that is over its deadline is
+// answered, and a panic is logged.
+func TestAnErrorAfterADeadlineOfMiddleware(t *testing.T) {
+	for name, test := range map[string]struct {
+		end    func(context.Context) error
+		status int
+		log    string
+	}{
+		"a conflict":   {func(context.Context) error { return &depends.Rejection{Status: 409, Reason: "already_paid"} }, 409, "already_paid"},
+		"a panic":      {func(context.Context) error { panic("the bug") }, 500, "the bug"},
+		"the deadline": {context.Context.Err, 503, "timeout"},
+		"its cause":    {context.Cause, 503, "timeout"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log safeBuffer
+			ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			wsroute.HandleHTTP(ws, http.MethodPost, "/", func(_ http.ResponseWriter, r *http.Request, _ none) error {
+				time.Sleep(2 * time.Second)
+				return test.end(r.Context())
+			})
+			routes, err := ws.Handler()
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := wstest.StartHandler(t, ws, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ctx, cancel := context.WithTimeoutCause(r.Context(), time.Second, errors.New("a second is over"))
+				defer cancel()
+				routes.ServeHTTP(w, r.WithContext(ctx))
+			}))
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Host+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := srv.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			if response.StatusCode != test.status || !strings.Contains(log.String(), test.log) {
+				t.Errorf("%s: %d, logged\n%s", name, response.StatusCode, log.String())
+			}
+		})
 	}
 }

@@ -86,9 +86,9 @@ func TestKeyFaults(t *testing.T) {
 	}
 }
 
-// TestPointsOfSmallOrder: no Ed25519 key starts for which anybody can sign. These are all
+// TestEd25519KeysOfSmallOrder: no Ed25519 key starts for which anybody can sign. These are all
 // of them, each with both signs, also as numbers beyond the field's.
-func TestPointsOfSmallOrder(t *testing.T) {
+func TestEd25519KeysOfSmallOrder(t *testing.T) {
 	const p = "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed"
 	prime, _ := new(big.Int).SetString(p, 16)
 	eighth, _ := new(big.Int).SetString("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826", 16)

@@ -33,7 +33,7 @@ func (asPanics) As(any) bool         { panic("no") }
 func (unwrapPanics) Error() string   { return "unwrap" }
 func (unwrapPanics) Unwrap() []error { panic("no") }
 
-// badErrors are what a program returns by mistake; some of them are thrown, too.
+// badErrors are errors that a program returns, or panics with, by mistake.
 func badErrors() map[string]error {
 	var rejection *depends.Rejection
 	var message *wsroute.MessageError
@@ -49,19 +49,19 @@ func badErrors() map[string]error {
 	}
 }
 
-// Whoever returns an error that panics is told a bare 500 or 1011, and nothing is
-// kept: there is room for one connection only.
+// TestAnErrorThatPanicsIsAPanic: whoever returns it is answered with a bare 500 or 1011, and its
+// place is given back.
 func TestAnErrorThatPanicsIsAPanic(t *testing.T) {
 	for name, bad := range badErrors() {
 		for _, where := range []string{"provider", "panic", "cleanup", "handler", "told", "http"} {
-			t.Run(name+"/"+where, func(t *testing.T) { throw(t, where, bad) })
+			t.Run(name+"/"+where, func(t *testing.T) { failWith(t, where, bad) })
 		}
 	}
 }
 
-// throwing is a router whose only place in it is for somebody to whom bad happens
-// somewhere, while it is armed.
-func throwing(out io.Writer, where string, bad error, armed *atomic.Bool) *wsroute.Router {
+// failing returns a router with room for one connection, in which bad is returned or thrown at
+// one place while armed is set.
+func failing(out io.Writer, where string, bad error, armed *atomic.Bool) *wsroute.Router {
 	deps := depends.New()
 	depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
 		switch {
@@ -91,11 +91,11 @@ func throwing(out io.Writer, where string, bad error, armed *atomic.Bool) *wsrou
 	return ws
 }
 
-func throw(t *testing.T, where string, bad error) {
+func failWith(t *testing.T, where string, bad error) {
 	var out safeBuffer
 	var armed atomic.Bool
 	armed.Store(true)
-	ws := throwing(&out, where, bad, &armed)
+	ws := failing(&out, where, bad, &armed)
 	srv := wstest.Start(t, ws)
 	switch where {
 	case "provider", "panic":
@@ -129,7 +129,7 @@ func throw(t *testing.T, where string, bad error) {
 	connectsAgain(t, srv)
 }
 
-// connectsAgain waits until the only place that there is has been given back.
+// connectsAgain waits until the one place is free.
 func connectsAgain(t *testing.T, srv *wstest.Server) {
 	t.Helper()
 	eventually(t, func() bool {
@@ -144,8 +144,8 @@ type textual string
 func (e textual) Error() string        { return string(e) }
 func (e textual) Is(target error) bool { return string(e) == target.Error() }
 
-// TestAnErrorThatComparesTextsIsNoPanic.
-func TestAnErrorThatComparesTextsIsNoPanic(t *testing.T) {
+// TestAnErrorWithItsOwnIs: an Is method that compares texts does not panic.
+func TestAnErrorWithItsOwnIs(t *testing.T) {
 	deps := depends.New()
 	depends.Provide(deps, func(context.Context, none) (gate, error) {
 		return gate{}, depends.Forbidden("not_yet", textual("soon"))
@@ -157,8 +157,9 @@ func TestAnErrorThatComparesTextsIsNoPanic(t *testing.T) {
 	}
 }
 
-// Such an error never comes to gin.Recovery, which prints the request's headers.
-func TestNoPanicComesToRecovery(t *testing.T) {
+// TestNoPanicReachesRecovery: an error that panics never comes to gin.Recovery, which prints the
+// headers of the request.
+func TestNoPanicReachesRecovery(t *testing.T) {
 	defer func(mode string, out io.Writer) {
 		gin.SetMode(mode)
 		gin.DefaultWriter = out
@@ -198,7 +199,7 @@ func (panicky) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func TestALoggerThatPanicsEndsNothing(t *testing.T) {
+func TestALoggerThatPanicsEndsNoConnection(t *testing.T) {
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(slog.NewTextHandler(panicky{}, nil)), MaxConnections: 1})
 	wsroute.Handle(ws, "/ws", echo[string])
 	srv := wstest.Start(t, ws)

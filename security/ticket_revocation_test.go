@@ -28,7 +28,7 @@ type counter struct {
 	desk http.Handler
 }
 
-// trade opens one. The principal at the desk may correct what is said of a token.
+// trade starts one. correct runs in the provider of the principal that asks for a ticket.
 func trade(t *testing.T, correct func(context.Context, *Claims)) *counter {
 	t.Helper()
 	bought := &security.Tickets[Claims]{}
@@ -101,8 +101,9 @@ func (c *counter) revoke(r wsroute.Revocation) int {
 
 func asItIs(context.Context, *Claims) {}
 
-// TestTheDeskGivesLess than the token has: until the claims' exp, or what it says itself.
-func TestTheDeskGivesLess(t *testing.T) {
+// TestATicketMayEndBeforeItsToken: at the exp of the claims it is given for, or at the end that
+// the principal provider names.
+func TestATicketMayEndBeforeItsToken(t *testing.T) {
 	for name, shorten := range map[string]func(context.Context, *Claims){
 		"by the claims": func(_ context.Context, c *Claims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(time.Minute)) },
 		"by its word":   func(ctx context.Context, _ *Claims) { depends.ValidUntil(ctx, time.Now().Add(time.Minute)) },
@@ -119,8 +120,9 @@ func TestTheDeskGivesLess(t *testing.T) {
 	}
 }
 
-// TestTheDeskKnowsMore than the claims do, of whom a ticket is for.
-func TestTheDeskKnowsMore(t *testing.T) {
+// TestATicketHasTheIdentityOfItsPrincipal: what the principal provider says of the identity goes
+// before the claims.
+func TestATicketHasTheIdentityOfItsPrincipal(t *testing.T) {
 	c := trade(t, func(ctx context.Context, _ *Claims) {
 		depends.Identify(ctx, depends.Identity{Subject: "account-42", TokenID: "k1"})
 	})
@@ -136,9 +138,9 @@ func TestTheDeskKnowsMore(t *testing.T) {
 	}
 }
 
-// TestARevocationMeetsTickets that are out, whether they are used for a handshake or to
+// TestARevocationEndsTickets: tickets that are out, whether they are used for a handshake or to
 // renew, and none that is given later.
-func TestARevocationMeetsTickets(t *testing.T) {
+func TestARevocationEndsTickets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := trade(t, asItIs)
 		open := c.dial(c.buy(object{"jti": "t0"}))
@@ -149,7 +151,7 @@ func TestARevocationMeetsTickets(t *testing.T) {
 		}
 		c.revoke(wsroute.Revocation{TokenID: "another"})
 		time.Sleep(time.Second)
-		late := c.buy(object{"jti": "t1"}) // the desk would know
+		late := c.buy(object{"jti": "t1"}) // the Handler would have refused a revoked token
 		if r := wstest.Refused(t, c.srv, "/?ticket="+early); r.Status != 401 || r.Problem.Reason != "revoked" {
 			t.Errorf("a ticket from before: %d %v", r.Status, r.Problem)
 		}
@@ -173,8 +175,8 @@ func TestARevocationMeetsTickets(t *testing.T) {
 	})
 }
 
-// TestARevocationMeetsASlowHandshake with a ticket that was given long ago.
-func TestARevocationMeetsASlowHandshake(t *testing.T) {
+// TestARevocationDuringASlowHandshake: its ticket was given long ago.
+func TestARevocationDuringASlowHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type slow struct{}
 		bought := &security.Tickets[account]{TTL: 5 * time.Minute}

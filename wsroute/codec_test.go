@@ -3,10 +3,7 @@ package wsroute_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
@@ -37,48 +34,12 @@ func TestAPointerIsCheckedLikeItsStruct(t *testing.T) {
 	}
 }
 
-// TestAPingFloodIsAnsweredOnce: who pings without reading is owed the latest
-// pong alone (RFC 6455 §5.5.3), and nothing piles up.
-func TestAPingFloodIsAnsweredOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		config := quiet()
-		config.Limits.WriteTimeout = 24 * time.Hour
-		ws := wsroute.New(depends.New(), config)
-		wsroute.Handle(ws, "/", echo[string])
-		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
-		const pings = 5000
-		payload := make([]byte, 100)
-		for i := range pings {
-			if i == pings-1 {
-				payload = []byte("last")
-			}
-			if err := peer.WebSocket.WriteControl(websocket.PingMessage, payload, time.Time{}); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(100 * time.Millisecond) // as often as a peer may
-		}
-		synctest.Wait()
-		pongs, last := 0, ""
-		peer.WebSocket.SetPongHandler(func(data string) error {
-			pongs++
-			last = data
-			return nil
-		})
-		peer.Send("done")
-		peer.Receive()
-		peer.Close(1000, "")
-		if pongs > 1000 || last != "last" {
-			t.Errorf("%d pongs, the last %q", pongs, last)
-		}
-	})
-}
-
 type hiddenPart struct {
 	Events chan int `json:"events"`
 }
 
-// TestMessageTypesThatAreNoJSON names what encoding/json would refuse later.
-func TestMessageTypesThatAreNoJSON(t *testing.T) {
+// TestMessageTypesThatJSONCannotEncode names what encoding/json would refuse later.
+func TestMessageTypesThatJSONCannotEncode(t *testing.T) {
 	for name, add := range map[string]func(*wsroute.Router){
 		"key":           send[map[struct{ X int }]string],
 		"embedded":      send[struct{ hiddenPart }],

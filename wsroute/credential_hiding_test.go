@@ -201,8 +201,8 @@ func TestOtherPagesKeepTheirQuery(t *testing.T) {
 	}
 }
 
-// TestANameThatMeansACredential is a mistake of whoever wrote the URL, and hidden too.
-func TestANameThatMeansACredential(t *testing.T) {
+// TestAMisspelledCredentialIsHidden: a query that was meant to name a credential.
+func TestAMisspelledCredentialIsHidden(t *testing.T) {
 	var out safeBuffer
 	deps := depends.New()
 	bearer(deps)
@@ -237,8 +237,8 @@ func TestANameThatMeansACredential(t *testing.T) {
 	}
 }
 
-// TestManyRoutesCostNoMore to hide credentials for than one, whatever a stranger sends.
-func TestManyRoutesCostNoMore(t *testing.T) {
+// TestHidingCostsTheSameForManyRoutes: whatever a stranger sends.
+func TestHidingCostsTheSameForManyRoutes(t *testing.T) {
 	long := strings.Repeat("a,", 7000)
 	requests := map[string]*http.Request{}
 	request := func(name, target string, header http.Header) {

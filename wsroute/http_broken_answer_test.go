@@ -20,7 +20,7 @@ import (
 	"example.com/usher/wsroute/wstest"
 )
 
-// bodyLog is middleware's, as many a program has it: without an Unwrap.
+// bodyLog is a writer as many middlewares have it, without Unwrap.
 type bodyLog struct {
 	gin.ResponseWriter
 	body bytes.Buffer
@@ -31,15 +31,15 @@ func (w *bodyLog) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// answers is a router whose route answers by itself.
+// answers returns a router with one plain route.
 func answers(h http.HandlerFunc) *wsroute.Router {
 	ws := wsroute.New(depends.New(), quiet())
 	wsroute.HandleHTTP(ws, http.MethodGet, "/", by(h))
 	return ws
 }
 
-// half is an answer that breaks off.
-func half(w http.ResponseWriter, _ *http.Request) {
+// brokenAnswer writes the first half of an answer.
+func brokenAnswer(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "half")
 	panic("oh")
 }
@@ -56,8 +56,8 @@ func behindBodyLog(t *testing.T, ws *wsroute.Router, middleware ...gin.HandlerFu
 	return engine
 }
 
-// whole returns an answer if it is one.
-func whole(response *http.Response, err error) (string, error) {
+// bodyOf returns the body of a complete answer.
+func bodyOf(response *http.Response, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
@@ -66,18 +66,19 @@ func whole(response *http.Response, err error) (string, error) {
 	return string(body), err
 }
 
-// TestAHalfBehindAWriterWithoutUnwrap is cut off, if nobody recovers net/http's own panic.
-func TestAHalfBehindAWriterWithoutUnwrap(t *testing.T) {
-	elsewhere := httptest.NewServer(behindBodyLog(t, answers(half)))
+// TestABrokenAnswerBehindAWriterWithoutUnwrap: it is cut off, unless somebody recovers net/http's
+// own panic.
+func TestABrokenAnswerBehindAWriterWithoutUnwrap(t *testing.T) {
+	elsewhere := httptest.NewServer(behindBodyLog(t, answers(brokenAnswer)))
 	defer elsewhere.Close()
-	if body, err := whole(elsewhere.Client().Get(elsewhere.URL)); err == nil {
+	if body, err := bodyOf(elsewhere.Client().Get(elsewhere.URL)); err == nil {
 		t.Errorf("net/http: got %q as a whole", body)
 	}
 }
 
-// TestAHalfThatMiddlewareKeeps is no whole for it either: it hears of the end.
-func TestAHalfThatMiddlewareKeeps(t *testing.T) {
-	ws := answers(half)
+// TestABrokenAnswerThatMiddlewareKeeps: middleware that records answers sees the panic.
+func TestABrokenAnswerThatMiddlewareKeeps(t *testing.T) {
+	ws := answers(brokenAnswer)
 	routes, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)
@@ -88,14 +89,14 @@ func TestAHalfThatMiddlewareKeeps(t *testing.T) {
 		routes.ServeHTTP(answer, r)
 		kept = answer.Body.String()
 	}))
-	if body, err := whole(srv.Client().Get("http://" + srv.Host + "/")); err == nil || kept != "nothing" {
+	if body, err := bodyOf(srv.Client().Get("http://" + srv.Host + "/")); err == nil || kept != "nothing" {
 		t.Errorf("got %q, and %q is kept", body, kept)
 	}
 }
 
-// TestAHalfOfARequestThatIsOver cuts off no later request of the connection, whether the
-// first is over while its handler answers or before that begins.
-func TestAHalfOfARequestThatIsOver(t *testing.T) {
+// TestABrokenAnswerAfterATimeout: it cuts off no later request of the connection, whether its
+// request was over before the handler began or later.
+func TestABrokenAnswerAfterATimeout(t *testing.T) {
 	for _, begun := range []bool{true, false} {
 		goOn, over := make(chan bool), make(chan bool)
 		ws := answers(func(w http.ResponseWriter, _ *http.Request) {
@@ -142,20 +143,20 @@ func TestAHalfOfARequestThatIsOver(t *testing.T) {
 func askOn(t *testing.T, conn net.Conn, answers *bufio.Reader, path string) string {
 	t.Helper()
 	_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
-	body, err := whole(http.ReadResponse(answers, nil))
+	body, err := bodyOf(http.ReadResponse(answers, nil))
 	if err != nil {
 		return err.Error()
 	}
 	return body
 }
 
-// TestAHalfInHTTP2 ends no other request of its connection.
-func TestAHalfInHTTP2(t *testing.T) {
+// TestABrokenAnswerInHTTP2: it ends no other request of its connection.
+func TestABrokenAnswerInHTTP2(t *testing.T) {
 	https := httptest.NewUnstartedServer(nil)
 	https.EnableHTTP2 = true
 	https.StartTLS()
 	defer https.Close()
-	ws := answers(half)
+	ws := answers(brokenAnswer)
 	began, goOn := make(chan bool), make(chan bool)
 	engine := behindBodyLog(t, ws)
 	engine.GET("/slow", func(c *gin.Context) {
@@ -173,11 +174,11 @@ func TestAHalfInHTTP2(t *testing.T) {
 	go func() { done <- wsroute.ServeListener(ctx, listener, ws, engine) }()
 	client, slow := https.Client(), make(chan string)
 	go func() {
-		body, err := whole(client.Get("https://" + plain.Addr().String() + "/slow"))
+		body, err := bodyOf(client.Get("https://" + plain.Addr().String() + "/slow"))
 		slow <- fmt.Sprint(body, " ", err)
 	}()
 	<-began
-	if body, err := whole(client.Get("https://" + plain.Addr().String() + "/")); err == nil {
+	if body, err := bodyOf(client.Get("https://" + plain.Addr().String() + "/")); err == nil {
 		t.Errorf("got %q as a whole", body)
 	}
 	close(goOn)

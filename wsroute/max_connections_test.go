@@ -1,6 +1,7 @@
 package wsroute_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -54,8 +55,8 @@ func limited(t *testing.T, config *wsroute.Config) *wstest.Server {
 	return wstest.Start(t, ws)
 }
 
-// TestTwoHundredAtOnce, of which five are let in, whatever the limit counts.
-func TestTwoHundredAtOnce(t *testing.T) {
+// TestTwoHundredHandshakesAtOnce: five of them are let in, whatever the limit counts.
+func TestTwoHundredHandshakesAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		config wsroute.Config
 		query  string
@@ -124,8 +125,9 @@ func upgradeOnce(t *testing.T, srv *wstest.Server, target, forged string) (int, 
 	return response.StatusCode, response.Body
 }
 
-// TestALimitIsGivenBack after every way in which a connection can fail and end.
-func TestALimitIsGivenBack(t *testing.T) {
+// TestEachEndGivesBackItsPlace: after every way in which a connection can fail and end,
+// the next one is let in.
+func TestEachEndGivesBackItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := limited(t, &wsroute.Config{MaxConnections: 1, MaxHandshakes: 1, MaxPerAddress: 1, MaxPerPrincipal: 1})
 		for range 3 {
@@ -230,9 +232,9 @@ func TestLimitsComeBeforeCredentials(t *testing.T) {
 	}
 }
 
-// TestWhoIsToldIsInNobodysWay: who is told why he is refused, and does not leave, is a
+// TestAcceptThenCloseHoldsUpNoHandshake: a refused client that does not leave is a
 // connection, but no handshake in flight.
-func TestWhoIsToldIsInNobodysWay(t *testing.T) {
+func TestAcceptThenCloseHoldsUpNoHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deps := depends.New()
 		bearer(deps)
@@ -290,5 +292,33 @@ func TestAnAddressWithoutAPort(t *testing.T) {
 		if told := strings.Count(log.String(), "MaxPerAddress does not count"); open != want || told != max(0, want-2) {
 			t.Errorf("%q: %d of 3 at once, told %d times", addr, open, told)
 		}
+	}
+}
+
+// TestAcceptThenCloseCountsForTheAddress: a limit by address holds for connections that
+// are accepted only to be closed with a reason.
+func TestAcceptThenCloseCountsForTheAddress(t *testing.T) {
+	config := quiet()
+	config.MaxPerAddress = 2
+	srv := wstest.StartLoopback(t, guarded(t, config, 0, wsroute.AcceptThenClose))
+	told := 0
+	for range 6 {
+		conn, err := srv.Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, ask(""))
+		r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+		if r.StatusCode == http.StatusSwitchingProtocols {
+			told++
+		}
+	}
+	if told != config.MaxPerAddress {
+		t.Errorf("%d of one address are open at once, want %d", told, config.MaxPerAddress)
 	}
 }
