@@ -147,12 +147,12 @@ func (c *Conn) deadline() (due time.Time, why late) {
 func (c *Conn) endingFor(why late) ending {
 	switch why {
 	case lateReceive:
-		return ending{cause: c.set.Errors.Stalled, code: CodePolicy, reason: "handler_stalled", discard: true}
+		return discarding(c.set.Errors.Stalled, CodePolicy, "handler_stalled")
 	case latePong:
 		return c.lost(fmt.Errorf("no answer to a ping for %v", c.pongTime()))
 	case lateMessage:
-		text := fmt.Sprintf("a message was not complete after %v", c.set.MessageTimeout)
-		e := c.broken(&violation{CodePolicy, "message_timeout", text})
+		e := c.broken(breach(CodePolicy, "message_timeout",
+			"a message was not complete after %v", c.set.MessageTimeout))
 		e.discard = true
 		return e
 	case lateAuthorisation:
@@ -217,7 +217,7 @@ func (c *Conn) ExpireAt(t time.Time) {
 
 // expiry is the end of the authorisation.
 func (c *Conn) expiry() ending {
-	return ending{cause: c.set.Errors.Expired, code: CodeUnauthorized, reason: "token_expired", discard: true}
+	return discarding(c.set.Errors.Expired, CodeUnauthorized, "token_expired")
 }
 
 // expire ends a connection that has expired; c.mu is held. The timer sees to that, but not

@@ -126,6 +126,10 @@ type ending struct {
 	byPeer  bool // what the peer has sent before is still delivered
 }
 
+func discarding(cause error, code int, reason string) ending {
+	return ending{cause: cause, code: code, reason: reason, discard: true}
+}
+
 // close is the only way into closing; c.mu is held. It says whether the end is this one.
 func (c *Conn) close(e ending) (first bool) {
 	first = true
@@ -199,7 +203,8 @@ func (c *Conn) peerClosed(code int, reason string) error {
 	if c.phase != open {
 		return nil
 	}
-	c.phase, c.left = peerClosing, &ending{cause: c.set.Errors.PeerClosed(code, reason), code: code, byPeer: true}
+	c.phase = peerClosing
+	c.left = &ending{cause: c.set.Errors.PeerClosed(code, reason), code: code, byPeer: true}
 	c.leave()
 	now := time.Now()
 	switch {
@@ -286,6 +291,7 @@ func (c *Conn) Outcome() Outcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Outcome{
-		Open: c.phase == open, Ours: c.ours, Closed: c.phase == closed, Clean: c.clean, Code: c.code, Reason: c.reason,
+		Open: c.phase == open, Ours: c.ours, Closed: c.phase == closed, Clean: c.clean,
+		Code: c.code, Reason: c.reason,
 	}
 }

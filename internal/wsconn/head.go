@@ -1,9 +1,6 @@
 package wsconn
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "encoding/binary"
 
 // MaxEmpty is how many empty fragments a message may have. They are allowed by
 // RFC 6455 §5.4, count for no limit of size, and have no use.
@@ -43,7 +40,7 @@ func (h *heads) scan(b []byte) (good int, fault *violation) {
 func (h *heads) look() *violation {
 	first, opcode := h.head[0], h.head[0]&0xf
 	if first&compressedBit != 0 && opcode != opText && opcode != opBinary {
-		return &violation{CodeProtocol, "protocol_error", fmt.Sprintf("a reserved bit on a frame with opcode %d", opcode)}
+		return breach(CodeProtocol, "protocol_error", "a reserved bit on a frame with opcode %d", opcode)
 	}
 	if h.n < 2 {
 		return nil
@@ -70,12 +67,12 @@ func (h *heads) look() *violation {
 	case h.head[1]&0x80 == 0 || length > 1<<62: // gorilla goes no further
 		h.off = true
 	case opcode == opClose && length == 1:
-		return &violation{CodeProtocol, "protocol_error", "a close frame with half a code"}
+		return breach(CodeProtocol, "protocol_error", "a close frame with half a code")
 	case opcode == opText || opcode == opBinary:
 		h.empties = 0
 	case opcode == opContinuation && length == 0:
 		if h.empties++; h.empties > MaxEmpty {
-			return &violation{CodePolicy, "too_many_fragments", fmt.Sprintf("more than %d empty fragments", MaxEmpty)}
+			return breach(CodePolicy, "too_many_fragments", "more than %d empty fragments", MaxEmpty)
 		}
 	}
 	return nil

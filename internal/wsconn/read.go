@@ -38,6 +38,10 @@ type violation struct {
 
 func (v *violation) Error() string { return v.text }
 
+func breach(code int, reason, format string, args ...any) *violation {
+	return &violation{code, reason, fmt.Sprintf(format, args...)}
+}
+
 // read is the reading goroutine: it owns the socket's reading side and its end.
 func (c *Conn) read() {
 	c.readEnded(c.readMessages())
@@ -74,13 +78,14 @@ func (c *Conn) readEnded(err error) {
 			c.changed.Wait()
 		}
 		return
-	case isClose && closed.Code == websocket.CloseAbnormalClosure, isNetwork, errors.Is(err, io.ErrUnexpectedEOF):
+	case isNetwork, errors.Is(err, io.ErrUnexpectedEOF),
+		isClose && closed.Code == websocket.CloseAbnormalClosure:
 		c.close(c.lost(err))
 		return
 	case errors.Is(err, websocket.ErrReadLimit):
-		v = &violation{CodeTooBig, "message_too_big", fmt.Sprintf("a message of more than %d bytes", c.set.ReadLimit)}
+		v = breach(CodeTooBig, "message_too_big", "a message of more than %d bytes", c.set.ReadLimit)
 	case !isViolation:
-		v = &violation{CodeProtocol, "protocol_error", err.Error()}
+		v = breach(CodeProtocol, "protocol_error", "%v", err)
 	}
 	c.lingers = true
 	if !c.close(c.broken(v)) && c.socket.wire.isEmpty() {
@@ -95,7 +100,8 @@ func (c *Conn) readEnded(err error) {
 
 // broken is the end by a peer that broke the protocol or a limit.
 func (c *Conn) broken(v *violation) ending {
-	return ending{cause: fmt.Errorf("%w: %w", c.set.Errors.Protocol, v), code: v.code, reason: v.reason}
+	cause := fmt.Errorf("%w: %w", c.set.Errors.Protocol, v)
+	return ending{cause: cause, code: v.code, reason: v.reason}
 }
 
 type reader func([]byte) (int, error)
@@ -133,9 +139,9 @@ func (c *Conn) readMessages() error {
 func (c *Conn) judge(m *Message) *violation {
 	switch {
 	case !c.messages.take(Rate{c.set.MessageRate, c.set.MessageBurst}):
-		return &violation{CodePolicy, "too_many_messages", fmt.Sprintf("more than %v messages a second", c.set.MessageRate)}
+		return breach(CodePolicy, "too_many_messages", "more than %v messages a second", c.set.MessageRate)
 	case !m.Binary && !utf8.Valid(m.Buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
-		return &violation{CodeInvalid, "invalid_utf8", "text that is not UTF-8"}
+		return breach(CodeInvalid, "invalid_utf8", "text that is not UTF-8")
 	}
 	return nil
 }
@@ -176,7 +182,8 @@ func (c *Conn) pinged(data string) error {
 	if err := c.control(); err != nil {
 		return err
 	}
-	if err := c.socket.wire.control(opPong, controlFrame(opPong, []byte(data))); err != nil && !errors.Is(err, errShut) {
+	err := c.socket.wire.control(opPong, controlFrame(opPong, []byte(data)))
+	if err != nil && !errors.Is(err, errShut) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.writeFailed(err)
@@ -200,5 +207,6 @@ func (c *Conn) control() error {
 	if c.controls.take(ControlRate) {
 		return nil
 	}
-	return &violation{CodePolicy, "too_many_control_frames", fmt.Sprintf("more than %v control frames a second", ControlRate.PerSecond)}
+	return breach(CodePolicy, "too_many_control_frames",
+		"more than %v control frames a second", ControlRate.PerSecond)
 }

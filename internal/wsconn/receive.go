@@ -76,8 +76,10 @@ func (c *Conn) takenAside(m *Message) bool {
 // fits says whether there is room for a message: for two of the largest at least, and for
 // one always; c.mu is held.
 func (c *Conn) fits(m *Message) bool {
-	bytes := int64(c.size + m.Buf.Len())
-	return c.discards || len(c.queue) == 0 || len(c.queue) < c.set.ReadAhead && bytes <= 2*c.set.ReadLimit
+	if c.discards || len(c.queue) == 0 {
+		return true
+	}
+	return len(c.queue) < c.set.ReadAhead && int64(c.size+m.Buf.Len()) <= 2*c.set.ReadLimit
 }
 
 // errHangup is of a peer that has ended its side while we did not read.

@@ -40,7 +40,7 @@ func (c *Conn) trySend(m *Outgoing, own bool) (sent bool, err error) {
 	case err != nil:
 		c.writeFailed(err)
 	case !own:
-		c.close(ending{cause: c.set.Errors.SlowReader, code: CodeTryAgain, reason: "slow_reader", discard: true})
+		c.close(discarding(c.set.Errors.SlowReader, CodeTryAgain, "slow_reader"))
 	default:
 		return false, nil
 	}

@@ -8,11 +8,6 @@ import (
 	"syscall"
 )
 
-// tryWriter writes what the socket takes at once.
-type tryWriter interface {
-	TryWrite(b []byte) (int, error)
-}
-
 // rawWriter writes to a socket's descriptor, which net has made non-blocking.
 // It is used under the wire's lock only; its fields spare a closure for each write.
 type rawWriter struct {

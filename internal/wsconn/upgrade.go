@@ -15,9 +15,6 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// version is the only WebSocket version there is (RFC 6455 §4.1).
-const version = "13"
-
 // readBufferSize is what an idle connection holds for reading. Larger reads go
 // past the buffer.
 const readBufferSize = 512
@@ -62,16 +59,20 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return &h.socket.inner, buffered, nil
 }
 
-// ofGorilla is the request that gorilla is given, without and with an offer of deflate: what
-// the real one says was checked before any provider ran, and is answered by us.
-var ofGorilla = [2]*http.Request{{Method: http.MethodGet, Header: http.Header{
-	"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
-	"Sec-Websocket-Version": {version}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
-}}, {Method: http.MethodGet, Header: http.Header{
-	"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
-	"Sec-Websocket-Version": {version}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
-	"Sec-Websocket-Extensions": {deflateName},
-}}}
+// ofGorilla and ofGorillaDeflating are what gorilla is given in place of a request, which was
+// checked before any provider ran, and is answered by us.
+var (
+	ofGorilla          = handshake(nil)
+	ofGorillaDeflating = handshake([]string{deflateName})
+)
+
+func handshake(extensions []string) *http.Request {
+	return &http.Request{Method: http.MethodGet, Header: http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
+		"Sec-Websocket-Extensions": extensions,
+	}}
+}
 
 // Upgrade takes the connection over and writes the 101 with a header of the caller's. What
 // the handshake says was checked before. Upgrade never writes a refusal: an error is the
@@ -81,10 +82,10 @@ func Upgrade(
 	w http.ResponseWriter, r *http.Request, header http.Header, compress bool, timeout time.Duration,
 ) (s *Socket, hijacked bool, err error) {
 	h := &hijacker{ResponseWriter: w, timeout: timeout}
-	plain := ofGorilla[0]
+	plain := ofGorilla
 	deflate := compress && offersDeflate(r.Header["Sec-Websocket-Extensions"])
 	if deflate {
-		plain = ofGorilla[1]
+		plain = ofGorillaDeflating
 	}
 	ws, err := upgrader.Upgrade(h, plain, nil)
 	if err == nil {
@@ -101,11 +102,15 @@ func Upgrade(
 	return h.socket, true, nil
 }
 
+// acceptGUID is what an answer shows with that its request was understood (RFC 6455 §1.3).
+const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
 // answer is the 101 (RFC 6455 §4.2.2).
 func answer(key string, deflate bool, header http.Header) []byte {
-	accept := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // as the RFC says
+	accept := sha1.Sum([]byte(key + acceptGUID)) //nolint:gosec // as the RFC says
 	b := make([]byte, 0, 256)
-	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
+	b = append(b, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = base64.StdEncoding.AppendEncode(b, accept[:])
 	b = append(b, "\r\n"...)
 	if deflate {

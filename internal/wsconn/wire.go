@@ -32,6 +32,11 @@ type wire struct {
 	waited   int // bytes that were written, but not at once
 }
 
+// tryWriter writes what the socket takes at once.
+type tryWriter interface {
+	TryWrite(b []byte) (int, error)
+}
+
 // entry is a frame in the queue, or the rest of one.
 type entry struct {
 	op    byte
