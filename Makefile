@@ -45,7 +45,7 @@ fuzz:
 	done
 
 fuzz-smoke:
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 # The page of the chat example, in a browser. Without one the tests are skipped,
 # unless CI_E2E is set.
