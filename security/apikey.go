@@ -35,19 +35,16 @@ const apiKeyChallenge = "ApiKey"
 
 // Describe implements [Scheme].
 func (a APIKey[T]) Describe() depends.Scheme {
-	d := depends.Scheme{Name: "APIKey", Sources: a.Sources, Challenge: apiKeyChallenge}
-	if a.Find == nil {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "APIKey has no Find", Hint: "set Find to the look-up of a key's hash"})
-	}
+	var f faults
+	f.addIf(a.Find == nil, "APIKey has no Find", "set Find to the look-up of a key's hash")
 	for _, s := range a.Sources {
-		if s.In == inQuery && !a.InsecureQuery {
-			d.Faults = append(d.Faults, depends.SchemeFault{
-				Fact: "APIKey takes a key that does not expire from the query",
-				Hint: "take it from a header, or set InsecureQuery: true",
-			})
-		}
+		f.addIf(s.In == inQuery && !a.InsecureQuery,
+			"APIKey takes a key that does not expire from the query",
+			"take it from a header, or set InsecureQuery: true")
 	}
-	return d
+	return depends.Scheme{
+		Name: "APIKey", Sources: a.Sources, Challenge: apiKeyChallenge, Faults: f,
+	}
 }
 
 // Authenticate implements [Scheme].

@@ -3,6 +3,7 @@ package security
 import (
 	"context"
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -29,22 +30,21 @@ type Basic[T any] struct {
 
 // Describe implements [Scheme].
 func (b Basic[T]) Describe() depends.Scheme {
-	d := depends.Scheme{
+	var f faults
+	f.addIf(b.Realm == "" || !printable(b.Realm),
+		"Basic names no Realm that can stand in a header", "set Realm to printable ASCII")
+	f.addIf(b.Verify == nil,
+		"Basic has no Verify", "set Verify to the check of a name and a password")
+	return depends.Scheme{
 		Name:      "Basic",
 		Sources:   []depends.Source{{In: inHeader, Name: "Authorization", Prefix: "Basic"}},
 		Challenge: b.challenge(),
+		Faults:    f,
 	}
-	if b.Realm == "" || !printable(b.Realm) {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Basic names no Realm that can stand in a header", Hint: "set Realm to printable ASCII"})
-	}
-	if b.Verify == nil {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Basic has no Verify", Hint: "set Verify to the check of a name and a password"})
-	}
-	return d
 }
 
 func (b Basic[T]) challenge() string {
-	return "Basic realm=" + quoted(b.Realm) + `, charset="UTF-8"`
+	return "Basic realm=" + strconv.Quote(b.Realm) + `, charset="UTF-8"`
 }
 
 // Authenticate implements [Scheme].

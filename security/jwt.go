@@ -1,9 +1,13 @@
 package security
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"example.com/usher/depends"
@@ -74,7 +78,7 @@ func (j JWT[C]) Describe() depends.Scheme {
 	}
 	return depends.Scheme{
 		Name:      "JWT",
-		Sources:   append([]depends.Source(nil), sources...),
+		Sources:   slices.Clone(sources),
 		Challenge: j.challenge(""),
 		Faults:    j.faults(),
 	}
@@ -88,53 +92,45 @@ func (j JWT[C]) Authenticate(ctx context.Context, credential depends.Credential)
 // challenge returns the WWW-Authenticate of a refusal (RFC 6750 §3). The code is
 // empty if the request had no token: then §3.1 wants no error attribute.
 func (j JWT[C]) challenge(code string) string {
-	challenge, separator := "Bearer", " "
+	var params []string
 	if j.Realm != "" && printable(j.Realm) {
-		challenge += separator + "realm=" + quoted(j.Realm)
-		separator = ", "
+		params = append(params, "realm="+strconv.Quote(j.Realm))
 	}
 	if code != "" {
-		challenge += separator + "error=" + quoted(code)
+		params = append(params, "error="+strconv.Quote(code))
 	}
-	return challenge
+	return strings.TrimSpace("Bearer " + strings.Join(params, ", "))
 }
 
-func (j JWT[C]) leeway() time.Duration {
-	if j.Leeway == 0 {
-		return defaultLeeway
-	}
-	return j.Leeway
-}
+func (j JWT[C]) leeway() time.Duration { return cmp.Or(j.Leeway, defaultLeeway) }
 
-// faults tells every reason why this configuration must not start.
-func (j JWT[C]) faults() []depends.SchemeFault {
+// faults returns the reasons why this configuration must not start.
+func (j JWT[C]) faults() (f faults) {
 	scheme := "JWT[" + reflect.TypeFor[C]().String() + "]"
-	var faults []depends.SchemeFault
 	if j.JWKS == nil {
-		faults = keyFaults(scheme, j.Keys)
+		f = keyFaults(scheme, j.Keys)
 	} else {
-		faults = j.JWKS.faults(scheme)
+		f = j.JWKS.faults(scheme)
 	}
-	fault := func(bad bool, fact, hint string) {
-		if bad {
-			faults = append(faults, depends.SchemeFault{Fact: scheme + " " + fact, Hint: hint})
-		}
-	}
-	fault(j.JWKS != nil && len(j.Keys) > 0, "has both Keys and a JWKS", "put the keys into the set, or leave the set out")
-	fault(j.Issuer == "" && !j.InsecureAnyIssuer, "names no Issuer",
-		"set Issuer to the iss of your tokens, or InsecureAnyIssuer: true to accept tokens whoever their iss names")
-	fault(j.Issuer != "" && j.InsecureAnyIssuer, "names an Issuer and accepts any",
+	f.addIf(j.JWKS != nil && len(j.Keys) > 0, scheme+" has both Keys and a JWKS",
+		"put the keys into the set, or leave the set out")
+	f.addIf(j.Issuer == "" && !j.InsecureAnyIssuer, scheme+" names no Issuer",
+		"set Issuer to the iss of your tokens, "+
+			"or InsecureAnyIssuer: true to accept tokens whoever their iss names")
+	f.addIf(j.Issuer != "" && j.InsecureAnyIssuer, scheme+" names an Issuer and accepts any",
 		"set Issuer or InsecureAnyIssuer, not both")
-	fault(j.Audience == "" && !j.InsecureAnyAudience, "names no Audience",
-		"set Audience to the aud of your tokens, or InsecureAnyAudience: true to accept tokens made for other services")
-	fault(j.Audience != "" && j.InsecureAnyAudience, "names an Audience and accepts any",
+	f.addIf(j.Audience == "" && !j.InsecureAnyAudience, scheme+" names no Audience",
+		"set Audience to the aud of your tokens, "+
+			"or InsecureAnyAudience: true to accept tokens made for other services")
+	f.addIf(j.Audience != "" && j.InsecureAnyAudience, scheme+" names an Audience and accepts any",
 		"set Audience or InsecureAnyAudience, not both")
-	fault(j.Leeway < 0 || j.Leeway > maxLeeway, fmt.Sprintf("has a Leeway of %v", j.Leeway),
+	f.addIf(j.Leeway < 0 || j.Leeway > maxLeeway,
+		fmt.Sprintf("%s has a Leeway of %v", scheme, j.Leeway),
 		fmt.Sprintf("set Leeway to at most %v, or leave it out for %v", maxLeeway, defaultLeeway))
-	fault(!printable(j.Realm), fmt.Sprintf("has the Realm %+q, which cannot stand in a header", j.Realm),
+	f.addIf(!printable(j.Realm),
+		fmt.Sprintf("%s has the Realm %+q, which cannot stand in a header", scheme, j.Realm),
 		"set Realm to printable ASCII, or leave it out")
-	if fact, hint := claimsFault[C](); fact != "" {
-		faults = append(faults, depends.SchemeFault{Fact: scheme + ": " + fact, Hint: hint})
-	}
-	return faults
+	fact, hint := claimsFault[C]()
+	f.addIf(fact != "", scheme+": "+fact, hint)
+	return f
 }

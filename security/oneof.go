@@ -28,6 +28,7 @@ type oneOf[T any] struct{ schemes []Scheme[T] }
 // Describe implements [Scheme].
 func (o oneOf[T]) Describe() depends.Scheme {
 	var d depends.Scheme
+	var f faults
 	var names, challenges []string
 	for i, s := range o.schemes {
 		inner := s.Describe()
@@ -37,16 +38,14 @@ func (o oneOf[T]) Describe() depends.Scheme {
 			challenges = append(challenges, inner.Challenge)
 		}
 		for _, source := range inner.Sources {
-			if source.Alternative != 0 {
-				d.Faults = append(d.Faults, depends.SchemeFault{Fact: "OneOf is given a OneOf", Hint: "give it all schemes itself"})
-			}
+			f.addIf(source.Alternative != 0, "OneOf is given a OneOf", "give it all schemes itself")
 			source.Alternative = i
 			d.Sources = append(d.Sources, source)
 		}
 		d.Params = append(d.Params, inner.Params...)
-		d.Faults = append(d.Faults, inner.Faults...)
+		f = append(f, inner.Faults...)
 	}
-	d.Name, d.Challenge = strings.Join(names, " or "), strings.Join(challenges, ", ")
+	d.Name, d.Challenge, d.Faults = strings.Join(names, " or "), strings.Join(challenges, ", "), f
 	return d
 }
 

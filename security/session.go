@@ -43,25 +43,31 @@ const sessionChallenge = "Session"
 
 // Describe implements [Scheme].
 func (s Session[T]) Describe() depends.Scheme {
-	d := depends.Scheme{Name: "Session", Sources: []depends.Source{CookieToken(s.Cookie)}, Challenge: sessionChallenge}
+	var f faults
+	f.addIf(s.Find == nil, "Session has no Find", "set Find to the look-up of a session")
+	d := depends.Scheme{
+		Name: "Session", Sources: []depends.Source{CookieToken(s.Cookie)},
+		Challenge: sessionChallenge, Faults: f,
+	}
 	if s.CSRF != nil {
 		d.Params = []string{csrfParam}
-	}
-	if s.Find == nil {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Session has no Find", Hint: "set Find to the look-up of a session"})
 	}
 	return d
 }
 
 // Authenticate implements [Scheme].
 func (s Session[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	var none T
 	session, err := s.Find(ctx, c.Value)
-	if session, err = unknown(session, err, sessionChallenge, "invalid_session"); err != nil || s.CSRF == nil {
-		return session, err
+	if err != nil {
+		return unknown(session, err, sessionChallenge, "invalid_session")
+	}
+	if s.CSRF == nil {
+		return session, nil
 	}
 	if want := s.CSRF(session); want == "" || !sameSecret(c.Param(csrfParam), want) {
-		var none T
-		return none, depends.Forbidden("invalid_csrf_token", errors.New("security: the CSRF token is not the session's"))
+		return none, depends.Forbidden("invalid_csrf_token",
+			errors.New("security: the CSRF token is not the session's"))
 	}
 	return session, nil
 }

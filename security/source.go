@@ -63,18 +63,8 @@ func SubprotocolToken(name string) depends.Source {
 	return depends.Source{In: inSubprotocol, Name: name}
 }
 
-// quoted returns s as a quoted-string (RFC 9110 §5.6.4). It must be printable ASCII.
-func quoted(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
-
-// printable reports whether s can stand in a quoted-string: ASCII without
-// control characters. RFC 9110 §5.6.4 tolerates other bytes, clients do not.
+// printable reports whether s is ASCII without control characters, of which strconv.Quote
+// makes a quoted-string. RFC 9110 §5.6.4 tolerates other bytes, clients do not.
 func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }

@@ -1,0 +1,12 @@
+package security
+
+import "example.com/usher/depends"
+
+// faults are the reasons why a configuration must not start.
+type faults []depends.SchemeFault
+
+func (f *faults) addIf(bad bool, fact, hint string) {
+	if bad {
+		*f = append(*f, depends.SchemeFault{Fact: fact, Hint: hint})
+	}
+}
