@@ -1,11 +1,11 @@
 package security
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -58,32 +58,27 @@ type JWKS struct {
 
 	mu       sync.Mutex
 	keys     []Key
-	fetched  time.Time // when keys were
-	failed   error     // of the last fetch
-	retry    time.Time // not before this, after a failure
-	wait     time.Duration
-	spent    int       // of the burst
-	refilled time.Time // when the burst was last given back
-	flight   *flight
+	fetched  time.Time     // when keys were
+	fetching chan struct{} // closed at the end of the fetch that is under way, or nil
+	failed   error         // of the last fetch
+	retry    time.Time     // no fetch before this, after a failure
+	wait     time.Duration // between the last failure and retry
+	spent    int           // of the burst
+	refilled time.Time     // when the burst was last given back
 }
 
-// flight is a fetch that goes on.
-type flight struct {
-	done chan struct{}
-}
-
-// faults tells why the set cannot be fetched safely.
-func (s *JWKS) faults(scheme string) []depends.SchemeFault {
+// faults returns the reasons why the set cannot be fetched safely.
+func (s *JWKS) faults(scheme string) (f faults) {
 	u, err := url.Parse(s.URL)
-	switch {
-	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		return []depends.SchemeFault{{Fact: scheme + " has a JWKS without a usable URL", Hint: "set URL to the issuer's jwks_uri"}}
-	case u.Scheme != "https" && (u.Scheme != "http" || !thisMachine(u.Hostname())):
-		return []depends.SchemeFault{{Fact: scheme + " fetches its keys without TLS", Hint: "set URL to an https address; http is for this machine alone"}}
-	case s.Refresh != 0 && s.Refresh < jwksInterval:
-		return []depends.SchemeFault{{Fact: fmt.Sprintf("%s has a JWKS with a Refresh of %v", scheme, s.Refresh), Hint: fmt.Sprintf("set Refresh to at least %v, or leave it out for %v", jwksInterval, jwksRefresh)}}
-	}
-	return nil
+	usable := err == nil && u.Hostname() != "" && u.User == nil && u.Fragment == ""
+	f.addIf(!usable, scheme+" has a JWKS without a usable URL", "set URL to the issuer's jwks_uri")
+	f.addIf(usable && u.Scheme != "https" && (u.Scheme != "http" || !thisMachine(u.Hostname())),
+		scheme+" fetches its keys without TLS",
+		"set URL to an https address; http is for this machine alone")
+	f.addIf(s.Refresh != 0 && s.Refresh < jwksInterval,
+		fmt.Sprintf("%s has a JWKS with a Refresh of %v", scheme, s.Refresh),
+		fmt.Sprintf("set Refresh to at least %v, or leave it out for %v", jwksInterval, jwksRefresh))
+	return f
 }
 
 func thisMachine(host string) bool {
@@ -91,48 +86,40 @@ func thisMachine(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// errKeysAway is an answer that we owe and cannot give before wait has passed.
-func errKeysAway(err error, wait time.Duration) error {
-	return depends.Unavailable(max(wait, jwksFirstRetry), fmt.Errorf("security: the keys cannot be fetched: %w", err))
-}
-
-// errUnknownKey says that a later set may have the key: a rotation.
-var errUnknownKey = errors.New("unknown key")
-
 // find returns what verifies a token. An error that is a *depends.Rejection is
 // our fault, any other the token's.
 func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	// A fetch that was under way when the token came may bring the set from before
 	// a rotation: after one that was only joined, another is worth it.
 	for fetches := 2; ; fetches-- {
-		s.mu.Lock()
-		key, err := s.lookup(algorithm, id, named)
+		found := s.lookup(algorithm, id, named)
 		now := time.Now()
-		if !errors.Is(err, errUnknownKey) {
-			if err == nil && now.Sub(s.fetched) >= s.refresh() && now.After(s.retry) {
-				s.fetch()
+		switch {
+		case len(found) == 1:
+			if now.Sub(s.fetched) >= s.refresh() && now.After(s.retry) {
+				s.beginFetch()
 			}
-			s.mu.Unlock()
-			return key, err
-		}
-		joined := s.flight != nil
-		if fetches == 0 || !s.mayFetch(now) {
-			failed, wait := s.failed, s.retry.Sub(now)
-			s.mu.Unlock()
-			if failed != nil {
-				return Key{}, errKeysAway(failed, wait)
+			return found[0], nil
+		case len(found) > 1:
+			return Key{}, because(jwt.ErrTokenUnverifiable,
+				"it has no kid, and the set has %d keys for %s", len(found), algorithm)
+		case fetches > 0 && s.mayFetch(now):
+			if s.fetching == nil {
+				fetches = 1
 			}
-			return Key{}, err
-		}
-		f := s.fetch()
-		s.mu.Unlock()
-		if !joined {
-			fetches = 1
-		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return Key{}, context.Cause(ctx)
+			if err := s.awaitFetch(ctx); err != nil {
+				return Key{}, err
+			}
+		case s.failed != nil:
+			return Key{}, depends.Unavailable(max(s.retry.Sub(now), jwksFirstRetry), s.failure())
+		case named:
+			return Key{}, because(jwt.ErrTokenUnverifiable,
+				"the set has no %s key with the ID %+.40q", algorithm, id)
+		default:
+			return Key{}, because(jwt.ErrTokenUnverifiable,
+				"it has no kid, and the set has no key for %s", algorithm)
 		}
 	}
 }
@@ -146,57 +133,37 @@ func (s *JWKS) Ready(ctx context.Context) error {
 		return errors.New("security: " + faults[0].Fact)
 	}
 	s.mu.Lock()
-	if !s.fetched.IsZero() || s.flight == nil && s.failed != nil && !time.Now().After(s.retry) {
-		defer s.mu.Unlock()
-		return s.missing()
-	}
-	f := s.fetch()
-	s.mu.Unlock()
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.missing()
+	if s.fetched.IsZero() && s.mayFetch(time.Now()) {
+		if err := s.awaitFetch(ctx); err != nil {
+			return err
+		}
+	}
+	if s.fetched.IsZero() {
+		return s.failure()
+	}
+	return nil
 }
 
-// missing says why there is no set, if there is none; s.mu is held.
-func (s *JWKS) missing() error {
-	if !s.fetched.IsZero() {
-		return nil
-	}
+// failure returns the error of the last fetch; s.mu is held.
+func (s *JWKS) failure() error {
 	return fmt.Errorf("security: the keys cannot be fetched: %w", s.failed)
 }
 
-// lookup finds a key in the set as it is; s.mu is held.
-func (s *JWKS) lookup(algorithm, id string, named bool) (Key, error) {
-	var found []Key
+// lookup returns the keys of the set that fit a token; s.mu is held.
+func (s *JWKS) lookup(algorithm, id string, named bool) (found []Key) {
 	for _, k := range s.keys {
 		if k.algorithm == algorithm && (!named || k.named && k.id == id) {
 			found = append(found, k)
 		}
 	}
-	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) > 1:
-		return Key{}, because(jwt.ErrTokenUnverifiable, "it has no kid, and the set has %d keys for %s", len(found), algorithm)
-	case named:
-		return Key{}, unknownKey("the set has no %s key with the ID %+.40q", algorithm, id)
-	}
-	return Key{}, unknownKey("it has no kid, and the set has no key for %s", algorithm)
+	return found
 }
 
-func unknownKey(format string, args ...any) error {
-	return because(fmt.Errorf("%w: %w", jwt.ErrTokenUnverifiable, errUnknownKey), format, args...)
-}
-
-// mayFetch says whether an unknown key is worth a fetch now; s.mu is held.
+// mayFetch reports whether an unknown key is worth a fetch now; s.mu is held.
 func (s *JWKS) mayFetch(now time.Time) bool {
 	switch {
-	case s.flight != nil:
+	case s.fetching != nil:
 		return true // it costs nothing to wait for it
 	case s.failed != nil:
 		return now.After(s.retry)
@@ -213,29 +180,38 @@ func (s *JWKS) mayFetch(now time.Time) bool {
 	return true
 }
 
-func (s *JWKS) refresh() time.Duration {
-	if s.Refresh == 0 {
-		return jwksRefresh
+func (s *JWKS) refresh() time.Duration { return cmp.Or(s.Refresh, jwksRefresh) }
+
+// beginFetch begins a fetch if none is under way; s.mu is held.
+func (s *JWKS) beginFetch() {
+	if s.fetching == nil {
+		s.fetching = make(chan struct{})
+		go s.fetch(s.fetching)
 	}
-	return s.Refresh
 }
 
-// fetch begins a fetch, or returns the one that goes on; s.mu is held.
-func (s *JWKS) fetch() *flight {
-	if s.flight == nil {
-		s.flight = &flight{done: make(chan struct{})}
-		go s.fly(s.flight)
+// awaitFetch waits for a fetch, and begins one if none is under way. s.mu is held by the
+// caller, and free during the wait.
+func (s *JWKS) awaitFetch(ctx context.Context) error {
+	s.beginFetch()
+	ended := s.fetching
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return s.flight
 }
 
-// fly fetches the set. What was known before stays if that fails.
-func (s *JWKS) fly(f *flight) {
-	defer close(f.done)
-	keys, err := s.tryGet()
+// fetch fetches the set. The keys from before stay if that fails.
+func (s *JWKS) fetch(ended chan struct{}) {
+	defer close(ended)
+	keys, err := s.get()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flight, s.failed = nil, err
+	s.fetching, s.failed = nil, err
 	now := time.Now()
 	if err != nil {
 		s.wait = min(max(2*s.wait, jwksFirstRetry), jwksLastRetry)
@@ -248,32 +224,35 @@ func (s *JWKS) fly(f *flight) {
 	s.keys, s.fetched, s.wait = keys, now, 0
 }
 
-// tryGet is get, for a Client of the program's that may panic: on a goroutine of
-// ours that would end the program.
-func (s *JWKS) tryGet() (keys []Key, err error) {
+// get asks the endpoint once.
+func (s *JWKS) get() (keys []Key, err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			keys, err = nil, plain(fmt.Errorf("the Client panics: %v", p))
+		if p := recover(); p != nil { // on this goroutine it would end the program
+			err = fmt.Errorf("the Client panics: %v", p)
+		}
+		if err != nil {
+			err = plain(err)
 		}
 	}()
-	return s.get()
-}
-
-// get asks the endpoint once.
-func (s *JWKS) get() ([]Key, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), jwksTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
 	if err != nil {
-		return nil, errors.New("the URL is none")
+		return nil, errors.New("the URL is not valid")
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
-	response, err := s.client().Do(request)
+	client := http.Client{}
+	if s.Client != nil {
+		client = *s.Client
+	}
+	client.Jar, client.CheckRedirect = nil, sameHost
+	request.Close = s.Client == nil // a set is fetched four times an hour
+	response, err := client.Do(request)
 	if err != nil {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err // without the URL, whose query may hold a secret
 		}
-		return nil, plain(err)
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
@@ -281,7 +260,7 @@ func (s *JWKS) get() ([]Key, error) {
 	}
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxJWKS+1))
 	if err != nil {
-		return nil, plain(err)
+		return nil, err
 	}
 	if len(raw) > maxJWKS {
 		return nil, fmt.Errorf("the set has more than %d bytes", maxJWKS)
@@ -289,27 +268,11 @@ func (s *JWKS) get() ([]Key, error) {
 	return parseJWKS(raw)
 }
 
-func (s *JWKS) client() *http.Client {
-	c := http.Client{Transport: ownTransport}
-	if s.Client != nil {
-		c = *s.Client
+// sameHost refuses a redirect to another host, and the fourth one.
+func sameHost(r *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if len(via) > 3 || r.URL.Host != first.Host || r.URL.Scheme != first.Scheme {
+		return errors.New("the endpoint redirects to another host")
 	}
-	c.Jar = nil
-	c.CheckRedirect = func(r *http.Request, via []*http.Request) error {
-		first := via[0].URL
-		if len(via) > 3 || r.URL.Host != first.Host || r.URL.Scheme != first.Scheme {
-			return errors.New("the endpoint redirects to another host")
-		}
-		return nil
-	}
-	return &c
-}
-
-// ownTransport keeps no connection: a set is fetched four times an hour.
-var ownTransport = &http.Transport{
-	Proxy:               http.ProxyFromEnvironment,
-	DialContext:         (&net.Dialer{Timeout: jwksTimeout}).DialContext,
-	TLSHandshakeTimeout: jwksTimeout,
-	DisableKeepAlives:   true,
-	ForceAttemptHTTP2:   true,
+	return nil
 }
