@@ -3,7 +3,6 @@ package security
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -51,11 +50,8 @@ func parseHeader(encoded string) (*header, error) {
 		return nil, because(jwt.ErrTokenMalformed, "its header is not base64url")
 	}
 	var said map[string]any
-	if err := json.Unmarshal(raw, &said); err != nil {
-		if errors.As(err, new(*json.UnmarshalTypeError)) { // it quotes numbers in full
-			return nil, because(jwt.ErrTokenMalformed, "its header is no JSON object that fits")
-		}
-		return nil, because(jwt.ErrTokenMalformed, "its header is not JSON")
+	if json.Unmarshal(raw, &said) != nil { // its error may quote the header
+		return nil, because(jwt.ErrTokenMalformed, "its header is not a JSON object of usable values")
 	}
 	h := &header{encoded: encoded}
 	algorithm, ok := said["alg"].(string)
@@ -75,21 +71,15 @@ func parseHeader(encoded string) (*header, error) {
 			return nil, because(jwt.ErrTokenUnverifiable, "its header has %s", name)
 		}
 	}
-	if typ, present := said["typ"]; present && !isAccessToken(typ) {
+	// RFC 8725 §3.11: other tokens, such as one for a logout, are not for signing in. RFC 7515
+	// §4.1.9 lets "application/" be left out.
+	typ, typed := said["typ"].(string)
+	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	if typed && typ != "jwt" && typ != "at+jwt" {
 		return nil, because(jwt.ErrTokenUnverifiable, "its typ is neither JWT nor at+jwt")
 	}
-	id, present := said["kid"]
-	if h.id, h.named = id.(string); h.named != present || len(h.id) > maxKeyID {
-		return nil, because(jwt.ErrTokenUnverifiable, "kid is no string of at most %d bytes", maxKeyID)
+	if h.id, h.named = said["kid"].(string); len(h.id) > maxKeyID {
+		return nil, because(jwt.ErrTokenUnverifiable, "its kid is longer than %d bytes", maxKeyID)
 	}
 	return h, nil
-}
-
-// isAccessToken says whether a typ is that of a token to sign in with. RFC 8725 §3.11:
-// others, such as a logout token, are not. RFC 7515 §4.1.9 lets "application/" be left
-// out.
-func isAccessToken(value any) bool {
-	typ, _ := value.(string)
-	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
-	return typ == "jwt" || typ == "at+jwt"
 }
