@@ -1,18 +1,21 @@
 package security
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,20 +83,18 @@ type ticket[T any] struct {
 
 // Describe implements [Scheme].
 func (t *Tickets[T]) Describe() depends.Scheme {
-	d := depends.Scheme{Name: "Ticket", Sources: []depends.Source{QueryToken("ticket")}, Challenge: ticketChallenge}
-	if t.TTL < 0 || t.TTL > 5*time.Minute {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Tickets has a TTL of " + t.TTL.String(), Hint: "a ticket is used at once: 30 s is plenty, 5 min the most"})
+	var f faults
+	f.addIf(t.TTL < 0 || t.TTL > 5*time.Minute, "Tickets has a TTL of "+t.TTL.String(),
+		"a ticket is used at once: 30 s is plenty, 5 min the most")
+	if t.Store != nil {
+		field := lostField(reflect.TypeFor[T](), map[reflect.Type]bool{})
+		f.addIf(field != "", "Tickets has a Store, and JSON would leave out the field "+field,
+			`export it and embed nothing that encodes itself, or tag it json:"-"`)
 	}
-	if t.Store == nil {
-		return d
+	return depends.Scheme{
+		Name: "Ticket", Sources: []depends.Source{QueryToken("ticket")},
+		Challenge: ticketChallenge, Faults: f,
 	}
-	if field := lostField(reflect.TypeFor[T](), map[reflect.Type]bool{}); field != "" {
-		d.Faults = append(d.Faults, depends.SchemeFault{
-			Fact: "Tickets has a Store, and JSON would leave out the field " + field,
-			Hint: `export it and embed nothing that encodes itself, or tag it json:"-"`,
-		})
-	}
-	return d
 }
 
 func (t *Tickets[T]) derived() {}
@@ -142,14 +143,19 @@ func (t *Tickets[T]) Handler(principal func(*http.Request) (T, error)) http.Hand
 	})
 }
 
-func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func(*http.Request) (T, error)) error {
+func (t *Tickets[T]) give(
+	w http.ResponseWriter, r *http.Request, principal func(*http.Request) (T, error),
+) error {
 	if r.Method != http.MethodPost {
-		return &depends.Rejection{Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed", Header: http.Header{"Allow": {http.MethodPost}}}
+		return &depends.Rejection{
+			Status: http.StatusMethodNotAllowed, Reason: "method_not_allowed",
+			Header: http.Header{"Allow": {http.MethodPost}},
+		}
 	}
 	began := time.Now()
 	ctx, said := depends.Observe(r.Context())
 	r = r.WithContext(ctx) // one request for both, as a form is parsed once
-	asks, err := principal(r)
+	value, err := principal(r)
 	if err != nil {
 		return err
 	}
@@ -161,15 +167,12 @@ func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func
 	if err != nil {
 		return err
 	}
-	ttl := t.TTL
-	if ttl == 0 {
-		ttl = ticketTTL
-	}
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // it never fails
 	text := base64.RawURLEncoding.EncodeToString(secret[:])
+	ttl := cmp.Or(t.TTL, ticketTTL)
 	expires := time.Now().Add(ttl).Round(0) // by the wall clock, also after a machine has slept
-	issued := ticket[T]{asks, who, until, path, r.Header.Get("Origin"), expires}
+	issued := ticket[T]{value, who, until, path, r.Header.Get("Origin"), expires}
 	if err := t.put(r.Context(), hashOf(text), issued); err != nil {
 		return err
 	}
@@ -178,23 +181,24 @@ func (t *Tickets[T]) give(w http.ResponseWriter, r *http.Request, principal func
 	return json.NewEncoder(w).Encode(map[string]any{"ticket": text, "expires_in": int(ttl.Seconds())})
 }
 
-// wantedPath reads for which route the ticket is.
+// wantedPath returns the path that a ticket is asked for.
 func wantedPath(w http.ResponseWriter, r *http.Request) (string, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxTicketBody)
 	var body struct {
 		Path string `json:"path"`
 	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
-		raw, err := io.ReadAll(r.Body)
-		if err != nil || json.Unmarshal(raw, &body) != nil {
-			return "", &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_body", Detail: "the body is no JSON object of a path"}
-		}
-	} else {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 		body.Path = r.PostFormValue("path")
-	}
-	if len(body.Path) == 0 || body.Path[0] != '/' {
+	} else if raw, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(raw, &body) != nil {
 		return "", &depends.Rejection{
-			Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters", Params: []depends.ParamError{{Loc: []string{"body", "path"}, Code: "missing"}},
+			Status: http.StatusBadRequest, Reason: "invalid_body",
+			Detail: "the body is not a JSON object with a path",
+		}
+	}
+	if !strings.HasPrefix(body.Path, "/") {
+		return "", &depends.Rejection{
+			Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters",
+			Params: []depends.ParamError{{Loc: []string{"body", "path"}, Code: "missing"}},
 		}
 	}
 	return body.Path, nil
@@ -213,28 +217,24 @@ func (t *Tickets[T]) put(ctx context.Context, hash string, issued ticket[T]) err
 }
 
 // take returns a ticket and, if spend is true, removes it. It may have expired.
-func (t *Tickets[T]) take(ctx context.Context, hash string, spend bool) (ticket[T], error) {
+func (t *Tickets[T]) take(ctx context.Context, hash string, spend bool) (found ticket[T], err error) {
 	if t.Store == nil {
 		return t.memory.take(hash, spend)
 	}
-	var found ticket[T]
 	raw, err := t.Store.Take(ctx, hash, spend)
 	if err == nil && json.Unmarshal(raw, &found) != nil {
-		err = errors.New("security: the ticket store returned what it was not given")
+		err = errors.New("security: the ticket store returned something else than a ticket")
 	}
 	return found, err
 }
 
-func hashOf(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
-}
+func hashOf(secret string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(secret))) }
 
 // memoryTickets holds tickets in memory. Expired ones are removed when new ones come.
 type memoryTickets[T any] struct {
 	mu      sync.Mutex
 	tickets map[string]ticket[T] // by the hash of their secret
-	sweep   time.Time
+	sweep   time.Time            // when expired ones are removed next
 }
 
 func (m *memoryTickets[T]) put(hash string, issued ticket[T]) error {
@@ -242,15 +242,11 @@ func (m *memoryTickets[T]) put(hash string, issued ticket[T]) error {
 	defer m.mu.Unlock()
 	now := time.Now()
 	if now.After(m.sweep) || len(m.tickets) >= maxTickets {
-		for key, old := range m.tickets {
-			if !now.Before(old.Expires) {
-				delete(m.tickets, key)
-			}
-		}
+		maps.DeleteFunc(m.tickets, func(_ string, old ticket[T]) bool { return !now.Before(old.Expires) })
 		m.sweep = now.Add(ticketTTL)
 	}
 	if len(m.tickets) >= maxTickets {
-		return depends.Unavailable(ticketTTL, errors.New("security: too many tickets are out"))
+		return depends.Unavailable(ticketTTL, errors.New("security: too many tickets are unused"))
 	}
 	if m.tickets == nil {
 		m.tickets = map[string]ticket[T]{}

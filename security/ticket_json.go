@@ -3,8 +3,10 @@ package security
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // encodeTicket returns the JSON of a ticket. It fails for a value that JSON does not bring back,
@@ -15,14 +17,15 @@ func encodeTicket[T any](issued ticket[T]) ([]byte, error) {
 	if err == nil {
 		err = json.Unmarshal(raw, &read)
 	}
+	if err == nil {
+		issued.For = read.For
+		if again, _ := json.Marshal(&issued); string(again) != string(raw) {
+			err = errors.New("a value differs once it was encoded and decoded")
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("security: %v does not survive JSON, which the Store of Tickets needs: %w",
 			reflect.TypeFor[T](), err)
-	}
-	issued.For = read.For
-	if again, err := json.Marshal(&issued); err != nil || string(again) != string(raw) {
-		return nil, fmt.Errorf("security: %v does not survive JSON, which the Store of Tickets needs: "+
-			"a value differs once it was encoded and decoded", reflect.TypeFor[T]())
 	}
 	return raw, nil
 }
@@ -34,50 +37,34 @@ func lostField(t reflect.Type, seen map[reflect.Type]bool) string {
 	if seen[t] {
 		return ""
 	}
-	if codesItself(t) {
-		return besideCodec(t)
-	}
 	seen[t] = true
+	coded := codesItself(t)
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
-		return lostField(t.Elem(), seen)
+		if !coded {
+			return lostField(t.Elem(), seen)
+		}
 	case reflect.Struct:
-		for i := range t.NumField() {
-			f := t.Field(i)
-			if f.Name == "_" || f.Tag.Get("json") == "-" {
-				continue
-			}
+		// The methods of a struct may be those of an embedded field. Whether they are, nobody can see.
+		embedded := func(f reflect.StructField) bool { return f.Anonymous && codesItself(f.Type) }
+		fields := slices.Collect(t.Fields())
+		if coded && !slices.ContainsFunc(fields, embedded) {
+			return ""
+		}
+		for _, f := range fields {
 			inlined := f.Anonymous && f.Type.Kind() == reflect.Struct // JSON has its exported fields
-			if !f.IsExported() && !inlined {
+			switch {
+			case f.Name == "_" || f.Tag.Get("json") == "-" || coded && embedded(f):
+			case coded || !f.IsExported() && !inlined:
 				return f.Name + " of " + t.String()
-			}
-			if name := lostField(f.Type, seen); name != "" {
-				return name
+			default:
+				if name := lostField(f.Type, seen); name != "" {
+					return name
+				}
 			}
 		}
 	}
 	return ""
-}
-
-// besideCodec names a field of a struct that stands beside an embedded field which encodes
-// itself: the struct has the methods of that, unless it has its own, which nobody can see.
-func besideCodec(t reflect.Type) string {
-	if t.Kind() != reflect.Struct {
-		return ""
-	}
-	embedded, other := false, ""
-	for i := range t.NumField() {
-		switch f := t.Field(i); {
-		case f.Anonymous && codesItself(f.Type):
-			embedded = true
-		case f.Tag.Get("json") != "-":
-			other = f.Name + " of " + t.String()
-		}
-	}
-	if !embedded {
-		return ""
-	}
-	return other
 }
 
 // codesItself reports whether a type has methods by which it is encoded and decoded.
