@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,7 +84,8 @@ func plain(err error) error {
 // decodes two tokens as a trial, since most mistakes cannot be seen from C's
 // type: they would refuse every token, or panic.
 func claimsFault[C any]() (fact, hint string) {
-	const embed = "embed jwt.RegisteredClaims, by value, and declare no field of your own for iss, sub, aud, exp, nbf or iat"
+	const embed = "embed jwt.RegisteredClaims, by value, " +
+		"and declare no field of your own for iss, sub, aud, exp, nbf or iat"
 	t := reflect.TypeFor[C]()
 	if t.Kind() != reflect.Pointer {
 		t = reflect.PointerTo(t)
@@ -102,7 +104,8 @@ func claimsFault[C any]() (fact, hint string) {
 const (
 	trialName    = "usher"
 	trialDate    = 1e9
-	trialPayload = `{"iss":"usher","sub":"usher","aud":"usher","exp":1000000000,"nbf":1000000000,"iat":1000000000}`
+	trialPayload = `{"iss":"usher","sub":"usher","aud":"usher",` +
+		`"exp":1000000000,"nbf":1000000000,"iat":1000000000}`
 )
 
 // tryClaims decodes a payload into a C, and says what went wrong.
@@ -130,20 +133,13 @@ func tryClaims[C any](payload string) (problem string) {
 		return "" // it was to show that nothing panics
 	}
 	on := func(d *jwt.NumericDate) bool { return d != nil && d.Equal(time.Unix(trialDate, 0)) }
-	for _, claim := range []struct {
-		name string
-		read bool
-	}{
-		{"iss", issuer == trialName},
-		{"sub", subject == trialName},
-		{"aud", len(audience) == 1 && audience[0] == trialName},
-		{"exp", on(expires)},
-		{"nbf", on(notBefore)},
-		{"iat", on(issued)},
-	} {
-		if !claim.read {
-			return fmt.Sprintf("%s does not read the %s of a token", name, claim.name)
-		}
+	read := []bool{
+		issuer == trialName, subject == trialName, len(audience) == 1 && audience[0] == trialName,
+		on(expires), on(notBefore), on(issued),
+	}
+	if i := slices.Index(read, false); i >= 0 {
+		claim := []string{"iss", "sub", "aud", "exp", "nbf", "iat"}[i]
+		return fmt.Sprintf("%s does not read the %s of a token", name, claim)
 	}
 	return ""
 }

@@ -225,10 +225,11 @@ func weakCurve(key *ecdsa.PublicKey) (fact, hint string) {
 }
 
 func weakEdDSA(key ed25519.PublicKey) (fact, hint string) {
+	const size = ed25519.PublicKeySize
 	hint = "pass the issuer's ed25519.PublicKey"
 	switch {
-	case len(key) != ed25519.PublicKeySize:
-		return fmt.Sprintf("has %d bytes; an Ed25519 public key has %d", len(key), ed25519.PublicKeySize), hint
+	case len(key) != size:
+		return fmt.Sprintf("has %d bytes; an Ed25519 public key has %d", len(key), size), hint
 	case smallOrder(key):
 		return "is a point of small order, for which anybody can sign",
 			hint + "; is the variable set that it comes from?"

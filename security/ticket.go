@@ -217,10 +217,11 @@ func (t *Tickets[T]) put(ctx context.Context, hash string, issued ticket[T]) err
 }
 
 // take returns a ticket and, if spend is true, removes it. It may have expired.
-func (t *Tickets[T]) take(ctx context.Context, hash string, spend bool) (found ticket[T], err error) {
+func (t *Tickets[T]) take(ctx context.Context, hash string, spend bool) (ticket[T], error) {
 	if t.Store == nil {
 		return t.memory.take(hash, spend)
 	}
+	var found ticket[T]
 	raw, err := t.Store.Take(ctx, hash, spend)
 	if err == nil && json.Unmarshal(raw, &found) != nil {
 		err = errors.New("security: the ticket store returned something else than a ticket")
