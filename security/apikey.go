@@ -9,25 +9,23 @@ import (
 	"example.com/usher/depends"
 )
 
-// APIKey authenticates a program by a key that it was given, and provides whom
-// the key belongs to.
+// APIKey authenticates a program by its API key, and provides the owner of the key.
 //
-// A key that is absent is refused with 401 and the challenge ApiKey, an unknown
-// one with the same and the reason "invalid_key". It is safe for concurrent use
-// if Find is.
+// A request without a key is refused with 401 "credentials_required" and the challenge
+// ApiKey, an unknown key with 401 "invalid_key" and the same challenge. It is safe for
+// concurrent use if Find is.
 type APIKey[T any] struct {
 	// Sources are the places to look for the key, such as Header("X-API-Key").
 	// At least one.
 	Sources []depends.Source
 
-	// Find returns whom a key belongs to, by the SHA-256 of the key: the store
-	// needs to hold no key, and how long it searches tells nothing about one. It
-	// returns depends.ErrAbsent, or an error that wraps it, for an unknown key.
-	// Required.
+	// Find returns the owner of a key by the SHA-256 of the key, so that the store
+	// needs to hold no key, and the time of a search reveals none. It returns
+	// depends.ErrAbsent, or an error that wraps it, for an unknown key. Required.
 	Find func(ctx context.Context, hash [sha256.Size]byte) (T, error)
 
-	// InsecureQuery allows a query source. URLs are written down, and a key,
-	// unlike a ticket, does not expire.
+	// InsecureQuery allows a query source. URLs are logged in many places, and a
+	// key, unlike a ticket, does not expire. By default, off.
 	InsecureQuery bool
 }
 

@@ -11,20 +11,20 @@ import (
 )
 
 // Basic authenticates with a name and a password (RFC 7617) in the Authorization header.
-// It is for programs: a page cannot set them for a WebSocket. A browser that was told them
-// once adds them to what any page asks for, as it adds cookies; wsroute refuses it by the
-// Origin.
+// It is for programs: a page cannot set them for a WebSocket. A browser that has asked its
+// user for them once adds them to the requests of every page, as it adds cookies; wsroute
+// refuses those by their Origin.
 //
-// Whatever is wrong with a credential, malformed ones included, is refused with
-// the same 401 "invalid_credentials". It is safe for concurrent use if Verify is.
+// Every bad credential, a malformed one too, is refused with the same 401
+// "invalid_credentials". It is safe for concurrent use if Verify is.
 type Basic[T any] struct {
 	// Realm is named in the challenge: printable ASCII. Required.
 	Realm string
 
-	// Verify returns whose name and password they are. It should take as long
-	// for an unknown name as for a wrong password, for instance by comparing
-	// with a hash of nobody's. It returns depends.ErrAbsent, or an error that
-	// wraps it, if they are not good. Required.
+	// Verify returns the owner of a name and a password. It should take as long
+	// for an unknown name as for a wrong password, for instance by comparing with
+	// a fixed hash. It returns depends.ErrAbsent, or an error that wraps it, if
+	// one of them is wrong. Required.
 	Verify func(ctx context.Context, name, password string) (T, error)
 }
 

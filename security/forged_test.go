@@ -276,9 +276,9 @@ func badMembers() []badToken {
 		{"Crit", head(`{"alg":"HS256","Crit":["x"]}`), "by case"},
 		{"kid with a Kelvin sign", head(`{"alg":"HS256","` + "\u212a" + `id":"h1"}`), "by case"},
 		{"jku twice", head(`{"alg":"HS256","jku":"a","jku":"b"}`), `"jku" is there twice`},
-		{"payload an array", seal(hs, secret, header, `[`+payload+`]`), "no JSON object"},
-		{"payload null", seal(hs, secret, header, `null`), "no JSON object"},
-		{"payload a string", seal(hs, secret, header, `"x"`), "no JSON object"},
+		{"payload an array", seal(hs, secret, header, `[`+payload+`]`), "not a JSON object"},
+		{"payload null", seal(hs, secret, header, `null`), "not a JSON object"},
+		{"payload a string", seal(hs, secret, header, `"x"`), "not a JSON object"},
 		{"payload empty", seal(hs, secret, header, ``), "token is malformed"},
 		{"payload with more behind", seal(hs, secret, header, payload+`{}`), "token is malformed"},
 		{"payload not UTF-8", more("\"name\":\"\xff\""), "not UTF-8"},
@@ -289,7 +289,7 @@ func badMembers() []badToken {
 		{"header an array", head(`["HS256"]`), "token is malformed"},
 		{"header empty", head(``), "token is malformed"},
 		{"header with more behind", head(header + `x`), "token is malformed"},
-		{"header with a vast number", head(`{"alg":"HS256","x":1` + strings.Repeat("0", 400) + `}`), "its header is not a JSON object of usable values"},
+		{"header with a vast number", head(`{"alg":"HS256","x":1` + strings.Repeat("0", 400) + `}`), "its header is not a usable JSON object"},
 	}
 }
 

@@ -51,7 +51,7 @@ func parseHeader(encoded string) (*header, error) {
 	}
 	var said map[string]any
 	if json.Unmarshal(raw, &said) != nil { // its error may quote the header
-		return nil, because(jwt.ErrTokenMalformed, "its header is not a JSON object of usable values")
+		return nil, because(jwt.ErrTokenMalformed, "its header is not a usable JSON object")
 	}
 	h := &header{encoded: encoded}
 	algorithm, ok := said["alg"].(string)

@@ -14,8 +14,7 @@ import (
 // maxKeys is how many keys a set may have: an issuer has a handful.
 const maxKeys = 100
 
-// jwk is what matters of a JSON Web Key (RFC 7517 §4, RFC 7518 §6). x5c, x5u and
-// x5t are not looked at.
+// jwk is a JSON Web Key (RFC 7517 §4, RFC 7518 §6). x5c, x5u and x5t are ignored.
 type jwk struct {
 	Kty string  `json:"kty"`
 	Use string  `json:"use"`
@@ -26,42 +25,41 @@ type jwk struct {
 	E   string  `json:"e"`
 	X   string  `json:"x"`
 	Y   string  `json:"y"`
-	D   any     `json:"d"` // of a private key, which nobody should publish
+	D   any     `json:"d"` // only a private key has it, which nobody should publish
 
 	Ops *[]string `json:"key_ops"`
 }
 
-// parseJWKS reads the keys of a set that can verify tokens. Keys for other
-// purposes are passed over; a set that is broken, ambiguous or without any such
-// key is refused as a whole.
+// parseJWKS returns the keys of a set that can verify tokens. Other keys are ignored; a
+// set that is not JSON, is ambiguous or has no such key is refused as a whole.
 func parseJWKS(raw []byte) ([]Key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(raw, &set); err != nil {
-		return nil, errors.New("the answer is no set of keys")
+		return nil, errors.New("the answer is not a key set")
 	}
 	if len(set.Keys) > maxKeys {
-		return nil, fmt.Errorf("the set has more than %d keys", maxKeys)
+		return nil, fmt.Errorf("the key set has more than %d keys", maxKeys)
 	}
 	var keys []Key
 	for _, text := range set.Keys {
 		var k jwk
 		// RFC 7517 §4: readers disagree which of two members of one name counts.
 		if json.Unmarshal(text, &k) != nil || checkMembers(text, nil) != nil {
-			continue // broken, or of a kind that is to come
+			continue // malformed, or of a type from a later RFC
 		}
 		key := k.key()
 		if fact, _ := key.weakness(); fact != "" || !k.mayVerify(key) {
 			continue
 		}
 		if key.hasIDOf(keys) {
-			return nil, fmt.Errorf("the set has two keys with the ID %+.40q", key.id)
+			return nil, fmt.Errorf("the key set has two keys with the ID %+.40q", key.id)
 		}
 		keys = append(keys, key)
 	}
 	if keys == nil {
-		return nil, errors.New("the set has no key for RS256, ES256 or EdDSA")
+		return nil, errors.New("the key set has no usable key for RS256, ES256 or EdDSA")
 	}
 	return keys, nil
 }

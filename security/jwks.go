@@ -22,49 +22,47 @@ const (
 	jwksTimeout = 5 * time.Second
 	maxJWKS     = 1 << 20
 
-	// Unknown IDs may cause so many fetches at once, and then one in each interval.
+	// Tokens with unknown keys may cause a burst of fetches, and then one in each interval.
 	jwksBurst    = 2
 	jwksInterval = 10 * time.Second
-	// While the endpoint fails it is asked again after these waits.
+	// The waits after failures double from the first to the last.
 	jwksFirstRetry = time.Second
 	jwksLastRetry  = 30 * time.Second
 )
 
-// JWKS is a set of keys that an issuer publishes (RFC 7517 §5) and rotates, for
-// [JWT].JWKS. Keys verify RS256 (RSA), ES256 (P-256) and EdDSA (Ed25519); others
-// in the set, such as those for encryption, are passed over, and symmetric ones
-// always.
+// JWKS is a key set that an issuer publishes (RFC 7517 §5) and rotates, for [JWT].JWKS.
+// Its keys for RS256 (RSA), ES256 (P-256) and EdDSA (Ed25519) verify tokens; all others,
+// such as symmetric ones and those for encryption, are ignored.
 //
-// The set is fetched when the first token comes, so that a program starts while
-// its issuer is down, and refreshed behind the tokens that come after Refresh:
-// nobody waits for that, and an outage goes unnoticed. A token whose key is
-// unknown waits for one fetch, which is shared with all that come meanwhile, so
-// that a rotation works at its first token; strangers with invented keys cannot
-// cause more than a few: once they have, a key is unknown that was not in the set of
-// 10 seconds ago. What fails on our side, or the issuer's, refuses with 503 and never
-// with 401.
+// The set is fetched for the first token, so that a program starts while its issuer is
+// down. It is refreshed in the background at the first token after Refresh: no token
+// waits for that, and tokens are still verified with the old keys while the endpoint is
+// down. A token with an unknown key waits for a fetch, which all such tokens share, so
+// that a rotation works at its first token. Invented keys cause a few fetches only: two
+// at once, and then one in 10 seconds. If the keys cannot be fetched, a token with an
+// unknown key is refused with 503, never with 401.
 //
 // Make one with &JWKS{URL: …}; it must not be copied, and is safe for concurrent use.
 type JWKS struct {
-	// URL is where the set is: https, or http on this machine. Required.
+	// URL is the address of the set: https, or http on this machine. Required.
 	URL string
-	// Refresh is how old the set may be before it is fetched anew: at least 10
-	// seconds. By default, 15 minutes.
+	// Refresh is the age at which the set is fetched again: at least 10 seconds.
+	// By default, 15 minutes.
 	Refresh time.Duration
-	// Client fetches, for programs that need a proxy or certificates of their own.
-	// Redirects to another host, answers of more than 1 MiB and of more than 5 s
-	// are refused whatever it says. By default, one that keeps no connection.
+	// Client fetches the set, for programs that need a proxy or certificates of their
+	// own. Redirects to another host, responses of more than 1 MiB, and fetches of more
+	// than 5 s fail with every client. By default, one that keeps no connection.
 	Client *http.Client
 
 	mu       sync.Mutex
 	keys     []Key
-	fetched  time.Time     // when keys were
+	fetched  time.Time     // when keys were fetched
 	fetching chan struct{} // closed at the end of the fetch that is under way, or nil
 	failed   error         // of the last fetch
 	retry    time.Time     // no fetch before this, after a failure
 	wait     time.Duration // between the last failure and retry
-	spent    int           // of the burst
-	refilled time.Time     // when the burst was last given back
+	spent    int           // fetches of the burst that were used
+	refilled time.Time     // when spent last went down
 }
 
 // faults returns the reasons why the set cannot be fetched safely.
@@ -86,13 +84,13 @@ func thisMachine(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// find returns what verifies a token. An error that is a *depends.Rejection is
-// our fault, any other the token's.
+// find returns the key that verifies a token. A *depends.Rejection says that the keys
+// cannot be fetched; any other error is the fault of the token, or the end of ctx.
 func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A fetch that was under way when the token came may bring the set from before
-	// a rotation: after one that was only joined, another is worth it.
+	// A fetch that began before this token came may return the set from before a
+	// rotation: if it lacks the key, a second fetch is worth it.
 	for fetches := 2; ; fetches-- {
 		found := s.lookup(algorithm, id, named)
 		now := time.Now()
@@ -104,7 +102,7 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (Key,
 			return found[0], nil
 		case len(found) > 1:
 			return Key{}, because(jwt.ErrTokenUnverifiable,
-				"it has no kid, and the set has %d keys for %s", len(found), algorithm)
+				"it has no kid, and the key set has %d keys for %s", len(found), algorithm)
 		case fetches > 0 && s.mayFetch(now):
 			if s.fetching == nil {
 				fetches = 1
@@ -116,18 +114,18 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (Key,
 			return Key{}, depends.Unavailable(max(s.retry.Sub(now), jwksFirstRetry), s.failure())
 		case named:
 			return Key{}, because(jwt.ErrTokenUnverifiable,
-				"the set has no %s key with the ID %+.40q", algorithm, id)
+				"the key set has no %s key with the ID %+.40q", algorithm, id)
 		default:
 			return Key{}, because(jwt.ErrTokenUnverifiable,
-				"it has no kid, and the set has no key for %s", algorithm)
+				"it has no kid, and the key set has no key for %s", algorithm)
 		}
 	}
 }
 
-// Ready returns nil if there is a set, and waits for one fetch if there is none yet: for
-// a program that would rather not start without its issuer, or says so to a health
-// check. It returns why there is none, or the cause of ctx's end; while the endpoint
-// fails, it is not asked more often because of Ready.
+// Ready returns nil if the set was fetched, and otherwise waits for one fetch. Use it in
+// a program that should not start without its issuer, or in a health check. It returns
+// the error of the last fetch, or the cause of ctx's end. While the endpoint fails, Ready
+// does not make usher ask it more often.
 func (s *JWKS) Ready(ctx context.Context) error {
 	if faults := s.faults("JWKS"); faults != nil {
 		return errors.New("security: " + faults[0].Fact)
@@ -147,7 +145,7 @@ func (s *JWKS) Ready(ctx context.Context) error {
 
 // failure returns the error of the last fetch; s.mu is held.
 func (s *JWKS) failure() error {
-	return fmt.Errorf("security: the keys cannot be fetched: %w", s.failed)
+	return fmt.Errorf("security: the key set cannot be fetched: %w", s.failed)
 }
 
 // lookup returns the keys of the set that fit a token; s.mu is held.
@@ -164,7 +162,7 @@ func (s *JWKS) lookup(algorithm, id string, named bool) (found []Key) {
 func (s *JWKS) mayFetch(now time.Time) bool {
 	switch {
 	case s.fetching != nil:
-		return true // it costs nothing to wait for it
+		return true // to wait for it is free
 	case s.failed != nil:
 		return now.After(s.retry)
 	case s.fetched.IsZero():
@@ -227,7 +225,7 @@ func (s *JWKS) fetch(ended chan struct{}) {
 // get asks the endpoint once.
 func (s *JWKS) get() (keys []Key, err error) {
 	defer func() {
-		if p := recover(); p != nil { // on this goroutine it would end the program
+		if p := recover(); p != nil { // a panic on this goroutine would end the program
 			err = fmt.Errorf("the Client panics: %v", p)
 		}
 		if err != nil {
@@ -263,7 +261,7 @@ func (s *JWKS) get() (keys []Key, err error) {
 		return nil, err
 	}
 	if len(raw) > maxJWKS {
-		return nil, fmt.Errorf("the set has more than %d bytes", maxJWKS)
+		return nil, fmt.Errorf("the key set has more than %d bytes", maxJWKS)
 	}
 	return parseJWKS(raw)
 }

@@ -19,32 +19,33 @@ const (
 )
 
 // JWT authenticates with a signed JSON Web Token (RFC 7519) and provides its
-// claims as a C: a struct of the program's own that embeds jwt.RegisteredClaims,
-// or any other type that is a jwt.Claims, by itself or through its pointer. If C
+// claims as a C: a struct of the program that embeds jwt.RegisteredClaims, or any
+// other type that implements jwt.Claims, by itself or through its pointer. If C
 // has a method Validate() error, it is a further check.
 //
-// A token is accepted if its signature is good under one of Keys, by that key's
-// algorithm; if exp lies ahead, and neither nbf nor iat do; if iss is Issuer, and
-// aud is or holds Audience; and if it has a sub. Nothing of C is decoded before
-// the signature was found good. Every other token is refused with one and the
-// same 401 "invalid_token" (RFC 6750 §3.1); the reason is the Rejection's Err.
+// A token is accepted if one of Keys verifies its signature, with the algorithm of
+// that key; if exp is in the future, and nbf and iat are not; if iss is Issuer, and
+// aud is or contains Audience; and if it has a sub. Claims are decoded only after the
+// signature is verified. Every other token is refused with the same 401
+// "invalid_token" (RFC 6750 §3.1); the reason is the Err of the Rejection.
 //
-// A configuration that is not safe does not start: Mount reports it.
+// An unsafe configuration does not start: Mount reports it.
 //
 // A JWT is safe for concurrent use. [Use] prepares it once; Authenticate on a
 // literal works too, and prepares it every time.
 type JWT[C any] struct {
-	// Keys verify signatures. At least one, unless there is a JWKS. See [Key.WithID] for rotation.
+	// Keys verify signatures. At least one, unless there is a JWKS. See [Key.WithID] for
+	// rotation.
 	Keys []Key
 
-	// JWKS are the keys that the issuer publishes, in place of Keys.
+	// JWKS is the key set that the issuer publishes, in place of Keys.
 	JWKS *JWKS
 
 	// Issuer is the iss that tokens must have, compared byte by byte. Required,
 	// unless InsecureAnyIssuer.
 	Issuer string
 
-	// Audience is the aud that tokens must have or hold: the name of this
+	// Audience is the aud that tokens must have or contain: the name of this
 	// service. Required, unless InsecureAnyAudience.
 	Audience string
 
@@ -52,21 +53,21 @@ type JWT[C any] struct {
 	// token in more than one is refused. By default, BearerHeader() alone.
 	Sources []depends.Source
 
-	// Leeway is how far the issuer's clock may be off: exp is believed that
-	// much longer, nbf and iat that much earlier. At most 5 minutes; use
-	// time.Nanosecond for none. By default, 30 seconds.
+	// Leeway is how far the clock of the issuer may be off: a token is accepted
+	// that much after exp, and that much before nbf and iat. At most 5 minutes;
+	// time.Nanosecond turns it off. By default, 30 seconds.
 	Leeway time.Duration
 
 	// Realm is named in the challenge (RFC 9110 §11.5): printable ASCII. By
 	// default, none.
 	Realm string
 
-	// InsecureAnyIssuer accepts a token whoever its iss names. It is for keys
-	// that one issuer alone can sign with, whose tokens have no iss.
+	// InsecureAnyIssuer accepts a token with any iss, or without one. It is for
+	// issuers that set no iss, and whose keys nobody else signs with. By default, off.
 	InsecureAnyIssuer bool
 
-	// InsecureAnyAudience accepts a token whatever its aud is, so that one made
-	// for another service of the same issuer works here too.
+	// InsecureAnyAudience accepts a token with any aud, or without one, so that a token
+	// for another service of the same issuer is accepted here too. By default, off.
 	InsecureAnyAudience bool
 }
 
@@ -90,7 +91,7 @@ func (j JWT[C]) Authenticate(ctx context.Context, credential depends.Credential)
 }
 
 // challenge returns the WWW-Authenticate of a refusal (RFC 6750 §3). The code is
-// empty if the request had no token: then §3.1 wants no error attribute.
+// empty if the request had no token: §3.1 forbids an error attribute then.
 func (j JWT[C]) challenge(code string) string {
 	var params []string
 	if j.Realm != "" && printable(j.Realm) {

@@ -19,29 +19,29 @@ import (
 
 const (
 	minRSABits = 2048 // RFC 7518 §3.3
-	maxKeyID   = 128  // bytes of a kid; longer ones serve no honest purpose
+	maxKeyID   = 128  // bytes of a kid; no issuer needs more
 )
 
-// Key is a key that verifies tokens of exactly one algorithm. It is made by
-// [HS256], [RS256], [ES256] and their kin, each of which takes the one kind of
-// key that its algorithm uses: a public key cannot become an HMAC secret
-// (RFC 8725 §3.1). The zero Key is a wiring fault, and so is a weak one.
+// Key is a key that verifies tokens of exactly one algorithm. [HS256], [HS384],
+// [HS512], [RS256], [ES256] and [EdDSA] make keys, each from the one type of key that
+// its algorithm uses: a public key cannot become an HMAC secret (RFC 8725 §3.1). The
+// zero Key is a wiring fault, and so is a weak one.
 //
-// A Key is immutable and prints without what it holds.
+// A Key is immutable, safe for concurrent use, and prints without its secret.
 type Key struct {
 	algorithm string
 	id        string
 	named     bool // WithID was called, if only with ""
 
 	// material returns a []byte or a typed public key. It is a function because
-	// no printer, logger or encoder looks into one.
+	// no printer, logger or encoder shows what a function holds.
 	material func() any
 
-	mac func(signed string, signature []byte) bool // of a secret: says whether a signature is its
+	mac func(signed string, signature []byte) bool // verifies a signature; nil for a public key
 }
 
 // HS256 is a shared secret for HMAC with SHA-256, of at least 32 random bytes
-// (RFC 7518 §3.2). Whoever can verify with it can also issue tokens.
+// (RFC 7518 §3.2). Everybody who can verify with it can also issue tokens.
 func HS256(secret []byte) Key { return symmetric(jwt.SigningMethodHS256, secret) }
 
 // HS384 is a shared secret for HMAC with SHA-384, of at least 48 random bytes.
@@ -90,7 +90,7 @@ type preparedMAC struct {
 	buffer []byte
 }
 
-// verify says why a signature is not this key's.
+// verify returns an error if the key did not make the signature.
 func (k Key) verify(method jwt.SigningMethod, signed string, signature []byte) error {
 	if k.mac == nil {
 		return method.Verify(signed, signature, k.material())
@@ -101,11 +101,11 @@ func (k Key) verify(method jwt.SigningMethod, signed string, signature []byte) e
 	return nil
 }
 
-// WithID returns the key under the name that tokens call it by, their kid
-// (RFC 7515 §4.1.4): at most 128 bytes. A token with a kid is verified with the
-// key of that ID or refused; a token without one is tried with the keys without
-// ID, of its own algorithm. To rotate, add the new key under a new ID, and
-// remove the old one when its last token has expired.
+// WithID returns the key with an ID, which tokens name as their kid (RFC 7515
+// §4.1.4): at most 128 bytes. A token with a kid is verified with the key of that ID
+// or refused; a token without one is verified with the keys of its algorithm that have
+// no ID. To rotate, add the new key with a new ID, and remove the old one when its
+// last token has expired.
 func (k Key) WithID(id string) Key {
 	k.id, k.named = id, true
 	return k
@@ -125,11 +125,8 @@ func (k Key) String() string {
 // GoString returns what String does.
 func (k Key) GoString() string { return k.String() }
 
-// keyFaults returns what is wrong with keys, each by itself and together.
-//
-// Keys without ID may have different algorithms: a token's algorithm then says
-// which are tried, and each only ever verifies its own, so that a move from
-// HS256 to ES256 needs no kid.
+// keyFaults returns what is wrong with keys. Those without ID may have different
+// algorithms: the token's algorithm chooses, so that a move to ES256 needs no kid.
 func keyFaults(scheme string, keys []Key) (f faults) {
 	f.addIf(len(keys) == 0, scheme+" has no key", "set Keys: []security.Key{security.HS256(secret)}, "+
 		"or the RS256, ES256 or EdDSA key of your issuer")

@@ -10,7 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// maxMembers bounds the comparison of each name with every other.
+// maxMembers is the most members of an object: each name is compared with every other.
 const maxMembers = 128
 
 // member is a registered name and the characters with which its JSON value may begin,
@@ -29,24 +29,22 @@ var claimMember = []member{
 	{"exp", number}, {"nbf", number}, {"iat", number},
 }
 
-// headerMember are the header parameters that matter here (RFC 7515 §4.1, RFC 7797 §3).
+// headerMember are the header parameters that readHeader reads (RFC 7515 §4.1, RFC 7797 §3).
 var headerMember = []member{{"alg", text}, {"kid", text}, {"typ", text}, {"crit", ""}, {"b64", ""}}
 
-// checkMembers refuses an object whose members a reader could take for others
-// than the issuer meant: the same name twice (RFC 7515 §4, RFC 7519 §4), of
-// which encoding/json believes the last; names that differ by case alone, which
-// it takes for the same; a registered name in another case; and a registered
-// member of another type.
+// checkMembers refuses an object which readers understand in different ways: one with a name
+// twice (RFC 7515 §4, RFC 7519 §4), with names that differ by case alone, with a registered
+// name in another case, or with a registered member of another type. encoding/json takes the
+// last of two names, and ignores their case.
 //
-// It looks at the outermost names only and allocates nothing for usual tokens. The
-// syntax is not checked: encoding/json does that.
+// It checks the outermost members only, and leaves the syntax to encoding/json.
 func checkMembers(data []byte, registered []member) error {
 	if !utf8.Valid(data) {
 		return because(jwt.ErrTokenMalformed, "not UTF-8")
 	}
 	data = skipSpace(data)
 	if len(data) == 0 || data[0] != '{' {
-		return because(jwt.ErrTokenMalformed, "no JSON object")
+		return because(jwt.ErrTokenMalformed, "not a JSON object")
 	}
 	var few [16][]byte
 	seen := few[:0]
@@ -85,7 +83,7 @@ func nextMember(data []byte) (name, rest []byte) {
 			depth--
 		case '"':
 			end := i + stringLength(data[i:])
-			// A string before a colon is a name.
+			// A string in front of a colon is a name.
 			if after := skipSpace(data[end:]); depth == 0 && len(after) > 0 && after[0] == ':' {
 				return unescaped(data[i:end]), skipSpace(after[1:])
 			}
@@ -108,13 +106,13 @@ func stringLength(data []byte) int {
 	return len(data)
 }
 
-// unescaped returns what a JSON string says.
+// unescaped returns the text of a JSON string.
 func unescaped(quoted []byte) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]
 	}
 	var s string
-	_ = json.Unmarshal(quoted, &s) // what fails here fails as a part of the whole, too
+	_ = json.Unmarshal(quoted, &s) // an error here is also one of the whole object
 	return []byte(s)
 }
 

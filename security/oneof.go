@@ -7,11 +7,13 @@ import (
 	"example.com/usher/depends"
 )
 
-// OneOf authenticates with one of several schemes: a JWT or an API key. The
-// first, in their order, whose credential is present decides: if that is bad the
-// connection is refused, whatever stands in another's place. Without any, the
-// challenge is all of theirs, but for that of [Tickets]: who has none gets one with
-// another's credential; with one, a refusal has the challenge of its scheme alone.
+// OneOf authenticates with one of several schemes, such as a JWT or an API key. The
+// first scheme, in their order, whose credential is present decides: if it refuses
+// the credential, the connection is refused, and no other scheme is asked.
+//
+// A request without any credential is refused with the challenges of all schemes but
+// [Tickets], since a client gets a ticket with the credential of another scheme. Any
+// other refusal has the challenge of the scheme that decided.
 func OneOf[T any](schemes ...Scheme[T]) Scheme[T] {
 	out := oneOf[T]{schemes: make([]Scheme[T], 0, len(schemes))}
 	for _, s := range schemes {
@@ -20,7 +22,7 @@ func OneOf[T any](schemes ...Scheme[T]) Scheme[T] {
 	return out
 }
 
-// derived is a scheme whose credentials are got with another's.
+// derived is a scheme whose credentials a client gets with those of another scheme.
 type derived interface{ derived() }
 
 type oneOf[T any] struct{ schemes []Scheme[T] }
@@ -56,10 +58,10 @@ func (o oneOf[T]) Authenticate(ctx context.Context, c depends.Credential) (T, er
 	return s.Authenticate(ctx, c)
 }
 
-// As makes a scheme provide another type, such as the program's User in place of
-// a token's claims, so that several schemes can stand in one [OneOf]. An error
-// of convert refuses as a provider's would; depends.ErrAbsent says that the credential
-// is nobody's, and is a 401 "invalid_credentials".
+// As makes a scheme provide another type, such as the program's User in place of a
+// token's claims, so that [OneOf] can combine schemes. An error of convert refuses as
+// one of a provider does; depends.ErrAbsent means that the credential has no owner, and
+// refuses with 401 "invalid_credentials".
 func As[T, U any](scheme Scheme[U], convert func(context.Context, U) (T, error)) Scheme[T] {
 	return as[T, U]{ready(scheme), convert}
 }

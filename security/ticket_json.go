@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// encodeTicket returns the JSON of a ticket. It fails for a value that JSON does not bring back,
-// as far as the value's JSON shows it.
+// encodeTicket returns the JSON of a ticket. It fails for a value whose JSON cannot be decoded,
+// or differs after that.
 func encodeTicket[T any](issued ticket[T]) ([]byte, error) {
 	var read ticket[T]
 	raw, err := json.Marshal(&issued) // by pointer: T may encode itself by a method of its pointer
@@ -20,7 +20,7 @@ func encodeTicket[T any](issued ticket[T]) ([]byte, error) {
 	if err == nil {
 		issued.For = read.For
 		if again, _ := json.Marshal(&issued); string(again) != string(raw) {
-			err = errors.New("a value differs once it was encoded and decoded")
+			err = errors.New("a value differs after it was encoded and decoded")
 		}
 	}
 	if err != nil {
@@ -30,11 +30,10 @@ func encodeTicket[T any](issued ticket[T]) ([]byte, error) {
 	return raw, nil
 }
 
-// lostField names a field within a type that JSON would leave out: one that is not exported, or
-// one beside an embedded field whose methods encode the whole. A type that encodes and decodes
-// itself is trusted. seen ends the walk of a recursive type.
+// lostField returns the name of a field within a type that JSON would leave out: one that is not
+// exported, or one beside an embedded field whose methods may encode the whole struct.
 func lostField(t reflect.Type, seen map[reflect.Type]bool) string {
-	if seen[t] {
+	if seen[t] { // a recursive type
 		return ""
 	}
 	seen[t] = true
@@ -45,7 +44,7 @@ func lostField(t reflect.Type, seen map[reflect.Type]bool) string {
 			return lostField(t.Elem(), seen)
 		}
 	case reflect.Struct:
-		// The methods of a struct may be those of an embedded field. Whether they are, nobody can see.
+		// A struct's methods may be those of an embedded field; reflect does not show whether.
 		embedded := func(f reflect.StructField) bool { return f.Anonymous && codesItself(f.Type) }
 		fields := slices.Collect(t.Fields())
 		if coded && !slices.ContainsFunc(fields, embedded) {
@@ -67,7 +66,7 @@ func lostField(t reflect.Type, seen map[reflect.Type]bool) string {
 	return ""
 }
 
-// codesItself reports whether a type has methods by which it is encoded and decoded.
+// codesItself reports whether a type has methods that encode and decode it.
 func codesItself(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
 	encodes := p.Implements(reflect.TypeFor[json.Marshaler]()) ||
