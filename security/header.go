@@ -11,21 +11,19 @@ import (
 // strictBase64 is the encoding of a token's parts (RFC 7515 §2).
 var strictBase64 = base64.RawURLEncoding.Strict()
 
-// header is the JOSE header of a token (RFC 7515 §4), as far as it counts here: jku,
-// jwk, x5u and x5c (§4.1.2 to §4.1.6) are not looked at.
+// header is the JOSE header of a token (RFC 7515 §4). jku, jwk, x5u and x5c (§4.1.2 to
+// §4.1.6) are ignored.
 type header struct {
-	encoded string // as it stands in the token
+	encoded string // base64url, as in the token
 	method  jwt.SigningMethod
 	id      string // the kid
-	named   bool   // it has one
+	named   bool   // it has a kid
 }
 
-// maxKeptHeader is how long a header may be that is kept.
-const maxKeptHeader = 512
+const maxKeptHeader = 512 // bytes of a header that is kept for the next token
 
-// readHeader reads the header of a token. All tokens of an issuer begin with the same
-// one, so the last that a good signature stood under is kept: what a header says
-// depends on nothing but itself, and everything else of a token is looked at each time.
+// readHeader returns the header of a token. All tokens of an issuer have the same one, so
+// that of the last good signature is kept. Nothing else of a token is.
 func (v *verifier[C]) readHeader(encoded string) (*header, error) {
 	if kept := v.kept.Load(); kept != nil && kept.encoded == encoded {
 		return kept, nil
@@ -33,28 +31,27 @@ func (v *verifier[C]) readHeader(encoded string) (*header, error) {
 	return parseHeader(encoded)
 }
 
-// keep lets a header be read faster the next time.
+// keep stores a header for the next token.
 func (v *verifier[C]) keep(h *header) {
 	if len(h.encoded) <= maxKeptHeader && v.kept.Load() != h {
 		copied := *h
-		copied.encoded = strings.Clone(h.encoded) // it would hold the whole token
+		copied.encoded = strings.Clone(h.encoded) // h.encoded holds the whole token in memory
 		v.kept.Store(&copied)
 	}
 }
 
-// parseHeader is readHeader of one that is seen for the first time. It refuses what
-// golang-jwt would let pass.
+// parseHeader reads a header, and refuses much that golang-jwt accepts.
 func parseHeader(encoded string) (*header, error) {
 	raw, err := strictBase64.DecodeString(encoded)
 	if err != nil {
 		return nil, because(jwt.ErrTokenMalformed, "its header is not base64url")
 	}
-	var said map[string]any
-	if json.Unmarshal(raw, &said) != nil { // its error may quote the header
+	var params map[string]any
+	if json.Unmarshal(raw, &params) != nil { // its error may quote the header
 		return nil, because(jwt.ErrTokenMalformed, "its header is not a usable JSON object")
 	}
 	h := &header{encoded: encoded}
-	algorithm, ok := said["alg"].(string)
+	algorithm, ok := params["alg"].(string)
 	if !ok {
 		return nil, because(jwt.ErrTokenUnverifiable, "signing method (alg) is unspecified")
 	}
@@ -65,20 +62,20 @@ func parseHeader(encoded string) (*header, error) {
 		return nil, because(err, "in its header")
 	}
 	for _, name := range []string{"crit", "b64"} {
-		if _, present := said[name]; present {
-			// RFC 7515 §4.1.11, RFC 7797 §6: an extension that is not
-			// understood makes the token invalid, and none is.
+		if _, present := params[name]; present {
+			// RFC 7515 §4.1.11, RFC 7797 §6: a token with an extension that is not
+			// supported is invalid, and none is supported.
 			return nil, because(jwt.ErrTokenUnverifiable, "its header has %s", name)
 		}
 	}
 	// RFC 8725 §3.11: other tokens, such as one for a logout, are not for signing in. RFC 7515
 	// §4.1.9 lets "application/" be left out.
-	typ, typed := said["typ"].(string)
+	typ, typed := params["typ"].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
 	if typed && typ != "jwt" && typ != "at+jwt" {
 		return nil, because(jwt.ErrTokenUnverifiable, "its typ is neither JWT nor at+jwt")
 	}
-	if h.id, h.named = said["kid"].(string); len(h.id) > maxKeyID {
+	if h.id, h.named = params["kid"].(string); len(h.id) > maxKeyID {
 		return nil, because(jwt.ErrTokenUnverifiable, "its kid is longer than %d bytes", maxKeyID)
 	}
 	return h, nil
