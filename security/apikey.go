@@ -3,10 +3,9 @@ package security
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"net/http"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
 // APIKey authenticates a program by its API key, and provides the owner of the key.
@@ -48,25 +47,5 @@ func (a APIKey[T]) Describe() depends.Scheme {
 // Authenticate implements [Scheme].
 func (a APIKey[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
 	owner, err := a.Find(ctx, sha256.Sum256([]byte(c.Value)))
-	return unknown(owner, err, apiKeyChallenge, "invalid_key")
-}
-
-// unknown makes the refusal of a credential that belongs to nobody: absence, as a
-// look-up says it, must not be taken for a missing credential.
-func unknown[T any](owner T, err error, challenge, reason string) (T, error) {
-	if err == nil || !errors.Is(err, depends.ErrAbsent) {
-		return owner, err
-	}
-	var none T
-	if told, ok := errors.AsType[*depends.Rejection](err); ok && told != nil {
-		bad := *told
-		bad.Err = errors.New(err.Error())
-		return none, &bad
-	}
-	return none, &depends.Rejection{
-		Status: http.StatusUnauthorized,
-		Reason: reason,
-		Header: http.Header{"Www-Authenticate": {challenge}},
-		Err:    errors.New("security: " + reason), // not err, which would be an absence to an Optional
-	}
+	return owner, bind.RefuseUnknown(err, apiKeyChallenge, "invalid_key")
 }

@@ -35,7 +35,7 @@ func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	}
 	value, err := scheme.Authenticate(r.Context(), c)
 	if err != nil {
-		return unknown(value, err, d.Challenge, "invalid_credentials")
+		return none, bind.RefuseUnknown(err, d.Challenge, "invalid_credentials")
 	}
 	return value, nil
 }

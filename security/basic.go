@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
 // Basic authenticates with a name and a password (RFC 7617) in the Authorization header.
@@ -49,13 +50,16 @@ func (b Basic[T]) challenge() string {
 
 // Authenticate implements [Scheme].
 func (b Basic[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
-	const reason = "invalid_credentials"
-	var none T
-	raw, err := base64.StdEncoding.DecodeString(c.Value)
+	owner, err := b.verify(ctx, c.Value)
+	return owner, bind.RefuseUnknown(err, b.challenge(), "invalid_credentials")
+}
+
+// verify asks Verify about a credential, which is base64 of name:password.
+func (b Basic[T]) verify(ctx context.Context, credential string) (owner T, err error) {
+	raw, err := base64.StdEncoding.DecodeString(credential)
 	name, password, ok := strings.Cut(string(raw), ":")
 	if err != nil || !ok || !utf8.Valid(raw) {
-		return unknown(none, depends.ErrAbsent, b.challenge(), reason)
+		return owner, depends.ErrAbsent
 	}
-	owner, err := b.Verify(ctx, name, password)
-	return unknown(owner, err, b.challenge(), reason)
+	return b.Verify(ctx, name, password)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
 // OneOf authenticates with one of several schemes, such as a JWT or an API key. The
@@ -82,8 +83,5 @@ func (a as[T, U]) Authenticate(ctx context.Context, c depends.Credential) (T, er
 		return none, err
 	}
 	converted, err := a.convert(ctx, value)
-	if err != nil {
-		return unknown(converted, err, a.Describe().Challenge, "invalid_credentials")
-	}
-	return converted, nil
+	return converted, bind.RefuseUnknown(err, a.Describe().Challenge, "invalid_credentials")
 }

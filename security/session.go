@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
 // csrfParam is the query parameter with a page's token against forged requests.
@@ -61,7 +62,7 @@ func (s Session[T]) Authenticate(ctx context.Context, c depends.Credential) (T, 
 	var none T
 	session, err := s.Find(ctx, c.Value)
 	if err != nil {
-		return unknown(session, err, sessionChallenge, "invalid_session")
+		return none, bind.RefuseUnknown(err, sessionChallenge, "invalid_session")
 	}
 	if s.CSRF == nil {
 		return session, nil

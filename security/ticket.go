@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
 const (
@@ -103,24 +104,29 @@ func (t *Tickets[T]) derived() {}
 func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
 	var none T
 	found, err := t.take(ctx, hashOf(c.Value), !c.Diagnosing())
+	if err == nil && !found.admits(c) {
+		err = depends.ErrAbsent
+	}
 	if err != nil {
-		return unknown(none, err, ticketChallenge, "invalid_ticket")
-	}
-	r := c.Request()
-	origin := r.Header.Get("Origin")
-	if c.Diagnosing() && origin == "" {
-		origin = found.Origin // a page's GET to its own server has no Origin
-	}
-	// A page may send the path escaped, as it stands in its location.
-	here := found.Path == r.URL.Path || found.Path == r.URL.EscapedPath()
-	if !here || found.Origin != origin || !time.Now().Before(found.Expires) {
-		return unknown(none, depends.ErrAbsent, ticketChallenge, "invalid_ticket")
+		return none, bind.RefuseUnknown(err, ticketChallenge, "invalid_ticket")
 	}
 	exp := identify(ctx, &found.For)
 	depends.Identify(ctx, found.Who) // after identify: it may correct the claims
 	depends.ValidUntil(ctx, found.Until)
 	depends.ValidUntil(ctx, exp) // without leeway: principal may have set an earlier one
 	return found.For, nil
+}
+
+// admits reports whether a ticket is for the request that a credential came with, and valid.
+func (t ticket[T]) admits(c depends.Credential) bool {
+	r := c.Request()
+	origin := r.Header.Get("Origin")
+	if c.Diagnosing() && origin == "" {
+		origin = t.Origin // a page's GET to its own server has no Origin
+	}
+	// A page may send the path escaped, as it stands in its location.
+	here := t.Path == r.URL.Path || t.Path == r.URL.EscapedPath()
+	return here && t.Origin == origin && time.Now().Before(t.Expires)
 }
 
 // Handler issues tickets for the value that principal returns for a request, usually by
