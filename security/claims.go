@@ -27,7 +27,8 @@ func decodeClaims[C any](payload []byte, to *C, validator *jwt.Validator) error 
 	if err := json.Unmarshal(payload, claims); err != nil {
 		return unfit(err)
 	}
-	if !dated(claims.GetExpirationTime()) || !dated(claims.GetNotBefore()) || !dated(claims.GetIssuedAt()) {
+	if !dated(claims.GetExpirationTime()) || !dated(claims.GetNotBefore()) ||
+		!dated(claims.GetIssuedAt()) {
 		return because(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
 	}
 	// A subject is demanded: without one, everybody would be the same user "".
@@ -60,7 +61,8 @@ func unfit(err error) error {
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
 		kind, _, _ := strings.Cut(mismatch.Value, " ")
-		return because(jwt.ErrTokenInvalidClaims, "%+.80q is a %s and does not fit %v", mismatch.Field, kind, mismatch.Type)
+		return because(jwt.ErrTokenInvalidClaims,
+			"%+.80q is a %s and does not fit %v", mismatch.Field, kind, mismatch.Type)
 	}
 	if errors.As(err, new(*json.SyntaxError)) {
 		return because(jwt.ErrTokenMalformed, "its payload is not JSON")

@@ -56,14 +56,16 @@ func (j JWT[C]) prepare() *verifier[C] {
 		}
 	}
 	if j.JWKS != nil {
-		v.algorithms = []string{jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg()}
+		v.algorithms = []string{"RS256", "ES256", "EdDSA"}
 	}
 	return v
 }
 
 // claimRules are the checks that golang-jwt makes only if asked.
 func (j JWT[C]) claimRules() []jwt.ParserOption {
-	rules := []jwt.ParserOption{jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(j.leeway())}
+	rules := []jwt.ParserOption{
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(j.leeway()),
+	}
 	if !j.InsecureAnyIssuer {
 		rules = append(rules, jwt.WithIssuer(j.Issuer))
 	}
@@ -135,7 +137,7 @@ func identify[C any](ctx context.Context, claims *C) (expires time.Time) {
 
 // refuse is the one answer to every bad token; why is for the log alone.
 func (v *verifier[C]) refuse(why error) error {
-	if errors.Is(why, depends.ErrAbsent) { // a Validate's own look-up, which says nothing of the token's
+	if errors.Is(why, depends.ErrAbsent) { // by a look-up in Validate; the token is there
 		why = errors.New(why.Error())
 	}
 	return &depends.Rejection{
@@ -157,8 +159,8 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	if strings.ContainsAny(token, "\r\n") {
 		return nil, because(jwt.ErrTokenMalformed, "it has a line break")
 	}
-	first, last, dots := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.'), strings.Count(token, ".")
-	if dots != 2 {
+	first, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
+	if dots := strings.Count(token, "."); dots != 2 {
 		return nil, because(jwt.ErrTokenMalformed, "token contains an invalid number of segments")
 	}
 	h, err := v.readHeader(token[:first])
@@ -185,7 +187,8 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 }
 
 // verifySignature asks whether one of the keys has made a signature.
-func verifySignature(method jwt.SigningMethod, signed string, signature []byte, keys []Key) (err error) {
+func verifySignature(method jwt.SigningMethod, signed string, signature []byte, keys []Key) error {
+	var err error
 	for _, k := range keys {
 		if err = k.verify(method, signed, signature); err == nil {
 			return nil
@@ -209,14 +212,17 @@ func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) 
 		if keys := v.unnamed[algorithm]; len(keys) > 0 {
 			return keys, nil
 		}
-		return nil, because(jwt.ErrTokenUnverifiable, "it has no kid, and every %s key has an ID", algorithm)
+		return nil, because(jwt.ErrTokenUnverifiable,
+			"it has no kid, and every %s key has an ID", algorithm)
 	}
 	key, ok := v.named[h.id]
 	if !ok {
-		return nil, because(jwt.ErrTokenUnverifiable, "no key has the ID %+.40q; keys get one by WithID", h.id)
+		return nil, because(jwt.ErrTokenUnverifiable,
+			"no key has the ID %+.40q; keys get one by WithID", h.id)
 	}
 	if key.algorithm != algorithm {
-		return nil, because(jwt.ErrTokenUnverifiable, "its algorithm is %s, but the key is %v", algorithm, key)
+		return nil, because(jwt.ErrTokenUnverifiable,
+			"its algorithm is %s, but the key is %v", algorithm, key)
 	}
 	return []Key{key}, nil
 }
