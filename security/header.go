@@ -20,23 +20,23 @@ type header struct {
 	named   bool   // it has a kid
 }
 
-const maxKeptHeader = 512 // bytes of a header that is kept for the next token
+const maxStoredHeader = 512 // bytes of a header that is stored for the next token
 
 // readHeader returns the header of a token. All tokens of an issuer have the same one, so
-// that of the last good signature is kept. Nothing else of a token is.
+// the last one with a good signature is stored. Nothing else of a token is.
 func (v *verifier[C]) readHeader(encoded string) (*header, error) {
-	if kept := v.kept.Load(); kept != nil && kept.encoded == encoded {
-		return kept, nil
+	if last := v.lastHeader.Load(); last != nil && last.encoded == encoded {
+		return last, nil
 	}
 	return parseHeader(encoded)
 }
 
-// keep stores a header for the next token.
-func (v *verifier[C]) keep(h *header) {
-	if len(h.encoded) <= maxKeptHeader && v.kept.Load() != h {
+// storeHeader stores a header for the next token.
+func (v *verifier[C]) storeHeader(h *header) {
+	if len(h.encoded) <= maxStoredHeader && v.lastHeader.Load() != h {
 		copied := *h
 		copied.encoded = strings.Clone(h.encoded) // h.encoded holds the whole token in memory
-		v.kept.Store(&copied)
+		v.lastHeader.Store(&copied)
 	}
 }
 
@@ -58,7 +58,7 @@ func parseHeader(encoded string) (*header, error) {
 	if h.method = jwt.GetSigningMethod(algorithm); h.method == nil {
 		return nil, because(jwt.ErrTokenUnverifiable, "signing method (alg) is unavailable")
 	}
-	if err := checkMembers(raw, headerMember); err != nil {
+	if err := checkMembers(raw, headerMembers); err != nil {
 		return nil, because(err, "in its header")
 	}
 	for _, name := range []string{"crit", "b64"} {

@@ -148,7 +148,7 @@ func (s *JWKS) failure() error {
 	return fmt.Errorf("security: the key set cannot be fetched: %w", s.failed)
 }
 
-// lookup returns the keys of the set that fit a token; s.mu is held.
+// lookup returns the keys of the set for a token's algorithm and kid; s.mu is held.
 func (s *JWKS) lookup(algorithm, id string, named bool) (found []Key) {
 	for _, k := range s.keys {
 		if k.algorithm == algorithm && (!named || k.named && k.id == id) {

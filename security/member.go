@@ -23,14 +23,14 @@ const (
 	number = "-0123456789" // a NumericDate (RFC 7519 §2)
 )
 
-// claimMember are the registered claims (RFC 7519 §4.1).
-var claimMember = []member{
+// claimMembers are the registered claims (RFC 7519 §4.1).
+var claimMembers = []member{
 	{"iss", text}, {"sub", text}, {"aud", texts}, {"jti", text},
 	{"exp", number}, {"nbf", number}, {"iat", number},
 }
 
-// headerMember are the header parameters that readHeader reads (RFC 7515 §4.1, RFC 7797 §3).
-var headerMember = []member{{"alg", text}, {"kid", text}, {"typ", text}, {"crit", ""}, {"b64", ""}}
+// headerMembers are the header parameters that readHeader reads (RFC 7515 §4.1, RFC 7797 §3).
+var headerMembers = []member{{"alg", text}, {"kid", text}, {"typ", text}, {"crit", ""}, {"b64", ""}}
 
 // checkMembers refuses an object which readers understand in different ways: one with a name
 // twice (RFC 7515 §4, RFC 7519 §4), with names that differ by case alone, with a registered
