@@ -25,24 +25,24 @@ func decodeClaims[C any](payload []byte, to *C, validator *jwt.Validator) error 
 	}
 	claims := newClaims(to)
 	if err := json.Unmarshal(payload, claims); err != nil {
-		return unfit(err)
+		return decodeProblem(err)
 	}
-	if !dated(claims.GetExpirationTime()) || !dated(claims.GetNotBefore()) ||
-		!dated(claims.GetIssuedAt()) {
-		return because(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
+	if !inRange(claims.GetExpirationTime()) || !inRange(claims.GetNotBefore()) ||
+		!inRange(claims.GetIssuedAt()) {
+		return badToken(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
 	}
 	// A subject is required: without one, everybody would be the same user "".
 	if subject, err := claims.GetSubject(); err != nil || subject == "" {
-		return because(jwt.ErrTokenRequiredClaimMissing, "sub")
+		return badToken(jwt.ErrTokenRequiredClaimMissing, "sub")
 	}
 	if err := validator.Validate(claims); err != nil {
-		return plain(err)
+		return loggable(err)
 	}
 	return nil
 }
 
-// dated reports whether a date is absent or in range. The validator reports err.
-func dated(d *jwt.NumericDate, err error) bool {
+// inRange reports whether a date is absent or in range. The validator reports err.
+func inRange(d *jwt.NumericDate, err error) bool {
 	return err != nil || d == nil || 0 <= d.Unix() && d.Unix() <= maxDate
 }
 
@@ -56,23 +56,23 @@ func newClaims[C any](to *C) jwt.Claims {
 	return any(to).(jwt.Claims)
 }
 
-// unfit returns why claims do not decode, without the value, which encoding/json quotes.
-func unfit(err error) error {
+// decodeProblem returns why claims do not decode, without the value, which encoding/json quotes.
+func decodeProblem(err error) error {
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
 		kind, _, _ := strings.Cut(mismatch.Value, " ")
-		return because(jwt.ErrTokenInvalidClaims,
+		return badToken(jwt.ErrTokenInvalidClaims,
 			"%+.80q is a %s and does not fit %v", mismatch.Field, kind, mismatch.Type)
 	}
 	if errors.As(err, new(*json.SyntaxError)) {
-		return because(jwt.ErrTokenMalformed, "its payload is not JSON")
+		return badToken(jwt.ErrTokenMalformed, "its payload is not JSON")
 	}
-	return plain(err)
+	return loggable(err)
 }
 
-// plain returns err with a text for logs: one short line of ASCII. Validate methods and
+// loggable returns err with a text for logs: one short line of ASCII. Validate methods and
 // decoders may quote the token.
-func plain(err error) error {
+func loggable(err error) error {
 	const most = 200
 	text := err.Error()
 	if len(text) <= most && printable(text) {

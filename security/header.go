@@ -44,28 +44,28 @@ func (v *verifier[C]) storeHeader(h *header) {
 func parseHeader(encoded string) (*header, error) {
 	raw, err := strictBase64.DecodeString(encoded)
 	if err != nil {
-		return nil, because(jwt.ErrTokenMalformed, "its header is not base64url")
+		return nil, badToken(jwt.ErrTokenMalformed, "its header is not base64url")
 	}
 	var params map[string]any
 	if json.Unmarshal(raw, &params) != nil { // its error may quote the header
-		return nil, because(jwt.ErrTokenMalformed, "its header is not a usable JSON object")
+		return nil, badToken(jwt.ErrTokenMalformed, "its header is not a usable JSON object")
 	}
 	h := &header{encoded: encoded}
 	algorithm, ok := params["alg"].(string)
 	if !ok {
-		return nil, because(jwt.ErrTokenUnverifiable, "signing method (alg) is unspecified")
+		return nil, badToken(jwt.ErrTokenUnverifiable, "signing method (alg) is unspecified")
 	}
 	if h.method = jwt.GetSigningMethod(algorithm); h.method == nil {
-		return nil, because(jwt.ErrTokenUnverifiable, "signing method (alg) is unavailable")
+		return nil, badToken(jwt.ErrTokenUnverifiable, "signing method (alg) is unavailable")
 	}
 	if err := checkMembers(raw, headerMembers); err != nil {
-		return nil, because(err, "in its header")
+		return nil, badToken(err, "in its header")
 	}
 	for _, name := range []string{"crit", "b64"} {
 		if _, present := params[name]; present {
 			// RFC 7515 §4.1.11, RFC 7797 §6: a token with an extension that is not
 			// supported is invalid, and none is supported.
-			return nil, because(jwt.ErrTokenUnverifiable, "its header has %s", name)
+			return nil, badToken(jwt.ErrTokenUnverifiable, "its header has %s", name)
 		}
 	}
 	// RFC 8725 §3.11: other tokens, such as one for a logout, are not for signing in. RFC 7515
@@ -73,10 +73,10 @@ func parseHeader(encoded string) (*header, error) {
 	typ, typed := params["typ"].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
 	if typed && typ != "jwt" && typ != "at+jwt" {
-		return nil, because(jwt.ErrTokenUnverifiable, "its typ is neither JWT nor at+jwt")
+		return nil, badToken(jwt.ErrTokenUnverifiable, "its typ is neither JWT nor at+jwt")
 	}
 	if h.id, h.named = params["kid"].(string); len(h.id) > maxKeyID {
-		return nil, because(jwt.ErrTokenUnverifiable, "its kid is longer than %d bytes", maxKeyID)
+		return nil, badToken(jwt.ErrTokenUnverifiable, "its kid is longer than %d bytes", maxKeyID)
 	}
 	return h, nil
 }

@@ -101,7 +101,7 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (Key,
 			}
 			return found[0], nil
 		case len(found) > 1:
-			return Key{}, because(jwt.ErrTokenUnverifiable,
+			return Key{}, badToken(jwt.ErrTokenUnverifiable,
 				"it has no kid, and the key set has %d keys for %s", len(found), algorithm)
 		case fetches > 0 && s.mayFetch(now):
 			if s.fetching == nil {
@@ -113,10 +113,10 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (Key,
 		case s.failed != nil:
 			return Key{}, depends.Unavailable(max(s.retry.Sub(now), jwksFirstRetry), s.failure())
 		case named:
-			return Key{}, because(jwt.ErrTokenUnverifiable,
+			return Key{}, badToken(jwt.ErrTokenUnverifiable,
 				"the key set has no %s key with the ID %+.40q", algorithm, id)
 		default:
-			return Key{}, because(jwt.ErrTokenUnverifiable,
+			return Key{}, badToken(jwt.ErrTokenUnverifiable,
 				"it has no kid, and the key set has no key for %s", algorithm)
 		}
 	}
@@ -229,7 +229,7 @@ func (s *JWKS) get() (keys []Key, err error) {
 			err = fmt.Errorf("the Client panics: %v", p)
 		}
 		if err != nil {
-			err = plain(err)
+			err = loggable(err)
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), jwksTimeout)

@@ -45,11 +45,11 @@ var headerMembers = []member{{"alg", text}, {"kid", text}, {"typ", text}, {"crit
 // It checks the outermost members only, and leaves the syntax to encoding/json.
 func checkMembers(data []byte, registered []member) error {
 	if !utf8.Valid(data) {
-		return because(jwt.ErrTokenMalformed, "not UTF-8")
+		return badToken(jwt.ErrTokenMalformed, "not UTF-8")
 	}
 	data = skipSpace(data)
 	if len(data) == 0 || data[0] != '{' {
-		return because(jwt.ErrTokenMalformed, "not a JSON object")
+		return badToken(jwt.ErrTokenMalformed, "not a JSON object")
 	}
 	var few [16][]byte
 	seen := few[:0]
@@ -58,18 +58,18 @@ func checkMembers(data []byte, registered []member) error {
 		resembles := func(m member) bool { return strings.EqualFold(string(name), m.name) }
 		if i := slices.IndexFunc(registered, named); i >= 0 {
 			if begins := registered[i].begins; begins != "" && strings.IndexByte(begins, rest[0]) < 0 {
-				return because(jwt.ErrTokenMalformed, "%s has a value of the wrong type", name)
+				return badToken(jwt.ErrTokenMalformed, "%s has a value of the wrong type", name)
 			}
 		} else if slices.ContainsFunc(registered, resembles) {
-			return because(jwt.ErrTokenMalformed, "%+.40q differs from a registered name by case", name)
+			return badToken(jwt.ErrTokenMalformed, "%+.40q differs from a registered name by case", name)
 		}
 		for _, other := range seen {
 			if bytes.EqualFold(name, other) {
-				return because(jwt.ErrTokenMalformed, "%+.40q is there twice", name)
+				return badToken(jwt.ErrTokenMalformed, "%+.40q is there twice", name)
 			}
 		}
 		if len(seen) == maxMembers {
-			return because(jwt.ErrTokenMalformed, "more than %d members", maxMembers)
+			return badToken(jwt.ErrTokenMalformed, "more than %d members", maxMembers)
 		}
 		seen = append(seen, name)
 	}

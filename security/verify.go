@@ -151,16 +151,16 @@ func (v *verifier[C]) refuse(cause error) error {
 // program's code never decodes a forged claim.
 func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) {
 	if len(token) > maxToken {
-		return nil, because(jwt.ErrTokenMalformed, "%d bytes are more than %d", len(token), maxToken)
+		return nil, badToken(jwt.ErrTokenMalformed, "%d bytes are more than %d", len(token), maxToken)
 	}
 	// Go's base64 decoders skip line breaks, even the strict ones: a token would
 	// have many forms.
 	if strings.ContainsAny(token, "\r\n") {
-		return nil, because(jwt.ErrTokenMalformed, "it has a line break")
+		return nil, badToken(jwt.ErrTokenMalformed, "it has a line break")
 	}
 	first, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
 	if dots := strings.Count(token, "."); dots != 2 {
-		return nil, because(jwt.ErrTokenMalformed, "token contains an invalid number of segments")
+		return nil, badToken(jwt.ErrTokenMalformed, "token contains an invalid number of segments")
 	}
 	h, err := v.readHeader(token[:first])
 	if err != nil {
@@ -168,7 +168,7 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	}
 	signature, err := strictBase64.DecodeString(token[last+1:])
 	if err != nil {
-		return nil, because(jwt.ErrTokenMalformed, "its signature is not base64url")
+		return nil, badToken(jwt.ErrTokenMalformed, "its signature is not base64url")
 	}
 	keys, err := v.candidates(ctx, h)
 	if err != nil {
@@ -179,7 +179,7 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	}
 	payload, err := strictBase64.DecodeString(token[first+1 : last])
 	if err != nil {
-		return nil, because(jwt.ErrTokenMalformed, "its payload is not base64url")
+		return nil, badToken(jwt.ErrTokenMalformed, "its payload is not base64url")
 	}
 	v.storeHeader(h)
 	return payload, nil
@@ -193,14 +193,14 @@ func verifySignature(method jwt.SigningMethod, signed string, signature []byte, 
 			return nil
 		}
 	}
-	return because(jwt.ErrTokenSignatureInvalid, "%v", err)
+	return badToken(jwt.ErrTokenSignatureInvalid, "%v", err)
 }
 
 // candidates returns the keys for a token, which its header chooses. All have its algorithm.
 func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) {
 	algorithm := h.method.Alg()
 	if !slices.Contains(v.algorithms, algorithm) {
-		return nil, because(jwt.ErrTokenSignatureInvalid, "signing method %s is invalid", algorithm)
+		return nil, badToken(jwt.ErrTokenSignatureInvalid, "signing method %s is invalid", algorithm)
 	}
 	if v.jwks != nil {
 		key, err := v.jwks.find(ctx, algorithm, h.id, h.named)
@@ -210,16 +210,16 @@ func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) 
 		if keys := v.unnamed[algorithm]; len(keys) > 0 {
 			return keys, nil
 		}
-		return nil, because(jwt.ErrTokenUnverifiable,
+		return nil, badToken(jwt.ErrTokenUnverifiable,
 			"it has no kid, and every %s key has an ID", algorithm)
 	}
 	key, ok := v.named[h.id]
 	if !ok {
-		return nil, because(jwt.ErrTokenUnverifiable,
+		return nil, badToken(jwt.ErrTokenUnverifiable,
 			"no key has the ID %+.40q; keys get one by WithID", h.id)
 	}
 	if key.algorithm != algorithm {
-		return nil, because(jwt.ErrTokenUnverifiable,
+		return nil, badToken(jwt.ErrTokenUnverifiable,
 			"its algorithm is %s, but the key is %v", algorithm, key)
 	}
 	return []Key{key}, nil
@@ -232,7 +232,7 @@ type tokenError struct {
 	cause error
 }
 
-func because(cause error, format string, args ...any) error {
+func badToken(cause error, format string, args ...any) error {
 	return &tokenError{cause.Error() + ": " + fmt.Sprintf(format, args...), cause}
 }
 
