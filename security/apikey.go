@@ -3,31 +3,28 @@ package security
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"net/http"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
-// APIKey authenticates a program by a key that it was given, and provides whom
-// the key belongs to.
+// APIKey authenticates a program by its API key, and provides the owner of the key.
 //
-// A key that is absent is refused with 401 and the challenge ApiKey, an unknown
-// one with the same and the reason "invalid_key". It is safe for concurrent use
-// if Find is.
+// A request without a key is refused with 401 "credentials_required" and the challenge
+// ApiKey, an unknown key with 401 "invalid_key" and the same challenge. It is safe for
+// concurrent use if Find is.
 type APIKey[T any] struct {
 	// Sources are the places to look for the key, such as Header("X-API-Key").
 	// At least one.
 	Sources []depends.Source
 
-	// Find returns whom a key belongs to, by the SHA-256 of the key: the store
-	// needs to hold no key, and how long it searches tells nothing about one. It
-	// returns depends.ErrAbsent, or an error that wraps it, for an unknown key.
-	// Required.
+	// Find returns the owner of a key by the SHA-256 of the key, so that the store
+	// needs to hold no key, and the time of a search reveals none. It returns
+	// depends.ErrAbsent, or an error that wraps it, for an unknown key. Required.
 	Find func(ctx context.Context, hash [sha256.Size]byte) (T, error)
 
-	// InsecureQuery allows a query source. URLs are written down, and a key,
-	// unlike a ticket, does not expire.
+	// InsecureQuery allows a query source. URLs are logged in many places, and a
+	// key, unlike a ticket, does not expire. By default, off.
 	InsecureQuery bool
 }
 
@@ -35,43 +32,20 @@ const apiKeyChallenge = "ApiKey"
 
 // Describe implements [Scheme].
 func (a APIKey[T]) Describe() depends.Scheme {
-	d := depends.Scheme{Name: "APIKey", Sources: a.Sources, Challenge: apiKeyChallenge}
-	if a.Find == nil {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "APIKey has no Find", Hint: "set Find to the look-up of a key's hash"})
-	}
+	var f faults
+	f.addIf(a.Find == nil, "APIKey has no Find", "set Find to the look-up of a key's hash")
 	for _, s := range a.Sources {
-		if s.In == inQuery && !a.InsecureQuery {
-			d.Faults = append(d.Faults, depends.SchemeFault{
-				Fact: "APIKey takes a key that does not expire from the query",
-				Hint: "take it from a header, or set InsecureQuery: true",
-			})
-		}
+		f.addIf(s.In == inQuery && !a.InsecureQuery,
+			"APIKey takes a key that does not expire from the query",
+			"take it from a header, or set InsecureQuery: true")
 	}
-	return d
+	return depends.Scheme{
+		Name: "APIKey", Sources: a.Sources, Challenge: apiKeyChallenge, Faults: f,
+	}
 }
 
 // Authenticate implements [Scheme].
 func (a APIKey[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
 	owner, err := a.Find(ctx, sha256.Sum256([]byte(c.Value)))
-	return unknown(owner, err, apiKeyChallenge, "invalid_key")
-}
-
-// unknown makes the refusal of a credential that belongs to nobody: absence, as a
-// look-up says it, must not be taken for a missing credential.
-func unknown[T any](owner T, err error, challenge, reason string) (T, error) {
-	if err == nil || !errors.Is(err, depends.ErrAbsent) {
-		return owner, err
-	}
-	var none T
-	if told, ok := errors.AsType[*depends.Rejection](err); ok && told != nil {
-		bad := *told
-		bad.Err = errors.New(err.Error())
-		return none, &bad
-	}
-	return none, &depends.Rejection{
-		Status: http.StatusUnauthorized,
-		Reason: reason,
-		Header: http.Header{"Www-Authenticate": {challenge}},
-		Err:    errors.New("security: " + reason), // not err, which would be an absence to an Optional
-	}
+	return owner, bind.RefuseUnknown(err, apiKeyChallenge, "invalid_key")
 }

@@ -10,19 +10,19 @@ import (
 	"example.com/usher/internal/bind"
 )
 
-// Authenticate asks a scheme about a request that is no handshake, such as the
-// POST that fetches a ticket, so that a plain HTTP handler and a WebSocket route
-// know the same users. The error is what would refuse the handshake; a
-// *depends.Rejection can answer the request itself. A scheme that Mount would not
-// start is an error that is none, which is to be answered with 500.
+// Authenticate authenticates a plain HTTP request with a scheme, such as the POST for a
+// ticket, so that a handler and a WebSocket route know the same users. A refusal is the
+// *depends.Rejection that a handshake would get; it is also the http.Handler that writes
+// the response. Any other error calls for a 500; one is that of a scheme whose
+// configuration must not start.
 //
-// A browser adds cookies to requests that pages of other sites cause, and a name and
-// password that it once asked for. With a credential in a cookie, every method but GET,
-// HEAD and OPTIONS is therefore refused with 403 "origin_not_allowed", unless
-// Sec-Fetch-Site is same-origin or, where a browser sends none, the Origin is that of the
-// request's own Host. With [Basic] so is a request that has one of these headers, which
-// programs do not send. The three other methods must change nothing. Where pages of other
-// origins may ask, use wsroute.HandleHTTP, which knows them from Config.Origins.
+// A browser adds cookies, and a name and password that its user has entered, to requests
+// from pages of other sites. A request with a cookie as its credential is therefore refused
+// with 403 "origin_not_allowed", unless its method is GET, HEAD or OPTIONS, which must
+// change nothing, or Sec-Fetch-Site is same-origin, or the browser sends no Sec-Fetch-Site
+// and the Origin is that of the request's Host. The same holds for a request with [Basic]
+// that has one of these headers, which programs do not send. If pages of other origins may
+// send requests, use wsroute.HandleHTTP, which checks Config.Origins.
 func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	var none T
 	d := scheme.Describe()
@@ -31,11 +31,12 @@ func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 		return none, err
 	}
 	if !safe(r.Method) && browserAdds(r, c.Source) && !ownPage(r) {
-		return none, depends.Forbidden("origin_not_allowed", errors.New("security: the credential is one that browsers add, and the request is not of this site's own page"))
+		return none, depends.Forbidden("origin_not_allowed", errors.New("security: "+
+			"browsers add the credential by themselves, and the request is not from a page of this host"))
 	}
 	value, err := scheme.Authenticate(r.Context(), c)
 	if err != nil {
-		return unknown(value, err, d.Challenge, "invalid_credentials")
+		return none, bind.RefuseUnknown(err, d.Challenge, "invalid_credentials")
 	}
 	return value, nil
 }
@@ -45,16 +46,16 @@ func browserAdds(r *http.Request, source depends.Source) bool {
 	if source.In == inCookie {
 		return true
 	}
-	return strings.EqualFold(source.Prefix, "Basic") && (r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil)
+	return bind.IsBasic(source) && (r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil)
 }
 
-// safe reports whether a method asks for no change (RFC 9110 §9.2.1).
+// safe reports whether a method changes nothing (RFC 9110 §9.2.1).
 func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// ownPage reports whether a browser says that a page of this server sent the request.
-// A page can set neither header.
+// ownPage reports whether a page of this host sent the request, by headers that browsers
+// set and pages cannot.
 func ownPage(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
 		return site == "same-origin"
@@ -64,5 +65,6 @@ func ownPage(r *http.Request) bool {
 		return false
 	}
 	origin, err := url.Parse(lines[0])
-	return err == nil && origin.Host != "" && strings.EqualFold(origin.Host, r.Host) && (r.TLS == nil || origin.Scheme == "https")
+	return err == nil && origin.Host != "" && strings.EqualFold(origin.Host, r.Host) &&
+		(r.TLS == nil || origin.Scheme == "https")
 }

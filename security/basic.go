@@ -3,59 +3,63 @@ package security
 import (
 	"context"
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
 // Basic authenticates with a name and a password (RFC 7617) in the Authorization header.
-// It is for programs: a page cannot set them for a WebSocket. A browser that was told them
-// once adds them to what any page asks for, as it adds cookies; wsroute refuses it by the
-// Origin.
+// It is for programs: a page cannot set them for a WebSocket. A browser that has asked its
+// user for them once adds them to the requests of every page, as it adds cookies; wsroute
+// refuses those by their Origin.
 //
-// Whatever is wrong with a credential, malformed ones included, is refused with
-// the same 401 "invalid_credentials". It is safe for concurrent use if Verify is.
+// Every bad credential, a malformed one too, is refused with the same 401
+// "invalid_credentials". It is safe for concurrent use if Verify is.
 type Basic[T any] struct {
 	// Realm is named in the challenge: printable ASCII. Required.
 	Realm string
 
-	// Verify returns whose name and password they are. It should take as long
-	// for an unknown name as for a wrong password, for instance by comparing
-	// with a hash of nobody's. It returns depends.ErrAbsent, or an error that
-	// wraps it, if they are not good. Required.
+	// Verify returns the owner of a name and a password. It should take as long
+	// for an unknown name as for a wrong password, for instance by comparing with
+	// a fixed hash. It returns depends.ErrAbsent, or an error that wraps it, if
+	// one of them is wrong. Required.
 	Verify func(ctx context.Context, name, password string) (T, error)
 }
 
 // Describe implements [Scheme].
 func (b Basic[T]) Describe() depends.Scheme {
-	d := depends.Scheme{
+	var f faults
+	f.addIf(b.Realm == "" || !printable(b.Realm),
+		"Basic names no Realm that can stand in a header", "set Realm to printable ASCII")
+	f.addIf(b.Verify == nil,
+		"Basic has no Verify", "set Verify to the check of a name and a password")
+	return depends.Scheme{
 		Name:      "Basic",
 		Sources:   []depends.Source{{In: inHeader, Name: "Authorization", Prefix: "Basic"}},
 		Challenge: b.challenge(),
+		Faults:    f,
 	}
-	if b.Realm == "" || !printable(b.Realm) {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Basic names no Realm that can stand in a header", Hint: "set Realm to printable ASCII"})
-	}
-	if b.Verify == nil {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Basic has no Verify", Hint: "set Verify to the check of a name and a password"})
-	}
-	return d
 }
 
 func (b Basic[T]) challenge() string {
-	return "Basic realm=" + quoted(b.Realm) + `, charset="UTF-8"`
+	return "Basic realm=" + strconv.Quote(b.Realm) + `, charset="UTF-8"`
 }
 
 // Authenticate implements [Scheme].
 func (b Basic[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
-	const reason = "invalid_credentials"
-	var none T
-	raw, err := base64.StdEncoding.DecodeString(c.Value)
+	owner, err := b.verify(ctx, c.Value)
+	return owner, bind.RefuseUnknown(err, b.challenge(), "invalid_credentials")
+}
+
+// verify asks Verify about a credential, which is base64 of name:password.
+func (b Basic[T]) verify(ctx context.Context, credential string) (owner T, err error) {
+	raw, err := base64.StdEncoding.DecodeString(credential)
 	name, password, ok := strings.Cut(string(raw), ":")
 	if err != nil || !ok || !utf8.Valid(raw) {
-		return unknown(none, depends.ErrAbsent, b.challenge(), reason)
+		return owner, depends.ErrAbsent
 	}
-	owner, err := b.Verify(ctx, name, password)
-	return unknown(owner, err, b.challenge(), reason)
+	return b.Verify(ctx, name, password)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,36 +17,37 @@ import (
 // the conversion to an integer, with a result that depends on the processor.
 const maxDate = 253402300799
 
-// decodeClaims turns the payload of a token whose signature is good into claims that may be
-// believed. On an error they may not.
+// decodeClaims decodes and checks the payload of a token with a verified signature. After an
+// error, to must not be used.
 func decodeClaims[C any](payload []byte, to *C, validator *jwt.Validator) error {
-	if err := checkMembers(payload, claimMember); err != nil {
+	if err := checkMembers(payload, claimMembers); err != nil {
 		return err
 	}
 	claims := newClaims(to)
 	if err := json.Unmarshal(payload, claims); err != nil {
-		return unfit(err)
+		return decodeProblem(err)
 	}
-	if !dated(claims.GetExpirationTime()) || !dated(claims.GetNotBefore()) || !dated(claims.GetIssuedAt()) {
-		return because(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
+	if !inRange(claims.GetExpirationTime()) || !inRange(claims.GetNotBefore()) ||
+		!inRange(claims.GetIssuedAt()) {
+		return badToken(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
 	}
-	// A subject is demanded: without one, everybody would be the same user "".
+	// A subject is required: without one, everybody would be the same user "".
 	if subject, err := claims.GetSubject(); err != nil || subject == "" {
-		return because(jwt.ErrTokenRequiredClaimMissing, "sub")
+		return badToken(jwt.ErrTokenRequiredClaimMissing, "sub")
 	}
 	if err := validator.Validate(claims); err != nil {
-		return plain(err)
+		return loggable(err)
 	}
 	return nil
 }
 
-// dated says that a date is one, or is not there. An error is the validator's to report.
-func dated(d *jwt.NumericDate, err error) bool {
+// inRange reports whether a date is absent or in range. The validator reports err.
+func inRange(d *jwt.NumericDate, err error) bool {
 	return err != nil || d == nil || 0 <= d.Unix() && d.Unix() <= maxDate
 }
 
-// newClaims returns what is decoded into a C. If C is a pointer it points at a new value.
-// claimsFault has checked that C can do this.
+// newClaims returns the claims in a C, to decode into. If C is a pointer, it points at a new
+// value. claimsFault has checked that C has such claims.
 func newClaims[C any](to *C) jwt.Claims {
 	if t := reflect.TypeFor[C](); t.Kind() == reflect.Pointer {
 		*to = reflect.New(t.Elem()).Interface().(C)
@@ -54,22 +56,23 @@ func newClaims[C any](to *C) jwt.Claims {
 	return any(to).(jwt.Claims)
 }
 
-// unfit says why claims do not decode. encoding/json would quote the value.
-func unfit(err error) error {
+// decodeProblem returns why claims do not decode, without the value, which encoding/json quotes.
+func decodeProblem(err error) error {
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
 		kind, _, _ := strings.Cut(mismatch.Value, " ")
-		return because(jwt.ErrTokenInvalidClaims, "%+.80q is a %s and does not fit %v", mismatch.Field, kind, mismatch.Type)
+		return badToken(jwt.ErrTokenInvalidClaims,
+			"%+.80q is a %s and does not fit %v", mismatch.Field, kind, mismatch.Type)
 	}
 	if errors.As(err, new(*json.SyntaxError)) {
-		return because(jwt.ErrTokenMalformed, "its payload is not JSON")
+		return badToken(jwt.ErrTokenMalformed, "its payload is not JSON")
 	}
-	return plain(err)
+	return loggable(err)
 }
 
-// plain returns err with a text that is fit for a log: one short line of ASCII.
-// Validate methods and decoders like to quote what they were given.
-func plain(err error) error {
+// loggable returns err with a text for logs: one short line of ASCII. Validate methods and
+// decoders may quote the token.
+func loggable(err error) error {
 	const most = 200
 	text := err.Error()
 	if len(text) <= most && printable(text) {
@@ -79,11 +82,11 @@ func plain(err error) error {
 	return &tokenError{quoted[1 : len(quoted)-1], err}
 }
 
-// claimsFault says why C cannot hold the claims of a token, or nothing. It
-// decodes two tokens as a trial, since most mistakes cannot be seen from C's
-// type: they would refuse every token, or panic.
+// claimsFault returns why C cannot hold the claims of a token, or nothing. It decodes two
+// payloads as a trial, since the type alone does not show most mistakes.
 func claimsFault[C any]() (fact, hint string) {
-	const embed = "embed jwt.RegisteredClaims, by value, and declare no field of your own for iss, sub, aud, exp, nbf or iat"
+	const embed = "embed jwt.RegisteredClaims, by value, " +
+		"and declare no field of your own for iss, sub, aud, exp, nbf or iat"
 	t := reflect.TypeFor[C]()
 	if t.Kind() != reflect.Pointer {
 		t = reflect.PointerTo(t)
@@ -102,10 +105,11 @@ func claimsFault[C any]() (fact, hint string) {
 const (
 	trialName    = "usher"
 	trialDate    = 1e9
-	trialPayload = `{"iss":"usher","sub":"usher","aud":"usher","exp":1000000000,"nbf":1000000000,"iat":1000000000}`
+	trialPayload = `{"iss":"usher","sub":"usher","aud":"usher",` +
+		`"exp":1000000000,"nbf":1000000000,"iat":1000000000}`
 )
 
-// tryClaims decodes a payload into a C, and says what went wrong.
+// tryClaims decodes a payload into a C, and returns what went wrong, or nothing.
 func tryClaims[C any](payload string) (problem string) {
 	name := reflect.TypeFor[C]().String()
 	defer func() {
@@ -116,7 +120,7 @@ func tryClaims[C any](payload string) (problem string) {
 	claims := newClaims(new(C))
 	if err := json.Unmarshal([]byte(payload), claims); err != nil {
 		if _, own := claims.(json.Unmarshaler); own {
-			return "" // it may want more than the trial has
+			return "" // it may require other claims
 		}
 		return fmt.Sprintf("%s cannot hold the registered claims: %v", name, err)
 	}
@@ -127,28 +131,21 @@ func tryClaims[C any](payload string) (problem string) {
 	notBefore, _ := claims.GetNotBefore()
 	issued, _ := claims.GetIssuedAt()
 	if payload != trialPayload {
-		return "" // it was to show that nothing panics
+		return "" // an empty payload can only show a panic
 	}
 	on := func(d *jwt.NumericDate) bool { return d != nil && d.Equal(time.Unix(trialDate, 0)) }
-	for _, claim := range []struct {
-		name string
-		read bool
-	}{
-		{"iss", issuer == trialName},
-		{"sub", subject == trialName},
-		{"aud", len(audience) == 1 && audience[0] == trialName},
-		{"exp", on(expires)},
-		{"nbf", on(notBefore)},
-		{"iat", on(issued)},
-	} {
-		if !claim.read {
-			return fmt.Sprintf("%s does not read the %s of a token", name, claim.name)
-		}
+	read := []bool{
+		issuer == trialName, subject == trialName, len(audience) == 1 && audience[0] == trialName,
+		on(expires), on(notBefore), on(issued),
+	}
+	if i := slices.Index(read, false); i >= 0 {
+		claim := []string{"iss", "sub", "aud", "exp", "nbf", "iat"}[i]
+		return fmt.Sprintf("%s does not read the %s of a token", name, claim)
 	}
 	return ""
 }
 
-// tokenID returns the jti of claims, which jwt.Claims has no method for.
+// tokenID returns the jti of claims, for which jwt.Claims has no method.
 func tokenID[C any](claims *C) string {
 	if m, ok := any(claims).(*jwt.MapClaims); ok {
 		id, _ := (*m)["jti"].(string)

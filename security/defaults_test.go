@@ -91,7 +91,7 @@ func TestDocumentedDefaults(t *testing.T) {
 	for _, name := range []string{"`JWKS`", "`Realm`", "`Session.CSRF`"} {
 		want[name] = "none" // their zero
 	}
-	if security.KeepsNoConnection {
+	if security.KeepsNoConnection() {
 		want["`Client`"] = "one that keeps no connection"
 	}
 	want["`Tickets.TTL`"], want["`Tickets.TTL`, at most"] = spelt(ticketLife(t)), spelt(longestTicket(t))

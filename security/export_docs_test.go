@@ -3,6 +3,8 @@ package security
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 )
 
 // Bounds are the defaults and limits of the schemes that are constants, as
@@ -39,6 +41,12 @@ func KeepsTicketsInMemory() bool {
 	return err == nil && t.memory.tickets["hash"].For == "ann"
 }
 
-// KeepsNoConnection says whether the client of a JWKS that was given none opens a
-// connection for each fetch.
-var KeepsNoConnection = ownTransport.DisableKeepAlives
+// KeepsNoConnection reports whether a JWKS without a Client opens a connection for each fetch.
+func KeepsNoConnection() (closes bool) {
+	endpoint := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		closes = r.Close
+	}))
+	defer endpoint.Close()
+	_, _ = (&JWKS{URL: endpoint.URL}).get()
+	return closes
+}

@@ -4,4 +4,4 @@ package security
 func Ready[T any](scheme Scheme[T]) Scheme[T] { return ready(scheme) }
 
 // CheckClaimMembers is the scan of a payload.
-func CheckClaimMembers(data []byte) error { return checkMembers(data, claimMember) }
+func CheckClaimMembers(data []byte) error { return checkMembers(data, claimMembers) }

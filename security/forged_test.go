@@ -191,7 +191,7 @@ func badHeaders(url string) []badToken {
 		{"kid a path", with("kid", "../../../../dev/null"), "no key has the ID"},
 		{"kid SQL", with("kid", "h1' UNION SELECT 'x"), "no key has the ID"},
 		{"kid with control characters", with("kid", "h1\x00\r\n\x1b[31m\u202e"), `"h1\x00\r\n\x1b[31m\u202e"`},
-		{"kid of 200 bytes", with("kid", strings.Repeat("k", 200)), "kid is no string of at most 128 bytes"},
+		{"kid of 200 bytes", with("kid", strings.Repeat("k", 200)), "its kid is longer than 128 bytes"},
 		{"kid of 100 bytes", with("kid", strings.Repeat("k", 100)), `"` + strings.Repeat("k", 40) + `"`},
 		{"kid a number", with("kid", 1), "kid has a value of the wrong type"},
 		{"kid an array", with("kid", []string{"h1"}), "kid has a value of the wrong type"},
@@ -276,9 +276,9 @@ func badMembers() []badToken {
 		{"Crit", head(`{"alg":"HS256","Crit":["x"]}`), "by case"},
 		{"kid with a Kelvin sign", head(`{"alg":"HS256","` + "\u212a" + `id":"h1"}`), "by case"},
 		{"jku twice", head(`{"alg":"HS256","jku":"a","jku":"b"}`), `"jku" is there twice`},
-		{"payload an array", seal(hs, secret, header, `[`+payload+`]`), "no JSON object"},
-		{"payload null", seal(hs, secret, header, `null`), "no JSON object"},
-		{"payload a string", seal(hs, secret, header, `"x"`), "no JSON object"},
+		{"payload an array", seal(hs, secret, header, `[`+payload+`]`), "not a JSON object"},
+		{"payload null", seal(hs, secret, header, `null`), "not a JSON object"},
+		{"payload a string", seal(hs, secret, header, `"x"`), "not a JSON object"},
 		{"payload empty", seal(hs, secret, header, ``), "token is malformed"},
 		{"payload with more behind", seal(hs, secret, header, payload+`{}`), "token is malformed"},
 		{"payload not UTF-8", more("\"name\":\"\xff\""), "not UTF-8"},
@@ -289,7 +289,7 @@ func badMembers() []badToken {
 		{"header an array", head(`["HS256"]`), "token is malformed"},
 		{"header empty", head(``), "token is malformed"},
 		{"header with more behind", head(header + `x`), "token is malformed"},
-		{"header with a vast number", head(`{"alg":"HS256","x":1` + strings.Repeat("0", 400) + `}`), "its header is no JSON object that fits"},
+		{"header with a vast number", head(`{"alg":"HS256","x":1` + strings.Repeat("0", 400) + `}`), "its header is not a usable JSON object"},
 	}
 }
 

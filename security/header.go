@@ -3,7 +3,6 @@ package security
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -12,84 +11,72 @@ import (
 // strictBase64 is the encoding of a token's parts (RFC 7515 §2).
 var strictBase64 = base64.RawURLEncoding.Strict()
 
-// header is the JOSE header of a token (RFC 7515 §4), as far as it counts here: jku,
-// jwk, x5u and x5c (§4.1.2 to §4.1.6) are not looked at.
+// header is the JOSE header of a token (RFC 7515 §4). jku, jwk, x5u and x5c (§4.1.2 to
+// §4.1.6) are ignored.
 type header struct {
-	encoded string // as it stands in the token
+	encoded string // base64url, as in the token
 	method  jwt.SigningMethod
 	id      string // the kid
-	named   bool   // it has one
+	named   bool   // it has a kid
 }
 
-// maxKeptHeader is how long a header may be that is kept.
-const maxKeptHeader = 512
+const maxStoredHeader = 512 // bytes of a header that is stored for the next token
 
-// readHeader reads the header of a token. All tokens of an issuer begin with the same
-// one, so the last that a good signature stood under is kept: what a header says
-// depends on nothing but itself, and everything else of a token is looked at each time.
+// readHeader returns the header of a token. All tokens of an issuer have the same one, so
+// the last one with a good signature is stored. Nothing else of a token is.
 func (v *verifier[C]) readHeader(encoded string) (*header, error) {
-	if kept := v.kept.Load(); kept != nil && kept.encoded == encoded {
-		return kept, nil
+	if last := v.lastHeader.Load(); last != nil && last.encoded == encoded {
+		return last, nil
 	}
 	return parseHeader(encoded)
 }
 
-// keep lets a header be read faster the next time.
-func (v *verifier[C]) keep(h *header) {
-	if len(h.encoded) <= maxKeptHeader && v.kept.Load() != h {
+// storeHeader stores a header for the next token.
+func (v *verifier[C]) storeHeader(h *header) {
+	if len(h.encoded) <= maxStoredHeader && v.lastHeader.Load() != h {
 		copied := *h
-		copied.encoded = strings.Clone(h.encoded) // it would hold the whole token
-		v.kept.Store(&copied)
+		copied.encoded = strings.Clone(h.encoded) // h.encoded holds the whole token in memory
+		v.lastHeader.Store(&copied)
 	}
 }
 
-// parseHeader is readHeader of one that is seen for the first time. It refuses what
-// golang-jwt would let pass.
+// parseHeader reads a header, and refuses much that golang-jwt accepts.
 func parseHeader(encoded string) (*header, error) {
 	raw, err := strictBase64.DecodeString(encoded)
 	if err != nil {
-		return nil, because(jwt.ErrTokenMalformed, "its header is not base64url")
+		return nil, badToken(jwt.ErrTokenMalformed, "its header is not base64url")
 	}
-	var said map[string]any
-	if err := json.Unmarshal(raw, &said); err != nil {
-		if errors.As(err, new(*json.UnmarshalTypeError)) { // it quotes numbers in full
-			return nil, because(jwt.ErrTokenMalformed, "its header is no JSON object that fits")
-		}
-		return nil, because(jwt.ErrTokenMalformed, "its header is not JSON")
+	var params map[string]any
+	if json.Unmarshal(raw, &params) != nil { // its error may quote the header
+		return nil, badToken(jwt.ErrTokenMalformed, "its header is not a usable JSON object")
 	}
 	h := &header{encoded: encoded}
-	algorithm, ok := said["alg"].(string)
+	algorithm, ok := params["alg"].(string)
 	if !ok {
-		return nil, because(jwt.ErrTokenUnverifiable, "signing method (alg) is unspecified")
+		return nil, badToken(jwt.ErrTokenUnverifiable, "signing method (alg) is unspecified")
 	}
 	if h.method = jwt.GetSigningMethod(algorithm); h.method == nil {
-		return nil, because(jwt.ErrTokenUnverifiable, "signing method (alg) is unavailable")
+		return nil, badToken(jwt.ErrTokenUnverifiable, "signing method (alg) is unavailable")
 	}
-	if err := checkMembers(raw, headerMember); err != nil {
-		return nil, because(err, "in its header")
+	if err := checkMembers(raw, headerMembers); err != nil {
+		return nil, badToken(err, "in its header")
 	}
 	for _, name := range []string{"crit", "b64"} {
-		if _, present := said[name]; present {
-			// RFC 7515 §4.1.11, RFC 7797 §6: an extension that is not
-			// understood makes the token invalid, and none is.
-			return nil, because(jwt.ErrTokenUnverifiable, "its header has %s", name)
+		if _, present := params[name]; present {
+			// RFC 7515 §4.1.11, RFC 7797 §6: a token with an extension that is not
+			// supported is invalid, and none is supported.
+			return nil, badToken(jwt.ErrTokenUnverifiable, "its header has %s", name)
 		}
 	}
-	if typ, present := said["typ"]; present && !isAccessToken(typ) {
-		return nil, because(jwt.ErrTokenUnverifiable, "its typ is neither JWT nor at+jwt")
+	// RFC 8725 §3.11: other tokens, such as one for a logout, are not for signing in. RFC 7515
+	// §4.1.9 lets "application/" be left out.
+	typ, typed := params["typ"].(string)
+	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	if typed && typ != "jwt" && typ != "at+jwt" {
+		return nil, badToken(jwt.ErrTokenUnverifiable, "its typ is neither JWT nor at+jwt")
 	}
-	id, present := said["kid"]
-	if h.id, h.named = id.(string); h.named != present || len(h.id) > maxKeyID {
-		return nil, because(jwt.ErrTokenUnverifiable, "kid is no string of at most %d bytes", maxKeyID)
+	if h.id, h.named = params["kid"].(string); len(h.id) > maxKeyID {
+		return nil, badToken(jwt.ErrTokenUnverifiable, "its kid is longer than %d bytes", maxKeyID)
 	}
 	return h, nil
-}
-
-// isAccessToken says whether a typ is that of a token to sign in with. RFC 8725 §3.11:
-// others, such as a logout token, are not. RFC 7515 §4.1.9 lets "application/" be left
-// out.
-func isAccessToken(value any) bool {
-	typ, _ := value.(string)
-	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
-	return typ == "jwt" || typ == "at+jwt"
 }

@@ -2,10 +2,8 @@ package security
 
 import (
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,8 +14,7 @@ import (
 // maxKeys is how many keys a set may have: an issuer has a handful.
 const maxKeys = 100
 
-// jwk is what matters of a JSON Web Key (RFC 7517 §4, RFC 7518 §6). x5c, x5u and
-// x5t are not looked at.
+// jwk is a JSON Web Key (RFC 7517 §4, RFC 7518 §6). x5c, x5u and x5t are ignored.
 type jwk struct {
 	Kty string  `json:"kty"`
 	Use string  `json:"use"`
@@ -28,103 +25,81 @@ type jwk struct {
 	E   string  `json:"e"`
 	X   string  `json:"x"`
 	Y   string  `json:"y"`
-	D   any     `json:"d"` // of a private key, which nobody should publish
+	D   any     `json:"d"` // only a private key has it, which nobody should publish
 
 	Ops *[]string `json:"key_ops"`
 }
 
-// parseJWKS reads the keys of a set that can verify tokens. Keys for other
-// purposes are passed over; a set that is broken, ambiguous or without any such
-// key is refused as a whole.
+// parseJWKS returns the keys of a set that can verify tokens. Other keys are ignored; a
+// set that is not JSON, is ambiguous or has no such key is refused as a whole.
 func parseJWKS(raw []byte) ([]Key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(raw, &set); err != nil {
-		return nil, errors.New("the answer is no set of keys")
+		return nil, errors.New("the answer is not a key set")
 	}
 	if len(set.Keys) > maxKeys {
-		return nil, fmt.Errorf("the set has more than %d keys", maxKeys)
+		return nil, fmt.Errorf("the key set has more than %d keys", maxKeys)
 	}
 	var keys []Key
-	seen := map[string]bool{}
 	for _, text := range set.Keys {
 		var k jwk
 		// RFC 7517 §4: readers disagree which of two members of one name counts.
-		if json.Unmarshal(text, &k) != nil || checkMembers(text, func([]byte) kind { return unregistered }) != nil {
-			continue // broken, or of a kind that is to come
+		if json.Unmarshal(text, &k) != nil || checkMembers(text, nil) != nil {
+			continue // malformed, or of a type from a later RFC
 		}
-		key, ok := k.key()
-		if !ok {
+		key := k.key()
+		if fact, _ := key.weakness(); fact != "" || !k.mayVerify(key) {
 			continue
 		}
-		if key.named {
-			if seen[key.id] {
-				return nil, fmt.Errorf("the set has two keys with the ID %+.40q", key.id)
-			}
-			seen[key.id] = true
+		if key.hasIDOf(keys) {
+			return nil, fmt.Errorf("the key set has two keys with the ID %+.40q", key.id)
 		}
 		keys = append(keys, key)
 	}
 	if keys == nil {
-		return nil, errors.New("the set has no key for RS256, ES256 or EdDSA")
+		return nil, errors.New("the key set has no usable key for RS256, ES256 or EdDSA")
 	}
 	return keys, nil
 }
 
-// key returns the key if it verifies signatures, and is strong enough.
-func (k *jwk) key() (Key, bool) {
-	if k.Ops != nil && !slices.Contains(*k.Ops, "verify") {
-		return Key{}, false
-	}
-	if k.Use != "" && k.Use != "sig" || k.D != nil || k.Kid != nil && len(*k.Kid) > maxKeyID {
-		return Key{}, false
-	}
-	var key Key
+// key returns the key, or a weak one if it cannot be read.
+func (k *jwk) key() (key Key) {
+	x, y := octets(k.X), octets(k.Y)
 	switch {
 	case k.Kty == "RSA":
-		n, e := bigInt(k.N), bigInt(k.E)
-		if n == nil || e == nil || !e.IsInt64() || e.Int64() > 1<<31-1 {
-			return Key{}, false
+		n, e := new(big.Int).SetBytes(octets(k.N)), new(big.Int).SetBytes(octets(k.E))
+		if e.BitLen() < 32 {
+			key = RS256(&rsa.PublicKey{N: n, E: int(e.Int64())})
 		}
-		key = RS256(&rsa.PublicKey{N: n, E: int(e.Int64())})
-	case k.Kty == "EC" && k.Crv == "P-256":
-		x, y := octets(k.X), octets(k.Y)
-		if len(x) != 32 || len(y) != 32 {
-			return Key{}, false
+	case k.Kty == "EC" && k.Crv == "P-256" && len(x) == 32:
+		point := slices.Concat([]byte{4}, x, y)
+		if public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point); err == nil {
+			key = ES256(public)
 		}
-		public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
-		if err != nil {
-			return Key{}, false
-		}
-		key = ES256(public)
 	case k.Kty == "OKP" && k.Crv == "Ed25519":
-		key = EdDSA(ed25519.PublicKey(octets(k.X)))
-	default:
-		return Key{}, false
-	}
-	if fact, _ := key.weakness(); fact != "" || k.Alg != "" && k.Alg != key.algorithm {
-		return Key{}, false
+		key = EdDSA(x)
 	}
 	if k.Kid != nil {
 		key = key.WithID(*k.Kid)
 	}
-	return key, true
+	return key
 }
 
-// octets decodes base64url, strictly; nil is what does not decode.
+// mayVerify reports whether the issuer publishes the key for tokens.
+func (k *jwk) mayVerify(key Key) bool {
+	return (k.Ops == nil || slices.Contains(*k.Ops, "verify")) &&
+		(k.Use == "" || k.Use == "sig") &&
+		(k.Alg == "" || k.Alg == key.algorithm) &&
+		k.D == nil && len(key.id) <= maxKeyID
+}
+
+// octets decodes base64url, strictly; it returns nil for what does not decode.
 func octets(text string) []byte {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	raw, err := strictBase64.DecodeString(text)
 	if err != nil {
 		return nil
 	}
 	return raw
-}
-
-// bigInt decodes a number (RFC 7518 §2); nil is none.
-func bigInt(text string) *big.Int {
-	if raw := octets(text); len(raw) > 0 {
-		return new(big.Int).SetBytes(raw)
-	}
-	return nil
 }

@@ -1,9 +1,13 @@
 package security
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"example.com/usher/depends"
@@ -15,32 +19,33 @@ const (
 )
 
 // JWT authenticates with a signed JSON Web Token (RFC 7519) and provides its
-// claims as a C: a struct of the program's own that embeds jwt.RegisteredClaims,
-// or any other type that is a jwt.Claims, by itself or through its pointer. If C
+// claims as a C: a struct of the program that embeds jwt.RegisteredClaims, or any
+// other type that implements jwt.Claims, by itself or through its pointer. If C
 // has a method Validate() error, it is a further check.
 //
-// A token is accepted if its signature is good under one of Keys, by that key's
-// algorithm; if exp lies ahead, and neither nbf nor iat do; if iss is Issuer, and
-// aud is or holds Audience; and if it has a sub. Nothing of C is decoded before
-// the signature was found good. Every other token is refused with one and the
-// same 401 "invalid_token" (RFC 6750 §3.1); the reason is the Rejection's Err.
+// A token is accepted if one of Keys verifies its signature, with the algorithm of
+// that key; if exp is in the future, and nbf and iat are not; if iss is Issuer, and
+// aud is or contains Audience; and if it has a sub. Claims are decoded only after the
+// signature is verified. Every other token is refused with the same 401
+// "invalid_token" (RFC 6750 §3.1); the reason is the Err of the Rejection.
 //
-// A configuration that is not safe does not start: Mount reports it.
+// An unsafe configuration does not start: Mount reports it.
 //
 // A JWT is safe for concurrent use. [Use] prepares it once; Authenticate on a
 // literal works too, and prepares it every time.
 type JWT[C any] struct {
-	// Keys verify signatures. At least one, unless there is a JWKS. See [Key.WithID] for rotation.
+	// Keys verify signatures. At least one, unless there is a JWKS. See [Key.WithID] for
+	// rotation.
 	Keys []Key
 
-	// JWKS are the keys that the issuer publishes, in place of Keys.
+	// JWKS is the key set that the issuer publishes, in place of Keys.
 	JWKS *JWKS
 
 	// Issuer is the iss that tokens must have, compared byte by byte. Required,
 	// unless InsecureAnyIssuer.
 	Issuer string
 
-	// Audience is the aud that tokens must have or hold: the name of this
+	// Audience is the aud that tokens must have or contain: the name of this
 	// service. Required, unless InsecureAnyAudience.
 	Audience string
 
@@ -48,21 +53,21 @@ type JWT[C any] struct {
 	// token in more than one is refused. By default, BearerHeader() alone.
 	Sources []depends.Source
 
-	// Leeway is how far the issuer's clock may be off: exp is believed that
-	// much longer, nbf and iat that much earlier. At most 5 minutes; use
-	// time.Nanosecond for none. By default, 30 seconds.
+	// Leeway is how far the clock of the issuer may be off: a token is accepted
+	// that much after exp, and that much before nbf and iat. At most 5 minutes;
+	// time.Nanosecond turns it off. By default, 30 seconds.
 	Leeway time.Duration
 
 	// Realm is named in the challenge (RFC 9110 §11.5): printable ASCII. By
 	// default, none.
 	Realm string
 
-	// InsecureAnyIssuer accepts a token whoever its iss names. It is for keys
-	// that one issuer alone can sign with, whose tokens have no iss.
+	// InsecureAnyIssuer accepts a token with any iss, or without one. It is for
+	// issuers that set no iss, and whose keys nobody else signs with. By default, off.
 	InsecureAnyIssuer bool
 
-	// InsecureAnyAudience accepts a token whatever its aud is, so that one made
-	// for another service of the same issuer works here too.
+	// InsecureAnyAudience accepts a token with any aud, or without one, so that a token
+	// for another service of the same issuer is accepted here too. By default, off.
 	InsecureAnyAudience bool
 }
 
@@ -74,7 +79,7 @@ func (j JWT[C]) Describe() depends.Scheme {
 	}
 	return depends.Scheme{
 		Name:      "JWT",
-		Sources:   append([]depends.Source(nil), sources...),
+		Sources:   slices.Clone(sources),
 		Challenge: j.challenge(""),
 		Faults:    j.faults(),
 	}
@@ -86,55 +91,47 @@ func (j JWT[C]) Authenticate(ctx context.Context, credential depends.Credential)
 }
 
 // challenge returns the WWW-Authenticate of a refusal (RFC 6750 §3). The code is
-// empty if the request had no token: then §3.1 wants no error attribute.
+// empty if the request had no token: §3.1 forbids an error attribute then.
 func (j JWT[C]) challenge(code string) string {
-	challenge, separator := "Bearer", " "
+	var params []string
 	if j.Realm != "" && printable(j.Realm) {
-		challenge += separator + "realm=" + quoted(j.Realm)
-		separator = ", "
+		params = append(params, "realm="+strconv.Quote(j.Realm))
 	}
 	if code != "" {
-		challenge += separator + "error=" + quoted(code)
+		params = append(params, "error="+strconv.Quote(code))
 	}
-	return challenge
+	return strings.TrimSpace("Bearer " + strings.Join(params, ", "))
 }
 
-func (j JWT[C]) leeway() time.Duration {
-	if j.Leeway == 0 {
-		return defaultLeeway
-	}
-	return j.Leeway
-}
+func (j JWT[C]) leeway() time.Duration { return cmp.Or(j.Leeway, defaultLeeway) }
 
-// faults tells every reason why this configuration must not start.
-func (j JWT[C]) faults() []depends.SchemeFault {
+// faults returns the reasons why this configuration must not start.
+func (j JWT[C]) faults() (f faults) {
 	scheme := "JWT[" + reflect.TypeFor[C]().String() + "]"
-	var faults []depends.SchemeFault
 	if j.JWKS == nil {
-		faults = keyFaults(scheme, j.Keys)
+		f = keyFaults(scheme, j.Keys)
 	} else {
-		faults = j.JWKS.faults(scheme)
+		f = j.JWKS.faults(scheme)
 	}
-	fault := func(bad bool, fact, hint string) {
-		if bad {
-			faults = append(faults, depends.SchemeFault{Fact: scheme + " " + fact, Hint: hint})
-		}
-	}
-	fault(j.JWKS != nil && len(j.Keys) > 0, "has both Keys and a JWKS", "put the keys into the set, or leave the set out")
-	fault(j.Issuer == "" && !j.InsecureAnyIssuer, "names no Issuer",
-		"set Issuer to the iss of your tokens, or InsecureAnyIssuer: true to accept tokens whoever their iss names")
-	fault(j.Issuer != "" && j.InsecureAnyIssuer, "names an Issuer and accepts any",
+	f.addIf(j.JWKS != nil && len(j.Keys) > 0, scheme+" has both Keys and a JWKS",
+		"put the keys into the set, or leave the set out")
+	f.addIf(j.Issuer == "" && !j.InsecureAnyIssuer, scheme+" names no Issuer",
+		"set Issuer to the iss of your tokens, "+
+			"or InsecureAnyIssuer: true to accept tokens whoever their iss names")
+	f.addIf(j.Issuer != "" && j.InsecureAnyIssuer, scheme+" names an Issuer and accepts any",
 		"set Issuer or InsecureAnyIssuer, not both")
-	fault(j.Audience == "" && !j.InsecureAnyAudience, "names no Audience",
-		"set Audience to the aud of your tokens, or InsecureAnyAudience: true to accept tokens made for other services")
-	fault(j.Audience != "" && j.InsecureAnyAudience, "names an Audience and accepts any",
+	f.addIf(j.Audience == "" && !j.InsecureAnyAudience, scheme+" names no Audience",
+		"set Audience to the aud of your tokens, "+
+			"or InsecureAnyAudience: true to accept tokens made for other services")
+	f.addIf(j.Audience != "" && j.InsecureAnyAudience, scheme+" names an Audience and accepts any",
 		"set Audience or InsecureAnyAudience, not both")
-	fault(j.Leeway < 0 || j.Leeway > maxLeeway, fmt.Sprintf("has a Leeway of %v", j.Leeway),
+	f.addIf(j.Leeway < 0 || j.Leeway > maxLeeway,
+		fmt.Sprintf("%s has a Leeway of %v", scheme, j.Leeway),
 		fmt.Sprintf("set Leeway to at most %v, or leave it out for %v", maxLeeway, defaultLeeway))
-	fault(!printable(j.Realm), fmt.Sprintf("has the Realm %+q, which cannot stand in a header", j.Realm),
+	f.addIf(!printable(j.Realm),
+		fmt.Sprintf("%s has the Realm %+q, which cannot stand in a header", scheme, j.Realm),
 		"set Realm to printable ASCII, or leave it out")
-	if fact, hint := claimsFault[C](); fact != "" {
-		faults = append(faults, depends.SchemeFault{Fact: scheme + ": " + fact, Hint: hint})
-	}
-	return faults
+	fact, hint := claimsFault[C]()
+	f.addIf(fact != "", scheme+": "+fact, hint)
+	return f
 }

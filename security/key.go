@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rsa"
-	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -16,35 +15,33 @@ import (
 	"sync"
 
 	"github.com/golang-jwt/jwt/v5"
-
-	"example.com/usher/depends"
 )
 
 const (
 	minRSABits = 2048 // RFC 7518 §3.3
-	maxKeyID   = 128  // bytes of a kid; longer ones serve no honest purpose
+	maxKeyID   = 128  // bytes of a kid; no issuer needs more
 )
 
-// Key is a key that verifies tokens of exactly one algorithm. It is made by
-// [HS256], [RS256], [ES256] and their kin, each of which takes the one kind of
-// key that its algorithm uses: a public key cannot become an HMAC secret
-// (RFC 8725 §3.1). The zero Key is a wiring fault, and so is a weak one.
+// Key is a key that verifies tokens of exactly one algorithm. [HS256], [HS384],
+// [HS512], [RS256], [ES256] and [EdDSA] make keys, each from the one type of key that
+// its algorithm uses: a public key cannot become an HMAC secret (RFC 8725 §3.1). The
+// zero Key is a wiring fault, and so is a weak one.
 //
-// A Key is immutable and prints without what it holds.
+// A Key is immutable, safe for concurrent use, and prints without its secret.
 type Key struct {
 	algorithm string
 	id        string
 	named     bool // WithID was called, if only with ""
 
 	// material returns a []byte or a typed public key. It is a function because
-	// no printer, logger or encoder looks into one.
+	// no printer, logger or encoder shows what a function holds.
 	material func() any
 
-	mac func(signed string, signature []byte) bool // of a secret: says whether a signature is its
+	mac func(signed string, signature []byte) bool // verifies a signature; nil for a public key
 }
 
 // HS256 is a shared secret for HMAC with SHA-256, of at least 32 random bytes
-// (RFC 7518 §3.2). Whoever can verify with it can also issue tokens.
+// (RFC 7518 §3.2). Everybody who can verify with it can also issue tokens.
 func HS256(secret []byte) Key { return symmetric(jwt.SigningMethodHS256, secret) }
 
 // HS384 is a shared secret for HMAC with SHA-384, of at least 48 random bytes.
@@ -55,57 +52,45 @@ func HS512(secret []byte) Key { return symmetric(jwt.SigningMethodHS512, secret)
 
 // RS256 is a public key for RSASSA-PKCS1-v1_5 with SHA-256, of at least 2048
 // bits (RFC 7518 §3.3).
-func RS256(public *rsa.PublicKey) Key {
-	return Key{algorithm: jwt.SigningMethodRS256.Alg(), material: func() any { return public }}
-}
+func RS256(public *rsa.PublicKey) Key { return asymmetric(jwt.SigningMethodRS256, public) }
 
 // ES256 is a public key on the curve P-256 for ECDSA with SHA-256 (RFC 7518 §3.4).
-func ES256(public *ecdsa.PublicKey) Key {
-	return Key{algorithm: jwt.SigningMethodES256.Alg(), material: func() any { return public }}
-}
+func ES256(public *ecdsa.PublicKey) Key { return asymmetric(jwt.SigningMethodES256, public) }
 
 // EdDSA is an Ed25519 public key (RFC 8037 §3.1).
-func EdDSA(public ed25519.PublicKey) Key {
-	return Key{algorithm: jwt.SigningMethodEdDSA.Alg(), material: func() any { return public }}
+func EdDSA(public ed25519.PublicKey) Key { return asymmetric(jwt.SigningMethodEdDSA, public) }
+
+func asymmetric(method jwt.SigningMethod, public any) Key {
+	return Key{algorithm: method.Alg(), material: func() any { return public }}
 }
 
-// symmetric copies the secret, so that a caller who wipes or reuses its slice
-// does not change the key. golang-jwt would prepare the secret anew for each token.
+// symmetric copies the secret, so that a caller who wipes or reuses its slice does not
+// change the key. golang-jwt would prepare the secret again for each token.
 func symmetric(method *jwt.SigningMethodHMAC, secret []byte) Key {
 	secret = bytes.Clone(secret)
-	var material any = secret
-	macs := sync.Pool{New: func() any { return &hmacOf{mac: hmac.New(method.Hash.New, secret)} }}
+	macs := sync.Pool{New: func() any { return &preparedMAC{Hash: hmac.New(method.Hash.New, secret)} }}
 	return Key{
 		algorithm: method.Alg(),
-		material:  func() any { return material },
+		material:  func() any { return secret },
 		mac: func(signed string, signature []byte) bool {
-			m := macs.Get().(*hmacOf) //nolint:forcetypeassert // the pool holds nothing else
+			m := macs.Get().(*preparedMAC) //nolint:forcetypeassert // the pool holds nothing else
 			defer macs.Put(m)
-			return hmac.Equal(m.sum(signed), signature) // in constant time
+			m.Reset()
+			m.buffer = append(m.buffer[:0], signed...)
+			_, _ = m.Write(m.buffer)
+			m.buffer = m.Sum(m.buffer[:0])
+			return hmac.Equal(m.buffer, signature) // in constant time
 		},
 	}
 }
 
-// hmacOf is a key that was prepared, with room to work in.
-type hmacOf struct {
-	mac    hash.Hash
-	signed []byte
-	out    [sha512.Size]byte
+// preparedMAC is an HMAC that has its secret, and a buffer for what it signs and its sum.
+type preparedMAC struct {
+	hash.Hash
+	buffer []byte
 }
 
-// sum returns the HMAC, which the next call overwrites.
-func (m *hmacOf) sum(signed string) []byte {
-	const most = 4 << 10 // of what is kept between two tokens
-	m.signed = append(m.signed[:0], signed...)
-	m.mac.Reset()
-	_, _ = m.mac.Write(m.signed)
-	if cap(m.signed) > most {
-		m.signed = nil
-	}
-	return m.mac.Sum(m.out[:0])
-}
-
-// verify says why a signature is not this key's.
+// verify returns an error if the key did not make the signature.
 func (k Key) verify(method jwt.SigningMethod, signed string, signature []byte) error {
 	if k.mac == nil {
 		return method.Verify(signed, signature, k.material())
@@ -116,11 +101,11 @@ func (k Key) verify(method jwt.SigningMethod, signed string, signature []byte) e
 	return nil
 }
 
-// WithID returns the key under the name that tokens call it by, their kid
-// (RFC 7515 §4.1.4): at most 128 bytes. A token with a kid is verified with the
-// key of that ID or refused; a token without one is tried with the keys without
-// ID, of its own algorithm. To rotate, add the new key under a new ID, and
-// remove the old one when its last token has expired.
+// WithID returns the key with an ID, which tokens name as their kid (RFC 7515
+// §4.1.4): at most 128 bytes. A token with a kid is verified with the key of that ID
+// or refused; a token without one is verified with the keys of its algorithm that have
+// no ID. To rotate, add the new key with a new ID, and remove the old one when its
+// last token has expired.
 func (k Key) WithID(id string) Key {
 	k.id, k.named = id, true
 	return k
@@ -140,43 +125,32 @@ func (k Key) String() string {
 // GoString returns what String does.
 func (k Key) GoString() string { return k.String() }
 
-// keyFaults tells what is wrong with keys, each by itself and together.
-//
-// Keys without ID may have different algorithms: a token's algorithm then says
-// which are tried, and each only ever verifies its own, so that a move from
-// HS256 to ES256 needs no kid.
-func keyFaults(scheme string, keys []Key) []depends.SchemeFault {
-	if len(keys) == 0 {
-		return []depends.SchemeFault{{
-			Fact: scheme + " has no key",
-			Hint: "set Keys: []security.Key{security.HS256(secret)}, or the RS256, ES256 or EdDSA key of your issuer",
-		}}
-	}
-	var faults []depends.SchemeFault
-	seen := map[string]bool{}
+// keyFaults returns what is wrong with keys. Those without ID may have different
+// algorithms: the token's algorithm chooses, so that a move to ES256 needs no kid.
+func keyFaults(scheme string, keys []Key) (f faults) {
+	f.addIf(len(keys) == 0, scheme+" has no key", "set Keys: []security.Key{security.HS256(secret)}, "+
+		"or the RS256, ES256 or EdDSA key of your issuer")
 	for i, k := range keys {
-		fault := func(hint, format string, args ...any) {
-			fact := fmt.Sprintf("%s: Keys[%d], %s, ", scheme, i, k) + fmt.Sprintf(format, args...)
-			faults = append(faults, depends.SchemeFault{Fact: fact, Hint: hint})
-		}
-		if fact, hint := k.weakness(); fact != "" {
-			fault(hint, "%s", fact)
-		}
-		if !k.named {
-			continue
-		}
-		switch {
-		case k.id == "" || len(k.id) > maxKeyID:
-			fault("give WithID the kid of the issuer's tokens, or leave WithID out", "has an ID of %d bytes; 1 to %d are possible", len(k.id), maxKeyID)
-		case seen[k.id]:
-			fault("a kid chooses one key: give each key an ID of its own", "has the ID of an earlier key")
-		}
-		seen[k.id] = true
+		prefix := fmt.Sprintf("%s: Keys[%d], %s, ", scheme, i, k)
+		fact, hint := k.weakness()
+		f.addIf(fact != "", prefix+fact, hint)
+		f.addIf(k.named && (k.id == "" || len(k.id) > maxKeyID),
+			fmt.Sprintf("%shas an ID of %d bytes; 1 to %d are possible", prefix, len(k.id), maxKeyID),
+			"give WithID the kid of the issuer's tokens, or leave WithID out")
+		f.addIf(k.hasIDOf(keys[:i]), prefix+"has the ID of an earlier key",
+			"a kid chooses one key: give each key an ID of its own")
 	}
-	return faults
+	return f
 }
 
-// weakness says why the key must not verify anything, or nothing.
+// hasIDOf reports whether the key has an ID, and one of the others has the same.
+func (k Key) hasIDOf(others []Key) bool {
+	return k.named && slices.ContainsFunc(others, func(other Key) bool {
+		return other.named && other.id == k.id
+	})
+}
+
+// weakness returns why the key must not verify anything, or nothing.
 func (k Key) weakness() (fact, hint string) {
 	if k.material == nil {
 		return "has no algorithm", "make keys with security.HS256, HS384, HS512, RS256, ES256 or EdDSA"
@@ -185,57 +159,20 @@ func (k Key) weakness() (fact, hint string) {
 	case []byte:
 		return weakSecret(key, secretSize(k.algorithm))
 	case *rsa.PublicKey:
-		switch {
-		case key == nil || key.N == nil:
-			return "is nil", "pass the issuer's *rsa.PublicKey"
-		case key.N.BitLen() < minRSABits:
-			return fmt.Sprintf("has %d bits; RFC 7518 asks for %d", key.N.BitLen(), minRSABits), "let the issuer make a new key"
-		case key.E < 3 || key.E%2 == 0 || key.N.Bit(0) == 0:
-			return "is not an RSA key", "pass the issuer's *rsa.PublicKey as x509 parsed it"
-		}
+		return weakRSA(key)
 	case *ecdsa.PublicKey:
 		return weakCurve(key)
 	case ed25519.PublicKey:
-		switch {
-		case len(key) != ed25519.PublicKeySize:
-			return fmt.Sprintf("has %d bytes; an Ed25519 public key has %d", len(key), ed25519.PublicKeySize), "pass the issuer's ed25519.PublicKey"
-		case smallOrder(key):
-			return "is a point of small order, for which anybody can sign", "pass the issuer's ed25519.PublicKey; is the variable set that it comes from?"
-		}
+		return weakEdDSA(key)
 	}
 	return "", ""
-}
-
-// smallOrder reports whether the key is one of the few points of which eight times is the
-// identity, all zeros among them. RFC 8032 §5.1.7 verifies with them all the same, and one
-// message in eight, or more, has a signature that anybody can write down.
-func smallOrder(key ed25519.PublicKey) bool {
-	y := hex.EncodeToString(key[:31]) + hex.EncodeToString([]byte{key[31] &^ 0x80}) // without the sign of x
-	return slices.Contains(smallOrderY, y)
-}
-
-// smallOrderY are these points, little-endian: 0 and 1, the prime less 1, the two of order
-// eight, and 0 and 1 once more as the prime and one above it.
-var smallOrderY = []string{
-	"00" + strings.Repeat("00", 31),
-	"01" + strings.Repeat("00", 31),
-	"ec" + strings.Repeat("ff", 30) + "7f",
-	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-	"ed" + strings.Repeat("ff", 30) + "7f",
-	"ee" + strings.Repeat("ff", 30) + "7f",
 }
 
 // secretSize is the least number of bytes of an HMAC secret: those of its hash
 // (RFC 7518 §3.2).
 func secretSize(algorithm string) int {
-	switch algorithm {
-	case jwt.SigningMethodHS384.Alg():
-		return 48
-	case jwt.SigningMethodHS512.Alg():
-		return 64
-	}
-	return 32
+	method, _ := jwt.GetSigningMethod(algorithm).(*jwt.SigningMethodHMAC)
+	return method.Hash.Size()
 }
 
 func weakSecret(secret []byte, least int) (fact, hint string) {
@@ -254,22 +191,66 @@ func weakSecret(secret []byte, least int) (fact, hint string) {
 	return "", ""
 }
 
+func weakRSA(key *rsa.PublicKey) (fact, hint string) {
+	const pass = "pass the issuer's *rsa.PublicKey"
+	switch {
+	case key == nil || key.N == nil:
+		return "is nil", pass
+	case key.N.BitLen() < minRSABits:
+		return fmt.Sprintf("has %d bits; RFC 7518 asks for %d", key.N.BitLen(), minRSABits),
+			"let the issuer make a new key"
+	case key.E < 3 || key.E%2 == 0 || key.N.Bit(0) == 0:
+		return "is not an RSA key", pass + " as x509 parsed it"
+	}
+	return "", ""
+}
+
 func weakCurve(key *ecdsa.PublicKey) (fact, hint string) {
 	hint = "pass the issuer's *ecdsa.PublicKey"
-	if key == nil || key.Curve == nil {
+	switch {
+	case key == nil || key.Curve == nil:
 		return "is nil", hint
-	}
-	if key.Curve != elliptic.P256() {
+	case key.Curve != elliptic.P256():
 		return "is not on the curve P-256", "ES256 is on P-256 alone: " + hint
+	case key.X == nil || key.Y == nil: //nolint:staticcheck // Bytes panics without them
+		return "is not a point of P-256", hint
 	}
-	// Bytes refuses a point that is not on the curve, and panics without one.
-	defer func() {
-		if recover() != nil {
-			fact = "is not a point of P-256"
-		}
-	}()
-	if _, err := key.Bytes(); err != nil {
+	if _, err := key.Bytes(); err != nil { // it refuses a point that is not on the curve
 		return "is not a point of P-256", hint
 	}
 	return "", ""
+}
+
+func weakEdDSA(key ed25519.PublicKey) (fact, hint string) {
+	const size = ed25519.PublicKeySize
+	hint = "pass the issuer's ed25519.PublicKey"
+	switch {
+	case len(key) != size:
+		return fmt.Sprintf("has %d bytes; an Ed25519 public key has %d", len(key), size), hint
+	case smallOrder(key):
+		return "is a point of small order, for which anybody can sign",
+			hint + "; is the variable set that it comes from?"
+	}
+	return "", ""
+}
+
+// smallOrder reports whether the key is one of the few points of which eight times is the
+// identity, all zeros among them. RFC 8032 §5.1.7 verifies with them all the same, and one
+// message in eight, or more, has a signature that anybody can write down.
+func smallOrder(key ed25519.PublicKey) bool {
+	y := bytes.Clone(key)
+	y[31] &^= 0x80 // the sign of x
+	return slices.Contains(smallOrderY, hex.EncodeToString(y))
+}
+
+// smallOrderY are these points, little-endian: 0 and 1, the prime less 1, the two of order
+// eight, and 0 and 1 once more as the prime and one above it.
+var smallOrderY = []string{
+	"00" + strings.Repeat("00", 31),
+	"01" + strings.Repeat("00", 31),
+	"ec" + strings.Repeat("ff", 30) + "7f",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ed" + strings.Repeat("ff", 30) + "7f",
+	"ee" + strings.Repeat("ff", 30) + "7f",
 }

@@ -5,13 +5,16 @@ import (
 	"strings"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
-// OneOf authenticates with one of several schemes: a JWT or an API key. The
-// first, in their order, whose credential is present decides: if that is bad the
-// connection is refused, whatever stands in another's place. Without any, the
-// challenge is all of theirs, but for that of [Tickets]: who has none gets one with
-// another's credential; with one, a refusal has the challenge of its scheme alone.
+// OneOf authenticates with one of several schemes, such as a JWT or an API key. The
+// first scheme, in their order, whose credential is present decides: if it refuses
+// the credential, the connection is refused, and no other scheme is asked.
+//
+// A request without any credential is refused with the challenges of all schemes but
+// [Tickets], since a client gets a ticket with the credential of another scheme. Any
+// other refusal has the challenge of the scheme that decided.
 func OneOf[T any](schemes ...Scheme[T]) Scheme[T] {
 	out := oneOf[T]{schemes: make([]Scheme[T], 0, len(schemes))}
 	for _, s := range schemes {
@@ -20,7 +23,7 @@ func OneOf[T any](schemes ...Scheme[T]) Scheme[T] {
 	return out
 }
 
-// derived is a scheme whose credentials are got with another's.
+// derived is a scheme whose credentials a client gets with those of another scheme.
 type derived interface{ derived() }
 
 type oneOf[T any] struct{ schemes []Scheme[T] }
@@ -28,6 +31,7 @@ type oneOf[T any] struct{ schemes []Scheme[T] }
 // Describe implements [Scheme].
 func (o oneOf[T]) Describe() depends.Scheme {
 	var d depends.Scheme
+	var f faults
 	var names, challenges []string
 	for i, s := range o.schemes {
 		inner := s.Describe()
@@ -37,16 +41,14 @@ func (o oneOf[T]) Describe() depends.Scheme {
 			challenges = append(challenges, inner.Challenge)
 		}
 		for _, source := range inner.Sources {
-			if source.Alternative != 0 {
-				d.Faults = append(d.Faults, depends.SchemeFault{Fact: "OneOf is given a OneOf", Hint: "give it all schemes itself"})
-			}
+			f.addIf(source.Alternative != 0, "OneOf is given a OneOf", "give it all schemes itself")
 			source.Alternative = i
 			d.Sources = append(d.Sources, source)
 		}
 		d.Params = append(d.Params, inner.Params...)
-		d.Faults = append(d.Faults, inner.Faults...)
+		f = append(f, inner.Faults...)
 	}
-	d.Name, d.Challenge = strings.Join(names, " or "), strings.Join(challenges, ", ")
+	d.Name, d.Challenge, d.Faults = strings.Join(names, " or "), strings.Join(challenges, ", "), f
 	return d
 }
 
@@ -57,10 +59,10 @@ func (o oneOf[T]) Authenticate(ctx context.Context, c depends.Credential) (T, er
 	return s.Authenticate(ctx, c)
 }
 
-// As makes a scheme provide another type, such as the program's User in place of
-// a token's claims, so that several schemes can stand in one [OneOf]. An error
-// of convert refuses as a provider's would; depends.ErrAbsent says that the credential
-// is nobody's, and is a 401 "invalid_credentials".
+// As makes a scheme provide another type, such as the program's User in place of a
+// token's claims, so that [OneOf] can combine schemes. An error of convert refuses as
+// one of a provider does; depends.ErrAbsent means that the credential has no owner, and
+// refuses with 401 "invalid_credentials".
 func As[T, U any](scheme Scheme[U], convert func(context.Context, U) (T, error)) Scheme[T] {
 	return as[T, U]{ready(scheme), convert}
 }
@@ -81,8 +83,5 @@ func (a as[T, U]) Authenticate(ctx context.Context, c depends.Credential) (T, er
 		return none, err
 	}
 	converted, err := a.convert(ctx, value)
-	if err != nil {
-		return unknown(converted, err, a.Describe().Challenge, "invalid_credentials")
-	}
-	return converted, nil
+	return converted, bind.RefuseUnknown(err, a.Describe().Challenge, "invalid_credentials")
 }

@@ -7,34 +7,33 @@ import (
 	"example.com/usher/internal/bind"
 )
 
-// Scheme authenticates a connection: it turns a credential into a T, which
-// handlers and providers then ask for by its type. [JWT] is one; programs write
-// others with these two methods.
+// Scheme authenticates a connection: it turns a credential into a T, which is the
+// type that handlers and providers then ask for. [JWT] is one; programs write others
+// with these two methods.
 //
-// Both methods must be safe for concurrent use once the scheme was given to
-// [Use].
+// Both methods must be safe for concurrent use after [Use].
 type Scheme[T any] interface {
-	// Describe names the scheme, says where its credential stands, with which
-	// challenge a stranger is refused, and why, if so, this configuration must
-	// not start. Use calls it once.
+	// Describe returns the scheme's name, the sources of its credential, the
+	// challenge of its refusals, and the reasons why this configuration must not
+	// start. Use calls it once.
 	Describe() depends.Scheme
 
-	// Authenticate checks one credential, which was found in one of the
-	// described sources. The resolver has already refused a request with none
-	// (401) and with more than one (400).
+	// Authenticate checks one credential from one of the described sources. The
+	// resolver has already refused a request with none (401) and with more than
+	// one (400).
 	//
 	// It refuses with a *depends.Rejection, such as depends.Unauthorized; any
-	// other error tells the peer a bare 500. It runs on the goroutine that
-	// becomes the connection's and may block until ctx ends. The credential is
-	// a secret: it belongs in no error and no log.
+	// other error is answered with a bare 500. It runs on the goroutine of the
+	// connection and may block until ctx ends. The credential is a secret: it must
+	// not appear in an error or a log.
 	Authenticate(ctx context.Context, credential depends.Credential) (T, error)
 }
 
-// Use installs a scheme as the provider of T. What is wrong with its
-// configuration is told by Mount; a nil scheme panics.
+// Use installs a scheme as the provider of T. Mount reports an unsafe
+// configuration; a nil scheme panics.
 func Use[T any](deps *depends.Graph, scheme Scheme[T]) {
 	if scheme == nil {
-		panic("security: Use of a nil scheme") //nolint:forbidigo // a mistake of the program's own, with its place
+		panic("security: Use of a nil scheme") //nolint:forbidigo // a mistake of the program
 	}
 	scheme = ready(scheme)
 	authenticate := func(ctx context.Context, c *depends.Credential, to *T) error {
@@ -50,9 +49,8 @@ func Use[T any](deps *depends.Graph, scheme Scheme[T]) {
 	bind.ProvideScheme(deps, scheme.Describe(), authenticate)
 }
 
-// ready lets a scheme of ours do what is the same for every credential. It asks
-// for the dynamic type, not for a method: a type that embeds a JWT to refine its
-// Authenticate would have that method too, and be bypassed.
+// ready prepares a JWT for many tokens. It asks for the dynamic type, not for a method,
+// which a type that embeds a JWT and has an Authenticate of its own would have, too.
 func ready[T any](scheme Scheme[T]) Scheme[T] {
 	switch s := scheme.(type) {
 	case JWT[T]:

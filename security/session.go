@@ -7,35 +7,37 @@ import (
 	"errors"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
 )
 
-// csrfParam is the query parameter of a page's token against forged requests.
+// csrfParam is the query parameter with a page's token against forged requests.
 const csrfParam = "csrf_token"
 
 // Session authenticates a browser by the cookie of a session that the program
-// keeps: the cookie's value names it and says nothing else.
+// stores. The value of the cookie is the session's identifier.
 //
-// A browser sends cookies to whoever a page connects to, so a route with a
-// Session demands an Origin, and the router must be told which ones may connect
-// (wsroute.Config.Origins): anything else does not start. Set the cookie Secure,
-// HttpOnly and SameSite=Lax, with a name that begins with "__Host-".
+// A browser adds its cookies to the requests of every page. A route with a Session
+// therefore demands an Origin header, and starts only if wsroute.Config.Origins lists
+// the origins that may connect. Set the cookie Secure, HttpOnly and SameSite=Lax, with
+// a name that begins with "__Host-".
 //
-// No cookie is refused with 401 and the challenge Session, an unknown session
-// with the same and the reason "invalid_session", two cookies of the name with
-// 400. It is safe for concurrent use if its functions are.
+// A request without the cookie is refused with 401 "credentials_required" and the
+// challenge Session, an unknown session with 401 "invalid_session" and the same
+// challenge, two cookies of the name with 400. It is safe for concurrent use if its
+// functions are.
 type Session[T any] struct {
 	// Cookie is the name of the cookie. Required.
 	Cookie string
 
-	// Find returns the session of an identifier. It returns depends.ErrAbsent,
-	// or an error that wraps it, if there is none any more. Required.
+	// Find returns the session with an identifier. It returns depends.ErrAbsent,
+	// or an error that wraps it, for an unknown or ended session. Required.
 	Find func(ctx context.Context, id string) (T, error)
 
-	// CSRF returns the token that the session's pages were given, which they
-	// send as ?csrf_token=…; one that differs is refused with 403
-	// "invalid_csrf_token". It is a second lock behind the Origin check, for
-	// programs whose origins are many. The parameter is hidden like the cookie.
-	// By default, none is asked for.
+	// CSRF returns the token that the program has put into the session's pages,
+	// which send it as ?csrf_token=…; a request with another one is refused with
+	// 403 "invalid_csrf_token". It is a second check beside that of the Origin, for
+	// programs with many origins. The parameter is hidden like the cookie.
+	// By default, no token is demanded.
 	CSRF func(session T) string
 }
 
@@ -43,30 +45,36 @@ const sessionChallenge = "Session"
 
 // Describe implements [Scheme].
 func (s Session[T]) Describe() depends.Scheme {
-	d := depends.Scheme{Name: "Session", Sources: []depends.Source{CookieToken(s.Cookie)}, Challenge: sessionChallenge}
+	var f faults
+	f.addIf(s.Find == nil, "Session has no Find", "set Find to the look-up of a session")
+	d := depends.Scheme{
+		Name: "Session", Sources: []depends.Source{CookieToken(s.Cookie)},
+		Challenge: sessionChallenge, Faults: f,
+	}
 	if s.CSRF != nil {
 		d.Params = []string{csrfParam}
-	}
-	if s.Find == nil {
-		d.Faults = append(d.Faults, depends.SchemeFault{Fact: "Session has no Find", Hint: "set Find to the look-up of a session"})
 	}
 	return d
 }
 
 // Authenticate implements [Scheme].
 func (s Session[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
+	var none T
 	session, err := s.Find(ctx, c.Value)
-	if session, err = unknown(session, err, sessionChallenge, "invalid_session"); err != nil || s.CSRF == nil {
-		return session, err
+	if err != nil {
+		return none, bind.RefuseUnknown(err, sessionChallenge, "invalid_session")
+	}
+	if s.CSRF == nil {
+		return session, nil
 	}
 	if want := s.CSRF(session); want == "" || !sameSecret(c.Param(csrfParam), want) {
-		var none T
-		return none, depends.Forbidden("invalid_csrf_token", errors.New("security: the CSRF token is not the session's"))
+		return none, depends.Forbidden("invalid_csrf_token",
+			errors.New("security: the CSRF token is not the session's"))
 	}
 	return session, nil
 }
 
-// sameSecret compares in a time that tells nothing, not even about the length.
+// sameSecret compares in constant time, whatever the lengths.
 func sameSecret(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1

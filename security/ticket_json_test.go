@@ -358,7 +358,7 @@ func refused[T any](t *testing.T, field string) {
 
 // TestValuesThatAStoreRefuses: their types start, and no ticket is issued for them.
 func TestValuesThatAStoreRefuses(t *testing.T) {
-	const differs = "a value differs once it was encoded and decoded"
+	const differs = "a value differs after it was encoded and decoded"
 	notIssued(t, struct{ A fmt.Stringer }{time.Now()}, "fmt.Stringer")
 	notIssued(t, func() {}, "unsupported type: func()")
 	notIssued(t, struct{ A []complex128 }{make([]complex128, 1)}, "unsupported type: complex128")

@@ -15,22 +15,20 @@ import (
 	"example.com/usher/depends"
 )
 
-// maxToken is how long a token may be before it is looked at. Header limits of
-// common proxies begin at this size.
+// maxToken is the most bytes of a token. Common proxies limit headers to this size.
 const maxToken = 8 << 10
 
-// verifier is a JWT made ready: but for the header that it keeps, it is immutable, and
-// shared by all connections.
+// verifier is a prepared JWT, shared by all connections. Only lastHeader changes.
 type verifier[C any] struct {
 	description depends.Scheme
-	refused     string // the challenge that goes with a refusal
+	refused     string // the challenge of a refusal
 	validator   *jwt.Validator
-	algorithms  []string         // that some key has
+	algorithms  []string         // of the keys
 	named       map[string]Key   // by ID
 	unnamed     map[string][]Key // by algorithm
 	jwks        *JWKS            // in place of named and unnamed
 	leeway      time.Duration
-	kept        atomic.Pointer[header]
+	lastHeader  atomic.Pointer[header]
 }
 
 // prepare does what is the same for every token.
@@ -45,7 +43,7 @@ func (j JWT[C]) prepare() *verifier[C] {
 		validator:   jwt.NewValidator(j.claimRules()...),
 	}
 	if len(v.description.Faults) > 0 {
-		return v // of no use; Authenticate says so
+		return v // Authenticate returns an error for every token
 	}
 	for _, k := range j.Keys {
 		v.algorithms = append(v.algorithms, k.algorithm)
@@ -56,14 +54,16 @@ func (j JWT[C]) prepare() *verifier[C] {
 		}
 	}
 	if j.JWKS != nil {
-		v.algorithms = []string{jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg()}
+		v.algorithms = []string{"RS256", "ES256", "EdDSA"}
 	}
 	return v
 }
 
 // claimRules are the checks that golang-jwt makes only if asked.
 func (j JWT[C]) claimRules() []jwt.ParserOption {
-	rules := []jwt.ParserOption{jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(j.leeway())}
+	rules := []jwt.ParserOption{
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(j.leeway()),
+	}
 	if !j.InsecureAnyIssuer {
 		rules = append(rules, jwt.WithIssuer(j.Issuer))
 	}
@@ -85,18 +85,19 @@ func (v *verifier[C]) Authenticate(ctx context.Context, credential depends.Crede
 	return claims, nil
 }
 
-// authenticate puts the claims in their place, where they hold if there is no error.
-func (v *verifier[C]) authenticate(ctx context.Context, credential *depends.Credential, to *C) error {
+// authenticate is Authenticate that writes the claims to a given place, to save a copy. After
+// an error, they must not be used.
+func (v *verifier[C]) authenticate(ctx context.Context, c *depends.Credential, to *C) error {
 	if faults := v.description.Faults; len(faults) > 0 {
 		return fmt.Errorf("security: unsafe configuration: %s", faults[0].Fact)
 	}
-	payload, err := v.verify(ctx, credential.Value)
+	payload, err := v.verify(ctx, c.Value)
 	if err == nil {
 		err = decodeClaims(payload, to, v.validator)
-	} else if away, ours := errors.AsType[*depends.Rejection](err); ours {
-		return away
+	} else if unavailable, ok := errors.AsType[*depends.Rejection](err); ok {
+		return unavailable
 	} else if ctx.Err() != nil {
-		return err // nobody has looked at the token
+		return err // the token was not checked
 	}
 	if err != nil {
 		return v.refuse(err)
@@ -107,59 +108,59 @@ func (v *verifier[C]) authenticate(ctx context.Context, credential *depends.Cred
 	return nil
 }
 
-// identify says whose connection it is and returns until when the token is good, if the
-// value is a token's claims; the zero time is for ever.
+// identify reports the identity in claims by depends.Identify, and returns their exp, or
+// the zero time.
 func identify[C any](ctx context.Context, claims *C) (expires time.Time) {
 	c, ok := any(claims).(jwt.Claims)
 	if !ok { // C is a pointer
 		c, ok = any(*claims).(jwt.Claims)
 	}
 	if !ok {
-		return time.Time{} // a ticket is for whatever the program says
+		return time.Time{} // the value of a ticket need not be claims
 	}
-	who := depends.Identity{TokenID: tokenID(claims)}
-	who.Issuer, _ = c.GetIssuer()
-	who.Subject, _ = c.GetSubject()
+	identity := depends.Identity{TokenID: tokenID(claims)}
+	identity.Issuer, _ = c.GetIssuer()
+	identity.Subject, _ = c.GetSubject()
 	if issued, err := c.GetIssuedAt(); err == nil && issued != nil {
-		who.IssuedAt = issued.Time
+		identity.IssuedAt = issued.Time
 	}
 	if s, ok := c.(interface{ SessionID() string }); ok {
-		who.Session = s.SessionID()
+		identity.Session = s.SessionID()
 	}
-	depends.Identify(ctx, who)
+	depends.Identify(ctx, identity)
 	if exp, err := c.GetExpirationTime(); err == nil && exp != nil {
 		expires = exp.Time
 	}
 	return expires
 }
 
-// refuse is the one answer to every bad token; why is for the log alone.
-func (v *verifier[C]) refuse(why error) error {
-	if errors.Is(why, depends.ErrAbsent) { // a Validate's own look-up, which says nothing of the token's
-		why = errors.New(why.Error())
+// refuse returns the refusal of a bad token, which is always the same but for the cause.
+func (v *verifier[C]) refuse(cause error) error {
+	if errors.Is(cause, depends.ErrAbsent) { // by a look-up in Validate; the token is there
+		cause = errors.New(cause.Error())
 	}
 	return &depends.Rejection{
 		Status: http.StatusUnauthorized,
 		Reason: "invalid_token",
 		Header: http.Header{"Www-Authenticate": {v.refused}},
-		Err:    why,
+		Err:    cause,
 	}
 }
 
-// verify returns the claims of a token whose signature is good, undecoded: no code of
-// the program's meets a forged claim.
+// verify returns the payload of a token after it has verified the signature, so that the
+// program's code never decodes a forged claim.
 func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) {
 	if len(token) > maxToken {
-		return nil, because(jwt.ErrTokenMalformed, "%d bytes are more than %d", len(token), maxToken)
+		return nil, badToken(jwt.ErrTokenMalformed, "%d bytes are more than %d", len(token), maxToken)
 	}
 	// Go's base64 decoders skip line breaks, even the strict ones: a token would
-	// have many spellings.
+	// have many forms.
 	if strings.ContainsAny(token, "\r\n") {
-		return nil, because(jwt.ErrTokenMalformed, "it has a line break")
+		return nil, badToken(jwt.ErrTokenMalformed, "it has a line break")
 	}
-	first, last, dots := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.'), strings.Count(token, ".")
-	if dots != 2 {
-		return nil, because(jwt.ErrTokenMalformed, "token contains an invalid number of segments")
+	first, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
+	if dots := strings.Count(token, "."); dots != 2 {
+		return nil, badToken(jwt.ErrTokenMalformed, "token contains an invalid number of segments")
 	}
 	h, err := v.readHeader(token[:first])
 	if err != nil {
@@ -167,7 +168,7 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	}
 	signature, err := strictBase64.DecodeString(token[last+1:])
 	if err != nil {
-		return nil, because(jwt.ErrTokenMalformed, "its signature is not base64url")
+		return nil, badToken(jwt.ErrTokenMalformed, "its signature is not base64url")
 	}
 	keys, err := v.candidates(ctx, h)
 	if err != nil {
@@ -178,28 +179,28 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	}
 	payload, err := strictBase64.DecodeString(token[first+1 : last])
 	if err != nil {
-		return nil, because(jwt.ErrTokenMalformed, "its payload is not base64url")
+		return nil, badToken(jwt.ErrTokenMalformed, "its payload is not base64url")
 	}
-	v.keep(h)
+	v.storeHeader(h)
 	return payload, nil
 }
 
-// verifySignature asks whether one of the keys has made a signature.
-func verifySignature(method jwt.SigningMethod, signed string, signature []byte, keys []Key) (err error) {
+// verifySignature returns an error unless one of the keys made the signature.
+func verifySignature(method jwt.SigningMethod, signed string, signature []byte, keys []Key) error {
+	var err error
 	for _, k := range keys {
 		if err = k.verify(method, signed, signature); err == nil {
 			return nil
 		}
 	}
-	return because(jwt.ErrTokenSignatureInvalid, "%v", err)
+	return badToken(jwt.ErrTokenSignatureInvalid, "%v", err)
 }
 
-// candidates chooses what a token is verified with, by its header alone. All of them
-// have its algorithm.
+// candidates returns the keys for a token, which its header chooses. All have its algorithm.
 func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) {
 	algorithm := h.method.Alg()
 	if !slices.Contains(v.algorithms, algorithm) {
-		return nil, because(jwt.ErrTokenSignatureInvalid, "signing method %s is invalid", algorithm)
+		return nil, badToken(jwt.ErrTokenSignatureInvalid, "signing method %s is invalid", algorithm)
 	}
 	if v.jwks != nil {
 		key, err := v.jwks.find(ctx, algorithm, h.id, h.named)
@@ -209,26 +210,29 @@ func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) 
 		if keys := v.unnamed[algorithm]; len(keys) > 0 {
 			return keys, nil
 		}
-		return nil, because(jwt.ErrTokenUnverifiable, "it has no kid, and every %s key has an ID", algorithm)
+		return nil, badToken(jwt.ErrTokenUnverifiable,
+			"it has no kid, and every %s key has an ID", algorithm)
 	}
 	key, ok := v.named[h.id]
 	if !ok {
-		return nil, because(jwt.ErrTokenUnverifiable, "no key has the ID %+.40q; keys get one by WithID", h.id)
+		return nil, badToken(jwt.ErrTokenUnverifiable,
+			"no key has the ID %+.40q; keys get one by WithID", h.id)
 	}
 	if key.algorithm != algorithm {
-		return nil, because(jwt.ErrTokenUnverifiable, "its algorithm is %s, but the key is %v", algorithm, key)
+		return nil, badToken(jwt.ErrTokenUnverifiable,
+			"its algorithm is %s, but the key is %v", algorithm, key)
 	}
 	return []Key{key}, nil
 }
 
-// tokenError is a reason against a token. Its text holds nothing that the token
-// says of itself, but for what is quoted and cut.
+// tokenError is why a token is refused. Its text has no part of the token that is not
+// quoted and cut.
 type tokenError struct {
 	text  string
 	cause error
 }
 
-func because(cause error, format string, args ...any) error {
+func badToken(cause error, format string, args ...any) error {
 	return &tokenError{cause.Error() + ": " + fmt.Sprintf(format, args...), cause}
 }
 

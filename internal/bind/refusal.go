@@ -88,19 +88,23 @@ func withoutQuoted(challenge string) string {
 	return bare.String()
 }
 
-// presented keeps a look-up's "there is none" from being taken for a missing credential,
-// which an Optional would let in: there was one, and it is nobody's.
-func presented(err error, challenge string) error {
+// RefuseUnknown returns the refusal of a credential that has no owner, which a look-up reports
+// by depends.ErrAbsent: an Optional would take that for a missing credential. It returns any
+// other error as it is.
+func RefuseUnknown(err error, challenge, reason string) error {
 	if !errors.Is(err, depends.ErrAbsent) {
 		return err
 	}
-	bad := depends.Rejection{Status: http.StatusUnauthorized, Reason: "invalid_credentials", Header: http.Header{"Www-Authenticate": {challenge}}, Err: err}
-	if told, ok := errors.AsType[*depends.Rejection](err); ok && told != nil {
-		bad = *told
+	refusal := depends.Rejection{
+		Status: http.StatusUnauthorized, Reason: reason,
+		Header: http.Header{"Www-Authenticate": {challenge}}, Err: err,
 	}
-	if bad.Err != nil {
-		err = bad.Err
+	if own, ok := errors.AsType[*depends.Rejection](err); ok && own != nil {
+		refusal = *own
 	}
-	bad.Err = errors.New(err.Error())
-	return &bad
+	if refusal.Err != nil {
+		err = refusal.Err
+	}
+	refusal.Err = errors.New(err.Error())
+	return &refusal
 }

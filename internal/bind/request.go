@@ -137,7 +137,7 @@ func (r *Request) Authenticate(ctx context.Context, p *graph.Provider, scopes []
 		r.source = c.source
 	}
 	if err := p.Invoke(ctx, r.credential(c), out); err != nil {
-		return presented(err, challengeOf(scheme, c.source))
+		return RefuseUnknown(err, challengeOf(scheme, c.source), "invalid_credentials")
 	}
 	if scopes == nil {
 		return nil
