@@ -87,6 +87,15 @@ func TestAFrameThatGorillaMisreads(t *testing.T) {
 	}
 }
 
+// TestABlockThatIsCut: a compressed message that ends within a stored block (RFC 1951 §3.2.4).
+func TestABlockThatIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		endsWithProtocolError(t, true, []conformance.Frame{
+			{Opcode: conformance.Text, RSV: 4, Payload: []byte{0, 200, 0, 55, 255, 'a'}},
+		})
+	})
+}
+
 // endsWithProtocolError sends frames to a member of a room that then goes away.
 func endsWithProtocolError(t *testing.T, deflate bool, frames []conformance.Frame) {
 	var room wsroute.Room[string]

@@ -10,13 +10,13 @@ type clock struct {
 	timer    *time.Timer
 	rings    time.Time // when the timer should ring
 	nextPing time.Time
-	asked    time.Time // when the first ping was sent that is not answered; zero if none is
-	reads    int64     // of the socket, then
-	taken    int       // by the peer, then
+	asked    time.Time // when the first ping was sent behind the last sign of life; or zero
+	reads    int64     // of the socket, when it was sent
+	taken    int       // by the peer, when it was sent
 	pongs    int       // answers to our pings that may still come
 	stalled  time.Time // since when the inbox has been full; zero if it is not
 	partial  time.Time // when the message began of which more is awaited; zero if none
-	grace    time.Time // in peerClosing, when the handler must have done
+	grace    time.Time // in peerClosing, when the handler must have finished
 	expires  time.Time // by the wall clock; zero is never
 	checks   time.Time // when [Hooks].Check is called; zero is never
 }

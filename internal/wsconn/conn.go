@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// CloseSlack is added to CloseTimeout for a queue that must be written first: a
-// connection's end takes no longer than both.
+// CloseSlack is added to CloseTimeout for a queue that must be written first: from its end
+// on, a connection has its socket no longer than both.
 const CloseSlack = 3 * time.Second
 
 // phase is where a connection stands; see the package's documentation.
@@ -23,27 +23,28 @@ const (
 	closed
 )
 
-// Conn is a connection. Its methods are safe for concurrent use.
+// Conn is a connection. Its methods are safe for concurrent use, but for Receive, which one
+// goroutine calls. Subprotocol, RemoteAddr and Send are for one that was opened.
 type Conn struct {
 	ctx    context.Context // ends when the connection does, with the cause
 	cancel context.CancelCauseFunc
 	values context.Context // below ctx
 	set    *Settings
-	hooks  Hooks
+	hooks  Hooks   // set by Open, like the socket
 	socket *socket // nil in opening
 
 	// The reading goroutine's own.
 	messages bucket
 	controls bucket
+	begun    bool // a message is being read
 
 	mu      sync.Mutex
 	changed sync.Cond // of mu: a message, room for one, another phase
 	phase   phase
 	ours    bool // we have ended it: nothing more is delivered
 	clean   bool // the peer's close frame is read
-	lingers bool // the peer broke the protocol: its close frame is not waited for
-	begun   bool // a message is being read; the reading goroutine's own
-	code    int  // of our close frame; 0 for none
+	lingers bool // the peer broke the protocol: only the end of what it sends is waited for
+	code    int  // of our close frame, sent or to be sent; 0 for none
 	reason  string
 	left    *ending          // by the peer's close frame, once it is read
 	then    func()           // of AfterClose
@@ -100,14 +101,14 @@ func (c *Conn) Open(socket *Socket, hooks Hooks) {
 		c.phase = open
 		c.start(time.Now())
 	} else { // before anything is read
-		c.shut(true)
+		c.sendClose(true)
 	}
 	go c.read()
 }
 
 // End ends the connection from our side: from now on nothing is delivered. Code 0 cuts the
 // socket; discard drops what is queued and not begun. End says whether the end is this
-// one: the first wins, but one that discards wins over the peer's close frame.
+// one: the first wins. In peerClosing an End that does not discard only hastens the peer's.
 func (c *Conn) End(cause error, code int, reason string, discard bool) (first bool) {
 	if code != 0 && !Sendable(code) {
 		code, reason = CodeInternal, ""
@@ -151,7 +152,7 @@ func (c *Conn) close(e ending) (first bool) {
 	}
 	if c.socket != nil {
 		c.timer.Stop()
-		c.shut(e.discard)
+		c.sendClose(e.discard)
 	}
 	c.changed.Broadcast()
 	return first
@@ -166,31 +167,34 @@ func (c *Conn) lost(why error) ending {
 // before it; c.mu is held.
 func (c *Conn) finish() { c.close(*c.left) }
 
-// shut tells the peer of the end, and bounds what it may still take; c.mu is held. The
-// reading goroutine waits for the peer's answer and closes the socket.
-func (c *Conn) shut(discard bool) {
+// sendClose queues our close frame, or cuts the socket, and bounds what may still be
+// written and read; c.mu is held. The reading goroutine waits for the peer's answer and
+// closes the socket.
+func (c *Conn) sendClose(discard bool) {
 	if c.code == 0 {
 		c.socket.cut()
 		return
 	}
 	c.socket.wire.close(closeFrame(c.code, c.reason), discard)
-	switch {
-	case c.socket.wire.isEmpty():
+	c.readUntil = time.Now().Add(c.set.CloseTimeout + CloseSlack)
+	if c.socket.wire.isEmpty() {
 		c.closeSent()
-	case !c.clean:
-		c.readBy(time.Now().Add(c.set.CloseTimeout + CloseSlack))
+	} else if !c.clean {
+		c.readBy(c.readUntil)
 	}
 }
 
-// closeSent says that all is written, our close frame too: the peer can answer from now on;
+// closeSent is called once our close frame is written: the peer can answer from now on;
 // c.mu is held.
 func (c *Conn) closeSent() {
 	if c.clean { // and nothing more is read
 		return
 	}
-	c.readBy(time.Now().Add(c.set.CloseTimeout))
+	if by := time.Now().Add(c.set.CloseTimeout); by.Before(c.readUntil) {
+		c.readBy(by)
+	}
 	if c.lingers {
-		c.socket.closeWrite()
+		go c.socket.closeWrite() // TLS may wait to say so
 	}
 }
 
@@ -232,8 +236,8 @@ func (c *Conn) leave() {
 	c.leavers = nil
 }
 
-// OnLeave calls f, on a goroutine of its own, once the connection is not open any more: it
-// has ended, or the peer's close frame is read. stop forgets f.
+// OnLeave calls f, on a goroutine of its own, once an open connection is that no more: it has
+// ended, or the peer's close frame is read. stop forgets f.
 func (c *Conn) OnLeave(f func()) (stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -253,8 +257,8 @@ func (c *Conn) OnLeave(f func()) (stop func()) {
 	}
 }
 
-// AfterClose calls f on the reading goroutine once the socket is closed, which CloseTimeout
-// bounds, or now if there is none. It must be called once, when the connection has ended.
+// AfterClose calls f on the reading goroutine once the socket is closed, or now if there was
+// no Open. It must be called once, when the connection has ended: the goroutine waits for it.
 func (c *Conn) AfterClose(f func()) {
 	c.mu.Lock()
 	if c.socket == nil {
@@ -282,8 +286,8 @@ type Outcome struct {
 	Ours   bool   // we have ended it
 	Closed bool   // the socket is closed
 	Clean  bool   // the peer's close frame was read
-	Code   int    // of our close frame; 0 if there was none
-	Reason string // of our close frame
+	Code   int    // of our close frame, sent or to be sent; 0 if there is none
+	Reason string // the same
 }
 
 // Outcome returns how the connection stands.

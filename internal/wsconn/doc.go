@@ -8,14 +8,14 @@
 //
 //	opening ──Open──▶ open ──peer's close frame──▶ peerClosing
 //	   │                │                              │
-//	  End           End, lost            finish, End, grace over
+//	  End            any end           handler done, grace over, any end
 //	   ▼                ▼                              ▼
 //	closing ◀───────────┴──────────────────────────────┘
 //	   │
 //	   └──end of the reading goroutine──▶ closed
 //
 //	phase        context  Receive                   Send               socket
-//	opening      alive    –                         –                  none
+//	opening      alive    waits                     not to be called   none
 //	open         alive    waits                     yes                read and written
 //	peerClosing  alive    what is there, then the   the handler's own  written
 //	                      end by the peer
@@ -38,18 +38,21 @@
 // The first end wins. In peerClosing an end that discards (expiry, revocation, a slow
 // reader, a lost peer) wins over the peer's; any other only hastens it. Whatever gorilla
 // makes of what the peer sends, the end of the reading goroutine ends the connection: it
-// waits for the queue to be written and for the peer's answer, within CloseTimeout and 3 s,
-// and closes the socket.
+// waits for the queue to be written and for the peer's answer, together no longer than
+// CloseTimeout and [CloseSlack], and closes the socket. An end with code 0, a lost peer's
+// among them, closes it at once.
 //
 // # Locks
 //
 // There are two: Conn.mu guards the phase, the messages that were read ahead and the clock;
 // wire.mu guards the queue of frames. Conn.mu comes first, and a lock of the program, such
 // as a room's, before both. The goroutine that writes a backlog calls back without wire.mu.
-// So when Conn.mu is free, a Send has queued its frame or will fail.
+// What no lock guards is set by New or Open and stays, or is the reading goroutine's own.
+// A Send queues its frame under Conn.mu: the close frame stands behind it, or it fails.
 //
 // # Goroutines
 //
-// An idle connection has the reading goroutine and one timer. A backlog has one more, which
-// writes it.
+// An idle connection has the reading goroutine, which ends after what AfterClose gave it,
+// and one timer. A backlog has one more, which writes it. What a program is called back for
+// runs on a goroutine of its own, but for [Hooks].Aside and AfterClose.
 package wsconn

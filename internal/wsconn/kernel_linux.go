@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"errors"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,10 +26,10 @@ func unacked(raw syscall.RawConn) (n int, ok bool) {
 // seesHangup says that hangup works here.
 const seesHangup = true
 
-// hangup waits until the peer has ended its side of a socket, by FIN or RST, whatever
-// stands unread before it, and returns true; or until the socket's read deadline.
+// hangup waits until the peer has ended its side of a socket, by FIN or RST, whatever stands
+// unread before it, or the socket is closed, and returns true; or until its read deadline.
 func hangup(raw syscall.RawConn) (gone bool) {
-	_ = raw.Read(func(fd uintptr) bool {
+	err := raw.Read(func(fd uintptr) bool {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} //nolint:gosec // a descriptor
 		n, err := unix.Poll(poll, 0)
 		for errors.Is(err, unix.EINTR) {
@@ -37,5 +38,5 @@ func hangup(raw syscall.RawConn) (gone bool) {
 		gone = err == nil && n > 0
 		return gone
 	})
-	return gone
+	return gone || err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -12,20 +12,21 @@ type Rate struct {
 	Burst     int
 }
 
-// bucket counts events by a rate: it holds Burst tokens at first, and gets PerSecond of
-// them a second. The zero value is ready.
+// bucket counts events: Burst of them may come at once, and PerSecond of them are forgotten
+// each second. The zero value is ready.
 type bucket struct {
-	spent float64
-	at    int64 // in nanoseconds since 1970
+	spent float64 // events that are not forgotten
+	at    int64   // when, in nanoseconds of the wall clock
 }
 
-// take says whether there is a token, and takes it.
+// take says whether there is room for one more, and takes it.
 func (b *bucket) take(r Rate) bool {
 	if r.PerSecond == 0 {
 		return true
 	}
 	now := time.Now().UnixNano()
-	b.spent = max(0, b.spent-time.Duration(now-b.at).Seconds()*r.PerSecond)
+	passed := max(0, time.Duration(now-b.at)) // a wall clock may step back
+	b.spent = max(0, b.spent-passed.Seconds()*r.PerSecond)
 	b.at = now
 	if b.spent+1 > float64(r.Burst) {
 		return false

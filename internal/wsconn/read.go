@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -45,11 +44,14 @@ func breach(code int, reason, format string, args ...any) *violation {
 // read is the reading goroutine: it owns the socket's reading side and its end.
 func (c *Conn) read() {
 	c.readEnded(c.readMessages())
+	c.mu.Lock()
+	until := c.readUntil
+	c.mu.Unlock()
 	// A socket that is closed with data in it, in either direction, takes our close frame
 	// with it.
 	if !c.socket.wire.isEmpty() {
 		hard := make(chan struct{})
-		timer := time.AfterFunc(c.set.CloseTimeout+CloseSlack, func() { close(hard) })
+		timer := time.AfterFunc(time.Until(until), func() { close(hard) })
 		c.socket.wire.empty(hard)
 		timer.Stop()
 	}
@@ -70,16 +72,13 @@ func (c *Conn) readEnded(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v, isViolation := errors.AsType[*violation](err)
-	closed, isClose := errors.AsType[*websocket.CloseError](err)
-	_, isNetwork := errors.AsType[net.Error](err)
 	switch {
-	case c.clean && isClose:
+	case c.clean && errors.As(err, new(*websocket.CloseError)):
 		for c.phase == peerClosing {
 			c.changed.Wait()
 		}
 		return
-	case isNetwork, errors.Is(err, io.ErrUnexpectedEOF),
-		isClose && closed.Code == websocket.CloseAbnormalClosure:
+	case c.socket.failed:
 		c.close(c.lost(err))
 		return
 	case errors.Is(err, websocket.ErrReadLimit):
@@ -94,11 +93,12 @@ func (c *Conn) readEnded(err error) {
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	// Nothing can be understood of what comes, so that the peer's answer is not waited
-	// for: it sees the end of what we send, and ends, or the time of shut is over.
+	// for: it sees the end of what we send, and ends, or the time to answer is over.
 	_, _ = io.Copy(io.Discard, reader(c.socket.receive))
 }
 
-// broken is the end by a peer that broke the protocol or a limit.
+// broken is the end by a peer that broke the protocol or a limit. What is queued for it is
+// still written, unless the caller decides otherwise.
 func (c *Conn) broken(v *violation) ending {
 	cause := fmt.Errorf("%w: %w", c.set.Errors.Protocol, v)
 	return ending{cause: cause, code: v.code, reason: v.reason}
@@ -179,11 +179,11 @@ func (c *Conn) await() {
 
 // pinged answers a ping. It runs on the reading goroutine.
 func (c *Conn) pinged(data string) error {
-	if err := c.control(); err != nil {
+	if err := c.countControl(); err != nil {
 		return err
 	}
 	err := c.socket.wire.control(opPong, controlFrame(opPong, []byte(data)))
-	if err != nil && !errors.Is(err, errShut) {
+	if err != nil && !errors.Is(err, errClosed) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.writeFailed(err)
@@ -199,11 +199,11 @@ func (c *Conn) ponged(string) error {
 		c.pongs--
 		return nil
 	}
-	return c.control()
+	return c.countControl()
 }
 
-// control counts a ping or a pong. It runs on the reading goroutine.
-func (c *Conn) control() error {
+// countControl counts a ping or a pong. It runs on the reading goroutine.
+func (c *Conn) countControl() error {
 	if c.controls.take(ControlRate) {
 		return nil
 	}

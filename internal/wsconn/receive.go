@@ -11,7 +11,7 @@ type inbox struct {
 	queue     []*Message
 	size      int       // bytes in the queue
 	receiving int       // how many wait in Receive
-	free      int       // how many of the queue may be received; all if negative
+	free      int       // how many of the queue stand before a work of Aside's; -1 if none runs
 	discards  bool      // messages are dropped
 	watching  bool      // the reading goroutine waits for room, or for the peer to go
 	inHand    bool      // the handler works on a message
@@ -58,8 +58,11 @@ func (c *Conn) takenAside(m *Message) bool {
 		return taken
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.free >= 0 && c.phase == open { // until the one before it has returned
+		c.changed.Wait()
+	}
 	c.free = len(c.queue)
-	c.mu.Unlock()
 	go func() {
 		ok := work()
 		c.mu.Lock()
@@ -69,6 +72,7 @@ func (c *Conn) takenAside(m *Message) bool {
 		}
 		c.free = -1
 		c.changed.Broadcast()
+		c.rouse()
 	}()
 	return taken
 }
@@ -196,6 +200,9 @@ func (c *Conn) Discard() {
 	defer c.mu.Unlock()
 	c.discards = true
 	c.drop(0)
+	if c.phase == peerClosing && !c.inHand {
+		c.finish()
+	}
 	c.changed.Broadcast()
 	c.rouse()
 }

@@ -54,14 +54,14 @@ func (c *Conn) flushed(err error) {
 	switch {
 	case err != nil:
 		c.writeFailed(err)
-	case c.phase == closing && c.code != 0:
-		c.closeSent()
+	case c.phase == closing && c.code != 0 && c.socket.wire.isEmpty():
+		c.closeSent() // and not of a backlog before the close frame's
 	}
 }
 
 // writeFailed ends the connection for a socket that takes nothing any more; c.mu is held.
 func (c *Conn) writeFailed(err error) {
-	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+	if failed, ok := errors.AsType[net.Error](err); ok && failed.Timeout() {
 		c.close(ending{cause: c.set.Errors.SlowReader, discard: true})
 		return
 	}

@@ -42,7 +42,8 @@ type Errors struct {
 type Hooks struct {
 	// Aside may take a message that is no business of the handler's. Messages behind one
 	// with work wait until that has returned, and are dropped if it returns false. Aside
-	// is called on the reading goroutine, work on its own. nil takes none.
+	// is called on the reading goroutine and must not keep the message; work runs on a
+	// goroutine of its own, one after the other. nil takes none.
 	Aside func(*Message) (taken bool, work func() bool)
 	// Check is called on its own goroutine at the time of [Conn.CheckAt].
 	Check func()

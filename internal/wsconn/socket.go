@@ -26,9 +26,10 @@ type socket struct {
 	reads    atomic.Int64  // how often something came
 
 	// The reading goroutine's own.
-	conn  *Conn // nil during the handshake
-	heads heads
-	fault *violation // of a head, to be told once what came before it is read
+	conn   *Conn // nil during the handshake
+	heads  heads
+	fault  *violation // of a head, to be told once what came before it is read
+	failed bool       // nothing more can be read
 
 	once sync.Once // to close
 }
@@ -76,6 +77,7 @@ func (k *socket) receive(b []byte) (int, error) {
 	if n > 0 {
 		k.reads.Add(1)
 	}
+	k.failed = err != nil
 	return n, err
 }
 

@@ -26,7 +26,7 @@ type wire struct {
 	messages int           // messages in the queue that are not begun
 	moved    chan struct{} // closed when the queue has shrunk; nil if nobody waits
 	flushing bool
-	shut     bool // the close frame is there, behind which nothing comes
+	closed   bool // the close frame is there, behind which nothing comes
 	err      error
 	sent     int // bytes that were written, without those of pings
 	waited   int // bytes that were written, but not at once
@@ -46,8 +46,8 @@ type entry struct {
 
 func (e *entry) isMessage() bool { return e.op == opText || e.op == opBinary }
 
-// errShut is of a frame behind our close frame.
-var errShut = errors.New("the close frame is sent")
+// errClosed is of a frame behind our close frame.
+var errClosed = errors.New("the close frame is sent")
 
 func newWire(conn net.Conn, timeout time.Duration) *wire {
 	raw := rawConn(conn)
@@ -125,7 +125,7 @@ func (w *wire) takenBytes() int {
 	if n, ok := unacked(w.raw); ok {
 		return w.sent - n
 	}
-	return w.waited // a write shows no more than that there was room behind a wait
+	return w.waited // what had to wait was written when the peer had made room
 }
 
 // close sends a close frame, the last frame that is sent. If discard is set, what is
@@ -133,7 +133,7 @@ func (w *wire) takenBytes() int {
 func (w *wire) close(frame []byte, discard bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.shut {
+	if w.closed {
 		return
 	}
 	if discard {
@@ -144,8 +144,8 @@ func (w *wire) close(frame []byte, discard bool) {
 			return !e.begun
 		})
 	}
-	_, _ = w.put(opClose, frame) // an error has ended the connection
-	w.shut = true
+	_, _ = w.put(opClose, frame) // the reading goroutine sees a socket that fails
+	w.closed = true
 	w.wake()
 }
 
@@ -155,8 +155,8 @@ func (w *wire) put(op byte, frame []byte) (kept bool, err error) {
 	switch {
 	case w.err != nil:
 		return false, w.err
-	case w.shut:
-		return false, errShut
+	case w.closed:
+		return false, errClosed
 	}
 	if op == opPing {
 		w.sent -= len(frame) // no progress
@@ -277,10 +277,10 @@ func (w *wire) drop(e *entry) {
 	}
 }
 
-// room returns when a message of n bytes may fit, when the wire has failed or is shut, or
+// room returns when a message of n bytes may fit, when the wire has failed or is closed, or
 // when done is closed.
 func (w *wire) room(n int, set *Settings, done <-chan struct{}) {
-	w.wait(func() bool { return w.fits(n, set) || w.shut }, done)
+	w.wait(func() bool { return w.fits(n, set) || w.closed }, done)
 }
 
 // empty returns when the queue is, when the wire has failed, or when done is closed.

@@ -74,7 +74,7 @@ func TestDiscardNeverCutsAFrame(t *testing.T) {
 			n, _ := io.ReadFull(client, taken)
 			synctest.Wait()
 			w.close(closeFrame(1000, "bye"), true)
-			if _, err := w.send(message(9), false, roomy); !errors.Is(err, errShut) {
+			if _, err := w.send(message(9), false, roomy); !errors.Is(err, errClosed) {
 				t.Fatalf("seed %d: behind the close frame: %v", seed, err)
 			}
 			go func() {
