@@ -53,19 +53,17 @@ var _ = graph.SetHooks(graph.Hooks{
 	},
 	NewAuthorisation: func() any { return new(authorisation) },
 	Absent:           ErrAbsent,
-	Optional: func(t reflect.Type) (reflect.Type, bool) {
-		o, ok := reflect.Zero(t).Interface().(interface{ elem() reflect.Type })
-		if !ok || t.Kind() != reflect.Struct {
-			return nil, false
+	Optional: func(t reflect.Type) reflect.Type {
+		if o, ok := reflect.Zero(t).Interface().(interface{ elem() reflect.Type }); ok && t.Kind() == reflect.Struct {
+			return o.elem()
 		}
-		return o.elem(), true
+		return nil
 	},
-	Live: func(t reflect.Type) (reflect.Type, bool) {
-		l, ok := reflect.Zero(t).Interface().(interface{ live() reflect.Type })
-		if !ok || t.Kind() != reflect.Struct {
-			return nil, false
+	Live: func(t reflect.Type) reflect.Type {
+		if l, ok := reflect.Zero(t).Interface().(interface{ live() reflect.Type }); ok && t.Kind() == reflect.Struct {
+			return l.live()
 		}
-		return l.live(), true
+		return nil
 	},
 	Bind: func(live any, get func() any) { live.(interface{ bind(get func() any) }).bind(get) },
 	Fault: func(f *graph.Fault) error {

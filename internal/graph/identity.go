@@ -10,9 +10,11 @@ import (
 // Authorisation is whose a connection is, of which plan knows nothing, and until when that
 // holds, once somebody has said so.
 type Authorisation[ID any] struct {
-	mu    sync.Mutex
-	id    ID
-	until int64 // in nanoseconds since 1970, by the wall clock, also after a machine has slept; 0 is never
+	mu sync.Mutex
+	id ID
+	// until is in nanoseconds since 1970, by the wall clock, which also counts while a
+	// machine sleeps; 0 is never.
+	until int64
 }
 
 // Update replaces what is known of the identity.

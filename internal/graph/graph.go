@@ -40,10 +40,10 @@ type Hooks struct {
 	Graph       func(deps any) *Graph
 	Replacement func(replacement any) *Provider
 	// Optional returns the T of an Optional[T].
-	Optional func(reflect.Type) (reflect.Type, bool)
+	Optional func(reflect.Type) reflect.Type
 	// Live returns the T of a Live[T], and Bind lets one read the current value
 	// through get, which returns a *T.
-	Live func(reflect.Type) (reflect.Type, bool)
+	Live func(reflect.Type) reflect.Type
 	Bind func(live any, get func() any)
 	// Credential makes a *depends.Credential of a *depends.Source.
 	Credential func(source any, value string, request any) any
@@ -120,21 +120,22 @@ type Provider struct {
 	order int // of registration, over the whole tree
 }
 
+// String names the provider and its places.
+func (p *Provider) String() string { return p.Func.Name + where(p.Func.Site, p.Site) }
+
 // Graph holds providers. A child sees its ancestors' providers beside its own.
 type Graph struct {
-	validate  *validator.Validate
-	parent    *Graph
-	children  []*Graph
-	providers []*Provider
-	byType    map[reflect.Type][]*Provider
-	unused    []*Provider // overrides of no provider, or of one that is overridden already
-	shared    *shared
+	validate *validator.Validate
+	parent   *Graph
+	byType   map[reflect.Type][]*Provider
+	shared   *shared
 }
 
 // shared is what the graphs of one tree have in common.
 type shared struct {
-	count int // of providers, for a stable order
-	app   *Scope
+	providers []*Provider // in the order of registration
+	unused    []*Provider // overrides of no provider, or of one that is overridden already
+	app       *Scope
 }
 
 // New returns an empty graph.
@@ -146,7 +147,6 @@ func New(validate *validator.Validate) *Graph {
 func (g *Graph) Child() *Graph {
 	child := New(g.validate)
 	child.parent, child.shared = g, g.shared
-	g.children = append(g.children, child)
 	return child
 }
 
@@ -160,16 +160,10 @@ func (g *Graph) Sealed() bool { return g.shared.app != nil }
 // Register adds the provider of a program, which must come before Mount.
 func (g *Graph) Register(p *Provider) {
 	if g.Sealed() {
-		panic("depends: " + p.Func.Name + " is registered after Mount, at " + p.Site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		Misuse("depends: %s is registered after Mount, at %s", p.Func.Name, p.Site)
 	}
-	g.add(p)
-}
-
-func (g *Graph) add(p *Provider) {
-	p.graph = g
-	p.order = g.shared.count
-	g.shared.count++
-	g.providers = append(g.providers, p)
+	p.graph, p.order = g, len(g.shared.providers)
+	g.shared.providers = append(g.shared.providers, p)
 	g.byType[p.Out] = append(g.byType[p.Out], p)
 	if p.In != nil {
 		p.input = analyse(g, p.In)
@@ -186,52 +180,24 @@ func (g *Graph) lookup(t reflect.Type) []*Provider {
 	return found
 }
 
-func (g *Graph) root() *Graph {
-	for g.parent != nil {
-		g = g.parent
-	}
-	return g
-}
-
-// walk calls visit for every graph below g, parents first.
-func (g *Graph) walk(visit func(*Graph)) {
-	visit(g)
-	for _, child := range g.children {
-		child.walk(visit)
-	}
-}
-
-// all returns the providers of the whole tree in the order of registration.
-func (g *Graph) all() []*Provider {
-	found := make([]*Provider, g.shared.count)
-	g.root().walk(func(at *Graph) {
-		for _, p := range at.providers {
-			found[p.order] = p
-		}
-	})
-	return found
-}
-
 // Override puts a replacement in the place of all providers of its type in g's tree.
 func (g *Graph) Override(o *Provider) {
 	used := false
-	for _, p := range g.all() {
+	for _, p := range g.shared.providers {
 		if p.Out != o.Out || p.Override {
 			continue
 		}
 		used = true
 		at, order, lifetime := p.graph, p.order, p.Lifetime
-		if o.In == nil { // a value is there before every connection
-			lifetime = App
-		}
 		*p = *o
 		p.graph, p.order, p.Lifetime, p.Override = at, order, lifetime, true
 		if p.In != nil {
 			p.input = analyse(at, p.In)
+		} else { // a value is there before every connection
+			p.Lifetime = App
 		}
 	}
 	if !used {
-		root := g.root()
-		root.unused = append(root.unused, o)
+		g.shared.unused = append(g.shared.unused, o)
 	}
 }
