@@ -1,6 +1,7 @@
 package depends
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -56,12 +57,8 @@ func (who Identity) over(known Identity) Identity {
 	if who.Subject == "" {
 		who.Issuer, who.Subject = known.Issuer, known.Subject
 	}
-	if who.Session == "" {
-		who.Session = known.Session
-	}
-	if who.TokenID == "" {
-		who.TokenID = known.TokenID
-	}
+	who.Session = cmp.Or(who.Session, known.Session)
+	who.TokenID = cmp.Or(who.TokenID, known.TokenID)
 	if who.IssuedAt.IsZero() {
 		who.IssuedAt = known.IssuedAt
 	}
@@ -75,12 +72,15 @@ func (who Identity) over(known Identity) Identity {
 // connection, and a function that returns what they have said so far. It begins with what
 // ctx knows already. security.Tickets does so with whom a ticket is given to. It is safe
 // for concurrent use.
-func Observe(ctx context.Context) (observed context.Context, said func() (who Identity, until time.Time)) {
+func Observe(
+	ctx context.Context,
+) (observed context.Context, said func() (who Identity, until time.Time)) {
 	var a authorisation
 	if known := authorisationOf(ctx); known != nil {
 		a.Replace(known.Identity(), known.Until())
 	}
-	return graph.WithAuthorisation(ctx, &a), func() (Identity, time.Time) { return a.Identity(), a.Until() }
+	said = func() (Identity, time.Time) { return a.Identity(), a.Until() }
+	return graph.WithAuthorisation(ctx, &a), said
 }
 
 // ValidUntil says until when the connection may stay open that a provider or a

@@ -1,7 +1,6 @@
 package depends
 
 import (
-	"fmt"
 	"reflect"
 	"time"
 
@@ -34,7 +33,6 @@ func (l *Live[T]) bind(get func() any) { l.get = get }
 type revalidateOption time.Duration
 
 func (o revalidateOption) provide(p *graph.Provider) { p.Revalidate = time.Duration(o) }
-func (o revalidateOption) String() string            { return fmt.Sprintf("Revalidate(%v)", time.Duration(o)) }
 
 // Revalidate runs a provider again while the connection is open, every interval
 // give or take a tenth: for a ban list, or a role that a database knows. An error

@@ -49,8 +49,6 @@ type Hooks struct {
 	Credential func(source any, value string, request any) any
 	// Own are the types of fields that are filled of the request itself.
 	Own map[reflect.Type]func(request any) any
-	// NewAuthorisation returns an empty *Authorisation.
-	NewAuthorisation func() any
 	// Absent is the error that says that a dependency is not there.
 	Absent error
 	// Fault makes the public form of a wiring fault.

@@ -17,6 +17,9 @@ type Authorisation[ID any] struct {
 	until int64
 }
 
+// Empty returns another *Authorisation[ID].
+func (*Authorisation[ID]) Empty() any { return new(Authorisation[ID]) }
+
 // Update replaces what is known of the identity.
 func (a *Authorisation[ID]) Update(next func(known ID) ID) {
 	a.mu.Lock()

@@ -273,7 +273,9 @@ func (r *Run) again(steps []int) (err error) {
 // contextOf returns the context of a step whose values are kept: it knows which
 // step speaks, and when it runs anew, where its cleanups go.
 func (s *state) contextOf(ctx context.Context, i int) context.Context {
-	s.said[i] = hooks.NewAuthorisation()
+	if a, ok := AuthorisationOf(ctx).(interface{ Empty() any }); ok {
+		s.said[i] = a.Empty()
+	}
 	return &stepContext{ctx, s.said[i], s.scopes[i]}
 }
 

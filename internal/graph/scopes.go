@@ -95,7 +95,7 @@ func (c *checker) grants(what string, g *Graph, fields []field, required map[*Pr
 			"give the type that the scheme provides a method Scopes() []string")
 	case !sure:
 		c.add("bad tag", nil,
-			what+": the scheme behind it is optional, and lets in a peer without a credential",
+			what+": the scheme behind it is optional, and lets in peers without a credential",
 			"take its type without depends.Optional")
 	}
 }
