@@ -84,7 +84,7 @@ type ProvideOption interface{ provide(*graph.Provider) }
 // value. An error refuses the connection: a [Rejection] as it says, any other
 // as a 500. It may be called for several connections at once.
 //
-// Everything that is wrong with a registration is told by Mount, but for a nil
+// Everything that is wrong with a registration is reported by Mount, but for a nil
 // fn and a registration after Mount, which panic.
 func Provide[In, Out any](
 	g *Graph, fn func(context.Context, In) (Out, error), options ...ProvideOption,

@@ -13,10 +13,10 @@ import (
 // is absence, a bad token is not.
 var ErrAbsent = errors.New("absent")
 
-// Rejection is an error that says what the peer is told. A provider, a scheme
+// Rejection is an error that says what the peer gets. A provider, a scheme
 // or a handler returns one to refuse: before the upgrade Status and a problem
 // document (RFC 9457) go out, after it a close frame with CloseCode and Reason.
-// Any other error is told to the peer as a bare 500 or 1011.
+// Of any other error the peer gets a bare 500 or 1011.
 //
 // A Rejection must not be changed after it was returned; one value may then
 // serve any number of connections at once.

@@ -55,7 +55,9 @@ var _ = graph.SetHooks(graph.Hooks{
 	},
 	Own: map[reflect.Type]func(request any) any{
 		reflect.TypeFor[*http.Request](): func(r any) any { return r.(ownRequest).Snapshot() },
-		reflect.TypeFor[ClientAddr]():    func(r any) any { return ClientAddr{r.(ownRequest).ClientAddr()} },
+		reflect.TypeFor[ClientAddr](): func(r any) any {
+			return ClientAddr{r.(ownRequest).ClientAddr()}
+		},
 	},
 	Absent: ErrAbsent,
 	Optional: func(t reflect.Type) reflect.Type {

@@ -120,7 +120,7 @@ func named(lines []string, name string) (n int, last string) {
 	return n, last
 }
 
-// add counts a credential; an empty one is none.
+// add counts a credential, unless it is empty.
 func (c *found) add(n int, source *depends.Source, value string) int {
 	if value == "" {
 		return n

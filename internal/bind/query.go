@@ -40,7 +40,7 @@ func (q query) values(name string, list []string) []string {
 	return list
 }
 
-// mayBeginWith is a look at the first byte, which tells most pairs from the one wanted.
+// mayBeginWith compares the first byte alone, by which most pairs differ from the wanted one.
 func mayBeginWith(pair, name string) bool {
 	c := pair[0]
 	return name == "" || c == name[0] || c == '%' || c == '+'

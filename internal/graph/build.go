@@ -46,10 +46,10 @@ type inputs struct {
 type step struct {
 	provider *Provider
 	inputs
-	output  int      // the record's field
-	soft    bool     // nothing but Optional fields need it
-	scopes  []string // of a scheme: what it must grant on this route
-	nilable bool     // its value may be nil, which is a fault
+	output   int      // the record's field
+	optional bool     // nothing but Optional fields need it
+	scopes   []string // of a scheme: what it must grant on this route
+	nilable  bool     // its value may be nil, which is a fault
 }
 
 // fill sets one field of an input before its function is called.
@@ -60,15 +60,15 @@ type fill struct {
 	app      *Provider             // whose value it is
 	optional bool
 	live     bool
-	soft     int // for an optional field: the step that may be absent; -1 if it cannot
+	step     int // for an optional field: the step that may be absent; -1 if it cannot
 }
 
 type builder struct {
-	plan   *Plan
-	record []reflect.StructField
-	made   map[*Provider]int      // the first step of each provider
-	hard   map[*Provider]bool     // needed by more than Optional fields
-	scopes map[*Provider][]string // the scopes on the ways to a provider, united
+	plan     *Plan
+	record   []reflect.StructField
+	made     map[*Provider]int      // the first step of each provider
+	required map[*Provider]bool     // needed by more than Optional fields
+	scopes   map[*Provider][]string // the scopes on the ways to a provider, united
 }
 
 // Build compiles a target of a graph that Check found no fault in.
@@ -76,17 +76,17 @@ func Build(t *Target) *Plan {
 	p := &Plan{Target: t, graph: t.Graph, absent: -1, Keeps: t.Renewable}
 	b := &builder{
 		plan: p, made: map[*Provider]int{},
-		hard: map[*Provider]bool{}, scopes: map[*Provider][]string{},
+		required: map[*Provider]bool{}, scopes: map[*Provider][]string{},
 	}
 	fields := t.fields()
-	addRequired(t.Graph, fields, b.hard)
+	addRequired(t.Graph, fields, b.required)
 	b.require(t.Graph, fields, t.Scopes)
 	b.schemes(t.Graph, fields)
 	for i := range t.Guards {
 		b.dependency(t.Graph, &fields[i])
 	}
 	p.inputs = b.inputs(t.Graph, t.input)
-	if slices.ContainsFunc(p.steps, func(s step) bool { return s.soft }) {
+	if slices.ContainsFunc(p.steps, func(s step) bool { return s.optional }) {
 		p.absent = b.slot(reflect.ArrayOf(len(p.steps), reflect.TypeFor[bool]()))
 	}
 	p.record = reflect.StructOf(b.record)
@@ -146,7 +146,7 @@ func (b *builder) dependency(g *Graph, f *field) int {
 
 // add lays down one call of p, behind what it needs itself.
 func (b *builder) add(p *Provider) int {
-	s := step{provider: p, inputs: inputs{input: -1}, soft: !b.hard[p]}
+	s := step{provider: p, inputs: inputs{input: -1}, optional: !b.required[p]}
 	if p.input != nil {
 		s.inputs = b.inputs(p.graph, p.input)
 	}
@@ -169,7 +169,7 @@ func (b *builder) inputs(g *Graph, in *input) inputs {
 	var params []paramStep
 	for i := range in.fields {
 		f := &in.fields[i]
-		fl := fill{index: f.index, from: -1, own: f.own, optional: f.optional, live: f.live, soft: -1}
+		fl := fill{index: f.index, from: -1, own: f.own, optional: f.optional, live: f.live, step: -1}
 		switch {
 		case f.embedded:
 			continue
@@ -200,9 +200,9 @@ func (b *builder) edge(g *Graph, f *field, to *inputs, fl *fill) {
 	}
 	fl.from = b.plan.steps[i].output
 	to.uses = append(to.uses, i)
-	if b.plan.steps[i].soft && f.optional {
-		fl.soft = i
-	} else if b.plan.steps[i].soft {
+	if b.plan.steps[i].optional && f.optional {
+		fl.step = i
+	} else if b.plan.steps[i].optional {
 		to.needs = append(to.needs, i)
 	}
 }
@@ -217,7 +217,7 @@ func (b *builder) slot(t reflect.Type) int {
 func (p *Plan) Schemes() iter.Seq2[*Provider, bool] {
 	return func(yield func(*Provider, bool) bool) {
 		for i := range p.steps {
-			if s := &p.steps[i]; s.provider.Scheme == nil || !yield(s.provider, s.soft) {
+			if s := &p.steps[i]; s.provider.Scheme == nil || !yield(s.provider, s.optional) {
 				return
 			}
 		}

@@ -46,13 +46,13 @@ func (p *Plan) guards() string {
 		}
 	}
 	for i := range p.steps {
-		if s := &p.steps[i]; s.provider.Scheme != nil && !s.soft {
+		if s := &p.steps[i]; s.provider.Scheme != nil && !s.optional {
 			add(s.provider.Func.Name)
 		}
 	}
 	within(p.Target.Graph, p.Target.fields())
 	for i := range p.steps {
-		if s := &p.steps[i]; s.provider.input != nil && !s.soft {
+		if s := &p.steps[i]; s.provider.input != nil && !s.optional {
 			within(s.provider.graph, s.provider.input.fields)
 		}
 	}
@@ -68,7 +68,7 @@ func (s *step) explain() [2]string {
 	if p.Lifetime != Connection {
 		more += ", " + p.Lifetime.String()
 	}
-	if s.soft {
+	if s.optional {
 		more += ", optional"
 	}
 	if p.Override {

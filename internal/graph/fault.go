@@ -76,7 +76,8 @@ func Report(targets []*Target, list []*Fault) error {
 	for _, f := range list {
 		groups[f.Target] = append(groups[f.Target], f)
 	}
-	r := &report{text: "wsroute: " + count(len(list), "problem") + " in the wiring, nothing is mounted\n"}
+	total := count(len(list), "problem")
+	r := &report{text: "wsroute: " + total + " in the wiring, nothing is mounted\n"}
 	for _, t := range append([]*Target{nil}, targets...) {
 		if len(groups[t]) == 0 {
 			continue

@@ -1,9 +1,19 @@
-// Package graph compiles and runs dependency graphs: it holds the providers of a
-// graph, checks them against the routes that need them, and turns each route
-// into a flat list of steps that is run once per connection. It knows no HTTP and
-// refuses nothing: what it asks of a request stands in [Request].
+// Package graph compiles dependency graphs and runs them:
 //
-// Users meet it through the packages depends and wsroute.
+//	Provider -- Register --> Graph --+
+//	                                 +-- Check --> no Fault -- Build --> Plan
+//	a route ---------------> Target -+
+//
+//	Plan, Request, two contexts --> Run -- Resolve --> the input of the handler
+//	                                 +---- Cleanup --> a Scope for each lifetime
+//
+// A plan is a list of steps, one for each call of a provider, and a record: a struct type
+// with a field for each value and each input. A run makes one record, reads all parameters
+// into it, and then calls the providers in order. MakeApp makes the values of the App
+// lifetime before; Values keeps a record whose steps run again while a connection is open.
+//
+// The package knows no HTTP and refuses nobody: it asks a [Request], which package bind
+// implements. Users meet it through the packages depends and wsroute.
 package graph
 
 import (
@@ -32,27 +42,25 @@ func (l Lifetime) String() string {
 // size orders lifetimes: a value may depend on values of its own size or larger.
 func (l Lifetime) size() int { return [...]int{Handshake: 0, Connection: 1, App: 2}[l] }
 
-// Hooks are what package depends alone can do with its public types. plan cannot import it,
-// and their inner sides must not show on its page.
+// Hooks are what only package depends can do: it imports this one.
 type Hooks struct {
-	// Graph returns the inner side of a *depends.Graph, and Replacement that of a
-	// depends.Replacement.
-	Graph       func(deps any) *Graph
-	Replacement func(replacement any) *Provider
-	// Optional returns the T of an Optional[T].
+	// Optional returns the T of an Optional[T], or nil.
 	Optional func(reflect.Type) reflect.Type
-	// Live returns the T of a Live[T], and Bind lets one read the current value
+	// Live returns the T of a Live[T], or nil. Bind makes one read the current value
 	// through get, which returns a *T.
 	Live func(reflect.Type) reflect.Type
 	Bind func(live any, get func() any)
-	// Credential makes a *depends.Credential of a *depends.Source.
-	Credential func(source any, value string, request any) any
-	// Own are the types of fields that are filled of the request itself.
-	Own map[reflect.Type]func(request any) any
-	// Absent is the error that says that a dependency is not there.
+	// Absent is the error of a dependency that is not there.
 	Absent error
-	// Fault makes the public form of a wiring fault.
-	Fault func(*Fault) error
+	// Own has the types of fields that the request itself fills.
+	Own map[reflect.Type]func(request any) any
+
+	// The others convert types of depends, whose internals must not be exported: a
+	// *Graph, a Replacement, a *Source with its value, and a fault as *WiringError.
+	Graph       func(deps any) *Graph
+	Replacement func(replacement any) *Provider
+	Credential  func(source any, value string, request any) any
+	Fault       func(*Fault) error
 }
 
 // hooks are set before anything of a program runs, and never changed.
@@ -105,8 +113,7 @@ type Provider struct {
 	// zero is never.
 	Revalidate time.Duration
 
-	// Scheme describes a provider that authenticates, in words that plan does not read; nil
-	// for all others.
+	// Scheme describes a provider that authenticates, for package bind; nil for all others.
 	Scheme  any
 	Faults  []Fault                  // why it must not start: a fact and a hint each
 	Places  []string                 // where its credential stands, for Explain

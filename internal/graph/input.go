@@ -90,8 +90,8 @@ func (in *input) addFaults(t reflect.Type, sf reflect.StructField, bad problems)
 	}
 }
 
-// addEmbedded checks an embedded field. Whether its type has a provider can only be told
-// once all are registered: the checker looks then.
+// addEmbedded checks an embedded field. The checker sees later whether its type has a
+// provider: only then are all registered.
 func (bad *problems) addEmbedded(t reflect.Type, read tag) {
 	if read.validate != "" || read.def != nil ||
 		read.fresh || read.handshakeOnly || read.scopes != nil {

@@ -118,7 +118,7 @@ func (p *param) read(
 	}
 	if p.def.IsValid() {
 		dst.Set(p.def)
-		if p.slice { // nobody may write into another connection's default
+		if p.slice { // a handler may write into it, and not into the next one's
 			dst.Set(reflect.AppendSlice(reflect.Zero(p.typ), p.def))
 		}
 		return "", -1
