@@ -10,8 +10,8 @@
 //	func currentUser(ctx context.Context, in userInput) (User, error)
 //
 // [Provide] makes such a function the provider of its result's type, [Supply]
-// registers a value that is there already, and whoever has a field of that type
-// gets the value. Types are the only keys, and proofs: who holds an Admin knows
+// registers a value that is there already, and every field of that type
+// gets the value. Types are the only keys, and proofs: a function with an Admin knows
 // that its provider has run. The routes of package wsroute have the same inputs.
 //
 // # Fields
@@ -36,10 +36,9 @@
 // query parameter or cookie the last value counts, of a header the first; a slice
 // takes them all. Bool reads 1, true, t, yes, y, on and their opposites.
 //
-// All parameters of a route are read and checked first. What is wrong with them is
-// told at once, as 422 with each fault once, when the first provider that needs one
-// of the bad ones is reached: a bad parameter carries nobody past a guard, and 401
-// comes before it.
+// All parameters of a route are read and checked first. Their faults are answered
+// together, as one 422, when the first provider that needs a bad one is reached: no
+// peer passes a guard by a bad parameter, and a 401 comes before it.
 //
 // # Order, lifetimes, cleanup
 //
@@ -49,8 +48,8 @@
 //
 // # Refusing
 //
-// A provider refuses by returning an error. A [Rejection] says what the peer is
-// told; any other error is a 500 without details.
+// A provider refuses by returning an error. A [Rejection] says what the
+// peer gets; any other error is a 500 without details.
 //
 // # Wiring
 //

@@ -1,6 +1,7 @@
 package depends
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 
@@ -16,31 +17,21 @@ import (
 // Make one with [New]; the zero value is not usable.
 type Graph struct{ graph *graph.Graph }
 
-// GraphOption modifies a new [Graph].
-type GraphOption interface {
-	apply(*graphSettings)
-	String() string
-}
-
-type graphSettings struct{ validate *validator.Validate }
-
-type validatorOption struct{ validate *validator.Validate }
-
-func (o validatorOption) apply(s *graphSettings) { s.validate = o.validate }
-func (o validatorOption) String() string         { return "Validator" }
+// GraphOption modifies a new [Graph]. The zero value changes nothing.
+type GraphOption struct{ validate *validator.Validate }
 
 // Validator checks parameters and messages with v, so that rules which the
 // program registered on it work in validate tags. By default, a validator with
 // the rules of go-playground/validator alone, and required on structs enabled.
-func Validator(v *validator.Validate) GraphOption { return validatorOption{v} }
+func Validator(v *validator.Validate) GraphOption { return GraphOption{v} }
 
 // New returns an empty graph.
 func New(options ...GraphOption) *Graph {
-	settings := graphSettings{validate: validator.New(validator.WithRequiredStructEnabled())}
+	validate := validator.New(validator.WithRequiredStructEnabled())
 	for _, o := range options {
-		o.apply(&settings)
+		validate = cmp.Or(o.validate, validate)
 	}
-	return &Graph{graph.New(settings.validate)}
+	return &Graph{graph.New(validate)}
 }
 
 // Child returns a graph that sees g's providers and adds its own, which g does
@@ -82,10 +73,7 @@ func (l Lifetime) String() string { return graph.Lifetime(l).String() }
 func (l Lifetime) provide(p *graph.Provider) { p.Lifetime = graph.Lifetime(l) }
 
 // ProvideOption modifies one provider: a [Lifetime] or [Revalidate].
-type ProvideOption interface {
-	provide(*graph.Provider)
-	String() string
-}
+type ProvideOption interface{ provide(*graph.Provider) }
 
 // Provide registers fn as the way to get an Out. Its input In is a struct whose
 // fields say what fn needs; see the package's documentation for what they can
@@ -96,11 +84,13 @@ type ProvideOption interface {
 // value. An error refuses the connection: a [Rejection] as it says, any other
 // as a 500. It may be called for several connections at once.
 //
-// Everything that is wrong with a registration is told by Mount, but for a nil
+// Everything that is wrong with a registration is reported by Mount, but for a nil
 // fn and a registration after Mount, which panic.
-func Provide[In, Out any](g *Graph, fn func(context.Context, In) (Out, error), options ...ProvideOption) {
+func Provide[In, Out any](
+	g *Graph, fn func(context.Context, In) (Out, error), options ...ProvideOption,
+) {
 	if fn == nil {
-		panic("depends: Provide of a nil function at " + graph.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		graph.Misuse("depends: Provide of a nil function at %s", graph.Caller())
 	}
 	p := provider(fn)
 	for _, o := range options {

@@ -1,6 +1,7 @@
 package depends
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -22,8 +23,8 @@ type Identity struct {
 	// IssuedAt is when the credential was made. If it is not known, the beginning
 	// of the handshake counts.
 	IssuedAt time.Time
-	// Since is when all this was found out, if that was before the handshake, as with
-	// whom a ticket is given to: what was revoked since then refuses the handshake, too. The
+	// Since is when all this was found out, if that was before the handshake, as with a
+	// ticket: what was revoked since then refuses the handshake, too. The
 	// earliest counts. Revocations are remembered for six minutes and Config.ResolveTimeout.
 	Since time.Time
 }
@@ -50,18 +51,14 @@ func authorisationOf(ctx context.Context) *authorisation {
 	return a
 }
 
-// over returns who, with what it leaves open as it is known already, and the earlier Since.
+// over returns who, with its empty fields as they are known already, and the earlier Since.
 // An issuer and its subject belong together.
 func (who Identity) over(known Identity) Identity {
 	if who.Subject == "" {
 		who.Issuer, who.Subject = known.Issuer, known.Subject
 	}
-	if who.Session == "" {
-		who.Session = known.Session
-	}
-	if who.TokenID == "" {
-		who.TokenID = known.TokenID
-	}
+	who.Session = cmp.Or(who.Session, known.Session)
+	who.TokenID = cmp.Or(who.TokenID, known.TokenID)
 	if who.IssuedAt.IsZero() {
 		who.IssuedAt = known.IssuedAt
 	}
@@ -73,14 +70,17 @@ func (who Identity) over(known Identity) Identity {
 
 // Observe returns a context in which Identify and ValidUntil are noted, though there is no
 // connection, and a function that returns what they have said so far. It begins with what
-// ctx knows already. security.Tickets does so with whom a ticket is given to. It is safe
+// ctx knows already. security.Tickets reads the identity of a ticket so. It is safe
 // for concurrent use.
-func Observe(ctx context.Context) (observed context.Context, said func() (who Identity, until time.Time)) {
+func Observe(
+	ctx context.Context,
+) (observed context.Context, said func() (who Identity, until time.Time)) {
 	var a authorisation
 	if known := authorisationOf(ctx); known != nil {
 		a.Replace(known.Identity(), known.Until())
 	}
-	return graph.WithAuthorisation(ctx, &a), func() (Identity, time.Time) { return a.Identity(), a.Until() }
+	said = func() (Identity, time.Time) { return a.Identity(), a.Until() }
+	return graph.WithAuthorisation(ctx, &a), said
 }
 
 // ValidUntil says until when the connection may stay open that a provider or a

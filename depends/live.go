@@ -1,7 +1,6 @@
 package depends
 
 import (
-	"fmt"
 	"reflect"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 //
 // The values of a connection change together: a handler that has read one new value
 // reads no old one afterwards. A value that was replaced is released when the handler
-// calls Receive again, or at once if it has no message in its hands, so take it anew for
+// calls Receive again, or at once if it has no message in its hands, so call Get for
 // each message.
 type Live[T any] struct{ get func() any }
 
@@ -34,12 +33,11 @@ func (l *Live[T]) bind(get func() any) { l.get = get }
 type revalidateOption time.Duration
 
 func (o revalidateOption) provide(p *graph.Provider) { p.Revalidate = time.Duration(o) }
-func (o revalidateOption) String() string            { return fmt.Sprintf("Revalidate(%v)", time.Duration(o)) }
 
 // Revalidate runs a provider again while the connection is open, every interval
 // give or take a tenth: for a ban list, or a role that a database knows. An error
 // closes the connection with what it says, as a rejection's code; otherwise what
-// depends on the value is made anew too, and [Live] fields read it. The provider
+// depends on the value is made again too, and [Live] fields read it. The provider
 // is bounded by wsroute.Config.ResolveTimeout.
 //
 // A value is released when the next one has taken its place and the handler has done with

@@ -16,7 +16,7 @@ type Optional[T any] struct {
 	OK    bool
 }
 
-func (Optional[T]) elem() reflect.Type { return reflect.TypeFor[T]() }
+func (Optional[T]) optional() reflect.Type { return reflect.TypeFor[T]() }
 
 // Cleanup registers f to run when the lifetime of the value that is being
 // provided ends, in the manner of testing.T.Cleanup: in reverse order, each once,
@@ -33,8 +33,8 @@ func (Optional[T]) elem() reflect.Type { return reflect.TypeFor[T]() }
 func Cleanup(ctx context.Context, f func(ctx context.Context, cause error) error) {
 	scope := graph.ScopeOf(ctx)
 	if scope == nil {
-		panic("depends: Cleanup outside a provider, at " + graph.Caller().String() + //nolint:forbidigo // a mistake of the program's own, with its place
-			": pass the provider's own context; in a handler use defer; in a unit test take the context from wstest.Context")
+		graph.Misuse("depends: Cleanup outside a provider, at %s: pass the provider's own context; "+
+			"in a handler use defer; in a unit test take the context from wstest.Context", graph.Caller())
 	}
 	scope.Add(ctx, f)
 }

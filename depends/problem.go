@@ -1,6 +1,7 @@
 package depends
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -25,15 +26,14 @@ var problemType, noStore = []string{"application/problem+json"}, []string{"no-st
 // headers and a problem document (RFC 9457), never Err. A Status that does not
 // refuse is sent as 500.
 func (r *Rejection) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status, title := r.Status, r.Title
+	status := r.Status
 	if status < http.StatusBadRequest || status > 599 {
 		status = http.StatusInternalServerError
 	}
-	if title == "" {
-		title = http.StatusText(status)
-	}
-	body, _ := json.Marshal(problem{ // no field of it can fail
-		Type: "about:blank", Title: title, Status: status, Detail: r.Detail, Reason: r.Reason, Code: r.CloseCode, Errors: r.Params,
+	title := cmp.Or(r.Title, http.StatusText(status))
+	body, _ := json.Marshal(problem{ // none of its fields can fail
+		Type: "about:blank", Title: title, Status: status,
+		Detail: r.Detail, Reason: r.Reason, Code: r.CloseCode, Errors: r.Params,
 	})
 	h := w.Header()
 	for name, values := range r.Header {

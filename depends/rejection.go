@@ -1,10 +1,10 @@
 package depends
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -13,10 +13,10 @@ import (
 // is absence, a bad token is not.
 var ErrAbsent = errors.New("absent")
 
-// Rejection is an error that says what the peer is told. A provider, a scheme
+// Rejection is an error that says what the peer gets. A provider, a scheme
 // or a handler returns one to refuse: before the upgrade Status and a problem
 // document (RFC 9457) go out, after it a close frame with CloseCode and Reason.
-// Any other error is told to the peer as a bare 500 or 1011.
+// Of any other error the peer gets a bare 500 or 1011.
 //
 // A Rejection must not be changed after it was returned; one value may then
 // serve any number of connections at once.
@@ -57,29 +57,18 @@ type ParamError struct {
 
 // Error returns the status, the reason and the cause, for logs.
 func (r *Rejection) Error() string {
-	text := make([]byte, 0, 128) // strangers make us write it
-	text = strconv.AppendInt(text, int64(r.Status), 10)
-	text = append(append(text, ' '), r.reason()...)
+	text := fmt.Sprintf("%d %s", r.Status, cmp.Or(r.Reason, http.StatusText(r.Status)))
 	for _, p := range r.Params {
-		text = append(text, " ["...)
-		text = append(append(text, strings.Join(p.Loc, " ")...), "]:"...)
-		text = append(text, p.Code...)
+		text += fmt.Sprintf(" %s:%s", p.Loc, p.Code)
 	}
 	if r.Err != nil {
-		text = append(append(text, ": "...), r.Err.Error()...)
+		text += ": " + r.Err.Error()
 	}
-	return string(text)
+	return text
 }
 
 // Unwrap returns the cause.
 func (r *Rejection) Unwrap() error { return r.Err }
-
-func (r *Rejection) reason() string {
-	if r.Reason != "" {
-		return r.Reason
-	}
-	return http.StatusText(r.Status)
-}
 
 // Unauthorized refuses a peer that has not shown who it is: 401, close code
 // 3000. The challenge is sent as WWW-Authenticate, which RFC 9110 §15.5.2 demands.

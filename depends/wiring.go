@@ -40,6 +40,12 @@ func (e *WiringError) Error() string { return e.text }
 // Unwrap returns the error of an App provider that failed.
 func (e *WiringError) Unwrap() error { return e.Err }
 
+// ownRequest is what fields of usher's own types are filled from.
+type ownRequest interface {
+	Snapshot() *http.Request
+	ClientAddr() netip.Addr
+}
+
 // These hooks give usher's own packages what this one alone can do with its types.
 var _ = graph.SetHooks(graph.Hooks{
 	Graph:       func(deps any) *graph.Graph { return deps.(*Graph).graph },
@@ -48,28 +54,32 @@ var _ = graph.SetHooks(graph.Hooks{
 		return &Credential{*source.(*Source), value, from.(request)}
 	},
 	Own: map[reflect.Type]func(request any) any{
-		reflect.TypeFor[*http.Request](): func(r any) any { return r.(interface{ Snapshot() *http.Request }).Snapshot() },
-		reflect.TypeFor[ClientAddr]():    func(r any) any { return ClientAddr{r.(interface{ ClientAddr() netip.Addr }).ClientAddr()} },
+		reflect.TypeFor[*http.Request](): func(r any) any { return r.(ownRequest).Snapshot() },
+		reflect.TypeFor[ClientAddr](): func(r any) any {
+			return ClientAddr{r.(ownRequest).ClientAddr()}
+		},
 	},
-	NewAuthorisation: func() any { return new(authorisation) },
-	Absent:           ErrAbsent,
-	Optional: func(t reflect.Type) (reflect.Type, bool) {
-		o, ok := reflect.Zero(t).Interface().(interface{ elem() reflect.Type })
-		if !ok || t.Kind() != reflect.Struct {
-			return nil, false
+	Absent: ErrAbsent,
+	Optional: func(t reflect.Type) reflect.Type {
+		o, ok := reflect.Zero(t).Interface().(interface{ optional() reflect.Type })
+		if !ok || t.Kind() != reflect.Struct { // such as a pointer to one
+			return nil
 		}
-		return o.elem(), true
+		return o.optional()
 	},
-	Live: func(t reflect.Type) (reflect.Type, bool) {
+	Live: func(t reflect.Type) reflect.Type {
 		l, ok := reflect.Zero(t).Interface().(interface{ live() reflect.Type })
 		if !ok || t.Kind() != reflect.Struct {
-			return nil, false
+			return nil
 		}
-		return l.live(), true
+		return l.live()
 	},
 	Bind: func(live any, get func() any) { live.(interface{ bind(get func() any) }).bind(get) },
 	Fault: func(f *graph.Fault) error {
-		e := &WiringError{Kind: f.Kind, Fact: f.Fact, Type: f.Type, Path: f.Path, Hint: f.Hint, Err: f.Err, text: f.String()}
+		e := &WiringError{
+			Kind: f.Kind, Fact: f.Fact, Type: f.Type, Path: f.Path, Hint: f.Hint, Err: f.Err,
+			text: f.String(),
+		}
 		if f.Target != nil {
 			e.Route = f.Target.Label
 		}

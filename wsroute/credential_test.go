@@ -326,7 +326,7 @@ func TestScopesBehindAnOptional(t *testing.T) {
 	wsroute.Handle(open["a tag"], "/", func(context.Context, *sixConn, tagged) error { return nil })
 	wsroute.Handle(open["a tag above"], "/", func(context.Context, *sixConn, deep) error { return nil })
 	for name, ws := range open {
-		if _, err := ws.Handler(); err == nil || !strings.Contains(err.Error(), "the scheme behind it is optional, and lets in who has no credential") {
+		if _, err := ws.Handler(); err == nil || !strings.Contains(err.Error(), "the scheme behind it is optional, and lets in peers without a credential") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -18,9 +18,9 @@ type peer struct {
 	conn     *wsconn.Conn
 	scope    graph.Scope // of the Connection lifetime
 	standing authorisation
-	kept     *graph.Kept // nil unless something may be resolved anew
-	again    *renewer    // the same
-	failed   bool        // the handler has
+	kept     *graph.Values // nil unless something may be resolved anew
+	again    *renewer      // the same
+	failed   bool          // the handler has
 	counted  counted
 	values   requestValues
 	remote   string

@@ -50,10 +50,10 @@ type renewer struct {
 }
 
 // keep prepares a connection of which parts will be resolved anew.
-func (p *peer) keep(kept *graph.Kept, run *graph.Run, request *bind.Request) {
-	kept.Hold(run)
+func (p *peer) keep(kept *graph.Values, run *graph.Run, request *bind.Request) {
+	kept.Start(run)
 	p.kept = kept
-	p.standing.Replace(united(kept.Said()))
+	p.standing.Replace(united(kept.Authorisations()))
 	p.again = &renewer{peer: p, request: request.Keep(), messages: p.endpoint.route.renewable}
 	p.conn.CheckAt(kept.Due())
 }
@@ -71,10 +71,10 @@ func (p *peer) hooks() wsconn.Hooks {
 func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 	p, conn := r.peer, r.peer.conn
 	config, hub := &p.endpoint.shared.config, &p.endpoint.shared.hub
-	if err := p.kept.Turn(conn.Context()); err != nil {
+	if err := p.kept.Lock(conn.Context()); err != nil {
 		return err
 	}
-	defer p.kept.Pass()
+	defer p.kept.Unlock()
 	budget := time.AfterFunc(config.ResolveTimeout, func() { conn.End(errBudget, wsconn.CodeTryAgain, "timeout", true) })
 	defer budget.Stop()
 	ctx := p.scope.Context(conn.Context())

@@ -84,7 +84,7 @@ func (h *resolution) resolve() (in any, err error) {
 			h.gone = run.At()
 		}
 	}()
-	var kept *graph.Kept
+	var kept *graph.Values
 	if run.Plan.Keeps {
 		kept = run.Keep()
 	}

@@ -1,5 +1,13 @@
-// Package bind reads what a resolution asks of an HTTP request: parameters, the credentials
-// of schemes, and the request without them. It refuses with a [depends.Rejection].
+// Package bind reads HTTP requests for package graph.
+//
+// It reads parameters (path, query, header, cookie), the one credential of each scheme, and
+// the client's address; and it makes the request that providers see, from which credentials
+// and the body are removed.
+//
+// It refuses, with a [depends.Rejection], a query that does not decode (400), a missing
+// credential (401, unless all that need it are optional), two credentials of one scheme or
+// one that cannot be read (400, RFC 6750 §3.1), scopes that are not granted (403), and
+// parameters that are missing or wrong (422, all at once).
 package bind
 
 import (
@@ -12,7 +20,7 @@ type Plan struct {
 	*graph.Plan // nil outside of any route
 
 	// Sources are where the schemes look for credentials, and Secrets the query parameters
-	// that nobody but schemes may see.
+	// that only schemes may see.
 	Sources []depends.Source
 	Secrets []string
 
@@ -23,7 +31,7 @@ type Plan struct {
 type boundScheme struct {
 	*depends.Scheme
 	optional bool  // a request may come without its credential
-	stranger error // the refusal of one that does
+	missing  error // the refusal of a request without it
 }
 
 // NewPlan prepares a plan to read requests.
@@ -36,9 +44,9 @@ func NewPlan(compiled *graph.Plan) *Plan {
 }
 
 func (p *Plan) add(s *depends.Scheme, optional bool) {
-	// Its text is the most frequent line of many a log.
-	stranger := graph.Failed(s.Name, noCredential(s, nil))
-	p.schemes = append(p.schemes, boundScheme{s, optional, stranger})
+	// It is the most frequent refusal, so its text is made once.
+	missing := graph.Failed(s.Name, noCredential(s, nil))
+	p.schemes = append(p.schemes, boundScheme{s, optional, missing})
 	p.Sources = append(p.Sources, s.Sources...)
 	p.Secrets = append(p.Secrets, s.Params...)
 	for _, source := range s.Sources {

@@ -24,7 +24,8 @@ const (
 var (
 	errOffer  = errors.New("a subprotocol that carries a token is not base64url of UTF-8 text")
 	errCookie = errors.New("the cookie of the credential does not parse")
-	errAlone  = errors.New("a subprotocol that carries a token is offered alone; one that can be selected must stand beside it")
+	errAlone  = errors.New("a subprotocol that carries a token is offered alone; " +
+		"one that can be selected must stand beside it")
 )
 
 // found is a credential, and where it stood.
@@ -119,7 +120,7 @@ func named(lines []string, name string) (n int, last string) {
 	return n, last
 }
 
-// add counts a credential; an empty one is none.
+// add counts a credential, unless it is empty.
 func (c *found) add(n int, source *depends.Source, value string) int {
 	if value == "" {
 		return n
@@ -131,8 +132,11 @@ func (c *found) add(n int, source *depends.Source, value string) int {
 }
 
 // offered looks among the subprotocols.
-func (r *Request) offered(s *depends.Scheme, source *depends.Source, n int, first *found) (int, error) {
-	if r.Diagnose && !readsBearer(s) { // a page's fetch cannot offer one, but it can set a header
+func (r *Request) offered(
+	s *depends.Scheme, source *depends.Source, n int, first *found,
+) (int, error) {
+	// The fetch of a page that diagnoses cannot offer a subprotocol, but it can set a header.
+	if r.Diagnose && !slices.ContainsFunc(s.Sources, isBearer) {
 		for _, line := range r.HTTP.Header["Authorization"] {
 			n = first.add(n, source, take(BearerMarker, line))
 		}
@@ -142,14 +146,6 @@ func (r *Request) offered(s *depends.Scheme, source *depends.Source, n int, firs
 		n = first.add(n, source, token)
 	}
 	return n, err
-}
-
-// readsBearer says whether a source reads the header that stands in for a
-// subprotocol when a page diagnoses.
-func readsBearer(s *depends.Scheme) bool {
-	return slices.ContainsFunc(s.Sources, func(source depends.Source) bool {
-		return source.In == "header" && source.Name == "Authorization" && strings.EqualFold(source.Prefix, BearerMarker)
-	})
 }
 
 // take returns the credential in a header line of a source with a prefix, or "".
@@ -164,17 +160,15 @@ func take(prefix, line string) string {
 	return strings.TrimSpace(rest)
 }
 
-// meant reports whether a header line may have been meant for a source: a prefix that
-// something else than a space ends makes no credential, and yet it may hold one.
-func meant(prefix, line string) bool {
+// mayHold reports whether a header line may hold a credential, although not a space but
+// another character that no scheme's name has (RFC 9110 §5.6.2) ends the prefix.
+func mayHold(prefix, line string) bool {
 	line = strings.TrimSpace(line)
-	return len(line) > len(prefix) && strings.EqualFold(line[:len(prefix)], prefix) && !inWord(line[len(prefix)])
-}
-
-// inWord reports whether a character may stand in the name of an authentication scheme
-// (RFC 9110 §5.6.2).
-func inWord(c byte) bool {
-	return c > ' ' && c < 0x7f && strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
+	if len(line) <= len(prefix) || !strings.EqualFold(line[:len(prefix)], prefix) {
+		return false
+	}
+	c := line[len(prefix)]
+	return c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0
 }
 
 // MaxOffers is how many subprotocols a handshake may offer.
@@ -289,8 +283,9 @@ func stripCookies(lines, names []string) []string {
 	for _, line := range lines {
 		var pairs []string
 		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.TrimSpace(pair)
 			name, _, _ := strings.Cut(pair, "=")
-			if pair = strings.TrimSpace(pair); pair != "" && !slices.Contains(names, strings.TrimSpace(name)) {
+			if pair != "" && !slices.Contains(names, strings.TrimSpace(name)) {
 				pairs = append(pairs, pair)
 			}
 		}
@@ -321,7 +316,8 @@ func stripHeaders(h http.Header, sources []depends.Source) {
 	if offers != nil {
 		lines, _ := StripOffers(h["Sec-Websocket-Protocol"], offers)
 		set(h, "Sec-Websocket-Protocol", lines)
-		set(h, "Authorization", withoutPrefix(h["Authorization"], BearerMarker)) // as a diagnosing page sends it
+		// A page that diagnoses sends it there.
+		set(h, "Authorization", withoutPrefix(h["Authorization"], BearerMarker))
 	}
 }
 
@@ -329,7 +325,7 @@ func stripHeaders(h http.Header, sources []depends.Source) {
 // may have been meant to.
 func withoutPrefix(lines []string, prefix string) (kept []string) {
 	for _, line := range lines {
-		if take(prefix, line) == "" && !meant(prefix, line) {
+		if take(prefix, line) == "" && !mayHold(prefix, line) {
 			kept = append(kept, line)
 		}
 	}
@@ -346,11 +342,17 @@ func set(h http.Header, name string, lines []string) {
 
 // IsBasic reports whether a source holds a name and a password (RFC 7617). A browser that has
 // asked for them once adds them by itself, as it adds cookies.
-func IsBasic(s depends.Source) bool {
-	return s.In == "header" && s.Name == "Authorization" && strings.EqualFold(s.Prefix, "Basic")
+func IsBasic(s depends.Source) bool { return isAuthorization(s, "Basic") }
+
+func isBearer(s depends.Source) bool { return isAuthorization(s, BearerMarker) }
+
+func isAuthorization(s depends.Source, prefix string) bool {
+	return s.In == "header" && s.Name == "Authorization" && strings.EqualFold(s.Prefix, prefix)
 }
 
 // ShowsBasic reports whether a request has a name and a password.
 func ShowsBasic(h http.Header) bool {
-	return slices.ContainsFunc(h["Authorization"], func(line string) bool { return take("Basic", line) != "" })
+	return slices.ContainsFunc(h["Authorization"], func(line string) bool {
+		return take("Basic", line) != ""
+	})
 }

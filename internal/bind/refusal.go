@@ -1,9 +1,11 @@
 package bind
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"example.com/usher/depends"
@@ -13,10 +15,12 @@ import (
 // holds something else, or nil.
 func noCredential(s *depends.Scheme, unread *depends.Source) error {
 	name := s.Name
-	if unread != nil { // what stands there is not shown: it may be a token all the same
-		name = fmt.Sprintf("%s: what stands in %s is not %q, a space and a credential", name, unread.Name, unread.Prefix)
+	if unread != nil { // the header is not shown: it may hold a token all the same
+		name = fmt.Sprintf("%s: what stands in %s is not %q, a space and a credential",
+			name, unread.Name, unread.Prefix)
 	}
-	r := depends.Unauthorized(s.Challenge, fmt.Errorf("no credential for %s: %w", name, depends.ErrAbsent))
+	err := fmt.Errorf("no credential for %s: %w", name, depends.ErrAbsent)
+	r := depends.Unauthorized(s.Challenge, err)
 	r.Reason = "credentials_required"
 	return r
 }
@@ -33,20 +37,19 @@ func badCredential(s *depends.Scheme, source *depends.Source, err error) error {
 	return r
 }
 
-// invalidRequest is the refusal of RFC 6750 §3.1 for a request that is not well-formed,
-// with the challenge of whom its credential was for.
+// invalidRequest refuses a request that is not well-formed (RFC 6750 §3.1).
 func invalidRequest(s *depends.Scheme, source *depends.Source, err error) *depends.Rejection {
 	return &depends.Rejection{
-		Status: http.StatusBadRequest,
-		Reason: "invalid_request",
-		Header: http.Header{"Www-Authenticate": {extended(challengeOf(s, source), `error="invalid_request"`)}},
-		Err:    err,
+		Status: http.StatusBadRequest, Reason: "invalid_request", Err: err,
+		Header: challenge(s, source, `error="invalid_request"`),
 	}
 }
 
 func insufficientScope(s *depends.Scheme, source *depends.Source, required []string) error {
-	r := depends.Forbidden("insufficient_scope", fmt.Errorf("%s does not grant all of %q", s.Name, required))
-	r.Header = http.Header{"Www-Authenticate": {extended(challengeOf(s, source), `error="insufficient_scope"`, "scope=\""+strings.Join(required, " ")+"\"")}}
+	err := fmt.Errorf("%s does not grant all of %q", s.Name, required)
+	r := depends.Forbidden("insufficient_scope", err)
+	scope := `scope="` + strings.Join(required, " ") + `"`
+	r.Header = challenge(s, source, `error="insufficient_scope", `+scope)
 	return r
 }
 
@@ -58,34 +61,19 @@ func challengeOf(s *depends.Scheme, source *depends.Source) string {
 	return s.Challenge
 }
 
-// extended adds parameters to the last of challenges (RFC 9110 §11.6.1).
-func extended(challenge string, params ...string) string {
-	bare := withoutQuoted(challenge)
+// quoted is a quoted string (RFC 9110 §5.6.4), in which a comma separates nothing.
+var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"?`)
+
+// challenge is the header with the challenge of a source, to whose last scheme it adds
+// parameters (RFC 9110 §11.6.1).
+func challenge(s *depends.Scheme, source *depends.Source, params string) http.Header {
+	text := challengeOf(s, source)
+	bare := quoted.ReplaceAllString(text, "")
 	separator := " "
 	if strings.Contains(bare[strings.LastIndex(bare, ",")+1:], "=") { // it has parameters
 		separator = ", "
 	}
-	return challenge + separator + strings.Join(params, ", ")
-}
-
-// withoutQuoted returns a challenge without its quoted strings (RFC 9110 §5.6.4), in
-// which a comma separates nothing.
-func withoutQuoted(challenge string) string {
-	var bare strings.Builder
-	quoted, escaped := false, false
-	for _, c := range []byte(challenge) {
-		switch {
-		case escaped:
-			escaped = false
-		case quoted && c == '\\':
-			escaped = true
-		case c == '"':
-			quoted = !quoted
-		case !quoted:
-			bare.WriteByte(c)
-		}
-	}
-	return bare.String()
+	return http.Header{"Www-Authenticate": {text + separator + params}}
 }
 
 // RefuseUnknown returns the refusal of a credential that has no owner, which a look-up reports
@@ -95,16 +83,11 @@ func RefuseUnknown(err error, challenge, reason string) error {
 	if !errors.Is(err, depends.ErrAbsent) {
 		return err
 	}
-	refusal := depends.Rejection{
-		Status: http.StatusUnauthorized, Reason: reason,
-		Header: http.Header{"Www-Authenticate": {challenge}}, Err: err,
-	}
+	refusal := *depends.Unauthorized(challenge, err)
+	refusal.Reason = reason
 	if own, ok := errors.AsType[*depends.Rejection](err); ok && own != nil {
 		refusal = *own
 	}
-	if refusal.Err != nil {
-		err = refusal.Err
-	}
-	refusal.Err = errors.New(err.Error())
+	refusal.Err = errors.New(cmp.Or(refusal.Err, err).Error())
 	return &refusal
 }

@@ -38,7 +38,7 @@ type Request struct {
 	Foreign any
 
 	query   query
-	one     [1]string          // holds a single value for who asks for the values of a name
+	one     [1]string          // the single value that Values returns
 	bad     *depends.Rejection // for parameters
 	source  *depends.Source    // where the credential stood
 	renewed *string            // a credential that takes its place
@@ -90,7 +90,7 @@ func (r *Request) Values(in, name string) []string {
 
 // Refused returns the refusal of a request without the credentials that the plan
 // asks for, or with too many. Resolving would return the same, but has to be set
-// up; most strangers need no more than a look.
+// up first.
 func (r *Request) Refused() error {
 	for i := range r.Plan.schemes {
 		s := &r.Plan.schemes[i]
@@ -101,7 +101,7 @@ func (r *Request) Refused() error {
 		case err == nil && n == 0 && s.optional:
 			continue
 		case err == nil && n == 0 && r.unread(s.Scheme) == nil:
-			return s.stranger
+			return s.missing
 		}
 		_, err := r.find(s.Scheme)
 		return &graph.Error{Provider: s.Name, Err: err}
@@ -124,7 +124,9 @@ func (r *Request) BadParam(loc []string, code string) error {
 
 // Authenticate hands the one credential of a scheme to it, and checks that what it says
 // grants the scopes that the route requires.
-func (r *Request) Authenticate(ctx context.Context, p *graph.Provider, scopes []string, out any) error {
+func (r *Request) Authenticate(
+	ctx context.Context, p *graph.Provider, scopes []string, out any,
+) error {
 	scheme := SchemeOf(p)
 	c := found{source: r.source}
 	if r.renewed != nil {
@@ -170,7 +172,10 @@ func FindCredential(r *http.Request, scheme depends.Scheme) (depends.Credential,
 	}
 	request.Plan.add(s, false)
 	if request.Parse() != nil {
-		return depends.Credential{}, &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
+		return depends.Credential{}, &depends.Rejection{
+			Status: http.StatusBadRequest, Reason: "invalid_query",
+			Err: errors.New("the query does not decode"),
+		}
 	}
 	c, err := request.find(s)
 	if err != nil {
@@ -192,7 +197,8 @@ func (r *Request) Keep() *Request {
 func (r *Request) Renewed(credential string) (*Request, error) {
 	if r.source == nil {
 		return nil, &depends.Rejection{
-			Status: http.StatusBadRequest, Reason: "nothing_to_renew", Err: errors.New("there is no credential to renew"),
+			Status: http.StatusBadRequest, Reason: "nothing_to_renew",
+			Err: errors.New("there is no credential to renew"),
 		}
 	}
 	renewed := *r
@@ -205,7 +211,8 @@ func (r *Request) Renewed(credential string) (*Request, error) {
 // context that has the values of the request's but not its end.
 func (r *Request) Snapshot() *http.Request {
 	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
-	out.Body, out.GetBody, out.Cancel, out.Response = http.NoBody, nil, nil, nil //nolint:staticcheck // Cancel is deprecated, and must not leak
+	out.Body, out.GetBody, out.Response = http.NoBody, nil, nil
+	out.Cancel = nil //nolint:staticcheck // it is deprecated, and must not leak
 	if r.WithBody {
 		out.Body = r.HTTP.Body
 		stripForm(out, r.Plan.Secrets)

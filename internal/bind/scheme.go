@@ -13,11 +13,12 @@ import (
 )
 
 // ProvideScheme adds a scheme as the provider of T. The resolver takes the one credential
-// out of the request that everybody else sees, hands it to authenticate alone, and refuses
-// absence and ambiguity itself. Schemes run before every other provider, so that a stranger
-// is told 401 and nothing else.
+// out of the request, passes it to authenticate alone, and refuses absence and ambiguity
+// itself. Schemes run before every other provider, so that a peer without a credential gets
+// a 401 and learns nothing else.
 func ProvideScheme[T any](
-	g *depends.Graph, scheme depends.Scheme, authenticate func(context.Context, *depends.Credential, *T) error,
+	g *depends.Graph, scheme depends.Scheme,
+	authenticate func(context.Context, *depends.Credential, *T) error,
 ) {
 	s := canonical(scheme)
 	p := &graph.Provider{
@@ -47,7 +48,9 @@ func canonical(s depends.Scheme) *depends.Scheme {
 	for i, source := range s.Sources {
 		s.Sources[i] = canonicalSource(source)
 	}
-	slices.SortStableFunc(s.Sources, func(a, b depends.Source) int { return a.Alternative - b.Alternative })
+	slices.SortStableFunc(s.Sources, func(a, b depends.Source) int {
+		return a.Alternative - b.Alternative
+	})
 	return &s
 }
 
@@ -63,8 +66,9 @@ func places(s *depends.Scheme) (places []string) {
 func hides(s *depends.Scheme) (hides [][2]string) {
 	for _, source := range s.Sources {
 		switch source.In {
-		case "subprotocol": // and where a page that diagnoses puts it
-			hides = append(hides, [2]string{"header", "Authorization"}, [2]string{"header", "Sec-Websocket-Protocol"})
+		case "subprotocol": // a page that diagnoses puts it into Authorization
+			hides = append(hides,
+				[2]string{"header", "Authorization"}, [2]string{"header", "Sec-Websocket-Protocol"})
 		case "cookie":
 			hides = append(hides, [2]string{"cookie", source.Name}, [2]string{"header", "Cookie"})
 		default:
@@ -108,11 +112,13 @@ func check(s depends.Scheme) []depends.SchemeFault {
 		}
 		switch {
 		case !slices.Contains(inPlaces, source.In):
-			fault(fmt.Sprintf("looks for its credential in %q", source.In), "the places are "+strings.Join(inPlaces, ", "))
+			fault(fmt.Sprintf("looks for its credential in %q", source.In),
+				"the places are "+strings.Join(inPlaces, ", "))
 		case source.Name == "":
 			fault(fmt.Sprintf("has a %s source without a name", source.In), "name it")
 		case seen[canonical]:
-			fault(fmt.Sprintf("names the %s %q twice", source.In, source.Name), "name it once: a credential found twice is refused")
+			fault(fmt.Sprintf("names the %s %q twice", source.In, source.Name),
+				"name it once: a credential found twice is refused")
 		}
 		seen[canonical] = true
 	}
@@ -133,7 +139,8 @@ func holdsMore(s depends.Source) (fact, hint string) {
 		return "Sec-WebSocket-Protocol", "use security.SubprotocolToken(name)"
 	case "Authorization":
 		if s.Prefix == "" {
-			return "whole Authorization", "use security.BearerHeader(), which reads what follows Bearer, or a Source with a Prefix"
+			return "whole Authorization",
+				"use security.BearerHeader(), which reads what follows Bearer, or a Source with a Prefix"
 		}
 	}
 	return "", ""

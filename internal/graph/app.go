@@ -21,10 +21,10 @@ func (g *Graph) MakeApp(budget time.Duration) *Fault {
 		slog.Error("usher: App cleanup", "error", err)
 	}}
 	ctx := scope.Context(context.Background())
-	for _, p := range g.all() {
+	for _, p := range g.shared.providers {
 		if failed, err := g.makeApp(ctx, p); err != nil {
 			scope.End(context.Background(), err)
-			for _, undo := range g.all() {
+			for _, undo := range g.shared.providers {
 				if undo.In != nil {
 					undo.Value = reflect.Value{}
 				}
@@ -47,7 +47,7 @@ func (g *Graph) makeApp(ctx context.Context, p *Provider) (failed *Provider, err
 	in := reflect.New(p.In).Elem()
 	for i := range p.input.fields {
 		f := &p.input.fields[i]
-		if f.index == nil {
+		if f.embedded {
 			continue
 		}
 		need := p.graph.lookup(f.typ)[0]

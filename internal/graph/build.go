@@ -14,17 +14,16 @@ type Plan struct {
 	Target *Target
 	// Handshake says that the plan has values of the Handshake lifetime.
 	Handshake bool
+	// Keeps says that connections keep their values, as Live fields, renewal and
+	// providers that run again need them.
+	Keeps bool
 
 	graph  *Graph
 	record reflect.Type
 	params []paramStep
 	steps  []step
-	input  int // the record's field for the handler's input
-	fills  []fill
+	inputs     // of the handler
 	absent int // the record's field that marks absent steps; -1 if none can be
-	// Keeps says that connections keep their values, as Live fields, renewal and
-	// providers that run again need them.
-	Keeps bool
 }
 
 // paramStep reads one parameter into a field of an input.
@@ -35,15 +34,20 @@ type paramStep struct {
 	owner int // the step that needs it; len(steps) for the handler
 }
 
+// inputs say how an input struct is filled.
+type inputs struct {
+	input int // the record's field for it; -1 for none
+	fills []fill
+	uses  []int // the steps behind its fields
+	needs []int // those among them without which there is no input, and that may be absent
+}
+
 // step calls one provider.
 type step struct {
 	provider *Provider
-	uses     []int // the steps behind its input's fields
-	input    int   // the record's field for the provider's input; -1 for none
-	output   int
-	fills    []fill
-	needs    []int    // steps that may be absent, and without which this one is too
-	soft     bool     // nothing but Optional fields need it
+	inputs
+	output   int      // the record's field
+	optional bool     // nothing but Optional fields need it
 	scopes   []string // of a scheme: what it must grant on this route
 	nilable  bool     // its value may be nil, which is a fault
 }
@@ -56,85 +60,50 @@ type fill struct {
 	app      *Provider             // whose value it is
 	optional bool
 	live     bool
-	soft     int // for an optional field: the step that may be absent; -1 if it cannot
+	step     int // for an optional field: the step that may be absent; -1 if it cannot
 }
 
 type builder struct {
-	plan  *Plan
-	types []reflect.StructField
-	made  map[*Provider]*made
-	hard  map[*Provider]bool     // needed by more than Optional fields
-	paths map[*Provider][]string // the scopes on the ways to a provider, united
+	plan     *Plan
+	record   []reflect.StructField
+	made     map[*Provider]int      // the first step of each provider
+	required map[*Provider]bool     // needed by more than Optional fields
+	scopes   map[*Provider][]string // the scopes on the ways to a provider, united
 }
-
-// made is a provider's place in the plan.
-type made struct{ step, output int }
 
 // Build compiles a target of a graph that Check found no fault in.
 func Build(t *Target) *Plan {
+	p := &Plan{Target: t, graph: t.Graph, absent: -1, Keeps: t.Renewable}
 	b := &builder{
-		plan: &Plan{Target: t, graph: t.Graph, absent: -1, Keeps: t.Renewable},
-		made: map[*Provider]*made{},
-		hard: map[*Provider]bool{}, paths: map[*Provider][]string{},
+		plan: p, made: map[*Provider]int{},
+		required: map[*Provider]bool{}, scopes: map[*Provider][]string{},
 	}
-	roots := make([]field, 0, len(t.Guards)+len(t.input.fields))
-	for _, g := range t.Guards {
-		roots = append(roots, field{typ: g.Type, guard: true})
+	fields := t.fields()
+	addRequired(t.Graph, fields, b.required)
+	b.require(t.Graph, fields, t.Scopes)
+	b.schemes(t.Graph, fields)
+	for i := range t.Guards {
+		b.dependency(t.Graph, &fields[i])
 	}
-	roots = append(roots, t.input.fields...)
-	b.needHard(t.Graph, roots)
-	b.require(t.Graph, roots, t.Scopes)
-	b.schemes(t.Graph, roots, map[*Provider]bool{})
-	for _, f := range roots[:len(t.Guards)] {
-		b.dependency(t.Graph, &f)
+	p.inputs = b.inputs(t.Graph, t.input)
+	if slices.ContainsFunc(p.steps, func(s step) bool { return s.optional }) {
+		p.absent = b.slot(reflect.ArrayOf(len(p.steps), reflect.TypeFor[bool]()))
 	}
-	var params []paramStep
-	b.plan.input, params, b.plan.fills, _, _ = b.inputOf(t.Graph, t.input)
-	b.own(params)
-	b.finish()
-	return b.plan
-}
-
-// needHard marks all providers that a way without an Optional leads to.
-func (b *builder) needHard(g *Graph, fields []field) {
-	for i := range fields {
-		if p := b.provider(g, &fields[i]); p != nil && !fields[i].optional && !b.hard[p] {
-			b.hard[p] = true
-			if p.input != nil {
-				b.needHard(p.graph, p.input.fields)
-			}
-		}
-	}
-}
-
-// schemes lays the steps of all schemes down first: 401 comes before anything else.
-func (b *builder) schemes(g *Graph, fields []field, seen map[*Provider]bool) {
-	for i := range fields {
-		p := b.provider(g, &fields[i])
-		if p == nil || seen[p] {
-			continue
-		}
-		seen[p] = true
-		if p.Scheme != nil {
-			b.plan.steps[b.instance(p).step].scopes = b.paths[p]
-		} else if p.input != nil {
-			b.schemes(p.graph, p.input.fields, seen)
-		}
-	}
+	p.record = reflect.StructOf(b.record)
+	return p
 }
 
 // require unites the scopes along every way that leads to a scheme.
 func (b *builder) require(g *Graph, fields []field, above []string) {
 	for i := range fields {
-		p := b.provider(g, &fields[i])
+		p := behind(g, &fields[i])
 		if p == nil {
 			continue
 		}
-		all := unite(above, fields[i].scopes)
-		before, seen := b.paths[p]
-		b.paths[p] = unite(before, all)
-		if p.input != nil && (!seen || len(b.paths[p]) > len(before)) {
-			b.require(p.graph, p.input.fields, b.paths[p])
+		before, seen := b.scopes[p]
+		b.scopes[p] = unite(before, unite(above, fields[i].scopes))
+		if p.input != nil && (!seen || len(b.scopes[p]) > len(before)) {
+			b.require(p.graph, p.input.fields, b.scopes[p])
 		}
 	}
 }
@@ -150,105 +119,97 @@ func unite(a, b []string) []string {
 	return a
 }
 
-// provider returns what a field is resolved from while connecting; nil for what
-// is there before.
-func (b *builder) provider(g *Graph, f *field) *Provider {
-	if f.param != nil || f.own != nil || f.index == nil && !f.guard {
-		return nil
-	}
-	p := g.lookup(f.typ)[0]
+// schemes lays the steps of all schemes down first: 401 comes before anything else.
+func (b *builder) schemes(g *Graph, fields []field) {
+	seen := map[*Provider]bool{}
+	each(g, fields, nil, func(_ *field, p, _ *Provider) bool {
+		again := seen[p]
+		seen[p] = true
+		if p.Scheme != nil && !again {
+			b.plan.steps[b.add(p)].scopes = b.scopes[p]
+		}
+		return !again
+	})
+}
+
+// dependency lays down what a field needs and returns its step; -1 for App values.
+func (b *builder) dependency(g *Graph, f *field) int {
+	p := behind(g, f)
 	if p.Lifetime == App {
-		return nil
+		return -1
 	}
-	return p
+	if i, ok := b.made[p]; ok && !f.fresh {
+		return i
+	}
+	return b.add(p)
 }
 
-// dependency lays down what a field needs and returns its place; nil for App values.
-func (b *builder) dependency(g *Graph, f *field) *made {
-	p := b.provider(g, f)
-	if p == nil {
-		return nil
-	}
-	if m := b.made[p]; m != nil && !f.fresh {
-		return m
-	}
-	return b.instance(p)
-}
-
-// instance lays down one call of p, behind what it needs itself.
-func (b *builder) instance(p *Provider) *made {
-	s := step{provider: p, input: -1, soft: !b.hard[p]}
-	var params []paramStep
+// add lays down one call of p, behind what it needs itself.
+func (b *builder) add(p *Provider) int {
+	s := step{provider: p, inputs: inputs{input: -1}, optional: !b.required[p]}
 	if p.input != nil {
-		s.input, params, s.fills, s.needs, s.uses = b.inputOf(p.graph, p.input)
+		s.inputs = b.inputs(p.graph, p.input)
 	}
 	s.output = b.slot(p.Out)
 	s.nilable = p.Out.Kind() == reflect.Pointer || p.Out.Kind() == reflect.Interface
-	b.own(params)
+	i := len(b.plan.steps)
+	b.plan.steps = append(b.plan.steps, s)
 	b.plan.Handshake = b.plan.Handshake || p.Lifetime == Handshake
 	b.plan.Keeps = b.plan.Keeps || p.Revalidate > 0
-	m := &made{step: len(b.plan.steps), output: s.output}
-	b.plan.steps = append(b.plan.steps, s)
-	if b.made[p] == nil { // a fresh call seeds the cache, and does not replace in it
-		b.made[p] = m
+	if _, ok := b.made[p]; !ok { // a fresh call seeds the cache, and does not replace in it
+		b.made[p] = i
 	}
-	return m
+	return i
 }
 
-// inputOf lays down all that an input struct needs, in the order of its fields.
-func (b *builder) inputOf(g *Graph, in *input) (slot int, params []paramStep, fills []fill, needs, uses []int) {
-	slot = b.slot(in.typ)
+// inputs lays down all that an input struct needs, in the order of its fields. What needs it
+// is the next step, or the handler.
+func (b *builder) inputs(g *Graph, in *input) inputs {
+	to := inputs{input: b.slot(in.typ)}
+	var params []paramStep
 	for i := range in.fields {
 		f := &in.fields[i]
+		fl := fill{index: f.index, from: -1, own: f.own, optional: f.optional, live: f.live, step: -1}
 		switch {
+		case f.embedded:
+			continue
 		case f.param != nil:
-			params = append(params, paramStep{param: f.param, input: slot, index: f.index})
+			params = append(params, paramStep{param: f.param, input: to.input, index: f.index})
 			continue
-		case f.own != nil:
-			fills = append(fills, fill{index: f.index, from: -1, own: f.own})
-			continue
-		case f.index == nil:
-			continue
-		}
-		m := b.dependency(g, f)
-		fl := fill{index: f.index, from: -1, optional: f.optional, live: f.live, soft: -1}
-		b.plan.Keeps = b.plan.Keeps || f.live
-		if m == nil {
-			fl.app = g.lookup(f.typ)[0]
-		} else {
-			fl.from = m.output
-			uses = append(uses, m.step)
-			if soft := b.plan.steps[m.step].soft; soft && f.optional {
-				fl.soft = m.step
-			} else if soft {
-				needs = append(needs, m.step)
-			}
+		case f.own == nil:
+			b.edge(g, f, &to, &fl)
 		}
 		if !f.guard {
-			fills = append(fills, fl)
+			to.fills = append(to.fills, fl)
 		}
 	}
-	return slot, params, fills, needs, uses
+	for _, ps := range params {
+		ps.owner = len(b.plan.steps)
+		b.plan.params = append(b.plan.params, ps)
+	}
+	return to
 }
 
-// own gives parameters to the step that is about to be laid down.
-func (b *builder) own(params []paramStep) {
-	for i := range params {
-		params[i].owner = len(b.plan.steps)
+// edge lays down the dependency of one field.
+func (b *builder) edge(g *Graph, f *field, to *inputs, fl *fill) {
+	b.plan.Keeps = b.plan.Keeps || f.live
+	i := b.dependency(g, f)
+	if i < 0 {
+		fl.app = behind(g, f)
+		return
 	}
-	b.plan.params = append(b.plan.params, params...)
+	fl.from = b.plan.steps[i].output
+	to.uses = append(to.uses, i)
+	if b.plan.steps[i].optional && f.optional {
+		fl.step = i
+	} else if b.plan.steps[i].optional {
+		to.needs = append(to.needs, i)
+	}
 }
 
 func (b *builder) slot(t reflect.Type) int {
-	b.types = append(b.types, reflect.StructField{Name: fmt.Sprintf("F%d", len(b.types)), Type: t})
-	return len(b.types) - 1
-}
-
-func (b *builder) finish() {
-	if slices.ContainsFunc(b.plan.steps, func(s step) bool { return s.soft }) {
-		b.plan.absent = b.slot(reflect.ArrayOf(len(b.plan.steps), reflect.TypeFor[bool]()))
-	}
-	b.plan.record = reflect.StructOf(b.types)
+	b.record = append(b.record, reflect.StructField{Name: fmt.Sprintf("F%d", len(b.record)), Type: t})
+	return len(b.record) - 1
 }
 
 // Schemes returns the providers that authenticate, in the order of their steps, which are the
@@ -256,7 +217,7 @@ func (b *builder) finish() {
 func (p *Plan) Schemes() iter.Seq2[*Provider, bool] {
 	return func(yield func(*Provider, bool) bool) {
 		for i := range p.steps {
-			if s := &p.steps[i]; s.provider.Scheme == nil || !yield(s.provider, s.soft) {
+			if s := &p.steps[i]; s.provider.Scheme == nil || !yield(s.provider, s.optional) {
 				return
 			}
 		}

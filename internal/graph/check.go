@@ -18,16 +18,12 @@ type Target struct {
 	Graph     *Graph
 	Scopes    []string // that every scheme of the route must grant
 	Renewable bool     // a peer may renew its credential
-	Foreign   bool     // a foreign router's context is there to hand values over
+	Foreign   bool     // the foreign router's context can be read
 	Plain     bool     // a plain request: Handshake values live as long as the handler
 
 	input   *input
-	met     []*Fault
 	schemes []*Provider
 }
-
-// Schemes returns the providers of the route that authenticate, once Check has gone through it.
-func (t *Target) Schemes() []*Provider { return t.schemes }
 
 // Guard is a dependency that a route demands without taking its value.
 type Guard struct {
@@ -35,81 +31,96 @@ type Guard struct {
 	Site Site
 }
 
+// Schemes returns the providers of the route that authenticate, once Check has seen it.
+func (t *Target) Schemes() []*Provider { return t.schemes }
+
 // String names the route, its handler and where both stand.
-func (t *Target) String() string {
-	return t.Label + where(t.Site, Site{}) + " " + t.Func.Name + where(t.Func.Site, Site{})
+func (t *Target) String() string { return t.Label + where(t.Site, Site{}) + " " + t.Func.String() }
+
+// fields returns the guards of the route and the fields of its handler, in order.
+func (t *Target) fields() []field {
+	fields := make([]field, 0, len(t.Guards)+len(t.input.fields))
+	for _, g := range t.Guards {
+		fields = append(fields, field{name: TypeName(g.Type), typ: g.Type, guard: true})
+	}
+	return append(fields, t.input.fields...)
+}
+
+// checker looks for faults, first on each route and then on what no route needs.
+type checker struct {
+	graph  *Graph
+	faults []*Fault
+	seen   map[string]*Fault
+
+	target  *Target            // the route; nil outside of any
+	visited map[*Provider]bool // on this route
+	ever    map[*Provider]bool // on any
+	schemes []*Provider        // of this route
+	params  []boundParam       // of this route
+	stack   []need             // from the route down to the field that is checked
+}
+
+// need is a step of the way from a route down to a dependency.
+type need struct {
+	p     *Provider // nil for the handler and for a guard
+	name  string
+	place string // the name, and where it stands
+	field string // "" for a guard of the route
+}
+
+// boundParam is a parameter and the function that takes it.
+type boundParam struct {
+	*param
+	by string
 }
 
 // Check returns everything that is wrong with a tree of graphs and the routes
 // that stand on it; extra holds what its caller found by itself.
 func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
-	c := &checker{root: g.root()}
+	c := &checker{graph: g, seen: map[string]*Fault{}, ever: map[*Provider]bool{}}
 	for _, f := range extra {
-		c.faults.add(f.Target, f)
+		c.note(f)
 	}
 	for _, t := range targets {
 		t.input = analyse(t.Graph, t.In)
-		c.target(t)
+		c.checkTarget(t)
 	}
-	c.t = nil
-	for _, p := range c.root.all() {
-		c.visited, c.stack = map[*Provider]bool{}, nil
-		if !c.reached(p) {
-			c.provider(p)
-		}
+	c.target, c.visited, c.stack = nil, c.ever, nil
+	for _, p := range g.shared.providers {
+		c.provider(p)
 	}
 	c.ambiguous()
-	for _, o := range c.root.unused {
-		f := &Fault{Kind: "unused override", Type: o.Out, Fact: "no provider of " + TypeName(o.Out) + " to stand in for", Path: []string{"overridden by " + o.String()}}
-		if len(c.root.lookup(o.Out)) > 0 || c.providedAnywhere(o.Out) != nil {
-			f.Fact = TypeName(o.Out) + " is overridden twice"
-		} else {
-			f.Hint = c.similar(o.Out)
+	for _, o := range g.shared.unused {
+		fact, hint := "no provider of "+TypeName(o.Out)+" to stand in for", c.similar(o.Out)
+		if c.providerOf(o.Out) != nil {
+			fact, hint = TypeName(o.Out)+" is overridden twice", ""
 		}
-		c.faults.add(nil, f)
+		c.add("unused override", o.Out, fact, hint, "overridden by "+o.String())
 	}
-	return c.faults.list
+	return c.faults
 }
 
-type checker struct {
-	root    *Graph
-	schemes []*Provider // met on this route
-	params  []taken     // met on this route
-	t       *Target
-	faults  faults
-	visited map[*Provider]bool // on this route
-	ever    map[*Provider]bool
-	stack   []need
-}
-
-// need is a step of the way from a route down to a dependency.
-type need struct {
-	p     *Provider // nil for the handler
-	field string    // of p's or the handler's input; "" for a guard of the route
-	guard *Guard
-}
-
-func (c *checker) reached(p *Provider) bool { return c.ever[p] }
-
-func (c *checker) target(t *Target) {
-	c.t, c.visited, c.stack, c.schemes, c.params = t, map[*Provider]bool{}, nil, nil, nil
-	for i := range t.Guards {
-		c.stack = []need{{guard: &t.Guards[i]}}
-		c.dependency(t.Graph, &field{typ: t.Guards[i].Type, guard: true}, Connection)
-	}
-	c.stack = nil
-	for _, f := range t.input.faults {
-		twin := *f
-		twin.Path = []string{"declared by " + t.Func.Name + where(t.Func.Site, Site{})}
-		c.faults.add(t, &twin)
-	}
-	for i := range t.input.fields {
-		c.stack = []need{{field: t.input.fields[i].name}}
-		c.field(t.Graph, &t.input.fields[i], nil)
+func (c *checker) checkTarget(t *Target) {
+	c.target, c.visited, c.schemes, c.params = t, map[*Provider]bool{}, nil, nil
+	c.declared(t.input, t.Func.String())
+	for i, f := range t.fields() {
+		by := need{name: t.Func.Name, place: t.Func.String(), field: f.name}
+		if i < len(t.Guards) {
+			by = need{name: "Require", place: "Require[" + f.name + "]" + where(t.Guards[i].Site, Site{})}
+		}
+		c.stack = []need{by}
+		c.field(t.Graph, &f, nil)
 	}
 	c.credentials()
 	c.scopes(t)
 	t.schemes = c.schemes
+}
+
+// declared adds the faults of an input struct itself.
+func (c *checker) declared(in *input, by string) {
+	for _, f := range in.faults {
+		c.add(f.Kind, f.Type, f.Fact, f.Hint, "declared by "+by)
+	}
 }
 
 // provider checks p itself and all that it needs.
@@ -117,50 +128,49 @@ func (c *checker) provider(p *Provider) {
 	if c.visited[p] {
 		return
 	}
-	c.visited[p] = true
-	if c.ever == nil {
-		c.ever = map[*Provider]bool{}
-	}
-	c.ever[p] = true
+	c.visited[p], c.ever[p] = true, true
 	c.itself(p)
 	if p.input == nil {
 		return
 	}
-	for _, f := range p.input.faults {
-		twin := *f
-		twin.Path = []string{"declared by " + p.String()}
-		c.faults.add(c.t, &twin)
-	}
+	c.declared(p.input, p.String())
 	for i := range p.input.fields {
-		c.stack = append(c.stack, need{p: p, field: p.input.fields[i].name})
-		c.field(p.graph, &p.input.fields[i], p)
+		f := &p.input.fields[i]
+		c.stack = append(c.stack, need{p, p.Func.Name, p.String(), f.name})
+		c.field(p.graph, f, p)
 		c.stack = c.stack[:len(c.stack)-1]
 	}
 }
 
 // itself checks what can be said of a provider without its needs.
 func (c *checker) itself(p *Provider) {
-	add := func(kind, fact, hint string) {
-		c.faults.add(c.t, &Fault{Kind: kind, Type: p.Out, Fact: fact, Hint: hint, Path: []string{"provided by " + p.String()}})
+	name := TypeName(p.Out)
+	wrong := func(fact, hint string) {
+		c.add("bad provider", p.Out, fact, hint, "provided by "+p.String())
 	}
-	_, optional := hooks.Optional(p.Out)
-	_, live := hooks.Live(p.Out)
-	c.again(p, add)
 	switch {
-	case hooks.Own[p.Out] != nil || p.Out == contextType || p.Out == errorType || optional || live:
-		add("bad provider", TypeName(p.Out)+" is usher's own to fill", "provide a type of the program")
+	case p.Revalidate < 0:
+		wrong(fmt.Sprintf("%s is to be revalidated every %v", p.Func.Name, p.Revalidate),
+			"give a time above zero")
+	case p.Revalidate > 0 && p.Lifetime != Connection:
+		wrong(fmt.Sprintf("%s (%s) is to be revalidated, and has no value while a connection is open",
+			p.Func.Name, p.Lifetime), "make it depends.Connection")
+	}
+	switch {
+	case hooks.Own[p.Out] != nil, p.Out == contextType, p.Out == errorType,
+		hooks.Optional(p.Out) != nil, hooks.Live(p.Out) != nil:
+		wrong(name+" is usher's own to fill", "provide a type of the program")
 	case p.Out.Name() != "" && p.Out.PkgPath() == "":
-		add("bad provider", TypeName(p.Out)+" says nothing about what it is", fmt.Sprintf("name it: type Token %s", p.Out))
+		wrong(name+" says nothing about what it is", fmt.Sprintf("name it: type Token %s", p.Out))
 	case p.Value.IsValid() && isNil(p.Value) && p.In == nil:
-		add("bad provider", "the supplied "+TypeName(p.Out)+" is nil", "supply it after it was made")
+		wrong("the supplied "+name+" is nil", "supply it after it was made")
 	}
 	if p.Scheme == nil {
 		return
 	}
 	c.schemes = append(c.schemes, p)
-	for _, fault := range p.Faults {
-		fault.Kind, fault.Type, fault.Path = "unsafe", p.Out, []string{"used" + where(p.Site, Site{})}
-		c.faults.add(c.t, &fault)
+	for _, f := range p.Faults {
+		c.add("unsafe", p.Out, f.Fact, f.Hint, "used"+where(p.Site, Site{}))
 	}
 }
 
@@ -175,100 +185,79 @@ func isNil(v reflect.Value) bool {
 // field checks one field of an input; by is the provider that takes it, nil for
 // the handler.
 func (c *checker) field(g *Graph, f *field, by *Provider) {
-	if by != nil && by.Lifetime == App && (f.param != nil || f.own != nil) {
-		what := "the request"
-		if f.param != nil {
-			what = fmt.Sprintf("the %s parameter %q", f.param.in, f.param.name)
-		}
-		c.faults.add(c.t, &Fault{
-			Kind: "captive", Fact: fmt.Sprintf("%s (App) takes %s, and is made before any request", by.Func.Name, what),
-			Path: []string{"provided by " + by.String()}, Hint: "make it depends.Connection, or take it where it is needed",
-		})
-		return
-	}
-	if f.live && by != nil {
-		c.faults.add(c.t, &Fault{
-			Kind: "bad field", Type: f.typ, Fact: fmt.Sprintf("field %s of %s: a provider is run again when what it needs has changed", f.name, by.Func.Name),
-			Path: []string{"provided by " + by.String()}, Hint: "take " + TypeName(f.typ) + " itself; Live is for handlers",
-		})
-		return
+	lifetime := Connection
+	if by != nil {
+		lifetime = by.Lifetime
 	}
 	switch {
+	case lifetime == App && f.param != nil:
+		c.early(by, fmt.Sprintf("the %s parameter %q", f.param.in, f.param.name))
+	case lifetime == App && f.own != nil:
+		c.early(by, "the request")
+	case f.live && by != nil:
+		fact := fmt.Sprintf("field %s of %s: a provider is run again when what it needs has changed",
+			f.name, by.Func.Name)
+		c.add("bad field", f.typ, fact, "take "+TypeName(f.typ)+" itself; Live is for handlers",
+			"provided by "+by.String())
 	case f.own != nil:
 	case f.param != nil:
-		c.param(f.param, by)
-	case f.index == nil: // an embedded struct, whose fields follow
-		if found := g.lookup(f.typ); len(found) > 0 {
-			c.faults.add(c.t, &Fault{
-				Kind: "bad field", Type: f.typ, Fact: fmt.Sprintf("%s is embedded, and has a provider", TypeName(f.typ)),
-				Path: append([]string{"provided by " + found[0].String()}, c.needed()...), Hint: "give the field a name",
-			})
-		}
-	default:
-		lifetime := Connection
-		if by != nil {
-			lifetime = by.Lifetime
-		}
+		c.param(f.param)
+	case !f.embedded:
 		c.dependency(g, f, lifetime)
+	default: // its fields follow
+		if found := g.lookup(f.typ); len(found) > 0 {
+			c.add("bad field", f.typ, TypeName(f.typ)+" is embedded, and has a provider",
+				"give the field a name", c.path(found[0])...)
+		}
 	}
 }
 
-// param checks a parameter against the route: its path must have it, and no
-// scheme may take it away.
-func (c *checker) param(p *param, by *Provider) {
-	if c.t == nil {
+// early refuses an App provider that would read a request.
+func (c *checker) early(by *Provider, what string) {
+	c.add("captive", nil,
+		fmt.Sprintf("%s (App) takes %s, and is made before any request", by.Func.Name, what),
+		"make it depends.Connection, or take it where it is needed", "provided by "+by.String())
+}
+
+// param checks that the route's path has a path parameter.
+func (c *checker) param(p *param) {
+	t := c.target
+	if t == nil {
 		return
 	}
-	taker, at := c.t.Func.Name, where(c.t.Func.Site, Site{})
-	if by != nil {
-		taker, at = by.Func.Name, where(by.Func.Site, by.Site)
+	by := c.stack[len(c.stack)-1].place
+	c.params = append(c.params, boundParam{p, by})
+	if p.in != "path" || slices.Contains(t.PathNames, p.name) {
+		return
 	}
-	c.params = append(c.params, taken{p, taker + at})
-	if p.in == "path" && !slices.Contains(c.t.PathNames, p.name) {
-		f := &Fault{
-			Kind: "bad tag", Fact: fmt.Sprintf("`path:%q`: %s has no parameter of that name", p.name, c.t.Label),
-			Path: []string{"declared by " + taker + at},
-		}
-		switch near := closest(p.name, c.t.PathNames); {
-		case near != "":
-			f.Hint = fmt.Sprintf("did you mean %q?", near)
-		case len(c.t.PathNames) > 0:
-			f.Hint = "the path has " + strings.Join(c.t.PathNames, ", ")
-		default:
-			f.Hint = fmt.Sprintf("add /:%s to the path, or take it from the query", p.name)
-		}
-		c.faults.add(c.t, f)
+	hint := fmt.Sprintf("add /:%s to the path, or take it from the query", p.name)
+	if len(t.PathNames) > 0 {
+		hint = didYouMean(p.name, t.PathNames, "the path has "+strings.Join(t.PathNames, ", "))
 	}
+	c.add("bad tag", nil, fmt.Sprintf("`path:%q`: %s has no parameter of that name", p.name, t.Label),
+		hint, "declared by "+by)
 }
 
-// dependency checks one edge and what stands behind it.
+// dependency checks one edge and the provider behind it.
 func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 	found := g.lookup(f.typ)
 	if len(found) == 0 {
-		c.faults.add(c.t, &Fault{
-			Kind: "missing", Type: f.typ, Fact: "no provider for " + TypeName(f.typ),
-			Path: c.needed(), Hint: c.hint(f),
-		})
+		c.add("missing", f.typ, "no provider for "+TypeName(f.typ), c.hint(f), c.path(nil)...)
 		return
 	}
 	p := found[0]
-	for i := range c.stack {
-		if c.stack[i].p == p {
-			c.cycle(c.stack[i:])
-			return
-		}
+	if i := slices.IndexFunc(c.stack, func(n need) bool { return n.p == p }); i >= 0 {
+		c.cycle(c.stack[i:])
+		return
 	}
 	if f.fresh && (p.Lifetime == App || p.Scheme != nil) {
-		c.faults.add(c.t, &Fault{
-			Kind: "bad tag", Type: f.typ, Fact: fmt.Sprintf("`depends:\"fresh\"` on %s, which %s makes once", TypeName(f.typ), p.Func.Name),
-			Path: c.needed(), Hint: "drop the tag",
-		})
+		c.add("bad tag", f.typ,
+			fmt.Sprintf("`depends:\"fresh\"` on %s, which %s makes once", TypeName(f.typ), p.Func.Name),
+			"drop the tag", c.path(nil)...)
 	}
-	if p.Foreign && c.t != nil && !c.t.Foreign {
-		c.faults.add(c.t, &Fault{
-			Kind: "missing", Type: f.typ, Fact: fmt.Sprintf("%s comes from the gin context, and there is none", TypeName(f.typ)),
-			Path: append([]string{"provided by " + p.String()}, c.needed()...), Hint: "mount on gin, or override it in a test",
-		})
+	if p.Foreign && c.target != nil && !c.target.Foreign {
+		c.add("missing", f.typ, TypeName(f.typ)+" comes from the gin context, and there is none",
+			"mount on gin, or override it in a test", c.path(p)...)
 	}
 	c.captive(p, f, by)
 	c.provider(p)
@@ -276,98 +265,74 @@ func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 
 // captive refuses a value that would outlive what it was made from.
 func (c *checker) captive(p *Provider, f *field, by Lifetime) {
-	handler := c.stack[len(c.stack)-1].p == nil
-	if p.Lifetime.size() >= by.size() || f.guard && by != App || f.handshakeOnly && by == Connection && !handler ||
-		handler && p.Lifetime == Handshake && c.t.Plain {
+	taker := c.stack[len(c.stack)-1]
+	handler := taker.p == nil
+	switch {
+	case p.Lifetime.size() >= by.size(),
+		f.guard && by != App,
+		f.handshakeOnly && by == Connection && !handler,
+		handler && p.Lifetime == Handshake && c.target.Plain:
 		return
 	}
-	taker := c.stack[len(c.stack)-1].name(c.t)
-	fault := &Fault{
-		Kind: "captive", Type: p.Out,
-		Fact: fmt.Sprintf("%s (%s) would keep %s (%s)", taker, by, TypeName(p.Out), p.Lifetime),
-		Path: append([]string{"provided by " + p.String()}, c.needed()...),
+	out := TypeName(p.Out)
+	hint := "tag the field `depends:\"handshake-only\"` if the value is used only while resolving"
+	if by == App {
+		hint = fmt.Sprintf("make %s App too, or %s shorter-lived", p.Func.Name, taker.name)
+	} else if handler {
+		hint = fmt.Sprintf("a handler runs when Handshake values are gone: "+
+			"make %s depends.Connection, or guard with _ %s", p.Func.Name, out)
 	}
-	switch {
-	case by == App:
-		fault.Hint = fmt.Sprintf("make %s App too, or %s shorter-lived", p.Func.Name, taker)
-	case handler:
-		fault.Hint = fmt.Sprintf("a handler runs when Handshake values are gone: make %s depends.Connection, or guard with _ %s", p.Func.Name, TypeName(p.Out))
-	default:
-		fault.Hint = "tag the field `depends:\"handshake-only\"` if the value is used only while resolving"
-	}
-	c.faults.add(c.t, fault)
+	fact := fmt.Sprintf("%s (%s) would keep %s (%s)", taker.name, by, out, p.Lifetime)
+	c.add("captive", p.Out, fact, hint, c.path(p)...)
 }
 
-func (n need) name(t *Target) string {
-	switch {
-	case n.p != nil:
-		return n.p.Func.Name
-	case n.guard != nil:
-		return "Require"
-	case t != nil:
-		return t.Func.Name
-	}
-	return "the handler"
-}
-
-// needed renders the stack, innermost first.
-func (c *checker) needed() []string {
+// path leads from a provider, if there is one, to the route.
+func (c *checker) path(p *Provider) []string {
 	var lines []string
-	for i := len(c.stack) - 1; i >= 0; i-- {
-		switch n := c.stack[i]; {
-		case n.guard != nil:
-			lines = append(lines, fmt.Sprintf("needed by Require[%s]%s", TypeName(n.guard.Type), where(n.guard.Site, Site{})))
-		case n.p != nil:
-			lines = append(lines, fmt.Sprintf("needed by field %s of %s", n.field, n.p))
-		default:
-			lines = append(lines, fmt.Sprintf("needed by field %s of %s%s", n.field, c.t.Func.Name, where(c.t.Func.Site, Site{})))
+	if p != nil {
+		lines = append(lines, "provided by "+p.String())
+	}
+	for _, n := range slices.Backward(c.stack) {
+		if n.field == "" {
+			lines = append(lines, "needed by "+n.place)
+		} else {
+			lines = append(lines, "needed by field "+n.field+" of "+n.place)
 		}
 	}
 	return lines
 }
 
-// cycle reports the ring that a stack has closed, beginning with the provider
-// that was registered first so that every way into the ring tells it alike.
+// cycle reports a ring of providers. It begins with the one that was registered first, so
+// that every way into the ring reports the same.
 func (c *checker) cycle(ring []need) {
-	first := 0
-	for i := range ring {
-		if ring[i].p.order < ring[first].p.order {
-			first = i
-		}
+	first := slices.MinFunc(ring, func(a, b need) int { return a.p.order - b.p.order })
+	for ring = slices.Clone(ring); ring[0] != first; {
+		ring = append(ring[1:], ring[0])
 	}
-	ring = append(slices.Clone(ring[first:]), ring[:first]...)
-	names := make([]string, 0, len(ring)+1)
+	fact := ""
 	lines := make([]string, 0, len(ring))
 	for i, n := range ring {
-		next := ring[(i+1)%len(ring)].p
-		names = append(names, n.p.Func.Name)
-		lines = append(lines, fmt.Sprintf("%s needs %s in field %s", n.p, TypeName(next.Out), n.field))
+		next := TypeName(ring[(i+1)%len(ring)].p.Out)
+		fact += n.name + " -> "
+		lines = append(lines, fmt.Sprintf("%s needs %s in field %s", n.place, next, n.field))
 	}
-	names = append(names, names[0])
-	c.faults.add(c.t, &Fault{
-		Kind: "cycle", Type: ring[0].p.Out, Fact: strings.Join(names, " -> "), Path: lines,
-		Hint: "let one of them take what both need from a third provider",
-	})
+	c.add("cycle", first.p.Out, fact+first.name,
+		"let one of them take what both need from a third provider", lines...)
 }
 
 // ambiguous reports each type that has more than one provider in sight.
 func (c *checker) ambiguous() {
-	c.root.walk(func(g *Graph) {
-		for _, p := range g.providers {
-			found := g.lookup(p.Out)
-			if len(found) < 2 {
-				continue
-			}
-			slices.SortFunc(found, func(a, b *Provider) int { return a.order - b.order })
-			f := &Fault{
-				Kind: "ambiguous", Type: p.Out, Fact: fmt.Sprintf("%d providers for %s", len(found), TypeName(p.Out)),
-				Hint: "keep one, or give one of them a type of its own",
-			}
-			for _, other := range found {
-				f.Path = append(f.Path, other.String())
-			}
-			f.key = f.Kind + strings.Join(f.Path, "\x00")
-			c.faults.add(nil, f)
+	for _, p := range c.graph.shared.providers {
+		found := p.graph.lookup(p.Out)
+		if len(found) < 2 {
+			continue
 		}
-	})
+		slices.SortFunc(found, func(a, b *Provider) int { return a.order - b.order })
+		var lines []string
+		for _, other := range found {
+			lines = append(lines, other.String())
+		}
+		c.add("ambiguous", p.Out, fmt.Sprintf("%d providers for %s", len(found), TypeName(p.Out)),
+			"keep one, or give one of them a type of its own", lines...)
+	}
 }

@@ -3,7 +3,6 @@ package graph
 import (
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 )
@@ -12,66 +11,49 @@ import (
 // the lines that the caller knows: each is a word and what it says.
 func (p *Plan) Explain(w io.Writer, before, after [][2]string) error {
 	t := p.Target
-	var b strings.Builder
-	line := func(what, format string, args ...any) {
-		fmt.Fprintf(&b, "  %-12s%s\n", what, fmt.Sprintf(format, args...))
-	}
-	b.WriteString(t.Label + where(t.Site, Site{}) + "\n")
-	line("guarded by", "%s", p.guards())
-	for _, l := range before {
-		line(l[0], "%s", l[1])
-	}
+	lines := append([][2]string{{"guarded by", p.guards()}}, before...)
 	for _, ps := range p.params {
-		line("parameter", "%s", ps.param.explain())
+		lines = append(lines, [2]string{"parameter", ps.param.explain()})
 	}
 	for i := range p.steps {
-		s := &p.steps[i]
-		if s.provider.Scheme != nil {
-			line("scheme", "%s", s.explainScheme())
-			continue
-		}
-		line("provider", "%s by %s%s", TypeName(s.provider.Out), s.provider, s.explainLife())
+		lines = append(lines, p.steps[i].explain())
 	}
-	line("handler", "%s%s takes %s", t.Func.Name, where(t.Func.Site, Site{}), TypeName(t.In))
-	for _, l := range after {
-		line(l[0], "%s", l[1])
+	lines = append(lines, [2]string{"handler", t.Func.String() + " takes " + TypeName(t.In)})
+	text := t.Label + where(t.Site, Site{}) + "\n"
+	for _, l := range append(lines, after...) {
+		text += fmt.Sprintf("  %-12s%s\n", l[0], l[1])
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, text)
 	return err
 }
 
-// guards names what must succeed and is there to refuse: schemes that are not
-// optional, and guards, those of providers among them.
+// guards names what can refuse the connection: schemes that are not optional, and guards,
+// those of providers among them.
 func (p *Plan) guards() string {
 	var names []string
-	for i := range p.steps {
-		if s := &p.steps[i]; s.provider.Scheme != nil && !s.soft {
-			names = append(names, s.provider.Func.Name)
-		}
-	}
-	guard := func(g *Graph, t reflect.Type) {
-		name := TypeName(t)
-		if found := g.lookup(t); len(found) > 0 && found[0].Override {
-			name += " (overridden)"
-		}
+	add := func(name string) {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
-	within := func(g *Graph, in *input) {
-		for i := range in.fields {
-			if f := &in.fields[i]; f.guard {
-				guard(g, f.typ)
+	within := func(g *Graph, fields []field) {
+		for i := range fields {
+			if f := &fields[i]; f.guard && behind(g, f).Override {
+				add(TypeName(f.typ) + " (overridden)")
+			} else if f.guard {
+				add(TypeName(f.typ))
 			}
 		}
 	}
-	for _, g := range p.Target.Guards {
-		guard(p.Target.Graph, g.Type)
-	}
-	within(p.Target.Graph, p.Target.input)
 	for i := range p.steps {
-		if s := &p.steps[i]; s.provider.input != nil && !s.soft {
-			within(s.provider.graph, s.provider.input)
+		if s := &p.steps[i]; s.provider.Scheme != nil && !s.optional {
+			add(s.provider.Func.Name)
+		}
+	}
+	within(p.Target.Graph, p.Target.fields())
+	for i := range p.steps {
+		if s := &p.steps[i]; s.provider.input != nil && !s.optional {
+			within(s.provider.graph, s.provider.input.fields)
 		}
 	}
 	if names == nil {
@@ -80,32 +62,26 @@ func (p *Plan) guards() string {
 	return strings.Join(names, ", then ")
 }
 
-// explainLife says how long a value lives, if it is not the usual.
-func (s *step) explainLife() string {
-	text := ""
-	if s.provider.Lifetime != Connection {
-		text += ", " + s.provider.Lifetime.String()
+// explain says where a value comes from, and what about it is not as usual.
+func (s *step) explain() [2]string {
+	p, more := s.provider, ""
+	if p.Lifetime != Connection {
+		more += ", " + p.Lifetime.String()
 	}
-	if s.soft {
-		text += ", optional"
+	if s.optional {
+		more += ", optional"
 	}
-	if s.provider.Override {
-		text += ", overridden"
+	if p.Override {
+		more += ", overridden"
 	}
-	return text
-}
-
-func (s *step) explainScheme() string {
-	p := s.provider
-	return fmt.Sprintf("%s by %s, from %s%s%s", TypeName(p.Out), p.Func.Name, strings.Join(p.Places, " or "),
-		s.explainLife(), s.explainScopes())
-}
-
-func (s *step) explainScopes() string {
-	if s.scopes == nil {
-		return ""
+	if s.scopes != nil {
+		more += ", with the scopes " + strings.Join(s.scopes, " ")
 	}
-	return ", with the scopes " + strings.Join(s.scopes, " ")
+	if p.Scheme == nil {
+		return [2]string{"provider", TypeName(p.Out) + " by " + p.String() + more}
+	}
+	from := strings.Join(p.Places, " or ")
+	return [2]string{"scheme", TypeName(p.Out) + " by " + p.Func.Name + ", from " + from + more}
 }
 
 func (p *param) explain() string {

@@ -15,65 +15,45 @@ type Fault struct {
 	Hint string       // what to do about it; may be empty
 	Err  error        // the cause, where user code failed
 
-	Target *Target // the first route that it was met on; nil for the graph itself
-	More   int     // on how many further routes it was met
-	key    string
+	Target *Target // the first route with this fault; nil for the graph itself
+	routes map[*Target]bool
 }
 
 // String is the fault as the report shows it, without indentation.
 func (f *Fault) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s", f.Kind, f.Fact)
+	text := f.Kind + ": " + f.Fact
 	for _, line := range f.Path {
-		b.WriteString("\n  " + line)
+		text += "\n  " + line
 	}
-	if f.More == 1 {
-		b.WriteString("\n  and 1 more route")
-	} else if f.More > 1 {
-		fmt.Fprintf(&b, "\n  and %d more routes", f.More)
+	if more := len(f.routes) - 1; f.Target != nil && more > 0 {
+		text += "\n  and " + count(more, "more route")
 	}
 	if f.Hint != "" {
-		b.WriteString("\n  hint: " + f.Hint)
+		text += "\n  hint: " + f.Hint
 	}
-	return b.String()
+	return text
 }
 
-// faults collects what is wrong, each thing once, in the order it was found.
-type faults struct {
-	list []*Fault
-	seen map[string]*Fault
-}
-
-func (c *faults) add(t *Target, f *Fault) {
-	if f.key == "" {
-		f.key = f.Kind + "\x00" + f.Fact
+// note adds a fault to the list or, if it is there already, its route to that one.
+func (c *checker) note(f *Fault) {
+	key := f.Kind + "\x00" + f.Fact
+	if f.Kind == "ambiguous" { // groups differ in their providers of one type
+		key += strings.Join(f.Path, "\x00")
 	}
-	if first := c.seen[f.key]; first != nil {
-		if t != nil && first.Target != nil && !first.metOn(t) {
-			first.More++
-		}
-		return
+	first := c.seen[key]
+	if first == nil {
+		first = f
+		f.routes = map[*Target]bool{}
+		c.seen[key], c.faults = f, append(c.faults, f)
 	}
-	if c.seen == nil {
-		c.seen = map[string]*Fault{}
-	}
-	f.Target = t
-	c.seen[f.key] = f
-	c.list = append(c.list, f)
-	if t != nil {
-		t.met = append(t.met, f)
+	if f.Target != nil {
+		first.routes[f.Target] = true
 	}
 }
 
-// metOn says whether f was met on t before, and remembers that it now is.
-func (f *Fault) metOn(t *Target) bool {
-	for _, known := range t.met {
-		if known == f {
-			return true
-		}
-	}
-	t.met = append(t.met, f)
-	return false
+// add notes a fault of the route that is being checked.
+func (c *checker) add(kind string, t reflect.Type, fact, hint string, path ...string) {
+	c.note(&Fault{Kind: kind, Type: t, Fact: fact, Hint: hint, Path: path, Target: c.target})
 }
 
 // report is the joined error of Mount.
@@ -93,11 +73,11 @@ func Report(targets []*Target, list []*Fault) error {
 		return nil
 	}
 	groups := map[*Target][]*Fault{}
-	r := &report{}
 	for _, f := range list {
 		groups[f.Target] = append(groups[f.Target], f)
 	}
-	var blocks []string
+	total := count(len(list), "problem")
+	r := &report{text: "wsroute: " + total + " in the wiring, nothing is mounted\n"}
 	for _, t := range append([]*Target{nil}, targets...) {
 		if len(groups[t]) == 0 {
 			continue
@@ -106,15 +86,12 @@ func Report(targets []*Target, list []*Fault) error {
 		if t != nil {
 			heading = t.String()
 		}
-		block := heading + ": " + count(len(groups[t]), "problem")
+		r.text += "\n" + heading + ": " + count(len(groups[t]), "problem") + "\n"
 		for _, f := range groups[t] {
 			r.errs = append(r.errs, hooks.Fault(f))
-			block += "\n\n  " + strings.ReplaceAll(f.String(), "\n", "\n  ")
+			r.text += "\n  " + strings.ReplaceAll(f.String(), "\n", "\n  ") + "\n"
 		}
-		blocks = append(blocks, block)
 	}
-	r.text = fmt.Sprintf("wsroute: %s in the wiring, nothing is mounted\n\n%s\n",
-		count(len(r.errs), "problem"), strings.Join(blocks, "\n\n"))
 	return r
 }
 
@@ -124,21 +101,3 @@ func count(n int, noun string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
-
-// where lists the known places of a function and its registration.
-func where(defined, registered Site) string {
-	var parts []string
-	if s := defined.String(); s != "" {
-		parts = append(parts, s)
-	}
-	if s := registered.String(); s != "" && registered != defined {
-		parts = append(parts, "registered "+s)
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(parts, ", ") + ")"
-}
-
-// String names the provider and its places.
-func (p *Provider) String() string { return p.Func.Name + where(p.Func.Site, p.Site) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 var (
@@ -11,8 +12,8 @@ var (
 	errorType   = reflect.TypeFor[error]()
 )
 
-// strangers are types that people ask for out of habit, and what to do instead.
-var strangers = map[string]string{
+// instead says what to do for types that people ask for out of habit.
+var instead = map[string]string{
 	"context.Context":     "a function's first argument is the context",
 	"http.Request":        "take *http.Request",
 	"http.ResponseWriter": "a handshake has one answer: return an error to refuse",
@@ -23,14 +24,13 @@ var strangers = map[string]string{
 
 // hint says what could be done about a missing provider, or nothing.
 func (c *checker) hint(f *field) string {
-	name := TypeName(f.typ)
-	if say, ok := strangers[name]; ok {
+	if say := instead[TypeName(f.typ)]; say != "" {
 		return say
 	}
 	if parse, _ := parserFor(f.typ); parse != nil && f.typ.PkgPath() == "" {
 		return fmt.Sprintf("if it is a parameter, say where it comes from: `query:%q`", snake(f.name))
 	}
-	if p := c.providedAnywhere(f.typ); p != nil {
+	if p := c.providerOf(f.typ); p != nil {
 		return fmt.Sprintf("%s provides it for a group that this place is not in", p)
 	}
 	return c.similar(f.typ)
@@ -38,30 +38,71 @@ func (c *checker) hint(f *field) string {
 
 // similar looks for a provider whose type was probably meant.
 func (c *checker) similar(t reflect.Type) string {
-	var names []string
-	byName := map[string]*Provider{}
-	for _, p := range c.root.all() {
+	var names, provides []string
+	for _, p := range c.graph.shared.providers {
+		name := TypeName(p.Out)
+		says := fmt.Sprintf("%s provides %s", p, name)
 		switch {
 		case p.Out == reflect.PointerTo(t), t.Kind() == reflect.Pointer && p.Out == t.Elem():
-			return fmt.Sprintf("%s provides %s; did you mean that?", p, TypeName(p.Out))
+			return says + "; did you mean that?"
 		case t.Kind() == reflect.Interface && t.NumMethod() > 0 && p.Out.Implements(t):
-			return fmt.Sprintf("%s provides %s, which implements it; provide it as %s", p, TypeName(p.Out), TypeName(t))
+			return says + ", which implements it; provide it as " + TypeName(t)
 		}
-		name := TypeName(p.Out)
-		names, byName[name] = append(names, name), p
+		names, provides = append(names, name), append(provides, says)
 	}
-	if near := closest(TypeName(t), names); near != "" {
-		return fmt.Sprintf("%s provides %s; did you mean that?", byName[near], near)
+	if i := slices.Index(names, closest(TypeName(t), names)); i >= 0 {
+		return provides[i] + "; did you mean that?"
 	}
 	return ""
 }
 
-// providedAnywhere returns a provider of t in some graph of the tree, or nil.
-func (c *checker) providedAnywhere(t reflect.Type) *Provider {
-	for _, p := range c.root.all() {
+// providerOf returns a provider of t in some graph of the tree, or nil.
+func (c *checker) providerOf(t reflect.Type) *Provider {
+	for _, p := range c.graph.shared.providers {
 		if p.Out == t {
 			return p
 		}
 	}
 	return nil
+}
+
+// didYouMean suggests a candidate or, if none is near, says something else.
+func didYouMean(word string, candidates []string, otherwise string) string {
+	if near := closest(word, candidates); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return otherwise
+}
+
+// closest returns the candidate that word is probably a misspelling of, or "".
+func closest(word string, candidates []string) string {
+	best, bestDistance := "", 3
+	for _, c := range candidates {
+		if d := distance(word, c); d < bestDistance && d < len(c) {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, delete or replace to turn a into b
+// (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(row[j]+1, row[j+1]+1, change)
+		}
+	}
+	return row[len(b)]
 }

@@ -7,13 +7,17 @@ import (
 	"time"
 )
 
-// Authorisation is whose a connection is, of which plan knows nothing, and until when that
-// holds, once somebody has said so.
+// Authorisation is the principal of a connection, as depends knows it, and its expiry.
 type Authorisation[ID any] struct {
-	mu    sync.Mutex
-	id    ID
-	until int64 // in nanoseconds since 1970, by the wall clock, also after a machine has slept; 0 is never
+	mu sync.Mutex
+	id ID
+	// until is in nanoseconds since 1970, by the wall clock, which also counts while a
+	// machine sleeps; 0 is never.
+	until int64
 }
+
+// Empty returns another *Authorisation[ID].
+func (*Authorisation[ID]) Empty() any { return new(Authorisation[ID]) }
 
 // Update replaces what is known of the identity.
 func (a *Authorisation[ID]) Update(next func(known ID) ID) {
@@ -22,7 +26,7 @@ func (a *Authorisation[ID]) Update(next func(known ID) ID) {
 	a.id = next(a.id)
 }
 
-// Replace forgets what was said before.
+// Replace sets both.
 func (a *Authorisation[ID]) Replace(id ID, until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -71,10 +75,10 @@ func nanos(t time.Time) int64 {
 // authorisationKey is the context key of an *Authorisation.
 type authorisationKey struct{}
 
-// WithAuthorisation returns a context in which it is said who somebody is.
+// WithAuthorisation returns a context whose authorisation is a.
 func WithAuthorisation(ctx context.Context, a any) context.Context {
 	return context.WithValue(ctx, authorisationKey{}, a)
 }
 
-// AuthorisationOf returns where a provider's context says whose connection it is, or nil.
+// AuthorisationOf returns the *Authorisation of a provider's context, or nil.
 func AuthorisationOf(ctx context.Context) any { return ctx.Value(authorisationKey{}) }

@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // field is one field of an input struct, embedded structs laid flat.
@@ -10,148 +11,169 @@ type field struct {
 	name  string
 	index []int
 	typ   reflect.Type // of the dependency; the T of an Optional[T]
+	edge
 
-	param         *param                // not nil for a request parameter
-	own           func(request any) any // not nil for one of usher's own types
-	guard         bool                  // blank: nothing is set
-	optional      bool
-	live          bool
-	fresh         bool
-	handshakeOnly bool
-	scopes        []string // that a scheme behind it must grant
+	param    *param                // not nil for a request parameter
+	own      func(request any) any // not nil for one of usher's own types
+	embedded bool                  // nothing is set: its fields follow
+	guard    bool                  // nothing is set: only success counts
+	optional bool
+	live     bool
 }
 
 // input is an input struct, analysed once.
 type input struct {
 	typ    reflect.Type
 	fields []field
-	faults []*Fault
+	faults []Fault // without their paths
 }
 
 // analyse reads the declaration that an input struct is.
 func analyse(g *Graph, t reflect.Type) *input {
 	in := &input{typ: t}
-	if t.Kind() != reflect.Struct {
-		f := &Fault{Kind: "bad input", Type: t, Fact: fmt.Sprintf("%s is no struct, so it declares nothing", TypeName(t))}
-		f.Hint = "take a struct whose fields name what is needed; struct{} for nothing"
-		if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
-			f.Hint = fmt.Sprintf("take %s, not a pointer to it", TypeName(t.Elem()))
-		}
-		in.faults = append(in.faults, f)
+	if t.Kind() == reflect.Struct {
+		in.addFields(g, t, nil)
 		return in
 	}
-	in.addFields(g, t, nil)
+	f := Fault{Kind: "bad input", Type: t, Fact: TypeName(t) + " is no struct, so it declares nothing"}
+	f.Hint = "take a struct whose fields name what is needed; struct{} for nothing"
+	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+		f.Hint = fmt.Sprintf("take %s, not a pointer to it", TypeName(t.Elem()))
+	}
+	in.faults = []Fault{f}
 	return in
 }
 
 func (in *input) addFields(g *Graph, t reflect.Type, prefix []int) {
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		index := append(append([]int{}, prefix...), i)
 		read, bad := parseTag(sf.Tag)
-		if sf.Anonymous && read.in == "" {
-			if read.says() {
-				bad = append(bad, problem{"the fields of an embedded struct stand here as their own, and its tag would say nothing", "tag the fields within it, or give the field a name"})
-			}
-			for _, p := range bad {
-				in.faults = append(in.faults, fieldFault(t, sf, p))
-			}
-			in.addEmbedded(g, t, sf, index)
-			continue
+		f := field{name: sf.Name, index: append(slices.Clip(prefix), i), typ: sf.Type, edge: read.edge}
+		f.embedded = sf.Anonymous && read.in == ""
+		f.guard = sf.Name == "_"
+		switch {
+		case f.embedded:
+			bad.addEmbedded(sf.Type, read)
+		case !sf.IsExported() && !f.guard:
+			bad.note("it is not exported, so it cannot be filled",
+				"export it, or name it _ if only its check is wanted")
 		}
-		if sf.PkgPath != "" && sf.Name != "_" {
-			bad = append(bad, problem{"it is not exported, so it cannot be filled", "export it, or name it _ if only its check is wanted"})
+		switch {
+		case f.embedded:
+		case read.in != "":
+			f.makeParam(g, read, &bad)
+		default:
+			f.makeDependency(read, &bad)
 		}
-		f := field{name: sf.Name, index: index, typ: sf.Type, fresh: read.fresh, handshakeOnly: read.handshakeOnly, scopes: read.scopes}
-		if read.in != "" {
-			bad = append(bad, f.makeParam(g, sf, read)...)
-		} else {
-			bad = append(bad, f.makeDependency(g, sf, read)...)
-		}
-		for _, p := range bad {
-			in.faults = append(in.faults, fieldFault(t, sf, p))
-		}
+		in.addFaults(t, sf, bad)
 		if len(bad) == 0 {
 			in.fields = append(in.fields, f)
 		}
+		if f.embedded && sf.Type.Kind() == reflect.Struct {
+			in.addFields(g, sf.Type, f.index)
+		}
 	}
 }
 
-// addEmbedded lays an embedded struct flat. Whether the embedded type has a
-// provider can only be told once all are registered; the compiler looks then.
-func (in *input) addEmbedded(g *Graph, t reflect.Type, sf reflect.StructField, index []int) {
-	switch {
-	case sf.Type.Kind() == reflect.Pointer:
-		in.faults = append(in.faults, fieldFault(t, sf, problem{"an embedded pointer cannot be filled", "embed the struct itself"}))
-	case sf.Type.Kind() != reflect.Struct:
-		in.faults = append(in.faults, fieldFault(t, sf, problem{"only structs can be embedded", "give the field a name"}))
-	default:
-		in.fields = append(in.fields, field{name: sf.Name, index: nil, typ: sf.Type})
-		in.addFields(g, sf.Type, index)
-	}
-}
-
-func (f *field) makeDependency(g *Graph, sf reflect.StructField, read tag) []problem {
-	var bad []problem
-	if read.validate != "" || read.hasDefault {
-		bad = append(bad, problem{
-			"validate and default belong to parameters, and this is a dependency",
-			`add a source such as query:"` + snake(sf.Name) + `", or validate in the provider`,
-		})
-	}
-	f.guard = sf.Name == "_"
-	if elem, ok := hooks.Optional(sf.Type); ok {
-		f.optional, f.typ = true, elem
-		if f.guard {
-			bad = append(bad, problem{"an optional guard guards nothing", "name the type itself, or drop the field"})
-		}
-	}
-	if elem, ok := hooks.Live(sf.Type); ok {
-		f.live, f.typ = true, elem
-		if f.guard || f.fresh {
-			bad = append(bad, problem{"a Live value is read, and made once", "give the field a name, and drop the tag"})
-		}
-	}
-	if f.own = hooks.Own[sf.Type]; f.own != nil {
-		if f.guard {
-			bad = append(bad, problem{TypeName(sf.Type) + " is always there, and guards nothing", "give the field a name, or drop it"})
-		}
-		if read.scopes != nil {
-			bad = append(bad, problem{TypeName(sf.Type) + " has no scheme that could grant scopes", "drop the tag"})
-		}
-		if f.fresh || f.handshakeOnly {
-			bad = append(bad, problem{TypeName(sf.Type) + " takes no \"depends\" option", "drop the tag"})
-		}
-	}
-	return bad
-}
-
-func (f *field) makeParam(g *Graph, sf reflect.StructField, read tag) []problem {
-	var bad []problem
-	if sf.Name == "_" {
-		bad = append(bad, problem{"a blank field holds no parameter", "give it a name"})
-	}
-	if read.fresh || read.handshakeOnly {
-		bad = append(bad, problem{"tag \"depends\" belongs to dependencies, and this is a parameter", "drop the tag"})
-	}
-	if read.scopes != nil {
-		bad = append(bad, problem{"tag \"scopes\" belongs to dependencies, and this is a parameter", "drop the tag"})
-	}
-	p, more := newParam(g.validate, sf.Type, read)
-	f.param = p
-	return append(bad, more...)
-}
-
-func fieldFault(t reflect.Type, sf reflect.StructField, p problem) *Fault {
+// addFaults adds what is wrong with a field of t.
+func (in *input) addFaults(t reflect.Type, sf reflect.StructField, bad problems) {
 	kind, fact := "bad field", fmt.Sprintf("field %s of %s", sf.Name, TypeName(t))
 	if sf.Name == "_" {
 		fact = fmt.Sprintf("blank field %s of %s", TypeName(sf.Type), TypeName(t))
 	}
 	if sf.Tag != "" {
-		kind = "bad tag"
-		fact += fmt.Sprintf(": `%s`", sf.Tag)
+		kind, fact = "bad tag", fmt.Sprintf("%s: `%s`", fact, sf.Tag)
 	}
-	return &Fault{Kind: kind, Type: sf.Type, Fact: fact + ": " + p.fact, Hint: p.hint}
+	for _, p := range bad {
+		f := Fault{Kind: kind, Type: sf.Type, Fact: fact + ": " + p.fact, Hint: p.hint}
+		in.faults = append(in.faults, f)
+	}
+}
+
+// addEmbedded checks an embedded field. The checker sees later whether its type has a
+// provider: only then are all registered.
+func (bad *problems) addEmbedded(t reflect.Type, read tag) {
+	if read.validate != "" || read.def != nil ||
+		read.fresh || read.handshakeOnly || read.scopes != nil {
+		bad.note("the fields of an embedded struct stand here as their own, "+
+			"and its tag would say nothing", "tag the fields within it, or give the field a name")
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+	case reflect.Pointer:
+		bad.note("an embedded pointer cannot be filled", "embed the struct itself")
+	default:
+		bad.note("only structs can be embedded", "give the field a name")
+	}
+}
+
+func (f *field) makeDependency(read tag, bad *problems) {
+	if read.validate != "" || read.def != nil {
+		bad.note("validate and default belong to parameters, and this is a dependency",
+			`add a source such as query:"`+snake(f.name)+`", or validate in the provider`)
+	}
+	name := TypeName(f.typ)
+	if elem := hooks.Optional(f.typ); elem != nil {
+		f.optional, f.typ = true, elem
+		if f.guard {
+			bad.note("an optional guard guards nothing", "name the type itself, or drop the field")
+		}
+	}
+	if elem := hooks.Live(f.typ); elem != nil {
+		f.live, f.typ = true, elem
+		if f.guard || f.fresh {
+			bad.note("a Live value is read, and made once", "give the field a name, and drop the tag")
+		}
+	}
+	if f.own = hooks.Own[f.typ]; f.own == nil {
+		return
+	}
+	if f.guard {
+		bad.note(name+" is always there, and guards nothing", "give the field a name, or drop it")
+	}
+	if f.scopes != nil {
+		bad.note(name+" has no scheme that could grant scopes", "drop the tag")
+	}
+	if f.fresh || f.handshakeOnly {
+		bad.note(name+" takes no \"depends\" option", "drop the tag")
+	}
+}
+
+func (f *field) makeParam(g *Graph, read tag, bad *problems) {
+	if f.guard {
+		bad.note("a blank field holds no parameter", "give it a name")
+	}
+	if f.fresh || f.handshakeOnly {
+		bad.note("tag \"depends\" belongs to dependencies, and this is a parameter", "drop the tag")
+	}
+	if f.scopes != nil {
+		bad.note("tag \"scopes\" belongs to dependencies, and this is a parameter", "drop the tag")
+	}
+	var fact, hint string
+	if f.param, fact, hint = newParam(g.validate, f.typ, read); fact != "" {
+		bad.note(fact, hint)
+	}
+}
+
+// behind returns the provider of a field, or nil.
+func behind(g *Graph, f *field) *Provider {
+	if f.param == nil && f.own == nil && !f.embedded {
+		if found := g.lookup(f.typ); len(found) > 0 {
+			return found[0]
+		}
+	}
+	return nil
+}
+
+// each calls visit for the fields that have a provider p, and then for the fields of p if it
+// returned true. by is the provider that takes them; nil for the given ones.
+func each(g *Graph, fields []field, by *Provider, visit func(f *field, p, by *Provider) bool) {
+	for i := range fields {
+		p := behind(g, &fields[i])
+		if p != nil && visit(&fields[i], p, by) && p.input != nil {
+			each(p.graph, p.input.fields, p, visit)
+		}
+	}
 }
 
 // snake turns a Go field name into the usual spelling of a parameter.

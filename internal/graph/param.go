@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/textproto"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,53 +46,49 @@ var (
 )
 
 // newParam compiles a parameter, or says what is wrong with its declaration.
-func newParam(v *validator.Validate, t reflect.Type, read tag) (*param, []problem) {
-	p := &param{in: read.in, name: read.name, key: read.name, typ: t, value: t, rule: read.validate}
+func newParam(v *validator.Validate, t reflect.Type, read tag) (p *param, fact, hint string) {
+	p = &param{in: read.in, name: read.name, key: read.name, typ: t, value: t, rule: read.validate}
 	if p.in == "header" {
 		p.key = textproto.CanonicalMIMEHeaderKey(p.name)
 	}
-	if !p.isText() {
+	if !reflect.PointerTo(t).Implements(textType) { // net.IP is a []byte, and one text
 		p.slice, p.pointer = t.Kind() == reflect.Slice, t.Kind() == reflect.Pointer
 		if p.optional = p.slice || p.pointer; p.optional {
 			p.value = t.Elem()
 		}
 	}
 	p.parse, p.code = parserFor(p.value)
-	if p.parse == nil {
-		return nil, []problem{{
-			fmt.Sprintf("%s cannot be a parameter", TypeName(t)),
-			"use a string, a bool, a number, time.Time, time.Duration, an encoding.TextUnmarshaler, or a pointer to or slice of one",
-		}}
-	}
-	if p.in == "path" && (p.optional || read.hasDefault) {
-		return nil, []problem{{"a path parameter is always there", "take the plain type without a default"}}
-	}
-	if read.hasDefault && p.pointer {
-		return nil, []problem{{"a pointer with a default is never nil", "take the plain type, or drop the default"}}
+	switch {
+	case p.parse == nil:
+		return nil, TypeName(t) + " cannot be a parameter",
+			"use a string, a bool, a number, time.Time, time.Duration, " +
+				"an encoding.TextUnmarshaler, or a pointer to or slice of one"
+	case p.in == "path" && (p.optional || read.def != nil):
+		return nil, "a path parameter is always there", "take the plain type without a default"
+	case p.pointer && read.def != nil:
+		return nil, "a pointer with a default is never nil", "take the plain type, or drop the default"
 	}
 	// The validator reads a pointer to the value without an allocation, but a
 	// rule about presence then looks at the pointer.
-	p.byValue = strings.Contains(p.rule, "required") || strings.Contains(p.rule, "omit") ||
-		strings.Contains(p.rule, "excluded") || strings.Contains(p.rule, "isdefault") || p.pointer
+	p.byValue = p.pointer || slices.ContainsFunc([]string{"required", "omit", "excluded", "isdefault"},
+		func(word string) bool { return strings.Contains(p.rule, word) })
 	if fault := p.tryRule(v); fault != "" {
-		return nil, []problem{{fault, "see the rules of go-playground/validator, and that the rule fits " + TypeName(t)}}
+		hint = "see the rules of go-playground/validator, and that the rule fits " + TypeName(t)
+		return nil, fault, hint
 	}
-	if read.hasDefault {
+	if read.def != nil {
 		p.optional = true
 		p.def = reflect.New(t).Elem()
-		if code, _ := p.set(v, p.def, []string{read.def}); code != "" {
-			return nil, []problem{{fmt.Sprintf("the default %q is refused: %s", read.def, code), "give a default that the parameter itself would accept"}}
+		if code, _ := p.set(v, p.def, []string{*read.def}); code != "" {
+			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, code),
+				"give a default that the parameter itself would accept"
 		}
 	}
-	return p, nil
+	return p, "", ""
 }
 
-// isText says whether the field itself is parsed from one text, although its
-// kind is a slice or a pointer: net.IP is a []byte.
-func (p *param) isText() bool { return reflect.PointerTo(p.typ).Implements(textType) }
-
-// tryRule runs the rule once on the zero value and once on another, so that
-// what the validator panics about is found when the program starts.
+// tryRule runs the rule on the zero value and on others that parse, so that what the
+// validator panics about is found when the program starts.
 func (p *param) tryRule(v *validator.Validate) (fault string) {
 	if p.rule == "" {
 		return ""
@@ -102,32 +99,17 @@ func (p *param) tryRule(v *validator.Validate) (fault string) {
 		}
 	}()
 	_, _ = p.check(v, reflect.New(p.typ).Elem())
-	sample := reflect.New(p.typ).Elem()
-	switch {
-	case p.pointer:
-		sample.Set(reflect.New(p.value))
-		setSample(sample.Elem())
-	case p.slice:
-		sample.Set(reflect.MakeSlice(p.typ, 1, 1))
-		setSample(sample.Index(0))
-	default:
-		setSample(sample)
+	for _, text := range []string{"1", "true", "1s", "2000-01-01T00:00:00Z", "::1"} {
+		_, _ = p.set(v, reflect.New(p.typ).Elem(), []string{text})
 	}
-	_, _ = p.check(v, sample)
 	return ""
-}
-
-func setSample(dst reflect.Value) {
-	for _, text := range []string{"1", "true", "1s", "2000-01-01T00:00:00Z"} {
-		if parse, _ := parserFor(dst.Type()); parse != nil && parse(dst, text) {
-			return
-		}
-	}
 }
 
 // read fills dst from the request's values, of which there may be none, and
 // returns the code of what is wrong and, for a slice, at which value.
-func (p *param) read(v *validator.Validate, dst reflect.Value, values []string) (code string, at int) {
+func (p *param) read(
+	v *validator.Validate, dst reflect.Value, values []string,
+) (code string, at int) {
 	if len(values) > 0 {
 		return p.set(v, dst, values)
 	}
@@ -136,7 +118,7 @@ func (p *param) read(v *validator.Validate, dst reflect.Value, values []string) 
 	}
 	if p.def.IsValid() {
 		dst.Set(p.def)
-		if p.slice { // nobody may write into another connection's default
+		if p.slice { // a handler may write into it, and not into the next one's
 			dst.Set(reflect.AppendSlice(reflect.Zero(p.typ), p.def))
 		}
 		return "", -1
@@ -144,7 +126,9 @@ func (p *param) read(v *validator.Validate, dst reflect.Value, values []string) 
 	return p.check(v, dst)
 }
 
-func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) (code string, at int) {
+func (p *param) set(
+	v *validator.Validate, dst reflect.Value, values []string,
+) (code string, at int) {
 	if p.slice {
 		list := reflect.MakeSlice(p.typ, len(values), len(values))
 		for i, text := range values {
@@ -196,7 +180,8 @@ func (p *param) check(v *validator.Validate, dst reflect.Value) (code string, at
 	if err == nil {
 		return "", -1
 	}
-	if list, ok := err.(validator.ValidationErrors); ok && len(list) > 0 { //nolint:errorlint // Var returns it unwrapped
+	list, _ := err.(validator.ValidationErrors) //nolint:errorlint // Var returns it unwrapped
+	if len(list) > 0 {
 		return list[0].Tag(), element(list[0].Field())
 	}
 	return "invalid", -1
@@ -217,7 +202,7 @@ func element(field string) int {
 func parserFor(t reflect.Type) (parse parser, code string) {
 	switch {
 	case t == timeType:
-		return parseTime, "time"
+		return parseText, "time"
 	case t == durationType:
 		return parseDuration, "duration"
 	case reflect.PointerTo(t).Implements(textType):
@@ -277,14 +262,6 @@ func parseBool(dst reflect.Value, text string) bool {
 		return false
 	}
 	return true
-}
-
-func parseTime(dst reflect.Value, text string) bool {
-	t, err := time.Parse(time.RFC3339, text)
-	if err == nil {
-		dst.Set(reflect.ValueOf(t))
-	}
-	return err == nil
 }
 
 func parseDuration(dst reflect.Value, text string) bool {

@@ -28,12 +28,10 @@ type Run struct {
 	// lifetimes. Handshake may be nil if the plan has no such provider.
 	Connection, Handshake context.Context
 
-	// Scope is where the budget and the report of cleanups are taken from when
-	// something is resolved anew.
+	// Scope has the budget and the report of cleanups for steps that run again.
 	Scope *Scope
-	// Accept is then told what each step says of the connection, before anybody sees the new
-	// values, and may refuse them. Failed is told why there are none, before what was made is
-	// released.
+	// Accept gets the authorisations of a run again, and may refuse its values before they
+	// are used. Failed gets the error of one before its values are released.
 	Accept func([]any) error
 	Failed func(error)
 	// Retire calls release once nothing uses the values that were replaced.
@@ -42,11 +40,11 @@ type Run struct {
 	record reflect.Value // that is filled
 	at     *Provider     // being called
 	state  *state        // if the values are kept
-	kept   *Kept         // then
+	values *Values       // then
 }
 
-// At names the provider that is being called, or "". It tells who called
-// runtime.Goexit, after which Resolve does not return.
+// At names the provider that is being called, or "". After its runtime.Goexit, Resolve does
+// not return.
 func (r *Run) At() string {
 	if r.at == nil {
 		return ""
@@ -162,7 +160,7 @@ func (r *Run) failed(i int, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case s.soft && errors.Is(err, hooks.Absent):
+	case s.optional && errors.Is(err, hooks.Absent):
 		r.setAbsent(i)
 		return nil
 	}
@@ -206,7 +204,7 @@ func (r *Run) filled(field int, fills []fill) any {
 			to.Set(value)
 			continue
 		}
-		if f.soft < 0 || !r.record.Field(r.Plan.absent).Index(f.soft).Bool() {
+		if f.step < 0 || !r.record.Field(r.Plan.absent).Index(f.step).Bool() {
 			to.Field(0).Set(value)
 			to.Field(1).SetBool(true)
 		}
@@ -223,8 +221,8 @@ func (r *Run) bind(to reflect.Value, f *fill) {
 		hooks.Bind(to.Addr().Interface(), func() any { return pointer.Interface() })
 		return
 	}
-	kept, slot := r.kept, f.from
-	hooks.Bind(to.Addr().Interface(), func() any { return kept.Value(slot) })
+	values, slot := r.values, f.from
+	hooks.Bind(to.Addr().Interface(), func() any { return values.Value(slot) })
 }
 
 // at returns the field of v at an index path.

@@ -16,8 +16,8 @@ type CleanupFunc = func(ctx context.Context, cause error) error
 // safe for concurrent use. The zero value is ready but for Budget.
 type Scope struct {
 	Budget time.Duration // for each cleanup
-	Report func(error)   // told of each cleanup that fails; nil drops
-	// Authorisation is the *Authorisation that is told whose connection it is; nil forgets it.
+	Report func(error)   // gets the error of each cleanup that fails; nil drops it
+	// Authorisation is the connection's *Authorisation; nil for none.
 	Authorisation any
 
 	mu       sync.Mutex

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"path"
 	"reflect"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +30,29 @@ type Func struct {
 	Site Site
 }
 
+// String returns the name and the place.
+func (f Func) String() string { return f.Name + where(f.Site, Site{}) }
+
+// where lists the known places of a function and its registration.
+func where(defined, registered Site) string {
+	switch at := defined.String(); {
+	case registered == defined, registered.File == "":
+		if at == "" {
+			return ""
+		}
+		return " (" + at + ")"
+	case at == "":
+		return " (registered " + registered.String() + ")"
+	default:
+		return " (" + at + ", registered " + registered.String() + ")"
+	}
+}
+
+// Misuse panics for a mistake of the program that calls usher.
+func Misuse(format string, args ...any) {
+	panic(fmt.Sprintf(format, args...)) //nolint:forbidigo // no caller gets an error
+}
+
 // module is the import path whose own frames are not a user's call site.
 const module = "example.com/usher"
 
@@ -46,17 +71,16 @@ func Caller() Site {
 	}
 }
 
+// ownPackages are not the user's. Examples and tests are.
+var ownPackages = []string{
+	"depends.", "internal/bind.", "internal/graph.", "security.", "wsroute.", "wsroute/wstest.",
+}
+
 func own(function string) bool {
 	rest, ok := strings.CutPrefix(function, module+"/")
-	if !ok {
-		return false
-	}
-	pkg, _, _ := strings.Cut(rest, ".")
-	switch pkg {
-	case "depends", "internal/bind", "internal/graph", "security", "wsroute", "wsroute/wstest":
-		return true
-	}
-	return false
+	return ok && slices.ContainsFunc(ownPackages, func(pkg string) bool {
+		return strings.HasPrefix(rest, pkg)
+	})
 }
 
 // DescribeFunc names the function fn.
@@ -74,7 +98,8 @@ func funcName(symbol string) string {
 	name := symbol[strings.LastIndex(symbol, "/")+1:]
 	name = strings.TrimSuffix(name, "-fm")
 	name = strings.ReplaceAll(name, "[...]", "")
-	if outer, inner, ok := strings.Cut(name, ".func"); ok && inner != "" && inner[0] >= '0' && inner[0] <= '9' {
+	outer, inner, _ := strings.Cut(name, ".func")
+	if inner != "" && inner[0] >= '0' && inner[0] <= '9' {
 		return "func literal in " + outer
 	}
 	return name
@@ -99,19 +124,8 @@ func TypeName(t reflect.Type) string {
 	if t.Kind() == reflect.Struct && t.Name() == "" && t.NumField() > 0 {
 		return "struct{...}"
 	}
-	text := t.String()
-	var b strings.Builder
-	for {
-		cut := strings.IndexAny(text, "[], *{}();")
-		word := text
-		if cut >= 0 {
-			word = text[:cut]
-		}
-		b.WriteString(word[strings.LastIndex(word, "/")+1:])
-		if cut < 0 {
-			return b.String()
-		}
-		b.WriteByte(text[cut])
-		text = text[cut+1:]
-	}
+	return importPath.ReplaceAllString(t.String(), "")
 }
+
+// importPath is what stands before the package's name in a type's.
+var importPath = regexp.MustCompile(`[^\[\], *{}();]*/`)

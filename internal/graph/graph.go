@@ -1,9 +1,19 @@
-// Package graph compiles and runs dependency graphs: it holds the providers of a
-// graph, checks them against the routes that need them, and turns each route
-// into a flat list of steps that is run once per connection. It knows no HTTP and
-// refuses nothing: what it asks of a request stands in [Request].
+// Package graph compiles dependency graphs and runs them:
 //
-// Users meet it through the packages depends and wsroute.
+//	Provider -- Register --> Graph --+
+//	                                 +-- Check --> no Fault -- Build --> Plan
+//	a route ---------------> Target -+
+//
+//	Plan, Request, two contexts --> Run -- Resolve --> the input of the handler
+//	                                 +---- Cleanup --> a Scope for each lifetime
+//
+// A plan is a list of steps, one for each call of a provider, and a record: a struct type
+// with a field for each value and each input. A run makes one record, reads all parameters
+// into it, and then calls the providers in order. MakeApp makes the values of the App
+// lifetime before; Values keeps a record whose steps run again while a connection is open.
+//
+// The package knows no HTTP and refuses nobody: it asks a [Request], which package bind
+// implements. Users meet it through the packages depends and wsroute.
 package graph
 
 import (
@@ -32,29 +42,25 @@ func (l Lifetime) String() string {
 // size orders lifetimes: a value may depend on values of its own size or larger.
 func (l Lifetime) size() int { return [...]int{Handshake: 0, Connection: 1, App: 2}[l] }
 
-// Hooks are what package depends alone can do with its public types. plan cannot import it,
-// and their inner sides must not show on its page.
+// Hooks are what only package depends can do: it imports this one.
 type Hooks struct {
-	// Graph returns the inner side of a *depends.Graph, and Replacement that of a
-	// depends.Replacement.
+	// Optional returns the T of an Optional[T], or nil.
+	Optional func(reflect.Type) reflect.Type
+	// Live returns the T of a Live[T], or nil. Bind makes one read the current value
+	// through get, which returns a *T.
+	Live func(reflect.Type) reflect.Type
+	Bind func(live any, get func() any)
+	// Absent is the error of a dependency that is not there.
+	Absent error
+	// Own has the types of fields that the request itself fills.
+	Own map[reflect.Type]func(request any) any
+
+	// The others convert types of depends, whose internals must not be exported: a
+	// *Graph, a Replacement, a *Source with its value, and a fault as *WiringError.
 	Graph       func(deps any) *Graph
 	Replacement func(replacement any) *Provider
-	// Optional returns the T of an Optional[T].
-	Optional func(reflect.Type) (reflect.Type, bool)
-	// Live returns the T of a Live[T], and Bind lets one read the current value
-	// through get, which returns a *T.
-	Live func(reflect.Type) (reflect.Type, bool)
-	Bind func(live any, get func() any)
-	// Credential makes a *depends.Credential of a *depends.Source.
-	Credential func(source any, value string, request any) any
-	// Own are the types of fields that are filled of the request itself.
-	Own map[reflect.Type]func(request any) any
-	// NewAuthorisation returns an empty *Authorisation.
-	NewAuthorisation func() any
-	// Absent is the error that says that a dependency is not there.
-	Absent error
-	// Fault makes the public form of a wiring fault.
-	Fault func(*Fault) error
+	Credential  func(source any, value string, request any) any
+	Fault       func(*Fault) error
 }
 
 // hooks are set before anything of a program runs, and never changed.
@@ -107,8 +113,7 @@ type Provider struct {
 	// zero is never.
 	Revalidate time.Duration
 
-	// Scheme describes a provider that authenticates, in words that plan does not read; nil
-	// for all others.
+	// Scheme describes a provider that authenticates, for package bind; nil for all others.
 	Scheme  any
 	Faults  []Fault                  // why it must not start: a fact and a hint each
 	Places  []string                 // where its credential stands, for Explain
@@ -120,21 +125,22 @@ type Provider struct {
 	order int // of registration, over the whole tree
 }
 
+// String names the provider and its places.
+func (p *Provider) String() string { return p.Func.Name + where(p.Func.Site, p.Site) }
+
 // Graph holds providers. A child sees its ancestors' providers beside its own.
 type Graph struct {
-	validate  *validator.Validate
-	parent    *Graph
-	children  []*Graph
-	providers []*Provider
-	byType    map[reflect.Type][]*Provider
-	unused    []*Provider // overrides of no provider, or of one that is overridden already
-	shared    *shared
+	validate *validator.Validate
+	parent   *Graph
+	byType   map[reflect.Type][]*Provider
+	shared   *shared
 }
 
 // shared is what the graphs of one tree have in common.
 type shared struct {
-	count int // of providers, for a stable order
-	app   *Scope
+	providers []*Provider // in the order of registration
+	unused    []*Provider // overrides of no provider, or of one that is overridden already
+	app       *Scope
 }
 
 // New returns an empty graph.
@@ -146,7 +152,6 @@ func New(validate *validator.Validate) *Graph {
 func (g *Graph) Child() *Graph {
 	child := New(g.validate)
 	child.parent, child.shared = g, g.shared
-	g.children = append(g.children, child)
 	return child
 }
 
@@ -160,16 +165,10 @@ func (g *Graph) Sealed() bool { return g.shared.app != nil }
 // Register adds the provider of a program, which must come before Mount.
 func (g *Graph) Register(p *Provider) {
 	if g.Sealed() {
-		panic("depends: " + p.Func.Name + " is registered after Mount, at " + p.Site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		Misuse("depends: %s is registered after Mount, at %s", p.Func.Name, p.Site)
 	}
-	g.add(p)
-}
-
-func (g *Graph) add(p *Provider) {
-	p.graph = g
-	p.order = g.shared.count
-	g.shared.count++
-	g.providers = append(g.providers, p)
+	p.graph, p.order = g, len(g.shared.providers)
+	g.shared.providers = append(g.shared.providers, p)
 	g.byType[p.Out] = append(g.byType[p.Out], p)
 	if p.In != nil {
 		p.input = analyse(g, p.In)
@@ -186,52 +185,24 @@ func (g *Graph) lookup(t reflect.Type) []*Provider {
 	return found
 }
 
-func (g *Graph) root() *Graph {
-	for g.parent != nil {
-		g = g.parent
-	}
-	return g
-}
-
-// walk calls visit for every graph below g, parents first.
-func (g *Graph) walk(visit func(*Graph)) {
-	visit(g)
-	for _, child := range g.children {
-		child.walk(visit)
-	}
-}
-
-// all returns the providers of the whole tree in the order of registration.
-func (g *Graph) all() []*Provider {
-	found := make([]*Provider, g.shared.count)
-	g.root().walk(func(at *Graph) {
-		for _, p := range at.providers {
-			found[p.order] = p
-		}
-	})
-	return found
-}
-
 // Override puts a replacement in the place of all providers of its type in g's tree.
 func (g *Graph) Override(o *Provider) {
 	used := false
-	for _, p := range g.all() {
+	for _, p := range g.shared.providers {
 		if p.Out != o.Out || p.Override {
 			continue
 		}
 		used = true
 		at, order, lifetime := p.graph, p.order, p.Lifetime
-		if o.In == nil { // a value is there before every connection
-			lifetime = App
-		}
 		*p = *o
 		p.graph, p.order, p.Lifetime, p.Override = at, order, lifetime, true
 		if p.In != nil {
 			p.input = analyse(at, p.In)
+		} else { // a value is there before every connection
+			p.Lifetime = App
 		}
 	}
 	if !used {
-		root := g.root()
-		root.unused = append(root.unused, o)
+		g.shared.unused = append(g.shared.unused, o)
 	}
 }

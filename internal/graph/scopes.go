@@ -1,0 +1,101 @@
+package graph
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// credentials refuses parameters that would read what a scheme of the route takes
+// out of the request.
+func (c *checker) credentials() {
+	for _, p := range c.schemes {
+		for _, hidden := range p.Hides {
+			c.hidden(p, hidden)
+		}
+	}
+}
+
+// hidden refuses the parameters of a source and a name.
+func (c *checker) hidden(p *Provider, source [2]string) {
+	for _, b := range c.params {
+		if source == [2]string{b.in, b.key} {
+			c.add("bad tag", nil,
+				fmt.Sprintf("`%s:%q` would read the credential of %s", b.in, b.name, p.Func.Name),
+				"take the type that the scheme provides, "+TypeName(p.Out), "declared by "+b.by)
+		}
+	}
+}
+
+// scopes refuses scopes that nothing on the route could grant.
+func (c *checker) scopes(t *Target) {
+	fields := t.fields()
+	required := map[*Provider]bool{}
+	addRequired(t.Graph, fields, required)
+	if t.Scopes != nil {
+		what := fmt.Sprintf("Scopes(%s) of the route", strings.Join(t.Scopes, ", "))
+		c.grants(what, t.Graph, fields, required)
+		if bad := badScopes(t.Scopes); bad != "" {
+			c.add("bad route", nil, bad, "name each as its own argument")
+		}
+	}
+	seen := map[*Provider]bool{}
+	each(t.Graph, fields, nil, func(f *field, p, by *Provider) bool {
+		if f.scopes != nil {
+			g, owner := t.Graph, "the handler"
+			if by != nil {
+				g, owner = by.graph, by.Func.Name
+			}
+			what := fmt.Sprintf("`scopes:%q` of field %s of %s", strings.Join(f.scopes, " "), f.name, owner)
+			c.grants(what, g, []field{*f}, required)
+		}
+		again := seen[p]
+		seen[p] = true
+		return !again
+	})
+}
+
+// addRequired adds the providers without which the fields cannot be had: no Optional is on
+// the way to them.
+func addRequired(g *Graph, fields []field, required map[*Provider]bool) {
+	each(g, fields, nil, func(f *field, p, _ *Provider) bool {
+		if f.optional || required[p] {
+			return false
+		}
+		required[p] = true
+		return true
+	})
+}
+
+// grants checks that a peer whom the fields let in has been granted their scopes. required
+// are the providers that the route needs in any case.
+func (c *checker) grants(what string, g *Graph, fields []field, required map[*Provider]bool) {
+	required = maps.Clone(required)
+	addRequired(g, fields, required)
+	found, able, sure := false, true, false
+	seen := map[*Provider]bool{}
+	each(g, fields, nil, func(_ *field, p, _ *Provider) bool {
+		if seen[p] {
+			return false
+		}
+		seen[p] = true
+		if p.Scheme == nil && !p.Override { // an override stands in for whatever was behind it
+			return true
+		}
+		found, sure = true, sure || required[p]
+		able = able && (p.Override || p.Granted != nil)
+		return false
+	})
+	switch {
+	case !found:
+		c.add("bad tag", nil, what+": no scheme stands behind it",
+			"put them where a scheme's type is needed")
+	case !able:
+		c.add("bad tag", nil, what+": the scheme behind it grants none",
+			"give the type that the scheme provides a method Scopes() []string")
+	case !sure:
+		c.add("bad tag", nil,
+			what+": the scheme behind it is optional, and lets in peers without a credential",
+			"take its type without depends.Optional")
+	}
+}
