@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"reflect"
-	"runtime/debug"
 
 	"github.com/gin-gonic/gin"
 
@@ -97,7 +96,7 @@ func (e *endpoint) ownPage(r *http.Request) bool {
 // resolved for it.
 func (h *resolution) answer(in any, err error) {
 	w := &answerWriter{ResponseWriter: h.w}
-	cause := errGoexit
+	cause := graph.ErrGoexit
 	defer func() {
 		if h.pending() && !w.cut {
 			w.Flush() // the client need not wait for the cleanups
@@ -116,7 +115,7 @@ func (h *resolution) answer(in any, err error) {
 	switch {
 	case err == nil:
 	case !w.begun && !errors.Is(err, http.ErrAbortHandler):
-		h.refuse(err, false)
+		h.refuse(err)
 	default:
 		w.cut = true
 		if !errors.Is(err, errGone) {
@@ -125,25 +124,22 @@ func (h *resolution) answer(in any, err error) {
 	}
 }
 
-// handle calls the handler of a plain request. Its panic is returned, and so is the end of
-// the request if nobody hears the handler's error, or if the error comes of it.
-func (h *resolution) handle(w http.ResponseWriter, in any) (err error) {
+// handle calls the handler of a plain request. It returns the end of the request if nobody
+// hears the handler's error, or if the error comes of it.
+func (h *resolution) handle(w http.ResponseWriter, in any) error {
 	p := h.peer
 	r := h.request.Snapshot().WithContext(graph.WithAuthorisation(h.r.Context(), &p.standing))
 	depends.Identify(r.Context(), depends.Identity{Since: p.since}) // for whom a ticket is given to
 	defer func() {
-		if v := recover(); v != nil {
-			err = &graph.Panic{Value: v, Stack: debug.Stack(), In: p.endpoint.route.fn.Name}
-		}
 		if r.MultipartForm != nil { // net/http removes the files of its own request alone
 			_ = r.MultipartForm.RemoveAll()
 		}
 	}()
-	err = p.endpoint.route.answer(w, r, in)
-	if err == nil {
-		return nil
+	rt := p.endpoint.route
+	err := graph.Protect(rt.fn.Name, func() error { return rt.answer(w, r, in) })
+	if err == nil || isPanic(err) {
+		return err
 	}
-	graph.Try(err)
 	why := over(h.r)
 	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Cause(h.r.Context()))
 	if errors.Is(why, errGone) || why != nil && late {

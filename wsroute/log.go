@@ -25,11 +25,16 @@ func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr)
 }
 
 func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs ...slog.Attr) {
-	defer func() {
-		if v := recover(); v != nil { // it is no reason to lose the connection, or others
-			fmt.Fprintf(os.Stderr, "wsroute: a line of log was lost to a panic: %v\n", v)
-		}
-	}()
+	lost := graph.Protect("Config.Logger", func() error {
+		e.write(level, text, remote, err, attrs)
+		return nil
+	})
+	if lost != nil {
+		fmt.Fprintf(os.Stderr, "wsroute: a line of log was lost: %v\n", lost)
+	}
+}
+
+func (e *endpoint) write(level slog.Level, text, remote string, err error, attrs []slog.Attr) {
 	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
 	if !handler.Enabled(ctx, level) {
 		return

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"example.com/usher/internal/graph"
@@ -50,7 +49,7 @@ func (v *requestValues) Value(key any) any {
 // handler, close, release of the Connection lifetime. Each stage is deferred, so
 // that it happens also when user code ends the goroutine.
 func (p *peer) run(in any, endHandshake func(error)) {
-	result := errGoexit
+	result := graph.ErrGoexit // until the handler returns
 	defer func() {
 		p.conn.AfterClose(func() { p.part(result) })
 	}()
@@ -89,16 +88,9 @@ func (p *peer) release(cause error, endHandshake func(error)) {
 }
 
 // handle calls the handler, and returns its panic as an error.
-func (p *peer) handle(in any) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &graph.Panic{Value: v, Stack: debug.Stack(), In: p.endpoint.route.fn.Name}
-		}
-	}()
-	err = p.endpoint.route.serve(p.conn.Context(), p, in)
-	if err != nil && err != context.Cause(p.conn.Context()) { //nolint:errorlint // the very same, which most return
-		graph.Try(err)
-	}
+func (p *peer) handle(in any) error {
+	rt := p.endpoint.route
+	err := graph.Protect(rt.fn.Name, func() error { return rt.serve(p.conn.Context(), p, in) })
 	if errors.Is(err, context.Canceled) {
 		err = ended(p.conn.Context(), err) // why it was cancelled says more
 	}

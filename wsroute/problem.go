@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"example.com/usher/depends"
@@ -46,12 +45,14 @@ func (e *endpoint) mapped(err error) (r *depends.Rejection, logged error) {
 	if ask == nil || err == nil || isPanic(err) {
 		return nil, err
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			logged = errors.Join(err, &graph.Panic{Value: v, Stack: debug.Stack(), In: "MapError"})
-		}
-	}()
-	return ask(err), err
+	failed := graph.Protect("MapError", func() error {
+		r = ask(err)
+		return nil
+	})
+	if failed != nil {
+		return nil, errors.Join(err, failed)
+	}
+	return r, err
 }
 
 // valid returns r with a status that refuses.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +24,6 @@ var (
 	errBudget = errors.New("wsroute: the dependencies took longer than ResolveTimeout")
 	errGone   = errors.New("wsroute: the client left during the handshake")
 	errLate   = errors.New("wsroute: the deadline of the request's context, which middleware has set, has passed")
-	errGoexit = errors.New("wsroute: runtime.Goexit was called")
 )
 
 // resolution is a request whose dependencies are resolved: a handshake, or a plain request
@@ -40,7 +38,6 @@ type resolution struct {
 	resolver graph.Run
 	scope    graph.Scope // of the Handshake lifetime
 	end      func(cause error)
-	gone     string         // the provider that ended its goroutine
 	decided  atomic.Bool    // somebody has taken it upon himself to answer
 	answered sync.WaitGroup // for somebody else to answer
 }
@@ -48,7 +45,7 @@ type resolution struct {
 // run resolves the dependencies and sees the request through.
 func (h *resolution) run() {
 	var in any
-	err := errGoexit
+	err := graph.ErrGoexit // until a provider returns
 	h.answered.Add(1)
 	budget := time.AfterFunc(h.peer.endpoint.shared.config.ResolveTimeout, func() { h.abandon(errBudget) })
 	unwatch := context.AfterFunc(h.r.Context(), func() { h.abandon(over(h.r)) })
@@ -79,11 +76,6 @@ func (h *resolution) resolve() (in any, err error) {
 			h.scope.End(ctx, cause)
 		}
 	}
-	defer func() {
-		if err == nil && in == nil { // runtime.Goexit: nobody gets what is returned
-			h.gone = run.At()
-		}
-	}()
 	var kept *graph.Values
 	if run.Plan.Keeps {
 		kept = run.Keep()
@@ -103,22 +95,19 @@ func (h *resolution) abandon(cause error) {
 		return
 	}
 	defer h.answered.Done()
-	defer func() { // a writer of the program's own may panic, and this goroutine has nobody above it
-		if v := recover(); v != nil {
-			h.peer.log(slog.LevelError, "a refusal was not written", &graph.Panic{Value: v, Stack: debug.Stack(), In: "the ResponseWriter"})
-		}
-	}()
 	h.peer.conn.End(cause, 0, "", true)
-	h.w.Header().Set("Connection", "close") // the request's goroutine is busy
-	h.refuse(cause, true)
+	err := graph.Protect("the ResponseWriter", func() error {
+		h.w.Header().Set("Connection", "close") // the request's goroutine is busy
+		h.refuse(cause)
+		return nil
+	})
+	if err != nil {
+		h.peer.log(slog.LevelError, "a refusal was not written", err)
+	}
 }
 
 // settle answers a request whose dependencies are resolved, or are not to be had.
 func (h *resolution) settle(in any, err error) {
-	exits := errors.Is(err, errGoexit)
-	if exits {
-		err = &graph.Error{Provider: h.gone, Err: err}
-	}
 	if why := over(h.r); err != nil && !isPanic(err) && why != nil {
 		err = why // whatever else became of it
 	}
@@ -127,11 +116,11 @@ func (h *resolution) settle(in any, err error) {
 		h.answer(in, err)
 		return
 	}
-	h.open(in, err, exits)
+	h.open(in, err)
 }
 
 // open writes the 101 or the refusal, and hands the connection over.
-func (h *resolution) open(in any, err error, exits bool) {
+func (h *resolution) open(in any, err error) {
 	p := h.peer
 	outcome := errGone // if writing the answer panics
 	defer func() {
@@ -154,16 +143,17 @@ func (h *resolution) open(in any, err error, exits bool) {
 	case p.endpoint.route.tells:
 		outcome = nil
 		h.drop(err) // what was resolved need not wait for the stranger
-		h.refuse(err, exits)
+		h.refuse(err)
 	default:
-		h.refuse(err, exits)
+		h.refuse(err)
 	}
 }
 
-// refuse answers with a refusal. Flushed, it goes out although the request's
-// goroutine is busy, or comes to no end.
-func (h *resolution) refuse(err error, flush bool) {
-	if h.peer.endpoint.answerError(h.w, h.r, &h.request, err) && flush {
+// refuse answers with a refusal. It is flushed if the request's goroutine is busy, or ends
+// without a return to net/http.
+func (h *resolution) refuse(err error) {
+	written := h.peer.endpoint.answerError(h.w, h.r, &h.request, err)
+	if written && (isTimeout(err) || errors.Is(err, graph.ErrGoexit)) {
 		_ = http.NewResponseController(h.w).Flush()
 	}
 }

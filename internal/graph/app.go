@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
-	"runtime/debug"
 	"time"
 )
 
@@ -64,26 +63,17 @@ func (g *Graph) makeApp(ctx context.Context, p *Provider) (failed *Provider, err
 		}
 	}
 	out := reflect.New(p.Out).Elem()
-	if err := callApp(ctx, p, in, out); err != nil {
+	err = Protect(p.Func.Name, func() error {
+		return p.Invoke(ctx, in.Addr().Interface(), out.Addr().Interface())
+	})
+	if err == nil && isNil(out) && (out.Kind() == reflect.Pointer || out.Kind() == reflect.Interface) {
+		err = errors.New("returned nil without an error")
+	}
+	if err != nil {
 		return p, err
 	}
 	p.Value = out
 	return nil, nil
-}
-
-func callApp(ctx context.Context, p *Provider, in, out reflect.Value) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &Panic{Value: v, Stack: debug.Stack(), In: p.Func.Name}
-		}
-	}()
-	if err := p.Invoke(ctx, in.Addr().Interface(), out.Addr().Interface()); err != nil {
-		return err
-	}
-	if isNil(out) && (out.Kind() == reflect.Pointer || out.Kind() == reflect.Interface) {
-		return errors.New("returned nil without an error")
-	}
-	return nil
 }
 
 // CloseApp ends the App lifetime of the tree: the cleanups of its values run in

@@ -3,7 +3,11 @@ package graph
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 )
+
+// ErrGoexit is the failure of user code that ended its goroutine.
+var ErrGoexit = errors.New("runtime.Goexit was called")
 
 // Error is a failed resolution: the provider that failed, and why.
 type Error struct {
@@ -12,11 +16,10 @@ type Error struct {
 	text     string // what Error returns, if it was written before
 }
 
-// Failed returns the error of a provider, which was tried: its text is written.
+// Failed returns the error of a provider, with its text already written.
 func Failed(provider string, err error) *Error {
 	e := &Error{Provider: provider, Err: err}
 	e.text = e.Error()
-	try(err)
 	return e
 }
 
@@ -42,32 +45,40 @@ type Panic struct {
 // Error names the place and the value.
 func (p *Panic) Error() string { return fmt.Sprintf("panic in %s: %v", p.In, p.Value) }
 
-// Unwrap returns the value if it is an error that can be asked what it is.
+// Unwrap returns the value if it is an error whose methods do not panic.
 func (p *Panic) Unwrap() (err error) {
-	defer func() {
-		if recover() != nil {
-			err = nil
-		}
-	}()
-	if err, _ = p.Value.(error); err != nil {
-		Try(err)
-	}
+	_ = Protect(p.In, func() error {
+		value, _ := p.Value.(error)
+		tryMethods(value)
+		err = value
+		return nil
+	})
 	return err
 }
 
-// Try calls what others will call of an error of the program's own, so that one that
-// panics, such as a nil *T in an error, does so where its panic is expected.
-func Try(err error) {
-	_ = err.Error()
-	try(err)
+// Protect calls f, which runs user code, and returns its panic as a *Panic. So it does with
+// an error whose own methods panic, such as a nil *T in an error interface.
+func Protect(in string, f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &Panic{Value: v, Stack: debug.Stack(), In: in}
+		}
+	}()
+	err = f()
+	tryMethods(err)
+	return err
 }
 
-func try(err error) {
-	_ = errors.Is(err, errNone)
-	_, _ = errors.AsType[*none](err)
+// tryMethods calls the methods of an error that errors.Is and errors.As will call.
+func tryMethods(err error) {
+	if err != nil {
+		_ = err.Error()
+		_ = errors.Is(err, errUnused)
+		_, _ = errors.AsType[*unusedError](err)
+	}
 }
 
-// none is no error's type.
-type none struct{ error }
+// unusedError is a type that no other error has.
+type unusedError struct{ error }
 
-var errNone error = &none{errors.New("none")} // an Is may ask for its text
+var errUnused error = &unusedError{errors.New("unused")} // an Is may ask for its text

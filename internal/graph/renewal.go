@@ -3,10 +3,8 @@ package graph
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -133,11 +131,8 @@ func (v *Values) rerun(run *Run, seeds map[int]bool) (err error) {
 	next.record.Set(old.record)
 	run.Plan, run.state = v.plan, next
 	steps := v.plan.affected(seeds)
-	returned := false
+	err = ErrGoexit // until a provider returns
 	defer func() {
-		if !returned {
-			err = fmt.Errorf("%s called runtime.Goexit", run.At())
-		}
 		if err != nil {
 			run.Failed(err)
 		}
@@ -149,7 +144,6 @@ func (v *Values) rerun(run *Run, seeds map[int]bool) (err error) {
 	if err == nil {
 		v.current.Store(next)
 	}
-	returned = true
 	return err
 }
 
@@ -213,16 +207,12 @@ func (v *Values) End(ctx context.Context, cause error) {
 // endAll ends scopes in reverse order, also when a cleanup calls runtime.Goexit.
 func endAll(ctx context.Context, scopes []*Scope, cause error) {
 	n := len(scopes)
-	defer func() {
-		if n > 0 {
-			endAll(ctx, scopes[:n], cause)
-		}
-	}()
-	for n > 0 {
-		n--
-		if scopes[n] != nil {
-			scopes[n].End(ctx, cause)
-		}
+	if n == 0 {
+		return
+	}
+	defer endAll(ctx, scopes[:n-1], cause)
+	if last := scopes[n-1]; last != nil {
+		last.End(ctx, cause)
 	}
 }
 
@@ -250,17 +240,8 @@ func (p *Plan) affected(seeds map[int]bool) []int {
 	return list
 }
 
-// rerun runs some steps. A panic is returned.
-func (r *Run) rerun(steps []int) (err error) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		if v := recover(); v != nil {
-			err = &Panic{Value: v, Stack: debug.Stack(), In: r.At()}
-		}
-	}()
+// rerun runs some steps.
+func (r *Run) rerun(steps []int) error {
 	r.record = r.state.record
 	for _, i := range steps {
 		r.state.authorisations[i] = nil
@@ -268,12 +249,11 @@ func (r *Run) rerun(steps []int) (err error) {
 		if r.Plan.absent >= 0 {
 			r.state.record.Field(r.Plan.absent).Index(i).SetBool(false)
 		}
-		if err = r.step(i); err != nil {
-			break
+		if err := r.step(i); err != nil {
+			return err
 		}
 	}
-	returned = true
-	return err
+	return nil
 }
 
 // contextOf returns the context of a step whose value is kept. It has an Authorisation of

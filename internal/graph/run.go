@@ -1,11 +1,11 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
 )
 
 // Request is the request that a resolution is for.
@@ -38,51 +38,30 @@ type Run struct {
 	Retire func(release func())
 
 	record reflect.Value // that is filled
-	at     *Provider     // being called
 	state  *state        // if the values are kept
 	values *Values       // then
-}
-
-// At names the provider that is being called, or "". After its runtime.Goexit, Resolve does
-// not return.
-func (r *Run) At() string {
-	if r.at == nil {
-		return ""
-	}
-	return r.at.Func.Name
 }
 
 // Resolve fills a new record and returns a pointer to the handler's input in it.
 // The record is garbage as soon as the caller lets go of that pointer. A panic
 // of a provider is returned as a *Panic.
 func (r *Run) Resolve() (in any, err error) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		if v := recover(); v != nil {
-			err = &Panic{Value: v, Stack: debug.Stack(), In: r.At()}
-		}
-	}()
 	p := r.Plan
 	r.record = reflect.New(p.record).Elem()
 	if r.state != nil {
 		r.state.record = r.record
 	}
-	badAt, bad := r.readParams()
-	for i := range p.steps {
-		if i == badAt {
-			break
-		}
-		if err = r.step(i); err != nil {
-			returned = true
-			return nil, err
-		}
+	var badAt int
+	var bad error
+	err = Protect("a parameter", func() error {
+		badAt, bad = r.readParams()
+		return nil
+	})
+	for i := 0; i < len(p.steps) && i != badAt && err == nil; i++ {
+		err = r.step(i)
 	}
-	returned = true
-	if bad != nil {
-		return nil, bad
+	if err = cmp.Or(err, bad); err != nil {
+		return nil, err
 	}
 	return r.filled(p.input, p.fills), nil
 }
@@ -129,13 +108,13 @@ func (r *Run) step(i int) error {
 	if r.state != nil {
 		ctx = r.state.contextOf(ctx, i)
 	}
-	r.at = s.provider
-	err := r.call(ctx, s)
-	if err != nil || s.nilable {
-		err = r.failed(i, err) // while the provider still stands for a panic
-	}
-	r.at = nil
-	return err
+	return Protect(s.provider.Func.Name, func() error {
+		err := r.call(ctx, s)
+		if err != nil || s.nilable {
+			err = r.failed(i, err)
+		}
+		return err
+	})
 }
 
 // lacks says that something is absent that a step needs.

@@ -2,9 +2,7 @@ package graph
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -94,45 +92,31 @@ func (s *Scope) End(ctx context.Context, cause error) {
 	s.drain(ctx)
 }
 
+// drain runs the last cleanup, and then the others.
 func (s *Scope) drain(ctx context.Context) {
-	for {
-		s.mu.Lock()
-		n := len(s.cleanups)
-		if n == 0 {
-			s.mu.Unlock()
-			return
-		}
-		f := s.cleanups[n-1]
-		s.cleanups = s.cleanups[:n-1]
-		cause := s.cause
+	s.mu.Lock()
+	n := len(s.cleanups)
+	if n == 0 {
 		s.mu.Unlock()
-		s.call(ctx, f, cause)
+		return
 	}
+	f, cause := s.cleanups[n-1], s.cause
+	s.cleanups = s.cleanups[:n-1]
+	s.mu.Unlock()
+	defer s.drain(ctx) // also after runtime.Goexit
+	s.call(ctx, f, cause)
 }
 
 func (s *Scope) call(ctx context.Context, f CleanupFunc, cause error) {
-	returned := false
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Budget)
+	defer cancel()
+	err := ErrGoexit // until f returns
 	defer func() {
-		cancel()
-		if returned {
-			return
+		if err != nil {
+			s.report(fmt.Errorf("cleanup: %w", err))
 		}
-		if v := recover(); v != nil {
-			s.report(&Panic{Value: v, Stack: debug.Stack(), In: "a cleanup"})
-			return
-		}
-		s.report(errors.New("a cleanup called runtime.Goexit"))
-		s.drain(ctx) // this goroutine is ending: run the others while it can
 	}()
-	err := f(ctx, cause)
-	if err != nil {
-		Try(err)
-	}
-	returned = true
-	if err != nil {
-		s.report(fmt.Errorf("cleanup: %w", err))
-	}
+	err = Protect("a cleanup", func() error { return f(ctx, cause) })
 }
 
 func (s *Scope) report(err error) {
