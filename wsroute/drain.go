@@ -22,20 +22,14 @@ type Drained struct {
 	Stuck int
 }
 
-// count notes a connection that has ended; one that never opened is none.
-func (d *Drained) count(end wsconn.Outcome) {
-	switch {
-	case !end.Closed:
-	case end.Clean:
-		d.Clean++
-	default:
-		d.Forced++
-	}
-}
-
 // Ready says whether the router takes connections. A health check for a load
 // balancer asks it: it is false as soon as Drain begins.
-func (r *Router) Ready() bool { return !r.shared.hub.closed() }
+func (r *Router) Ready() bool {
+	h := &r.shared.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.empty == nil
+}
 
 // Drain refuses new connections with 503, and handshakes in flight too, and closes
 // all others with 1012 "server_restart", spread over as much of Config.DrainWindow as
@@ -45,8 +39,7 @@ func (r *Router) Ready() bool { return !r.shared.hub.closed() }
 // A drained router takes no connection any more.
 func (r *Router) Drain(ctx context.Context) (Drained, error) {
 	h := &r.shared.hub
-	open := h.close()
-	h.tell(ctx, open, r.shared.config.DrainWindow)
+	h.closeAll(ctx, h.beginDrain())
 	select {
 	case <-h.empty:
 		h.mu.Lock()
@@ -61,15 +54,15 @@ func (r *Router) Drain(ctx context.Context) (Drained, error) {
 		report.Stuck++
 		p.conn.Cut()
 	}
-	return report, fmt.Errorf("wsroute: drain: %d connections have not ended: %w", report.Stuck, context.Cause(ctx))
+	return report, fmt.Errorf("wsroute: drain: %d connections have not ended: %w",
+		report.Stuck, context.Cause(ctx))
 }
 
-// close begins to drain. It ends the handshakes in flight and returns the open
-// connections.
-func (h *hub) close() (open []*peer) {
+// beginDrain ends the handshakes in flight and returns the open connections.
+func (h *hub) beginDrain() (open []*peer) {
 	h.mu.Lock()
-	if !h.draining {
-		h.draining, h.empty = true, make(chan struct{})
+	if h.empty == nil {
+		h.empty = make(chan struct{})
 		if len(h.peers) == 0 {
 			close(h.empty)
 		}
@@ -84,16 +77,22 @@ func (h *hub) close() (open []*peer) {
 	}
 	h.mu.Unlock()
 	for _, p := range early {
-		p.conn.End(ErrDraining, wsconn.CodeRestart, "server_restart", false)
+		p.restart()
 	}
 	return open
 }
 
-// tell closes connections, each in its share of the window; once ctx has ended, the
+// restart closes a connection because the server goes.
+func (p *peer) restart() {
+	p.conn.End(ErrDraining, wsconn.CodeRestart, "server_restart", false)
+}
+
+// closeAll closes connections, each in its share of Config.DrainWindow; once ctx has ended, the
 // rest at once.
-func (h *hub) tell(ctx context.Context, open []*peer, window time.Duration) {
+func (h *hub) closeAll(ctx context.Context, open []*peer) {
 	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
-	share := min(window, time.Duration(len(open))*time.Second/drainPace) / time.Duration(max(1, len(open)))
+	n := time.Duration(max(1, len(open)))
+	share := min(h.config.DrainWindow/n, time.Second/drainPace)
 	begin, due := time.Now(), time.Duration(0)
 	for _, p := range open {
 		if share > 0 {
@@ -105,6 +104,6 @@ func (h *hub) tell(ctx context.Context, open []*peer, window time.Duration) {
 			case <-ctx.Done():
 			}
 		}
-		p.conn.End(ErrDraining, wsconn.CodeRestart, "server_restart", false)
+		p.restart()
 	}
 }

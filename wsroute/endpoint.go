@@ -59,8 +59,8 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.Pat
 		return nil
 	}
 	if err := h.request.Refused(); err != nil {
-		if refusal := e.shared.hub.refuses(&e.shared.config, e.address(&h.request)); refusal != nil {
-			e.turnAway(w, r, refusal)
+		if refusal := e.shared.hub.refuses(e.address(&h.request)); refusal != nil {
+			e.refuse(w, r, refusal)
 		} else {
 			e.answerError(w, r, &h.request, err)
 		}
@@ -73,8 +73,8 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.Pat
 			e.log(slog.LevelWarn, "MaxPerAddress does not count a peer without an address, as at a Unix socket", h.peer.remote, nil)
 		})
 	}
-	if refusal := e.shared.hub.enter(h.peer, &e.shared.config, address); refusal != nil {
-		e.turnAway(w, r, refusal)
+	if refusal := e.shared.hub.enter(h.peer, address); refusal != nil {
+		e.refuse(w, r, refusal)
 		return nil
 	}
 	return h
@@ -97,23 +97,13 @@ func (e *endpoint) address(r *bind.Request) (address netip.Addr) {
 	return address
 }
 
-// turnAway answers a request for which there is no room, or no more.
-func (e *endpoint) turnAway(w http.ResponseWriter, r *http.Request, refusal *depends.Rejection) {
-	if errors.Is(refusal, ErrDraining) {
-		w.Header().Set("Connection", "close")
-	}
-	e.refuse(w, r, refusal)
-}
-
 func badQuery() *depends.Rejection {
-	return &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_query", Err: errors.New("the query does not decode")}
+	return refusal(http.StatusBadRequest, "invalid_query", errors.New("the query does not decode"))
 }
 
 func tooManySubprotocols() *depends.Rejection {
-	return &depends.Rejection{
-		Status: http.StatusBadRequest, Reason: "too_many_subprotocols",
-		Err: fmt.Errorf("more than %d subprotocols are offered", bind.MaxOffers),
-	}
+	return refusal(http.StatusBadRequest, "too_many_subprotocols",
+		fmt.Errorf("more than %d subprotocols are offered", bind.MaxOffers))
 }
 
 func tlsRequired() *depends.Rejection {
@@ -121,9 +111,8 @@ func tlsRequired() *depends.Rejection {
 }
 
 func originRefused(r *http.Request) *depends.Rejection {
-	return &depends.Rejection{
-		Status: http.StatusForbidden, Reason: "origin_not_allowed", Err: &originError{r.Header["Origin"], r.Host},
-	}
+	err := &originError{r.Header["Origin"], r.Host}
+	return refusal(http.StatusForbidden, "origin_not_allowed", err)
 }
 
 // check runs the checks that need nothing of the program, the cheapest first.
@@ -149,10 +138,8 @@ func (e *endpoint) check(w http.ResponseWriter, r *http.Request) (upgrade bool, 
 		return upgrade, originRefused(r)
 	}
 	if upgrade && !hijackable(w) {
-		return upgrade, &depends.Rejection{
-			Status: http.StatusInternalServerError, Reason: "internal_error",
-			Err: fmt.Errorf("wsroute: a %T cannot be upgraded: some middleware or HTTP/2 hides the connection", w),
-		}
+		return upgrade, refusal(http.StatusInternalServerError, "internal_error",
+			fmt.Errorf("wsroute: a %T cannot be upgraded: some middleware or HTTP/2 hides the connection", w))
 	}
 	return upgrade, nil
 }

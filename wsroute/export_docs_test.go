@@ -31,7 +31,7 @@ var Fixed = map[string]any{
 	"the end of a connection, beyond `CloseTimeout`": wsconn.CloseSlack,
 	"closed by a drain in a second":                  drainPace,
 	"`Retry-After` of a 503 by usher":                retryAfter,
-	"bits of an IPv6 address that count as one":      ipv6Site,
+	"bits of an IPv6 address that count as one":      networkBits,
 }
 
 // BareRoute says of each option whether a route without any has it nevertheless.
@@ -41,7 +41,7 @@ func BareRoute() map[string]bool {
 	rt := r.shared.routes[0]
 	return map[string]bool{
 		"Require": len(rt.guards) > 0, "Scopes": len(rt.scopes) > 0, "Subprotocols": len(rt.subprotocols) > 0,
-		"Diagnose": rt.diagnose, "AcceptThenClose": rt.tells, "Renewable": rt.renewable,
+		"Diagnose": rt.diagnose, "AcceptThenClose": rt.acceptsFirst, "Renewable": rt.renewable,
 		"DropOldest": rt.drops, "Compress": rt.compresses, "Limits": rt.limits != (Limits{}),
 	}
 }

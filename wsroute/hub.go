@@ -10,59 +10,77 @@ import (
 // hub knows every connection of a router, from the beginning of its handshake
 // until its last cleanup has run.
 type hub struct {
-	mu       sync.Mutex
-	peers    map[*peer]struct{}
-	draining bool
-	empty    chan struct{} // closed when the last one leaves a draining hub
-	drained  Drained
-	counts   counts
-	revoked  []revoked // of late, in order
+	config *Config
+
+	mu          sync.Mutex
+	peers       map[*peer]struct{}
+	handshakes  int
+	byAddress   counter[netip.Addr]
+	byPrincipal counter[principal]
+	revoked     []revoked     // of late, in order
+	empty       chan struct{} // made when draining begins; closed when the last peer leaves
+	drained     Drained
 }
 
-// enter registers a connection; it is refused once draining has begun, and by
-// the limits.
-func (h *hub) enter(p *peer, c *Config, client netip.Addr) *depends.Rejection {
+// enter registers a connection, unless draining has begun or a limit is reached.
+func (h *hub) enter(p *peer, client netip.Addr) *depends.Rejection {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	address := site(client)
-	if refusal := h.full(c, address); refusal != nil {
+	address := network(client)
+	if refusal := h.full(address); refusal != nil {
 		return refusal
 	}
-	h.take(p, c, address)
-	if h.peers == nil {
-		h.peers = map[*peer]struct{}{}
-	}
 	h.peers[p] = struct{}{}
+	h.handshakes++
+	p.counted.handshake = true
+	if h.config.MaxPerAddress > 0 {
+		p.counted.address = address
+		h.byAddress.add(address, 1)
+	}
 	return nil
 }
 
-// closed reports whether draining has begun.
-func (h *hub) closed() bool {
+// refuses returns the refusal that enter would.
+func (h *hub) refuses(client netip.Addr) *depends.Rejection {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.draining
+	return h.full(network(client))
 }
 
-// refuses says what enter would.
-func (h *hub) refuses(c *Config, client netip.Addr) *depends.Rejection {
+// opened notes the end of a peer's handshake.
+func (h *hub) opened(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.full(c, site(client))
+	h.endHandshake(p)
+}
+
+func (h *hub) endHandshake(p *peer) {
+	if p.counted.handshake {
+		p.counted.handshake = false
+		h.handshakes--
+	}
 }
 
 func (h *hub) leave(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.peers, p)
-	h.release(p)
-	if h.draining {
-		h.drained.count(p.conn.Outcome())
+	h.endHandshake(p)
+	h.byAddress.add(p.counted.address, -1)
+	if name := p.counted.principal; name != nil {
+		h.byPrincipal.add(*name, -1)
 	}
-	if h.draining && len(h.peers) == 0 {
-		select {
-		case <-h.empty:
-		default:
-			close(h.empty)
-		}
+	if h.empty == nil {
+		return
+	}
+	switch end := p.conn.Outcome(); {
+	case !end.Closed: // it never opened
+	case end.Clean:
+		h.drained.Clean++
+	default:
+		h.drained.Forced++
+	}
+	if len(h.peers) == 0 {
+		close(h.empty)
 	}
 }

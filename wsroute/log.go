@@ -11,12 +11,8 @@ import (
 	"time"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/bind"
 	"example.com/usher/internal/graph"
 )
-
-// statusGone is what a log calls a request whose client left before the answer.
-const statusGone = 499
 
 // log writes one line about a connection. Values are capped and quoted by slog's
 // handlers; nothing of the request but its address is among them.
@@ -63,34 +59,9 @@ func short(text string) string {
 	return strings.ToValidUTF8(text[:maxLogged], "") + " … and more"
 }
 
-// answerError answers a failed handshake, if there is anybody to answer, and says
-// whether it wrote a response.
-func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *bind.Request, err error) bool {
-	if _, failed := errors.AsType[*upgradeError](err); failed || errors.Is(err, errGone) {
-		e.log(slog.LevelInfo, "connection refused", e.shared.proxies.remote(r), err, slog.Int("status", statusGone))
-		return false
-	}
-	rejection, err := e.rejection(err)
-	if errors.Is(err, ErrDraining) {
-		w.Header().Set("Connection", "close")
-	}
-	e.logRefusal(r, rejection, err)
-	if e.route.tells && !asked.Diagnose && e.tell(w, r, asked, rejection) {
-		return false
-	}
-	writeRejection(w, r, rejection, e.settings.WriteTimeout)
-	return true
-}
-
-// refuse answers a request that met no provider.
-func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection) {
-	e.logRefusal(r, rejection, rejection.Err)
-	writeRejection(w, r, rejection, e.settings.WriteTimeout)
-}
-
 func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {
-	attrs := make([]slog.Attr, 0, 3)
-	attrs = append(attrs, slog.Int("status", rejection.Status), slog.String("reason", rejection.Reason))
+	attrs := append(make([]slog.Attr, 0, 3),
+		slog.Int("status", rejection.Status), slog.String("reason", rejection.Reason))
 	level := slog.LevelInfo
 	if rejection.Status >= http.StatusInternalServerError {
 		level = slog.LevelError

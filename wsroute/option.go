@@ -50,7 +50,7 @@ type route struct {
 	renewable    bool
 	compresses   bool
 	diagnose     bool
-	tells        bool // a refusal is told by a close frame
+	acceptsFirst bool // a refusal is a close frame
 	scopes       []string
 	subprotocols []string
 }
@@ -94,7 +94,7 @@ var Compress RouteOption = option{"Compress", func(rt *route) { rt.compresses = 
 //
 // It costs a stranger's handshake more than a refusal does. [Diagnose] and tickets
 // tell a page the same without it.
-var AcceptThenClose RouteOption = option{"AcceptThenClose", func(rt *route) { rt.tells = true }}
+var AcceptThenClose RouteOption = option{"AcceptThenClose", func(rt *route) { rt.acceptsFirst = true }}
 
 // Scopes demands OAuth 2.0 scopes (RFC 6749 §3.3) of every scheme that a route
 // uses: what authenticated must grant them, or the connection is refused with 403

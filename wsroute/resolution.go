@@ -9,11 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gin-gonic/gin"
-
 	"example.com/usher/internal/bind"
 	"example.com/usher/internal/graph"
-	"example.com/usher/internal/wsconn"
 )
 
 // ErrDiagnose is the cause that cleanups are given when the dependencies were
@@ -84,7 +81,7 @@ func (h *resolution) resolve() (in any, err error) {
 		if kept != nil {
 			p.keep(kept, run, &h.request)
 		}
-		err = p.endpoint.shared.hub.admit(p, &p.endpoint.shared.config)
+		err = p.endpoint.shared.hub.admit(p)
 	}
 	return in, err
 }
@@ -140,10 +137,10 @@ func (h *resolution) open(in any, err error) {
 	case err == nil:
 		p.endpoint.shared.hub.opened(p)
 		go p.run(in, h.end)
-	case p.endpoint.route.tells:
+	case p.endpoint.route.acceptsFirst:
 		outcome = nil
 		h.drop(err) // what was resolved need not wait for the stranger
-		h.refuse(err)
+		fallthrough
 	default:
 		h.refuse(err)
 	}
@@ -214,16 +211,8 @@ func (h *resolution) upgrade() error {
 	if err != nil {
 		return err
 	}
-	if protocol := e.route.selectSubprotocol(h.request.Selectable()); protocol != "" {
-		if header == nil {
-			header = http.Header{}
-		}
-		header["Sec-Websocket-Protocol"] = []string{protocol}
-	}
-	if g, ok := h.w.(gin.ResponseWriter); ok {
-		g.WriteHeader(http.StatusSwitchingProtocols) // writes nothing: it is what gin's logger prints
-	}
-	socket, hijacked, err := wsconn.Upgrade(h.w, h.r, header, e.route.compresses, e.settings.WriteTimeout)
+	protocol := e.route.selectSubprotocol(h.request.Selectable())
+	socket, hijacked, err := e.accept(h.w, h.r, header, protocol, e.route.compresses)
 	if hijacked && err != nil {
 		return &upgradeError{err}
 	}

@@ -3,7 +3,6 @@ package wsroute
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -186,12 +185,4 @@ func (h *hub) caught(who depends.Identity, known, since time.Time) error {
 		}
 	}
 	return nil
-}
-
-// revokedRejection is the refusal of a handshake that was revoked.
-func revokedRejection(err error) *depends.Rejection {
-	return &depends.Rejection{
-		Status: http.StatusUnauthorized, Reason: "revoked", Err: err,
-		Header: http.Header{"Www-Authenticate": {`Bearer error="invalid_token"`}},
-	}
 }

@@ -45,14 +45,16 @@ func New(deps *depends.Graph, config *Config) *Router {
 	settings, bad := config.withDefaults()
 	origins, badOrigins := newOriginPolicy(settings.Origins)
 	proxies, badProxies := newProxies(settings.TrustedProxies)
-	return &Router{
-		deps:  deps,
-		graph: graph.Of(deps),
-		shared: &shared{
-			config: settings, bad: slices.Concat(bad, badOrigins, badProxies),
-			origins: origins, proxies: proxies, client: proxies.client,
+	s := &shared{
+		config: settings, bad: slices.Concat(bad, badOrigins, badProxies),
+		origins: origins, proxies: proxies, client: proxies.client,
+		hub: hub{
+			peers:     map[*peer]struct{}{},
+			byAddress: counter[netip.Addr]{}, byPrincipal: counter[principal]{},
 		},
 	}
+	s.hub.config = &s.config
+	return &Router{deps: deps, graph: graph.Of(deps), shared: s}
 }
 
 // Group returns a router for the routes below prefix. Its options come before
@@ -117,8 +119,8 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 	for _, o := range append(append([]RouteOption{}, r.options...), options...) {
 		o.apply(rt)
 	}
-	if rt.method != "" { // what groups say to WebSockets
-		rt.tells, rt.diagnose, rt.renewable, rt.subprotocols = false, false, false, nil
+	if rt.method != "" { // options of groups for WebSockets
+		rt.acceptsFirst, rt.diagnose, rt.renewable, rt.subprotocols = false, false, false, nil
 	}
 	r.shared.routes = append(r.shared.routes, rt)
 }

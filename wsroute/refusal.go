@@ -1,0 +1,150 @@
+package wsroute
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
+	"example.com/usher/internal/graph"
+	"example.com/usher/internal/wsconn"
+)
+
+// retryAfter is what a peer is asked to wait when the fault is ours and passes.
+const retryAfter = 2 * time.Second
+
+// statusGone is what a log calls a request whose client left before the answer.
+const statusGone = 499
+
+func refusal(status int, reason string, err error) *depends.Rejection {
+	return &depends.Rejection{Status: status, Reason: reason, Err: err}
+}
+
+// invalidToken refuses a credential that was valid when the request came.
+func invalidToken(reason string, err error) *depends.Rejection {
+	r := depends.Unauthorized(`Bearer error="invalid_token"`, err)
+	r.Reason = reason
+	return r
+}
+
+// unavailable refuses for a fault of ours that passes.
+func unavailable(reason string, err error) *depends.Rejection {
+	r := depends.Unavailable(retryAfter, err)
+	r.Reason = reason
+	return r
+}
+
+func draining() *depends.Rejection {
+	r := unavailable("draining", ErrDraining)
+	r.Header = http.Header{"Connection": {"close"}}
+	return r
+}
+
+// rejection returns the refusal for an error that ended a handshake, and the error for the log.
+func (e *endpoint) rejection(err error) (*depends.Rejection, error) {
+	r, err := e.declared(err)
+	switch {
+	case r != nil && (r.Status < 400 || r.Status > 599):
+		out := *r
+		out.Status = http.StatusInternalServerError
+		return &out, err
+	case r != nil:
+		return r, err
+	case isPanic(err): // what it wraps was not said on purpose
+	case errors.Is(err, ErrDraining):
+		return draining(), err
+	case errors.Is(err, ErrRevoked):
+		return invalidToken("revoked", err), err
+	case isTimeout(err):
+		return unavailable("timeout", err), err
+	}
+	return refusal(http.StatusInternalServerError, "internal_error", err), err
+}
+
+// closing returns the close code and reason for what a handler returned, and the error for the
+// log.
+func (e *endpoint) closing(err error) (code int, reason string, logged error) {
+	r, err := e.declared(err)
+	message, bad := errors.AsType[*MessageError](err)
+	switch {
+	case err == nil:
+		return wsconn.CodeNormal, "", nil
+	case r != nil:
+		return r.CodeAfterUpgrade(), r.Reason, err
+	case bad && !isPanic(err):
+		return message.Code, message.Reason, err
+	}
+	return wsconn.CodeInternal, "", err
+}
+
+// declared returns the refusal that MapError or the error itself declares, or nil, and the error
+// for the log: a panic of MapError is added to it.
+func (e *endpoint) declared(err error) (r *depends.Rejection, logged error) {
+	ask := e.shared.config.MapError
+	ours := errors.Is(err, ErrDraining) || errors.Is(err, ErrRevoked) || isTimeout(err)
+	if err != nil && ask != nil && !ours && !isPanic(err) {
+		failed := graph.Protect("MapError", func() error {
+			r = ask(err)
+			return nil
+		})
+		if failed != nil {
+			return nil, errors.Join(err, failed)
+		}
+	}
+	if r == nil && !isPanic(err) {
+		r, _ = errors.AsType[*depends.Rejection](err)
+	}
+	return r, err
+}
+
+// isTimeout reports whether a request was not resolved in its time.
+func isTimeout(err error) bool { return errors.Is(err, errBudget) || errors.Is(err, errLate) }
+
+func isPanic(err error) bool {
+	_, ok := errors.AsType[*graph.Panic](err)
+	return ok
+}
+
+// ended prefers the cause of a connection's end to an error that its end brought about: a
+// provider that is cancelled returns all sorts of errors. A panic stays one.
+func ended(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && err != nil && !isPanic(err) {
+		return cause
+	}
+	return err
+}
+
+// answerError answers a failed request, unless its client has left, and reports whether it
+// wrote a response.
+func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *bind.Request, err error) bool {
+	if _, failed := errors.AsType[*upgradeError](err); failed || errors.Is(err, errGone) {
+		remote := e.shared.proxies.remote(r)
+		e.log(slog.LevelInfo, "connection refused", remote, err, slog.Int("status", statusGone))
+		return false
+	}
+	rejection, err := e.rejection(err)
+	e.logRefusal(r, rejection, err)
+	if e.route.acceptsFirst && !asked.Diagnose && e.acceptThenClose(w, r, asked, rejection) {
+		return false
+	}
+	writeRejection(w, r, rejection, e.settings.WriteTimeout)
+	return true
+}
+
+// refuse answers a request for which no provider was called.
+func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection) {
+	e.logRefusal(r, rejection, rejection.Err)
+	writeRejection(w, r, rejection, e.settings.WriteTimeout)
+}
+
+// writeRejection answers a request with a refusal. It sets a write deadline, because the
+// server's may be missing, or over by now.
+func writeRejection(
+	w http.ResponseWriter, r *http.Request, rejection *depends.Rejection, timeout time.Duration,
+) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
+	rejection.ServeHTTP(w, r)
+}
