@@ -18,14 +18,13 @@ import (
 // route needs a T at all. It must neither keep the context, which gin recycles, nor write a
 // response.
 func FromGin[T any](deps *depends.Graph, read func(*gin.Context) (T, error)) {
-	site := graph.Caller()
 	if read == nil {
-		panic("wsroute: FromGin of a nil function at " + site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		misuse("FromGin of a nil function")
 	}
 	graph.Of(deps).Register(&graph.Provider{
 		Out:     reflect.TypeFor[T](),
 		Func:    graph.DescribeFunc(read),
-		Site:    site,
+		Site:    graph.Caller(),
 		Foreign: true,
 		Invoke: func(_ context.Context, request, out any) error {
 			value, err := read(request.(*bind.Request).Foreign.(*gin.Context))

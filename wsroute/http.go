@@ -33,16 +33,19 @@ import (
 // limits on connections do not count plain requests, and options of a route that are about
 // WebSockets do nothing here.
 func HandleHTTP[In any](
-	r *Router, method, path string, handler func(http.ResponseWriter, *http.Request, In) error, options ...RouteOption,
+	r *Router, method, path string, handler func(http.ResponseWriter, *http.Request, In) error,
+	options ...RouteOption,
 ) {
 	if handler == nil {
-		panic("wsroute: HandleHTTP " + path + " with a nil handler at " + graph.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		misuse("HandleHTTP %s with a nil handler", path)
 	}
 	r.add(path, options, &route{
 		in:     reflect.TypeFor[In](),
 		fn:     graph.DescribeFunc(handler),
 		method: method,
-		answer: func(w http.ResponseWriter, r *http.Request, in any) error { return handler(w, r, *in.(*In)) },
+		answer: func(w http.ResponseWriter, r *http.Request, in any) error {
+			return handler(w, r, *in.(*In))
+		},
 	})
 }
 

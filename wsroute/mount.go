@@ -30,16 +30,15 @@ func (r *Router) Mount(router gin.IRouter) error {
 	if err != nil {
 		return err
 	}
-	var faults []*graph.Fault
+	var all []*graph.Fault
 	for _, e := range endpoints {
 		if v := e.addTo(router); v != nil {
-			faults = append(faults, &graph.Fault{
-				Kind: "conflict", Fact: fmt.Sprint(v), Path: []string{"registered " + e.route.site.String()}, Target: e.target,
-				Hint: "the router has a route of that path already",
-			})
+			found := faults{target: e.target}
+			found.add("conflict", fmt.Sprint(v), "the router has a route of that path already")
+			all = append(all, found.list...)
 		}
 	}
-	return r.register(endpoints, faults)
+	return r.register(endpoints, all)
 }
 
 // addTo adds a route to gin, and returns its panic about one that it has already.
@@ -88,7 +87,9 @@ func find(endpoints []*endpoint, req *http.Request) (found *endpoint) {
 			continue
 		}
 		switch verb := e.route.verb(); {
-		case req.Method == verb, req.Method == http.MethodHead && verb == http.MethodGet && e.route.method != "":
+		case req.Method == verb:
+			return e
+		case e.route.method == http.MethodGet && req.Method == http.MethodHead:
 			return e
 		case e.route.method == "" && found == nil:
 			found = e
@@ -129,46 +130,46 @@ func (e *endpoint) ginPath(params gin.Params) (path []bind.PathValue, ok bool) {
 // that there is a gin context to read from.
 func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	s := r.shared
-	var extra []*graph.Fault
+	var bad []*graph.Fault
 	for _, text := range s.bad {
-		extra = append(extra, &graph.Fault{Kind: "bad config", Fact: text})
+		bad = append(bad, &graph.Fault{Kind: "bad config", Fact: text})
 	}
 	endpoints := make([]*endpoint, 0, len(s.routes))
 	targets := make([]*graph.Target, 0, len(s.routes))
 	for _, rt := range s.routes {
-		full := prefix + rt.path
-		t := &graph.Target{
-			Label: rt.verb() + " " + full, Func: rt.fn, Site: rt.site, In: rt.in, Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable, Foreign: onGin,
-			Plain: rt.answer != nil,
-		}
+		t := rt.target(prefix, onGin)
 		targets = append(targets, t)
-		extra = append(extra, rt.faults(t, &s.config)...)
-		segments, fault := parsePattern(full)
-		if fault != "" {
-			extra = append(extra, &graph.Fault{Kind: "bad route", Fact: fault, Target: t, Hint: "write it as gin does: /rooms/:room or /files/*rest"})
-			continue
+		found := faults{target: t}
+		rt.check(&found, &s.config)
+		segments, fault := parsePattern(prefix + rt.path)
+		if fault == "" {
+			t.PathNames = paramNames(segments)
+			e := &endpoint{
+				shared: s, route: rt, target: t, segments: segments,
+				settings: rt.settings(&s.config),
+			}
+			found.conflicts(endpoints, e)
+			endpoints = append(endpoints, e)
+		} else {
+			found.add("bad route", fault, "write it as gin does: /rooms/:room or /files/*rest")
 		}
-		t.PathNames = paramNames(segments)
-		e := &endpoint{
-			shared: s, route: rt, target: t, segments: segments,
-			settings: rt.settings(&s.config),
-		}
-		extra = append(extra, conflicts(endpoints, e)...)
-		endpoints = append(endpoints, e)
+		bad = append(bad, found.list...)
 	}
-	faults := graph.Check(r.graph, targets, extra)
+	bad = graph.Check(r.graph, targets, bad)
 	for _, t := range targets {
-		faults = append(faults, renewalFaults(t)...)
+		found := faults{target: t}
+		found.renewal()
 		if s.config.Origins == nil {
-			faults = append(faults, cookiesWithoutOrigins(t)...)
+			found.cookiesWithoutOrigins()
 		}
+		bad = append(bad, found.list...)
 	}
-	if len(faults) == 0 {
+	if len(bad) == 0 {
 		if f := r.graph.MakeApp(s.config.CleanupTimeout); f != nil {
-			faults = append(faults, f)
+			bad = append(bad, f)
 		}
 	}
-	if err := graph.Report(targets, faults); err != nil {
+	if err := graph.Report(targets, bad); err != nil {
 		return nil, err
 	}
 	for _, e := range endpoints {
@@ -181,63 +182,80 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	return endpoints, nil
 }
 
-// cookiesWithoutOrigins refuses routes that any page could open in the name of
-// whoever looks at it: a browser adds cookies by itself.
-func cookiesWithoutOrigins(t *graph.Target) (found []*graph.Fault) {
-	for _, p := range t.Schemes() {
+// faults are what is wrong with one route.
+type faults struct {
+	target *graph.Target
+	list   []*graph.Fault
+}
+
+func (f *faults) add(kind, fact, hint string) {
+	f.list = append(f.list, &graph.Fault{
+		Kind: kind, Fact: fact, Hint: hint, Target: f.target,
+		Path: []string{"registered " + f.target.Site.String()},
+	})
+}
+
+// target is what package graph has to know of a route.
+func (rt *route) target(prefix string, onGin bool) *graph.Target {
+	return &graph.Target{
+		Label: rt.verb() + " " + prefix + rt.path, Func: rt.fn, Site: rt.site, In: rt.in,
+		Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable,
+		Foreign: onGin, Plain: rt.answer != nil,
+	}
+}
+
+// cookiesWithoutOrigins refuses routes that any page could open in a user's name: a browser
+// adds cookies by itself.
+func (f *faults) cookiesWithoutOrigins() {
+	for _, p := range f.target.Schemes() {
 		for _, source := range bind.SchemeOf(p).Sources {
-			if source.In != "cookie" {
-				continue
+			if source.In == "cookie" {
+				f.add("unsafe", p.Func.Name+
+					" takes a cookie, and the router does not say whose pages may connect",
+					`set Config.Origins, such as []string{"https://chat.example.com"}`)
 			}
-			found = append(found, &graph.Fault{
-				Kind: "unsafe", Fact: p.Func.Name + " takes a cookie, and the router does not say whose pages may connect", Target: t,
-				Path: []string{"registered " + t.Site.String()}, Hint: `set Config.Origins, such as []string{"https://chat.example.com"}`,
-			})
 		}
 	}
-	return found
 }
 
-// renewalFaults refuses a route whose peers may renew their credential, and that has none, or
-// one which a message cannot hold.
-func renewalFaults(t *graph.Target) []*graph.Fault {
+// renewal refuses a Renewable route without one scheme whose credential fits into a message.
+func (f *faults) renewal() {
+	t := f.target
 	if !t.Renewable {
-		return nil
+		return
 	}
-	f := &graph.Fault{Kind: "bad route", Target: t, Path: []string{"registered " + t.Site.String()}}
-	switch schemes := t.Schemes(); len(schemes) {
-	case 1:
-		s := bind.SchemeOf(schemes[0])
-		if s.Params == nil || len(s.Alternatives) > 1 {
-			return nil
-		}
-		f.Fact = fmt.Sprintf("%s is Renewable, and %s reads %s beside its credential, which no renewal has",
-			t.Label, s.Name, strings.Join(s.Params, ", "))
-		f.Hint = "drop the option; depends.Revalidate asks again while a connection is open"
-	default:
-		f.Fact = fmt.Sprintf("%s is Renewable, and its dependencies have %d schemes", t.Label, len(schemes))
-		f.Hint = "let one scheme stand behind them; security.OneOf unites several"
+	schemes := t.Schemes()
+	if len(schemes) != 1 {
+		hint := "let one scheme stand behind them; security.OneOf unites several"
 		if len(schemes) == 0 {
-			f.Hint = "drop the option, or guard the route"
+			hint = "drop the option, or guard the route"
 		}
+		f.add("bad route", fmt.Sprintf(
+			"%s is Renewable, and its dependencies have %d schemes", t.Label, len(schemes)), hint)
+		return
 	}
-	return []*graph.Fault{f}
+	s := bind.SchemeOf(schemes[0])
+	if s.Params != nil && len(s.Alternatives) <= 1 {
+		f.add("bad route", fmt.Sprintf(
+			"%s is Renewable, and %s reads %s beside its credential, which no renewal has",
+			t.Label, s.Name, strings.Join(s.Params, ", ")),
+			"drop the option; depends.Revalidate asks again while a connection is open")
+	}
 }
 
-func conflicts(before []*endpoint, e *endpoint) []*graph.Fault {
-	var found []*graph.Fault
+// conflicts adds the routes that cannot stand beside a new one.
+func (f *faults) conflicts(before []*endpoint, e *endpoint) {
 	for _, other := range before {
 		if other.route.verb() != e.route.verb() {
 			continue
 		}
 		if why := clash(other.segments, e.segments); why != "" {
-			found = append(found, &graph.Fault{
-				Kind: "conflict", Fact: fmt.Sprintf("%s and %s cannot both be routes: %s", other.target.Label, e.target.Label, why),
-				Path: []string{"registered " + other.route.site.String(), "registered " + e.route.site.String()}, Target: e.target,
-			})
+			f.add("conflict", fmt.Sprintf("%s and %s cannot both be routes: %s",
+				other.target.Label, e.target.Label, why), "")
+			added := f.list[len(f.list)-1]
+			added.Path = slices.Insert(added.Path, 0, "registered "+other.route.site.String())
 		}
 	}
-	return found
 }
 
 // register makes routes known to Serve, unless the router around them would not have them.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -112,7 +113,9 @@ func Scopes(names ...string) RouteOption {
 // that the client offers too is selected, else none (RFC 6455 §4.2.2). By
 // default, a route selects none.
 func Subprotocols(names ...string) RouteOption {
-	return option{"Subprotocols(" + strings.Join(names, ", ") + ")", func(rt *route) { rt.subprotocols = names }}
+	return option{"Subprotocols(" + strings.Join(names, ", ") + ")", func(rt *route) {
+		rt.subprotocols = names
+	}}
 }
 
 // selectSubprotocol returns the route's first choice among the client's offers.
@@ -138,43 +141,29 @@ func (rt *route) verb() string {
 	return rt.method
 }
 
-// faults returns what is wrong with the route by itself.
-func (rt *route) faults(t *graph.Target, c *Config) []*graph.Fault {
-	var found []*graph.Fault
-	at := []string{"registered " + rt.site.String()}
+// check adds what is wrong with the route by itself.
+func (rt *route) check(found *faults, c *Config) {
 	for _, text := range rt.messages {
-		found = append(found, &graph.Fault{Kind: "bad message", Fact: text, Path: at, Target: t})
+		found.add("bad message", text, "")
 	}
 	if rt.method != "" && (!isToken(rt.method) || strings.ToUpper(rt.method) != rt.method) {
-		found = append(found, &graph.Fault{
-			Kind: "bad route", Fact: fmt.Sprintf("%q is no HTTP method", rt.method), Path: at, Target: t, Hint: "use the constants of net/http, such as http.MethodPost",
-		})
+		found.add("bad route", fmt.Sprintf("%q is no HTTP method", rt.method),
+			"use the constants of net/http, such as http.MethodPost")
 	}
-	var bad []string
 	if rt.limits != (Limits{}) {
-		bad = rt.limits.over(c.Limits).faults("Limits")
-	}
-	for _, text := range bad {
-		found = append(found, &graph.Fault{Kind: "bad route", Fact: text, Path: at, Target: t})
+		for _, text := range rt.limits.over(c.Limits).faults("Limits") {
+			found.add("bad route", text, "")
+		}
 	}
 	for _, name := range rt.subprotocols {
 		if !isToken(name) {
-			found = append(found, &graph.Fault{
-				Kind: "bad route", Fact: fmt.Sprintf("%q is no name of a subprotocol", name), Path: at, Target: t,
-				Hint: "use letters, digits, '.', '-' and '_'",
-			})
+			found.add("bad route", fmt.Sprintf("%q is no name of a subprotocol", name),
+				"use letters, digits, '.', '-' and '_'")
 		}
 	}
-	return found
 }
 
-// isToken says whether s is a token of RFC 9110 §5.6.2.
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
-}
+var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+// isToken reports whether text is a token of RFC 9110 §5.6.2.
+func isToken(text string) bool { return token.MatchString(text) }

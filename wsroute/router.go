@@ -2,6 +2,7 @@ package wsroute
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -66,7 +67,7 @@ func (r *Router) Group(prefix string, options ...RouteOption) *Router {
 		deps:    deps,
 		graph:   graph.Of(deps),
 		prefix:  r.prefix + prefix,
-		options: append(append([]RouteOption{}, r.options...), options...),
+		options: slices.Concat(r.options, options),
 		shared:  r.shared,
 	}
 }
@@ -91,9 +92,12 @@ func (r *Router) Deps() *depends.Graph { return r.deps }
 //
 // Faults of a route are told by Mount. A nil handler panics, and so does a route
 // that comes after Mount.
-func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Context, *Conn[Recv, Send], In) error, options ...RouteOption) {
+func Handle[Recv, Send, In any](
+	r *Router, path string, handler func(context.Context, *Conn[Recv, Send], In) error,
+	options ...RouteOption,
+) {
 	if handler == nil {
-		panic("wsroute: Handle " + path + " with a nil handler at " + graph.Caller().String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		misuse("Handle %s with a nil handler", path)
 	}
 	codec, bad := newCodec[Recv, Send](r.graph.Validate())
 	r.add(path, options, &route{
@@ -109,14 +113,20 @@ func Handle[Recv, Send, In any](r *Router, path string, handler func(context.Con
 	})
 }
 
+// misuse panics about a mistake in the program, with its place.
+func misuse(format string, args ...any) {
+	text := "wsroute: " + fmt.Sprintf(format, args...) + ", at " + graph.Caller().String()
+	panic(text) //nolint:forbidigo // a mistake in the program, with its place
+}
+
 func (r *Router) add(path string, options []RouteOption, rt *route) {
 	rt.path = r.prefix + path
 	rt.site = graph.Caller()
 	if r.shared.mounted.Load() != nil {
-		panic("wsroute: Handle " + rt.path + " after Mount, at " + rt.site.String()) //nolint:forbidigo // a mistake of the program's own, with its place
+		misuse("Handle %s after Mount", rt.path)
 	}
 	rt.graph = r.graph
-	for _, o := range append(append([]RouteOption{}, r.options...), options...) {
+	for _, o := range slices.Concat(r.options, options) {
 		o.apply(rt)
 	}
 	if rt.method != "" { // options of groups for WebSockets
@@ -131,9 +141,7 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 // before Mount. After Mount it panics: a router is built for one test.
 func (r *Router) Override(replacements ...depends.Replacement) {
 	if r.shared.mounted.Load() != nil || len(replacements) > 0 && r.graph.Sealed() {
-		at := graph.Caller().String()
-		//nolint:forbidigo // a mistake of the program's own, with its place
-		panic("wsroute: Override after Mount, at " + at + ": make a router for each test")
+		misuse("Override after Mount")
 	}
 	for _, o := range replacements {
 		r.graph.Override(graph.ReplacementOf(o))
