@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -151,37 +150,4 @@ func (e *endpoint) allows(r *http.Request, upgrade bool) bool {
 		return !upgrade && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 	}
 	return e.shared.origins.allows(r, e.shared.proxies)
-}
-
-// originError is a refused Origin; its hint is what to add, to Config or to the request.
-type originError struct {
-	origins []string
-	host    string
-}
-
-func (e *originError) Error() string {
-	const most = 200
-	text := append(make([]byte, 0, 128), "wsroute: origin ["...) // strangers make us write it
-	for i, origin := range e.origins {
-		if i > 0 {
-			text = append(text, ' ')
-		}
-		text = strconv.AppendQuote(text, origin[:min(len(origin), most)])
-	}
-	text = append(text, "] is not allowed for host "...)
-	return string(strconv.AppendQuote(text, e.host[:min(len(e.host), most)]))
-}
-
-func (e *originError) hint() string {
-	if len(e.origins) == 0 { // allowed, but where a cookie counts
-		return "the route takes what a browser adds by itself, such as a cookie, and so demands an Origin: let the program send an allowed one"
-	}
-	const longest = 300 // a host name has at most 253 bytes
-	if len(e.origins) != 1 || len(e.origins[0]) > longest {
-		return ""
-	}
-	if _, ok := parseOrigin(e.origins[0]); !ok {
-		return ""
-	}
-	return "to allow it: Origins: []string{" + strconv.Quote(e.origins[0]) + "}"
 }

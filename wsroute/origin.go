@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,64 +93,37 @@ func originAdvice(text string) string {
 		return "there is no allowing all; list those of your pages"
 	case strings.Contains(text, "*"):
 		return "there are no wildcards; list each host"
-	case strings.ContainsFunc(text, func(c rune) bool { return c > unicode.MaxASCII }):
+	case !isASCII(text):
 		return "write the name in punycode, xn--..., as a browser sends it"
 	}
 	return "write scheme://host or scheme://host:port, nothing else"
 }
 
+// originForm is an origin in lower case as browsers write it. In some networks, host names have
+// underscores.
+var originForm = regexp.MustCompile(
+	`^(https?)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([1-9][0-9]*))?$`)
+
 // parseOrigin reads scheme://host[:port] as a browser writes it, and nothing else:
 // no user, path, query, white space or list, and not "null".
-func parseOrigin(text string) (origin, bool) {
-	for i := range len(text) { // before ToLower, which makes ASCII of some other letters
-		if text[i] > unicode.MaxASCII {
+func parseOrigin(text string) (o origin, ok bool) {
+	parts := originForm.FindStringSubmatch(strings.ToLower(text))
+	if parts == nil || !isASCII(text) { // ToLower makes ASCII of some other letters
+		return origin{}, false
+	}
+	o = origin{parts[1], parts[2], cmp.Or(parts[3], defaultPort(parts[1]))}
+	if bare, v6 := strings.CutPrefix(o.host, "["); v6 {
+		addr, err := netip.ParseAddr(strings.TrimSuffix(bare, "]"))
+		if err != nil || !addr.Is6() {
 			return origin{}, false
 		}
 	}
-	scheme, rest, ok := strings.Cut(text, "://")
-	scheme = strings.ToLower(scheme)
-	if !ok || scheme != "http" && scheme != "https" {
-		return origin{}, false
-	}
-	host, port := splitHost(rest)
-	switch {
-	case port != "":
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port[0] == '0' {
-			return origin{}, false
-		}
-	case strings.HasSuffix(rest, ":"):
-		return origin{}, false
-	default:
-		port = defaultPort(scheme)
-	}
-	valid := hostName(host)
-	if strings.HasPrefix(rest, "[") {
-		valid = bracketed(host)
-	}
-	return origin{scheme, host, port}, valid
+	_, err := strconv.ParseUint(o.port, 10, 16)
+	return o, err == nil
 }
 
-// hostName says whether text, in lower case, can be a host's name or IPv4 address:
-// labels of letters, digits, hyphens and, in some networks, underscores.
-func hostName(text string) bool {
-	last := byte('.')
-	for i := range len(text) {
-		c := text[i]
-		if ('a' > c || c > 'z') && ('0' > c || c > '9') && c != '-' && c != '_' && (c != '.' || last == '.') {
-			return false
-		}
-		last = c
-	}
-	return last != '.'
-}
-
-// bracketed says whether text is an IPv6 address in brackets. Zones mean something on
-// one machine alone, and no browser sends them.
-func bracketed(text string) bool {
-	inner, opened := strings.CutPrefix(text, "[")
-	inner, closed := strings.CutSuffix(inner, "]")
-	addr, err := netip.ParseAddr(inner)
-	return opened && closed && err == nil && addr.Is6() && addr.Zone() == ""
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool { return c > unicode.MaxASCII })
 }
 
 // splitHost parts host[:port]; the host is in lower case, IPv6 in its brackets.
@@ -173,4 +147,26 @@ func defaultPort(scheme string) string {
 		return "443"
 	}
 	return "80"
+}
+
+// originError is a refused Origin; its hint is what to add, to Config or to the request.
+type originError struct {
+	origins []string
+	host    string
+}
+
+func (e *originError) Error() string {
+	return fmt.Sprintf("wsroute: origin %.200q is not allowed for host %.200q", e.origins, e.host)
+}
+
+func (e *originError) hint() string {
+	if len(e.origins) == 0 { // allowed, but where a cookie counts
+		return "the route takes what a browser adds by itself, such as a cookie, " +
+			"and so demands an Origin: let the program send an allowed one"
+	}
+	const longest = 300 // a host name has at most 253 bytes
+	if _, ok := parseOrigin(e.origins[0]); !ok || len(e.origins) > 1 || len(e.origins[0]) > longest {
+		return ""
+	}
+	return "to allow it: Origins: []string{" + strconv.Quote(e.origins[0]) + "}"
 }
