@@ -2,6 +2,7 @@ package wsroute
 
 import (
 	"encoding/base64"
+	"iter"
 	"net/http"
 	"strings"
 
@@ -44,9 +45,7 @@ func checkMethod(r *http.Request) *depends.Rejection {
 // checkHandshake refuses an opening handshake that is not what RFC 6455 §4.2.1
 // asks for, before anything of the program runs.
 func checkHandshake(r *http.Request) *depends.Rejection {
-	bad := func(reason string) *depends.Rejection {
-		return &depends.Rejection{Status: http.StatusBadRequest, Reason: reason}
-	}
+	bad := func(reason string) *depends.Rejection { return refusal(http.StatusBadRequest, reason, nil) }
 	switch {
 	case !r.ProtoAtLeast(1, 1):
 		return bad("http_version")
@@ -54,7 +53,7 @@ func checkHandshake(r *http.Request) *depends.Rejection {
 		return bad("connection_header")
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
 		r := bad("unexpected_body")
-		r.Header = http.Header{"Connection": {"close"}} // net/http would wait for the body before it answers
+		r.Header = http.Header{"Connection": {"close"}} // or net/http would wait for the body
 		return r
 	}
 	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || v[0] != version {
@@ -82,25 +81,23 @@ func isKey(text string) bool {
 
 // hasToken looks for a token in header lines that are lists, without regard to case.
 func hasToken(lines []string, token string) bool {
-	for _, line := range lines {
-		for item := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.Trim(item, " \t"), token) {
-				return true
-			}
+	for item := range listItems(lines) {
+		if strings.EqualFold(item, token) {
+			return true
 		}
 	}
 	return false
 }
 
-// listItems joins header lines and parts them at the commas (RFC 9110 §5.6.1).
-func listItems(lines []string) []string {
-	var items []string
-	for _, line := range lines {
-		for item := range strings.SplitSeq(line, ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				items = append(items, item)
+// listItems goes through header lines that are lists (RFC 9110 §5.6.1).
+func listItems(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for item := range strings.SplitSeq(line, ",") {
+				if item = strings.Trim(item, " \t"); item != "" && !yield(item) {
+					return
+				}
 			}
 		}
 	}
-	return items
 }

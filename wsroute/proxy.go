@@ -22,7 +22,8 @@ func newProxies(list []string) (p proxies, bad []string) {
 			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
 		}
 		if err != nil {
-			bad = append(bad, fmt.Sprintf("Config.TrustedProxies: %q is neither an IP address nor a CIDR prefix", text))
+			bad = append(bad, fmt.Sprintf(
+				"Config.TrustedProxies: %q is neither an IP address nor a CIDR prefix", text))
 			continue
 		}
 		p = append(p, prefix.Masked())
@@ -39,7 +40,7 @@ func (p proxies) trust(addr netip.Addr) bool {
 // X-Forwarded-For, so only what trusted ones wrote, at its right end, counts.
 func (p proxies) client(r *http.Request) netip.Addr {
 	client := otherEnd(r)
-	named := listItems(r.Header["X-Forwarded-For"])
+	named := slices.Collect(listItems(r.Header["X-Forwarded-For"]))
 	for len(named) > 0 && p.trust(client) {
 		next, ok := parseForwarded(named[len(named)-1])
 		if !ok {
@@ -72,14 +73,16 @@ func (p proxies) secure(r *http.Request) bool {
 	return strings.EqualFold(said[0], "https") || strings.EqualFold(said[0], "wss")
 }
 
+// proxyHeaders are what proxies add, and no page can set or suppress.
+var proxyHeaders = []string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via"}
+
 // scheme is that of the URL which the client asked for, or "" if it cannot be known:
-// TLS may end at a proxy that nobody has told us to trust. No page can set or
-// suppress what proxies add to its handshake.
+// TLS may end at a proxy that nobody has told us to trust.
 func (p proxies) scheme(r *http.Request) string {
 	switch {
 	case p.secure(r):
 		return "https"
-	case len(p) > 0 || r.Header["X-Forwarded-For"] != nil || r.Header["X-Forwarded-Proto"] != nil || r.Header["Forwarded"] != nil || r.Header["Via"] != nil:
+	case len(p) > 0 || slices.ContainsFunc(proxyHeaders, func(name string) bool { return r.Header[name] != nil }):
 		return ""
 	}
 	return "http"
