@@ -73,15 +73,12 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 	case *string:
 		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
 			*any(into).(*string) = in.Buf.String()
-			return wantText(in)
+			return wrongKind(in, false)
 		}
 	case *[]byte:
 		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
 			*any(into).(*[]byte) = bytes.Clone(in.Buf.Bytes())
-			if !in.Binary {
-				return &MessageError{Code: wsconn.CodeUnsupported, Reason: "text_not_accepted"}
-			}
-			return nil
+			return wrongKind(in, true)
 		}
 	case *Message:
 		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
@@ -91,11 +88,15 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 	default:
 		t := reflect.TypeFor[Recv]()
 		bad = append(bad, jsonFaults(t, map[reflect.Type]bool{})...)
-		checked := validated(t)
-		if checked {
-			bad = append(bad, tryValidate(v, t)...)
+		validate := v
+		if checked := validated(t); checked != nil {
+			bad = append(bad, tryValidate(v, checked)...)
+		} else {
+			validate = nil
 		}
-		c.decode = func(in *wsconn.Message, into *Recv) *MessageError { return decodeJSON(v, checked, in, into) }
+		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
+			return decodeJSON(validate, in, into)
+		}
 	}
 	c.encode = encoder[Send]()
 	bad = append(bad, encodingFaults[Send]()...)
@@ -130,46 +131,44 @@ func encodingFaults[Send any]() []string {
 	return jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})
 }
 
-func wantText(in *wsconn.Message) *MessageError {
-	if in.Binary {
-		return &MessageError{Code: wsconn.CodeUnsupported, Reason: "binary_not_accepted"}
+// wrongKind refuses text where binary is wanted, and the reverse.
+func wrongKind(in *wsconn.Message, binary bool) *MessageError {
+	switch {
+	case in.Binary == binary:
+		return nil
+	case binary:
+		return &MessageError{Code: wsconn.CodeUnsupported, Reason: "text_not_accepted"}
 	}
-	return nil
+	return &MessageError{Code: wsconn.CodeUnsupported, Reason: "binary_not_accepted"}
 }
 
-func decodeJSON[Recv any](v *validator.Validate, checked bool, in *wsconn.Message, into *Recv) *MessageError {
-	if e := wantText(in); e != nil {
+// decodeJSON reads a message and, unless v is nil, checks its validate tags.
+func decodeJSON[Recv any](v *validator.Validate, in *wsconn.Message, into *Recv) *MessageError {
+	if e := wrongKind(in, false); e != nil {
 		return e
 	}
 	if err := json.Unmarshal(in.Buf.Bytes(), into); err != nil {
 		return &MessageError{Code: wsconn.CodeInvalid, Reason: "invalid_json", Err: err}
 	}
-	if !checked {
+	if v == nil {
 		return nil
 	}
-	message := any(into)
-	if p := reflect.ValueOf(into).Elem(); p.Kind() == reflect.Pointer {
-		if p.IsNil() {
-			return &MessageError{Code: wsconn.CodePolicy, Reason: "invalid_message"} // the JSON was null
-		}
-		message = any(*into)
+	message := reflect.Indirect(reflect.ValueOf(into).Elem())
+	if !message.IsValid() { // a pointer, and the JSON was null
+		return &MessageError{Code: wsconn.CodePolicy, Reason: "invalid_message"}
 	}
-	if err := v.Struct(message); err != nil {
-		return &MessageError{Code: wsconn.CodePolicy, Reason: "invalid_message", Err: firstErrors(err)}
+	err := v.Struct(message.Addr().Interface())
+	if list, ok := errors.AsType[validator.ValidationErrors](err); ok && len(list) > maxErrors {
+		err = fmt.Errorf("%w\nand %d more", list[:maxErrors], len(list)-maxErrors)
+	}
+	if err != nil {
+		return &MessageError{Code: wsconn.CodePolicy, Reason: "invalid_message", Err: err}
 	}
 	return nil
 }
 
-// maxErrors is how many faults of one message are told.
+// maxErrors is how many faults of one message an error names.
 const maxErrors = 16
-
-// firstErrors returns the first of a validator's errors.
-func firstErrors(err error) error {
-	if list, ok := errors.AsType[validator.ValidationErrors](err); ok && len(list) > maxErrors {
-		return fmt.Errorf("%w\nand %d more", list[:maxErrors], len(list)-maxErrors)
-	}
-	return err
-}
 
 // jsonEncoder is json.Marshal that leaves <, > and & as they are.
 type jsonEncoder struct {
@@ -219,36 +218,34 @@ func encodeBinary(data []byte) *wsconn.Outgoing {
 	return m
 }
 
-// validated says whether a message type is a struct, which the validator takes.
-func validated(t reflect.Type) bool {
+// validated returns the struct of a message type that the validator takes, or nil.
+func validated(t reflect.Type) reflect.Type {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(jsonType)
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return nil
+	}
+	return t
 }
 
 // tryValidate runs the rules of a message type once, so that what the validator
 // panics about is found when the program starts.
 func tryValidate(v *validator.Validate, t reflect.Type) (bad []string) {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
 	defer func() {
 		if r := recover(); r != nil {
-			bad = []string{fmt.Sprintf("%s: the validator does not take its rules: %v", graph.TypeName(t), r)}
+			text := fmt.Sprintf("%s: the validator does not take its rules: %v", graph.TypeName(t), r)
+			bad = []string{text}
 		}
 	}()
 	_ = v.Struct(reflect.New(t).Interface())
 	return nil
 }
 
-var (
-	jsonType    = reflect.TypeFor[json.Unmarshaler]()
-	jsonWriter  = reflect.TypeFor[json.Marshaler]()
-	textReader  = reflect.TypeFor[encoding.TextUnmarshaler]()
-	textWriter  = reflect.TypeFor[encoding.TextMarshaler]()
-	ownEncoding = []reflect.Type{jsonType, jsonWriter, textReader, textWriter}
-)
+var ownEncoding = []reflect.Type{
+	reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[json.Marshaler](),
+	reflect.TypeFor[encoding.TextUnmarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
+}
 
 // encodesItself says whether a type has a JSON form of its own.
 func encodesItself(t reflect.Type) bool {
