@@ -29,7 +29,10 @@ type peer struct {
 func newPeer(values context.Context, e *endpoint, remote string) *peer {
 	p := &peer{endpoint: e, remote: remote, since: time.Now(), values: requestValues{values}}
 	p.conn = wsconn.New(&p.values, e.settings)
-	p.scope = graph.Scope{Budget: e.shared.config.CleanupTimeout, Report: p.logCleanup, Authorisation: &p.standing}
+	p.scope = graph.Scope{
+		Budget: e.shared.config.CleanupTimeout, Authorisation: &p.standing,
+		Report: func(err error) { p.log(slog.LevelError, "cleanup failed", err) },
+	}
 	return p
 }
 
@@ -51,7 +54,10 @@ func (v *requestValues) Value(key any) any {
 func (p *peer) run(in any, endHandshake func(error)) {
 	result := graph.ErrGoexit // until the handler returns
 	defer func() {
-		p.conn.AfterClose(func() { p.part(result) })
+		p.conn.AfterClose(func() {
+			defer p.endpoint.shared.hub.leave(p)
+			p.logEnd(result)
+		})
 	}()
 	defer func() { p.scope.End(p.conn.Context(), result) }()
 	defer func() {
@@ -64,27 +70,11 @@ func (p *peer) run(in any, endHandshake func(error)) {
 	if endHandshake != nil {
 		endHandshake(nil)
 	}
-	if p.conn.Outcome().Ours { // by a drain while the 101 was written, or by what the peer sent at once
+	if p.conn.Outcome().Ours { // a drain during the 101, or a fault in the first frames
 		result = context.Cause(p.conn.Context())
 		return
 	}
 	result = p.handle(in)
-}
-
-// part is the very end of a connection that was open: handler, cleanups and socket are
-// done with.
-func (p *peer) part(result error) {
-	defer p.endpoint.shared.hub.leave(p)
-	p.logEnd(result)
-}
-
-// release ends the lifetimes of a connection that was never opened.
-func (p *peer) release(cause error, endHandshake func(error)) {
-	defer p.endpoint.shared.hub.leave(p)
-	defer p.scope.End(p.conn.Context(), cause)
-	if endHandshake != nil {
-		endHandshake(cause)
-	}
 }
 
 // handle calls the handler, and returns its panic as an error.
@@ -116,10 +106,6 @@ func (p *peer) conclude(result error) error {
 	return result
 }
 
-func (p *peer) logCleanup(err error) {
-	p.log(slog.LevelError, "cleanup failed", err)
-}
-
 // logEnd writes the connection's one line.
 func (p *peer) logEnd(result error) {
 	end := p.conn.Outcome()
@@ -136,7 +122,8 @@ func (p *peer) logEnd(result error) {
 	if p.failed || code == wsconn.CodeInternal && !byPeer {
 		level = slog.LevelError
 	}
-	attrs := append(make([]slog.Attr, 0, 3), slog.Int("code", code), slog.Duration("duration", time.Since(p.since)))
+	attrs := append(make([]slog.Attr, 0, 3),
+		slog.Int("code", code), slog.Duration("duration", time.Since(p.since)))
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", reason))
 	}

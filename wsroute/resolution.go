@@ -158,7 +158,6 @@ func (h *resolution) refuse(err error) {
 // drop releases all that was resolved for a connection that is refused. Cleanups
 // get a goroutine of their own: the answer goes out when this one returns.
 func (h *resolution) drop(cause error) {
-	h.peer.conn.End(cause, 0, "", false)
 	if h.pending() {
 		go h.release(cause)
 		return
@@ -171,8 +170,13 @@ func (h *resolution) pending() bool { return h.scope.Pending() || h.peer.scope.P
 
 // release releases all that was resolved for a request that opens no connection.
 func (h *resolution) release(cause error) {
-	h.peer.conn.End(cause, 0, "", false)
-	h.peer.release(cause, h.end)
+	p := h.peer
+	defer p.endpoint.shared.hub.leave(p)
+	defer p.scope.End(p.conn.Context(), cause)
+	p.conn.End(cause, 0, "", false)
+	if h.end != nil {
+		h.end(cause)
+	}
 }
 
 // over says why a request has ended before it was answered: mostly, there is nobody to be

@@ -158,16 +158,9 @@ func (s *shared) revoke(r Revocation) (ended int) {
 
 // remember keeps a revocation for a time; h.mu is held.
 func (h *hub) remember(r Revocation, now time.Time, keep time.Duration) {
-	old := 0
-	for old < len(h.revoked) && now.Sub(h.revoked[old].at) > keep {
-		old++
-	}
-	clear(h.revoked[:old])
-	h.revoked = h.revoked[old:]
-	if last := len(h.revoked) - 1; last >= 0 && h.revoked[last].Revocation == r { // as when it comes back
-		h.revoked[last].at = now
-		return
-	}
+	h.revoked = slices.DeleteFunc(h.revoked, func(old revoked) bool {
+		return now.Sub(old.at) > keep || old.Revocation == r
+	})
 	h.revoked = append(h.revoked, revoked{r, now})
 }
 
