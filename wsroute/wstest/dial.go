@@ -49,7 +49,9 @@ type Peer[Recv, Send any] struct {
 }
 
 // Dial connects to a path, which may have a query. A refusal fails the test.
-func Dial[Recv, Send any](t testing.TB, s *Server, path string, options ...Option) *Peer[Recv, Send] {
+func Dial[Recv, Send any](
+	t testing.TB, s *Server, path string, options ...Option,
+) *Peer[Recv, Send] {
 	t.Helper()
 	ws, response, err := dial(s, path, options) //nolint:bodyclose // gorilla has read it into memory
 	if err != nil {
@@ -68,10 +70,7 @@ func dial(s *Server, path string, options []Option) (*websocket.Conn, *http.Resp
 	for _, o := range options {
 		o.apply(header)
 	}
-	d := websocket.Dialer{
-		NetDialContext:   func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
-		HandshakeTimeout: timeout,
-	}
+	d := websocket.Dialer{NetDialContext: s.dialContext, HandshakeTimeout: timeout}
 	return d.Dial("ws://"+s.Host+path, header)
 }
 
@@ -135,8 +134,8 @@ func (p *Peer[Recv, Send]) Receive() Send {
 // Close sends a close frame and waits for the server's answer.
 func (p *Peer[Recv, Send]) Close(code int, reason string) *wsroute.CloseError {
 	p.t.Helper()
-	err := p.WebSocket.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(timeout))
-	if err != nil {
+	frame, deadline := websocket.FormatCloseMessage(code, reason), time.Now().Add(timeout)
+	if err := p.WebSocket.WriteControl(websocket.CloseMessage, frame, deadline); err != nil {
 		p.t.Fatalf("wstest: Close: %v", err)
 	}
 	return p.Closed()
@@ -152,12 +151,10 @@ func (p *Peer[Recv, Send]) Closed() *wsroute.CloseError {
 		if err == nil {
 			continue
 		}
-		var closed *websocket.CloseError
-		if errors.As(err, &closed) {
+		if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 			return &wsroute.CloseError{Code: closed.Code, Reason: closed.Text}
 		}
-		var late net.Error
-		if errors.As(err, &late) && late.Timeout() {
+		if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
 			p.t.Fatalf("wstest: the connection did not close within %v", timeout)
 		}
 		return &wsroute.CloseError{Code: websocket.CloseAbnormalClosure, Reason: err.Error()}
@@ -236,18 +233,14 @@ func refusal(t testing.TB, response *http.Response) *Refusal {
 // the test.
 func Pipe[Recv, Send any](t testing.TB) (*wsroute.Conn[Recv, Send], *Peer[Recv, Send]) {
 	t.Helper()
-	conns, done := make(chan *wsroute.Conn[Recv, Send], 1), make(chan struct{})
+	type conn = wsroute.Conn[Recv, Send]
+	conns := make(chan *conn, 1)
 	r := wsroute.New(depends.New(), nil)
-	wsroute.Handle(r, "/", func(ctx context.Context, conn *wsroute.Conn[Recv, Send], _ struct{}) error {
-		conns <- conn
-		select {
-		case <-done:
-		case <-ctx.Done():
-		}
+	wsroute.Handle(r, "/", func(ctx context.Context, c *conn, _ struct{}) error {
+		conns <- c
+		<-ctx.Done()
 		return nil
 	})
-	s := Start(t, r)
-	t.Cleanup(func() { close(done) })
-	peer := Dial[Recv, Send](t, s, "/")
+	peer := Dial[Recv, Send](t, Start(t, r), "/")
 	return <-conns, peer
 }

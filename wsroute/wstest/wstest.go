@@ -20,6 +20,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 
 	"example.com/usher/depends"
@@ -79,19 +80,21 @@ func mount(t testing.TB, r *wsroute.Router, overrides []depends.Replacement) htt
 	return handler
 }
 
-func serve(t testing.TB, r *wsroute.Router, handler http.Handler, l net.Listener, dial func(context.Context) (net.Conn, error)) *Server {
+func serve(
+	t testing.TB, r *wsroute.Router, handler http.Handler, l net.Listener,
+	dial func(context.Context) (net.Conn, error),
+) *Server {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- wsroute.ServeListener(ctx, l, r, handler) }()
 	s := &Server{Host: l.Addr().String(), dial: dial}
-	s.stop = func() {
+	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("wstest: the server did not stop well: %v", err)
 		}
-		done <- nil
-	}
+	})
 	t.Cleanup(s.stop)
 	return s
 }
@@ -103,13 +106,17 @@ func (s *Server) Stop() { s.stop() }
 // Connect opens a raw connection to the server, for tests of the protocol itself.
 func (s *Server) Connect(ctx context.Context) (net.Conn, error) { return s.dial(ctx) }
 
+func (s *Server) dialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	return s.dial(ctx)
+}
+
 // Client returns an HTTP client whose every request goes to the server, whatever
 // its URL's host; it keeps no connection.
 func (s *Server) Client() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
-			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
+			DialContext:       s.dialContext,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
