@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"example.com/usher/depends"
@@ -93,26 +94,21 @@ func (c *Config) withDefaults() (Config, []string) {
 	if out.Logger == nil {
 		out.Logger = slog.Default()
 	}
-	var bad []string
-	for _, d := range []struct {
-		name  string
-		field *time.Duration
-		value time.Duration
-	}{
-		{"ResolveTimeout", &out.ResolveTimeout, 5 * time.Second},
-		{"CleanupTimeout", &out.CleanupTimeout, 5 * time.Second},
-		{"DrainWindow", &out.DrainWindow, 10 * time.Second},
-		{"DrainTimeout", &out.DrainTimeout, 30 * time.Second},
-	} {
-		if *d.field < 0 {
-			bad = append(bad, fmt.Sprintf("Config.%s is negative: %v", d.name, *d.field))
-		}
-		*d.field = cmp.Or(*d.field, d.value)
-	}
-	if min(out.MaxConnections, out.MaxHandshakes, out.MaxPerAddress, out.MaxPerPrincipal) < 0 {
-		bad = append(bad, "Config.MaxConnections, MaxHandshakes, MaxPerAddress or MaxPerPrincipal is negative")
-	}
-	bad = append(bad, out.Limits.faults("Config.Limits")...)
+	bad := append(negative("Config", out), out.Limits.faults("Config.Limits")...)
+	out.ResolveTimeout = cmp.Or(out.ResolveTimeout, 5*time.Second)
+	out.CleanupTimeout = cmp.Or(out.CleanupTimeout, 5*time.Second)
+	out.DrainWindow = cmp.Or(out.DrainWindow, 10*time.Second)
+	out.DrainTimeout = cmp.Or(out.DrainTimeout, 30*time.Second)
 	out.Limits = out.Limits.over(defaultLimits)
 	return out, bad
+}
+
+// negative names the fields of a struct that are below zero.
+func negative(what string, settings any) (bad []string) {
+	for field, value := range reflect.ValueOf(settings).Fields() {
+		if value.CanInt() && value.Int() < 0 || value.CanFloat() && value.Float() < 0 {
+			bad = append(bad, fmt.Sprintf("%s.%s is negative: %v", what, field.Name, value))
+		}
+	}
+	return bad
 }

@@ -60,7 +60,8 @@ type Limits struct {
 }
 
 var defaultLimits = Limits{
-	ReadLimit: 64 << 10, ReadAhead: 16, StallTimeout: 30 * time.Second, MessageTimeout: 10 * time.Second,
+	ReadLimit: 64 << 10, ReadAhead: 16,
+	StallTimeout: 30 * time.Second, MessageTimeout: 10 * time.Second,
 	SendQueue: 1 << 20, SendMessages: 256, WriteTimeout: 5 * time.Second,
 	PingInterval: 25 * time.Second, PongTimeout: 35 * time.Second,
 	CloseTimeout: 2 * time.Second, CloseGrace: 2 * time.Second,
@@ -93,16 +94,13 @@ func (l Limits) over(base Limits) Limits {
 
 // faults says what is wrong with limits, alone or over the defaults.
 func (l Limits) faults(what string) (bad []string) {
-	for field, value := range reflect.ValueOf(l).Fields() {
-		if value.CanInt() && value.Int() < 0 || value.CanFloat() && value.Float() < 0 {
-			bad = append(bad, fmt.Sprintf("%s.%s is negative: %v", what, field.Name, value))
-		}
-	}
+	bad = negative(what, l)
 	if l.MessageBurst > 0 && l.MessageRate == 0 {
 		bad = append(bad, what+" has a MessageBurst without a MessageRate")
 	}
 	if all := l.over(defaultLimits); all.PongTimeout <= all.PingInterval {
-		bad = append(bad, fmt.Sprintf("%s.PongTimeout (%v) must exceed PingInterval (%v), or every quiet peer is lost",
+		bad = append(bad, fmt.Sprintf(
+			"%s.PongTimeout (%v) must exceed PingInterval (%v), or every quiet peer is lost",
 			what, all.PongTimeout, all.PingInterval))
 	}
 	return bad
@@ -111,6 +109,7 @@ func (l Limits) faults(what string) (bad []string) {
 // settings are what the connections of a route are bounded by.
 func (rt *route) settings(c *Config) *wsconn.Settings {
 	return &wsconn.Settings{
-		Limits: wsconn.Limits(rt.limits.over(c.Limits)), DropOldest: rt.drops, Discard: rt.discards, Errors: words,
+		Limits: wsconn.Limits(rt.limits.over(c.Limits)), Errors: ends,
+		DropOldest: rt.drops, Discard: rt.discards,
 	}
 }
