@@ -39,15 +39,16 @@ type CloseError struct {
 
 // Error returns the code and the reason, quoted.
 func (e *CloseError) Error() string {
-	text := "wsroute: closed by the peer with " + strconv.Itoa(e.Code) // each connection's line of log has it
+	text := "wsroute: closed by the peer with " + strconv.Itoa(e.Code)
 	if e.Reason == "" {
 		return text
 	}
 	return text + " " + strconv.Quote(e.Reason)
 }
 
-// words are what package wsconn calls the ends of a connection.
-var words = &wsconn.Errors{
-	Lost: ErrPeerLost, SlowReader: ErrSlowReader, Stalled: ErrStalled, Expired: ErrExpired, Protocol: ErrProtocol,
+// ends are the errors with which package wsconn ends a connection.
+var ends = &wsconn.Errors{
+	Lost: ErrPeerLost, SlowReader: ErrSlowReader, Stalled: ErrStalled,
+	Expired: ErrExpired, Protocol: ErrProtocol,
 	PeerClosed: func(code int, reason string) error { return &CloseError{Code: code, Reason: reason} },
 }

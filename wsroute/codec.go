@@ -255,7 +255,7 @@ func encodesItself(t reflect.Type) bool {
 }
 
 // jsonFaults says which parts of a type encoding/json cannot carry.
-func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
+func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) (bad []string) {
 	if seen[t] || encodesItself(t) {
 		return nil
 	}
@@ -266,7 +266,6 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		return jsonFaults(t.Elem(), seen)
 	case reflect.Map:
-		var bad []string
 		k := t.Key()
 		plain := k.Kind() == reflect.String || reflect.Int <= k.Kind() && k.Kind() <= reflect.Uintptr
 		if !plain && !encodesItself(k) {
@@ -274,7 +273,6 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
 		}
 		return append(bad, jsonFaults(t.Elem(), seen)...)
 	case reflect.Struct:
-		var bad []string
 		for i := range t.NumField() {
 			f := t.Field(i)
 			if !inJSON(f) {
@@ -284,20 +282,14 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) []string {
 				bad = append(bad, fmt.Sprintf("field %s of %s: %s", f.Name, graph.TypeName(t), fault))
 			}
 		}
-		return bad
 	}
-	return nil
+	return bad
 }
 
-// inJSON says whether encoding/json looks at a field: an exported one, or a
-// struct that is embedded, whose exported fields count as the outer one's.
+// inJSON reports whether encoding/json looks at a field: an exported one, or an embedded struct,
+// whose exported fields count as the outer one's.
 func inJSON(f reflect.StructField) bool {
-	if f.Tag.Get("json") == "-" {
-		return false
-	}
-	t := f.Type
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return f.IsExported() || f.Anonymous && t.Kind() == reflect.Struct
+	k := f.Type.Kind()
+	embedded := f.Anonymous && (k == reflect.Struct || k == reflect.Pointer)
+	return f.Tag.Get("json") != "-" && (f.IsExported() || embedded)
 }

@@ -50,31 +50,23 @@ func HandleHTTP[In any](
 }
 
 // servePlain resolves and answers a plain request.
-func (e *endpoint) servePlain(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) {
+func (e *endpoint) servePlain(
+	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
+) {
 	h := e.newResolution(w, r, path, c)
 	h.request.WithBody = true
-	if rejection := e.checkPlain(h); rejection != nil {
-		e.refuse(w, r, rejection)
-		return
-	}
-	h.peer = newPeer(r.Context(), e, e.shared.proxies.remote(r))
-	h.run()
-}
-
-// checkPlain is what comes before the dependencies of a plain request.
-func (e *endpoint) checkPlain(h *resolution) *depends.Rejection {
-	r := h.r
-	if e.shared.config.RequireTLS && !e.shared.proxies.secure(r) {
-		return tlsRequired()
-	}
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
-	if !safe && !e.ownPage(r) {
-		return originRefused(r)
+	switch {
+	case e.shared.config.RequireTLS && !e.shared.proxies.secure(r):
+		e.refuse(w, r, tlsRequired())
+	case !safe && !e.ownPage(r):
+		e.refuse(w, r, originRefused(r))
+	case h.request.Parse() != nil:
+		e.refuse(w, r, badQuery())
+	default:
+		h.peer = newPeer(r.Context(), e, e.shared.proxies.remote(r))
+		h.run()
 	}
-	if h.request.Parse() != nil {
-		return badQuery()
-	}
-	return nil
 }
 
 // ownPage reports whether no other site's page can have caused a request that changes
@@ -89,7 +81,7 @@ func (e *endpoint) ownPage(r *http.Request) bool {
 	switch site := r.Header.Get("Sec-Fetch-Site"); {
 	case site == "same-origin":
 		return true
-	case site != "" && len(r.Header["Origin"]) == 0: // from a browser, which does not say whose page it is
+	case site != "" && len(r.Header["Origin"]) == 0: // a browser that does not name the page
 		return false
 	}
 	return e.allows(r, false)

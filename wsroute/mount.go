@@ -296,18 +296,11 @@ func newMounted(endpoints []*endpoint) *mounted {
 			}
 		}
 	}
-	slices.Sort(m.secrets)
-	slices.Sort(m.offers)
-	m.secrets, m.offers = slices.Compact(m.secrets), slices.Compact(m.offers)
+	m.secrets, m.offers = unique(m.secrets), unique(m.offers)
 	return m
 }
 
-// serves reports whether a path is a route's.
-func (m *mounted) serves(path string) bool {
-	return slices.ContainsFunc(m.endpoints, func(e *endpoint) bool {
-		return matches(e.segments, path)
-	})
-}
+func unique(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
 
 func (s *shared) endpoints() []*endpoint {
 	if all := s.mounted.Load(); all != nil {

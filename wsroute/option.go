@@ -16,7 +16,7 @@ import (
 // RouteOption modifies a route, or all routes of a group.
 type RouteOption interface{ apply(*route) }
 
-// option is a RouteOption, with the name that [Router.Explain] gives it.
+// option is a RouteOption, with the name that [Router.Explain] gives it; a guard has none.
 type option struct {
 	name string
 	set  func(*route)
@@ -24,7 +24,9 @@ type option struct {
 
 func (o option) apply(rt *route) {
 	o.set(rt)
-	rt.named = append(rt.named, o.name)
+	if o.name != "" {
+		rt.named = append(rt.named, o.name)
+	}
 }
 
 // route is a registered handler.
@@ -56,15 +58,12 @@ type route struct {
 	subprotocols []string
 }
 
-type requireOption struct{ guard graph.Guard }
-
-func (o requireOption) apply(rt *route) { rt.guards = append(rt.guards, o.guard) }
-
 // Require guards a route or a group with the provider of T: it must succeed,
 // its value is not taken. Guards run before the handler's own dependencies, the
 // outermost group's first.
 func Require[T any]() RouteOption {
-	return requireOption{graph.Guard{Type: reflect.TypeFor[T](), Site: graph.Caller()}}
+	guard := graph.Guard{Type: reflect.TypeFor[T](), Site: graph.Caller()}
+	return option{"", func(rt *route) { rt.guards = append(rt.guards, guard) }}
 }
 
 // Diagnose lets a plain GET of the route tell why a WebSocket would be refused,
@@ -95,7 +94,9 @@ var Compress RouteOption = option{"Compress", func(rt *route) { rt.compresses = 
 //
 // It costs a stranger's handshake more than a refusal does. [Diagnose] and tickets
 // tell a page the same without it.
-var AcceptThenClose RouteOption = option{"AcceptThenClose", func(rt *route) { rt.acceptsFirst = true }}
+var AcceptThenClose RouteOption = option{"AcceptThenClose", func(rt *route) {
+	rt.acceptsFirst = true
+}}
 
 // Scopes demands OAuth 2.0 scopes (RFC 6749 §3.3) of every scheme that a route
 // uses: what authenticated must grant them, or the connection is refused with 403

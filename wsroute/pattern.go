@@ -20,7 +20,6 @@ func parsePattern(path string) (segments []segment, fault string) {
 		return nil, fmt.Sprintf("path %q does not begin with /", path)
 	}
 	parts := strings.Split(path[1:], "/")
-	names := map[string]bool{}
 	for i, part := range parts {
 		s := segment{text: part}
 		if part != "" && (part[0] == ':' || part[0] == '*') {
@@ -28,12 +27,11 @@ func parsePattern(path string) (segments []segment, fault string) {
 			switch {
 			case s.text == "":
 				return nil, fmt.Sprintf("path %q has a parameter without a name", path)
-			case names[s.text]:
+			case slices.Contains(paramNames(segments), s.text):
 				return nil, fmt.Sprintf("path %q names %q twice", path, s.text)
 			case s.kind == '*' && i < len(parts)-1:
 				return nil, fmt.Sprintf("path %q goes on behind *%s, which takes all the rest", path, s.text)
 			}
-			names[s.text] = true
 		}
 		if strings.ContainsAny(s.text, ":*{}?# ") {
 			return nil, fmt.Sprintf("path %q: %q is neither text nor a whole parameter", path, part)

@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,9 +18,8 @@ type peer struct {
 	conn     *wsconn.Conn
 	scope    graph.Scope // of the Connection lifetime
 	standing authorisation
-	kept     *graph.Values // nil unless something may be resolved anew
-	again    *renewer      // the same
-	failed   bool          // the handler has
+	again    *renewer // nil unless something may be resolved anew
+	failed   bool     // the handler has
 	counted  counted
 	values   requestValues
 	remote   string
@@ -61,8 +61,8 @@ func (p *peer) run(in any, endHandshake func(error)) {
 	}()
 	defer func() { p.scope.End(p.conn.Context(), result) }()
 	defer func() {
-		if p.kept != nil {
-			p.kept.End(p.conn.Context(), result)
+		if p.again != nil {
+			p.again.kept.End(p.conn.Context(), result)
 		}
 	}()
 	defer p.conn.HandlerDone()
@@ -95,11 +95,7 @@ func (p *peer) conclude(result error) error {
 		code, reason, result = p.endpoint.closing(result)
 		p.failed = code == wsconn.CodeInternal
 	}
-	cause := result
-	if cause == nil {
-		cause = ErrClosed
-	}
-	p.conn.End(cause, code, reason, false)
+	p.conn.End(cmp.Or(result, ErrClosed), code, reason, false)
 	if ended := context.Cause(p.conn.Context()); result == nil && !errors.Is(ended, ErrClosed) {
 		return ended // the handler returned because of it
 	}

@@ -35,17 +35,17 @@ func checkMethod(r *http.Request) *depends.Rejection {
 	if r.Method == http.MethodGet {
 		return nil
 	}
-	return &depends.Rejection{
-		Status: http.StatusMethodNotAllowed,
-		Reason: "method_not_allowed",
-		Header: http.Header{"Allow": {http.MethodGet}},
-	}
+	refused := refusal(http.StatusMethodNotAllowed, "method_not_allowed", nil)
+	refused.Header = http.Header{"Allow": {http.MethodGet}}
+	return refused
 }
 
 // checkHandshake refuses an opening handshake that is not what RFC 6455 §4.2.1
 // asks for, before anything of the program runs.
 func checkHandshake(r *http.Request) *depends.Rejection {
-	bad := func(reason string) *depends.Rejection { return refusal(http.StatusBadRequest, reason, nil) }
+	bad := func(reason string) *depends.Rejection {
+		return refusal(http.StatusBadRequest, reason, nil)
+	}
 	switch {
 	case !r.ProtoAtLeast(1, 1):
 		return bad("http_version")
@@ -71,12 +71,8 @@ func checkHandshake(r *http.Request) *depends.Rejection {
 var strictBase64 = base64.StdEncoding.Strict()
 
 func isKey(text string) bool {
-	var raw [keyLength + 2]byte // the encoding is of whole triples
-	if strictBase64.DecodedLen(len(text)) != len(raw) {
-		return false
-	}
-	n, err := strictBase64.Decode(raw[:], []byte(text))
-	return err == nil && n == keyLength
+	raw, err := strictBase64.DecodeString(text)
+	return err == nil && len(raw) == keyLength
 }
 
 // hasToken looks for a token in header lines that are lists, without regard to case.

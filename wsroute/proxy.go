@@ -42,8 +42,8 @@ func (p proxies) client(r *http.Request) netip.Addr {
 	client := otherEnd(r)
 	named := slices.Collect(listItems(r.Header["X-Forwarded-For"]))
 	for len(named) > 0 && p.trust(client) {
-		next, ok := parseForwarded(named[len(named)-1])
-		if !ok {
+		next := parseAddr(named[len(named)-1])
+		if !next.IsValid() {
 			break // nobody knows who that is; the proxy is the last that is known
 		}
 		client, named = next, named[:len(named)-1]
@@ -53,12 +53,17 @@ func (p proxies) client(r *http.Request) netip.Addr {
 
 // otherEnd is where the request came from, or the zero Addr where that has no address, as
 // at a Unix socket. Middleware that writes an address there may leave the port out.
-func otherEnd(r *http.Request) netip.Addr {
-	if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		return plain(remote.Addr())
+func otherEnd(r *http.Request) netip.Addr { return parseAddr(r.RemoteAddr) }
+
+// parseAddr reads an address with or without a port. It returns the form that compares, without
+// a zone and IPv4 as IPv4, or the zero Addr.
+func parseAddr(text string) netip.Addr {
+	withPort, err := netip.ParseAddrPort(text)
+	addr := withPort.Addr()
+	if err != nil {
+		addr, _ = netip.ParseAddr(strings.Trim(text, "[]"))
 	}
-	addr, _ := netip.ParseAddr(strings.Trim(r.RemoteAddr, "[]"))
-	return plain(addr)
+	return addr.Unmap().WithZone("")
 }
 
 // secure says whether the client came over TLS, as far as can be believed.
@@ -82,23 +87,11 @@ func (p proxies) scheme(r *http.Request) string {
 	switch {
 	case p.secure(r):
 		return "https"
-	case len(p) > 0 || slices.ContainsFunc(proxyHeaders, func(name string) bool { return r.Header[name] != nil }):
+	case len(p) > 0 || slices.ContainsFunc(proxyHeaders, func(s string) bool { return r.Header[s] != nil }):
 		return ""
 	}
 	return "http"
 }
-
-// parseForwarded reads one entry, to which some proxies add the port.
-func parseForwarded(text string) (netip.Addr, bool) {
-	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
-		return plain(addr), true
-	}
-	withPort, err := netip.ParseAddrPort(text)
-	return plain(withPort.Addr()), err == nil
-}
-
-// plain is an address in the one form that compares: no zone, IPv4 as IPv4.
-func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
 // remote is how the log calls the other end.
 func (p proxies) remote(r *http.Request) string {

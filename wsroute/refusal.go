@@ -119,8 +119,10 @@ func ended(ctx context.Context, err error) error {
 
 // answerError answers a failed request, unless its client has left, and reports whether it
 // wrote a response.
-func (e *endpoint) answerError(w http.ResponseWriter, r *http.Request, asked *bind.Request, err error) bool {
-	if _, failed := errors.AsType[*upgradeError](err); failed || errors.Is(err, errGone) {
+func (e *endpoint) answerError(
+	w http.ResponseWriter, r *http.Request, asked *bind.Request, err error,
+) bool {
+	if errors.Is(err, errUpgrade) || errors.Is(err, errGone) {
 		remote := e.shared.proxies.remote(r)
 		e.log(slog.LevelInfo, "connection refused", remote, err, slog.Int("status", statusGone))
 		return false

@@ -45,16 +45,18 @@ var errRenewing = fmt.Errorf("%w: a credential came while another was verified",
 type renewer struct {
 	peer     *peer
 	request  *bind.Request // without credentials
-	messages bool          // the peer may send a credential as a message
+	kept     *graph.Values
+	messages bool // the peer may send a credential as a message
 	busy     atomic.Bool
 }
 
 // keep prepares a connection of which parts will be resolved anew.
 func (p *peer) keep(kept *graph.Values, run *graph.Run, request *bind.Request) {
 	kept.Start(run)
-	p.kept = kept
 	p.standing.Replace(united(kept.Authorisations()))
-	p.again = &renewer{peer: p, request: request.Keep(), messages: p.endpoint.route.renewable}
+	p.again = &renewer{
+		peer: p, request: request.Keep(), kept: kept, messages: p.endpoint.route.renewable,
+	}
 	p.conn.CheckAt(kept.Due())
 }
 
@@ -71,11 +73,13 @@ func (p *peer) hooks() wsconn.Hooks {
 func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 	p, conn := r.peer, r.peer.conn
 	config, hub := &p.endpoint.shared.config, &p.endpoint.shared.hub
-	if err := p.kept.Lock(conn.Context()); err != nil {
+	if err := r.kept.Lock(conn.Context()); err != nil {
 		return err
 	}
-	defer p.kept.Unlock()
-	budget := time.AfterFunc(config.ResolveTimeout, func() { conn.End(errBudget, wsconn.CodeTryAgain, "timeout", true) })
+	defer r.kept.Unlock()
+	budget := time.AfterFunc(config.ResolveTimeout, func() {
+		conn.End(errBudget, wsconn.CodeTryAgain, "timeout", true)
+	})
 	defer budget.Stop()
 	ctx := p.scope.Context(conn.Context())
 	known := time.Now()
@@ -95,7 +99,8 @@ func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 		return hub.caught(who, known, p.since)
 	}
 	err := resolve(&graph.Run{
-		Request: r.request, Connection: ctx, Handshake: ctx, Scope: &p.scope, Accept: accept, Failed: p.refuse, Retire: conn.WhenIdle,
+		Request: r.request, Connection: ctx, Handshake: ctx, Scope: &p.scope,
+		Accept: accept, Failed: p.refuse, Retire: conn.WhenIdle,
 	})
 	if err != nil {
 		p.refuse(err)
@@ -132,9 +137,9 @@ func (p *peer) refuse(err error) {
 // check resolves anew what is due. Until it has, the next check has no time.
 func (r *renewer) check() {
 	_ = r.run(false, func(run *graph.Run) error {
-		err := r.peer.kept.Check(run)
+		err := r.kept.Check(run)
 		if err == nil {
-			r.peer.conn.CheckAt(r.peer.kept.Due())
+			r.peer.conn.CheckAt(r.kept.Due())
 		}
 		return err
 	})
@@ -147,7 +152,7 @@ func (r *renewer) renew(credential string) error {
 			return err
 		}
 		run.Request = renewed
-		return r.peer.kept.Renew(run)
+		return r.kept.Renew(run)
 	})
 }
 

@@ -3,6 +3,7 @@ package wsroute
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -20,7 +21,10 @@ var ErrDiagnose = errors.New("wsroute: resolved to diagnose, not to connect")
 var (
 	errBudget = errors.New("wsroute: the dependencies took longer than ResolveTimeout")
 	errGone   = errors.New("wsroute: the client left during the handshake")
-	errLate   = errors.New("wsroute: the deadline of the request's context, which middleware has set, has passed")
+	errLate   = errors.New("wsroute: the deadline of the request's context has passed")
+
+	// errUpgrade is a failure after the hijack, when nobody can be answered.
+	errUpgrade = errors.New("wsroute: upgrade")
 )
 
 // resolution is a request whose dependencies are resolved: a handshake, or a plain request
@@ -44,7 +48,8 @@ func (h *resolution) run() {
 	var in any
 	err := graph.ErrGoexit // until a provider returns
 	h.answered.Add(1)
-	budget := time.AfterFunc(h.peer.endpoint.shared.config.ResolveTimeout, func() { h.abandon(errBudget) })
+	limit := h.peer.endpoint.shared.config.ResolveTimeout
+	budget := time.AfterFunc(limit, func() { h.abandon(errBudget) })
 	unwatch := context.AfterFunc(h.r.Context(), func() { h.abandon(over(h.r)) })
 	defer func() { // also when a provider ends this goroutine
 		budget.Stop()
@@ -63,10 +68,12 @@ func (h *resolution) run() {
 func (h *resolution) resolve() (in any, err error) {
 	p := h.peer
 	run := &h.resolver
-	run.Plan, run.Request, run.Connection = p.endpoint.plan.Plan, &h.request, p.scope.Context(p.conn.Context())
+	run.Plan, run.Request = p.endpoint.plan.Plan, &h.request
+	run.Connection = p.scope.Context(p.conn.Context())
 	if run.Plan.Handshake {
 		ctx, cancel := context.WithCancelCause(p.conn.Context())
-		h.scope.Budget, h.scope.Report, h.scope.Authorisation = p.scope.Budget, p.scope.Report, p.scope.Authorisation
+		h.scope.Budget, h.scope.Report = p.scope.Budget, p.scope.Report
+		h.scope.Authorisation = p.scope.Authorisation
 		run.Handshake = h.scope.Context(ctx)
 		h.end = func(cause error) {
 			defer cancel(cause)
@@ -209,7 +216,7 @@ func (h *resolution) upgrade() error {
 		return context.Cause(conn.Context())
 	}
 	if responded(h.w) {
-		return errors.New("wsroute: middleware has written a response already; one that refuses must abort")
+		return errors.New("wsroute: middleware has written a response; if it refuses, it must abort")
 	}
 	header, err := h.header(h.w)
 	if err != nil {
@@ -218,7 +225,7 @@ func (h *resolution) upgrade() error {
 	protocol := e.route.selectSubprotocol(h.request.Selectable())
 	socket, hijacked, err := e.accept(h.w, h.r, header, protocol, e.route.compresses)
 	if hijacked && err != nil {
-		return &upgradeError{err}
+		return fmt.Errorf("%w: %w", errUpgrade, err)
 	}
 	if err != nil {
 		return err
@@ -227,9 +234,3 @@ func (h *resolution) upgrade() error {
 	conn.Open(socket, h.peer.hooks())
 	return nil
 }
-
-// upgradeError is a failure behind the hijack, when there is nobody to answer.
-type upgradeError struct{ err error }
-
-func (e *upgradeError) Error() string { return "wsroute: upgrade: " + e.err.Error() }
-func (e *upgradeError) Unwrap() error { return e.err }

@@ -38,7 +38,9 @@ const (
 // for a route of it, and out of a handshake on any path that is no route of a *gin.Engine,
 // before handler, and so any logger in it, sees them; other requests keep theirs. A
 // *gin.Engine no longer redirects, and answers a wrong method with 405.
-func Serve(ctx context.Context, addr string, r *Router, handler http.Handler, others ...*Router) error {
+func Serve(
+	ctx context.Context, addr string, r *Router, handler http.Handler, others ...*Router,
+) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -95,7 +97,8 @@ type servedKey struct{}
 func (s *shared) checkServed(ctx context.Context) {
 	s.once.Do(func() {
 		if served, ok := ctx.Value(servedKey{}).(map[*shared]bool); ok && !served[s] {
-			s.config.Logger.Warn("wsroute: Serve does not know a router that it serves, and will not drain it: give it to Serve, too")
+			s.config.Logger.Warn("wsroute: Serve does not know a router that it serves, " +
+				"and will not drain it: give it to Serve, too")
 		}
 	})
 }
@@ -117,7 +120,8 @@ func stop(server *http.Server, routers []*Router) (err error) {
 		err = errors.Join(err, <-drained)
 	}
 	if late := bounded(shutdownTimeout, server.Shutdown); late != nil {
-		routers[0].shared.config.Logger.Warn("wsroute: requests were cut off by the shutdown", "error", late.Error())
+		routers[0].shared.config.Logger.Warn(
+			"wsroute: requests were cut off by the shutdown", "error", late.Error())
 		err = errors.Join(err, server.Close())
 	}
 	for _, r := range routers {
@@ -187,7 +191,9 @@ func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
 	// A proxy may drop Upgrade, and nothing else of the handshake.
 	handshake := wantsUpgrade(req) || req.Header["Sec-Websocket-Key"] != nil
 	at := func(route []segment) bool { return matches(route, req.URL.Path) }
-	if (!handshake || !m.movable && slices.ContainsFunc(own, at)) && !m.serves(req.URL.Path) {
+	ours := func(e *endpoint) bool { return at(e.segments) }
+	if (!handshake || !m.movable && slices.ContainsFunc(own, at)) &&
+		!slices.ContainsFunc(m.endpoints, ours) {
 		return req
 	}
 	sent, ok := req.Context().Value(hiddenKey{}).(*hidden) // by another router
