@@ -223,7 +223,8 @@ func validated(t reflect.Type) reflect.Type {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+	reads := reflect.TypeFor[json.Unmarshaler]()
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reads) {
 		return nil
 	}
 	return t

@@ -54,9 +54,9 @@ func (c *Conn[Recv, Send]) Discard() { c.peer.conn.Discard() }
 // out in the order of the calls.
 //
 // Up to Limits.SendQueue bytes and Limits.SendMessages messages wait for a slow peer.
-// When the queue is full, the handler's own Send, one whose ctx is the handler's or derived from it, waits
-// for room. Any other never waits: the connection is closed with 1013, so that a
-// slow member of a room delays nobody. On a route with [DropOldest] nobody waits, and
+// When the queue is full, the handler's own Send, one whose ctx is the handler's or derived
+// from it, waits for room. Any other never waits: the connection is closed with 1013, so
+// that a slow member of a room delays nobody. On a route with [DropOldest] nobody waits, and
 // the oldest message gives way. A peer that takes nothing for Limits.WriteTimeout is
 // given up in all cases.
 //
@@ -82,7 +82,8 @@ func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
 func (c *Conn[Recv, Send]) Close(code int, reason string) error {
 	if !wsconn.Sendable(code) {
 		c.peer.conn.End(ErrClosed, wsconn.CodeInternal, "", false)
-		return fmt.Errorf("wsroute: close code %d must not be sent; 1000-1003, 1007-1014 and 3000-4999 may", code)
+		return fmt.Errorf(
+			"wsroute: close code %d must not be sent; 1000-1003, 1007-1014 and 3000-4999 may", code)
 	}
 	c.peer.conn.End(ErrClosed, code, reason, false)
 	return nil

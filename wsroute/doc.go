@@ -31,7 +31,8 @@
 // an idle connection holds the handler's goroutine, one that reads, and a timer. The
 // handler's context ends when the connection does, whether or not the handler
 // reads (see [Handle]), and context.Cause says why: a [*CloseError] of the peer, [ErrPeerLost],
-// [ErrExpired], [ErrRevoked], [ErrDraining] and so on. What the handler returns decides the close code:
+// [ErrExpired], [ErrRevoked], [ErrDraining] and so on. What the handler returns decides the
+// close code:
 //
 //   - nil: 1000;
 //   - a [*MessageError]: 1003, 1007 or 1008;

@@ -29,7 +29,9 @@ type endpoint struct {
 
 // serve answers one request. It returns as soon as the answer is written, so
 // that net/http frees the goroutine, its stack, its buffers and the request.
-func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) {
+func (e *endpoint) serve(
+	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
+) {
 	e.shared.checkServed(r.Context())
 	if e.route.answer != nil {
 		e.servePlain(w, r, path, c)
@@ -42,7 +44,9 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, path []bind.Pat
 
 // begin does all that comes before the resolver, and returns nil if that was the
 // end of it.
-func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) *resolution {
+func (e *endpoint) begin(
+	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
+) *resolution {
 	upgrade, rejection := e.check(w, r)
 	if rejection != nil {
 		e.refuse(w, r, rejection)
@@ -69,7 +73,8 @@ func (e *endpoint) begin(w http.ResponseWriter, r *http.Request, path []bind.Pat
 	address := e.address(&h.request)
 	if e.shared.config.MaxPerAddress > 0 && !address.IsValid() {
 		e.shared.unknown.Do(func() {
-			e.log(slog.LevelWarn, "MaxPerAddress does not count a peer without an address, as at a Unix socket", h.peer.remote, nil)
+			e.log(slog.LevelWarn, "MaxPerAddress does not count a peer without an address, "+
+				"as at a Unix socket", h.peer.remote, nil)
 		})
 	}
 	if refusal := e.shared.hub.enter(h.peer, address); refusal != nil {
@@ -106,7 +111,9 @@ func tooManySubprotocols() *depends.Rejection {
 }
 
 func tlsRequired() *depends.Rejection {
-	return &depends.Rejection{Status: http.StatusForbidden, Reason: "tls_required", Detail: "connect over TLS"}
+	r := refusal(http.StatusForbidden, "tls_required", nil)
+	r.Detail = "connect over TLS"
+	return r
 }
 
 func originRefused(r *http.Request) *depends.Rejection {
@@ -116,7 +123,9 @@ func originRefused(r *http.Request) *depends.Rejection {
 
 // check runs the checks that need nothing of the program, the cheapest first.
 // upgrade is false for a plain request of a route that diagnoses.
-func (e *endpoint) check(w http.ResponseWriter, r *http.Request) (upgrade bool, rejection *depends.Rejection) {
+func (e *endpoint) check(
+	w http.ResponseWriter, r *http.Request,
+) (upgrade bool, rejection *depends.Rejection) {
 	if rejection = checkMethod(r); rejection != nil {
 		return false, rejection
 	}

@@ -102,7 +102,7 @@ func (h *resolution) answer(in any, err error) {
 		}
 	}()
 	if err == nil {
-		stop := context.AfterFunc(h.r.Context(), func() { h.peer.conn.End(over(h.r), 0, "", true) })
+		stop := context.AfterFunc(h.r.Context(), func() { h.peer.conn.End(requestEnd(h.r), 0, "", true) })
 		defer stop()
 		err = h.handle(w, in)
 	}
@@ -123,7 +123,7 @@ func (h *resolution) answer(in any, err error) {
 // hears the handler's error, or if the error comes of it.
 func (h *resolution) handle(w http.ResponseWriter, in any) error {
 	p := h.peer
-	r := h.request.Snapshot().WithContext(graph.WithAuthorisation(h.r.Context(), &p.standing))
+	r := h.request.Snapshot().WithContext(graph.WithAuthorisation(h.r.Context(), &p.authorised))
 	depends.Identify(r.Context(), depends.Identity{Since: p.since}) // for whom a ticket is given to
 	defer func() {
 		if r.MultipartForm != nil { // net/http removes the files of its own request alone
@@ -135,7 +135,7 @@ func (h *resolution) handle(w http.ResponseWriter, in any) error {
 	if err == nil || isPanic(err) {
 		return err
 	}
-	why := over(h.r)
+	why := requestEnd(h.r)
 	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Cause(h.r.Context()))
 	if errors.Is(why, errGone) || why != nil && late {
 		return why

@@ -11,8 +11,8 @@ import (
 // authorisation is whose a connection is and until when that holds, as its providers say.
 type authorisation = graph.Authorisation[depends.Identity]
 
-// united returns what the steps of a resolution say together.
-func united(said []any) (depends.Identity, time.Time) {
+// merged returns what the steps of a resolution say together.
+func merged(said []any) (depends.Identity, time.Time) {
 	var all authorisation
 	ctx := graph.WithAuthorisation(context.Background(), &all)
 	for _, one := range said {

@@ -60,11 +60,11 @@ func (h *hub) full(address netip.Addr) *depends.Rejection {
 // admit refuses a principal that has expired or was revoked meanwhile, and counts a connection
 // that is about to be accepted.
 func (h *hub) admit(p *peer) error {
-	if until := p.standing.Until(); !until.IsZero() && !time.Now().Before(until) {
+	if until := p.authorised.Until(); !until.IsZero() && !time.Now().Before(until) {
 		return invalidToken("token_expired", ErrExpired)
 	}
-	who := p.standing.Identity()
-	if err := h.caught(who, knownSince(who, p.since), p.since); err != nil {
+	who := p.authorised.Identity()
+	if err := h.revokedSince(who, knownSince(who, p.since), p.since); err != nil {
 		return err
 	}
 	limit := h.config.MaxPerPrincipal

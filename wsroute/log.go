@@ -35,7 +35,7 @@ func (e *endpoint) write(level slog.Level, text, remote string, err error, attrs
 	if !handler.Enabled(ctx, level) {
 		return
 	}
-	line := slog.NewRecord(time.Now(), level, text, 0) // where in usher it is written tells nobody anything
+	line := slog.NewRecord(time.Now(), level, text, 0) // without a source, which is always ours
 	line.AddAttrs(slog.String("route", e.target.Label), slog.String("remote", remote))
 	line.AddAttrs(attrs...)
 	if err != nil {

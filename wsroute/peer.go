@@ -14,23 +14,23 @@ import (
 // peer is one connection, from the beginning of its handshake to its last
 // cleanup. It is kept as long as the socket, so it holds nothing of the request.
 type peer struct {
-	endpoint *endpoint
-	conn     *wsconn.Conn
-	scope    graph.Scope // of the Connection lifetime
-	standing authorisation
-	again    *renewer // nil unless something may be resolved anew
-	failed   bool     // the handler has
-	counted  counted
-	values   requestValues
-	remote   string
-	since    time.Time
+	endpoint   *endpoint
+	conn       *wsconn.Conn
+	scope      graph.Scope // of the Connection lifetime
+	authorised authorisation
+	renewer    *renewer // nil unless something may be resolved again
+	failed     bool     // the handler has
+	counted    counted
+	values     requestValues
+	remote     string
+	since      time.Time
 }
 
 func newPeer(values context.Context, e *endpoint, remote string) *peer {
 	p := &peer{endpoint: e, remote: remote, since: time.Now(), values: requestValues{values}}
 	p.conn = wsconn.New(&p.values, e.settings)
 	p.scope = graph.Scope{
-		Budget: e.shared.config.CleanupTimeout, Authorisation: &p.standing,
+		Budget: e.shared.config.CleanupTimeout, Authorisation: &p.authorised,
 		Report: func(err error) { p.log(slog.LevelError, "cleanup failed", err) },
 	}
 	return p
@@ -61,8 +61,8 @@ func (p *peer) run(in any, endHandshake func(error)) {
 	}()
 	defer func() { p.scope.End(p.conn.Context(), result) }()
 	defer func() {
-		if p.again != nil {
-			p.again.kept.End(p.conn.Context(), result)
+		if p.renewer != nil {
+			p.renewer.values.End(p.conn.Context(), result)
 		}
 	}()
 	defer p.conn.HandlerDone()

@@ -87,7 +87,7 @@ func (p proxies) scheme(r *http.Request) string {
 	switch {
 	case p.secure(r):
 		return "https"
-	case len(p) > 0 || slices.ContainsFunc(proxyHeaders, func(s string) bool { return r.Header[s] != nil }):
+	case len(p) > 0, slices.ContainsFunc(proxyHeaders, func(s string) bool { return r.Header[s] != nil }):
 		return ""
 	}
 	return "http"

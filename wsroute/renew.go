@@ -45,38 +45,38 @@ var errRenewing = fmt.Errorf("%w: a credential came while another was verified",
 type renewer struct {
 	peer     *peer
 	request  *bind.Request // without credentials
-	kept     *graph.Values
+	values   *graph.Values
 	messages bool // the peer may send a credential as a message
 	busy     atomic.Bool
 }
 
-// keep prepares a connection of which parts will be resolved anew.
-func (p *peer) keep(kept *graph.Values, run *graph.Run, request *bind.Request) {
-	kept.Start(run)
-	p.standing.Replace(united(kept.Authorisations()))
-	p.again = &renewer{
-		peer: p, request: request.Keep(), kept: kept, messages: p.endpoint.route.renewable,
+// keepForRenewal prepares a connection whose parts will be resolved again.
+func (p *peer) keepForRenewal(values *graph.Values, run *graph.Run, request *bind.Request) {
+	values.Start(run)
+	p.authorised.Replace(merged(values.Authorisations()))
+	p.renewer = &renewer{
+		peer: p, request: request.Keep(), values: values, messages: p.endpoint.route.renewable,
 	}
-	p.conn.CheckAt(kept.Due())
+	p.conn.CheckAt(values.Due())
 }
 
 // hooks are what the connection asks.
 func (p *peer) hooks() wsconn.Hooks {
-	if p.again == nil {
+	if p.renewer == nil {
 		return wsconn.Hooks{}
 	}
-	return wsconn.Hooks{Aside: p.again.asked, Check: p.again.check}
+	return wsconn.Hooks{Aside: p.renewer.renewal, Check: p.renewer.check}
 }
 
-// run calls what resolves anew, when nothing else does, within the budget. credential says
+// run calls what resolves again, when nothing else does, within the budget. credential says
 // that one is verified.
 func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 	p, conn := r.peer, r.peer.conn
 	config, hub := &p.endpoint.shared.config, &p.endpoint.shared.hub
-	if err := r.kept.Lock(conn.Context()); err != nil {
+	if err := r.values.Lock(conn.Context()); err != nil {
 		return err
 	}
-	defer r.kept.Unlock()
+	defer r.values.Unlock()
 	budget := time.AfterFunc(config.ResolveTimeout, func() {
 		conn.End(errBudget, wsconn.CodeTryAgain, "timeout", true)
 	})
@@ -84,19 +84,19 @@ func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 	ctx := p.scope.Context(conn.Context())
 	known := time.Now()
 	accept := func(said []any) error {
-		who, until := united(said)
+		who, until := merged(said)
 		if credential {
-			if err := samePrincipal(p.standing.Identity(), who); err != nil {
+			if err := samePrincipal(p.authorised.Identity(), who); err != nil {
 				return err
 			}
 		}
-		p.standing.Replace(who, until)
+		p.authorised.Replace(who, until)
 		conn.ExpireAt(until)
 		budget.Stop()   // what is replaced takes its own time
 		if credential { // revocations from before were the providers' to judge, but for a ticket's
 			known = knownSince(who, known)
 		}
-		return hub.caught(who, known, p.since)
+		return hub.revokedSince(who, known, p.since)
 	}
 	err := resolve(&graph.Run{
 		Request: r.request, Connection: ctx, Handshake: ctx, Scope: &p.scope,
@@ -134,12 +134,12 @@ func (p *peer) refuse(err error) {
 	p.conn.End(err, code, reason, true)
 }
 
-// check resolves anew what is due. Until it has, the next check has no time.
+// check resolves again what is due. Until it has, the next check has no time.
 func (r *renewer) check() {
 	_ = r.run(false, func(run *graph.Run) error {
-		err := r.kept.Check(run)
+		err := r.values.Check(run)
 		if err == nil {
-			r.peer.conn.CheckAt(r.kept.Due())
+			r.peer.conn.CheckAt(r.values.Due())
 		}
 		return err
 	})
@@ -152,13 +152,13 @@ func (r *renewer) renew(credential string) error {
 			return err
 		}
 		run.Request = renewed
-		return r.kept.Renew(run)
+		return r.values.Renew(run)
 	})
 }
 
-// asked says whether a message is a credential, and returns what verifies it, which says
+// renewal reports whether a message is a credential, and returns what verifies it, which says
 // whether it is a good one. It runs on the reading goroutine.
-func (r *renewer) asked(in *wsconn.Message) (taken bool, verify func() bool) {
+func (r *renewer) renewal(in *wsconn.Message) (taken bool, verify func() bool) {
 	if !r.messages || in.Binary || !bytes.HasPrefix(in.Buf.Bytes(), renewPrefix) {
 		return false, nil
 	}
@@ -184,7 +184,7 @@ func (r *renewer) asked(in *wsconn.Message) (taken bool, verify func() bool) {
 // answer tells the peer until when it may stay.
 func (r *renewer) answer() *wsconn.Outgoing {
 	until := "null"
-	if t := r.peer.standing.Until(); !t.IsZero() {
+	if t := r.peer.authorised.Until(); !t.IsZero() {
 		until = `"` + t.UTC().Format(time.RFC3339) + `"`
 	}
 	m, _ := encodeText(`{"$renewed":` + until + `}`) // it is ASCII
@@ -196,12 +196,12 @@ func (r *renewer) answer() *wsconn.Outgoing {
 // values hold. An error has closed the connection with its code, but for a route
 // that is not Renewable, where nothing happens. until is zero if they never expire.
 func (c *Conn[Recv, Send]) Renew(credential string) (until time.Time, err error) {
-	r := c.peer.again
+	r := c.peer.renewer
 	if r == nil || !r.messages {
 		return time.Time{}, errors.New("wsroute: Renew: the route is not Renewable")
 	}
 	if err := r.renew(credential); err != nil {
 		return time.Time{}, err
 	}
-	return r.peer.standing.Until(), nil
+	return r.peer.authorised.Until(), nil
 }

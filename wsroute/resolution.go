@@ -50,7 +50,7 @@ func (h *resolution) run() {
 	h.answered.Add(1)
 	limit := h.peer.endpoint.shared.config.ResolveTimeout
 	budget := time.AfterFunc(limit, func() { h.abandon(errBudget) })
-	unwatch := context.AfterFunc(h.r.Context(), func() { h.abandon(over(h.r)) })
+	unwatch := context.AfterFunc(h.r.Context(), func() { h.abandon(requestEnd(h.r)) })
 	defer func() { // also when a provider ends this goroutine
 		budget.Stop()
 		unwatch()
@@ -80,13 +80,13 @@ func (h *resolution) resolve() (in any, err error) {
 			h.scope.End(ctx, cause)
 		}
 	}
-	var kept *graph.Values
+	var values *graph.Values
 	if run.Plan.Keeps {
-		kept = run.Keep()
+		values = run.Keep()
 	}
 	if in, err = run.Resolve(); err == nil {
-		if kept != nil {
-			p.keep(kept, run, &h.request)
+		if values != nil {
+			p.keepForRenewal(values, run, &h.request)
 		}
 		err = p.endpoint.shared.hub.admit(p)
 	}
@@ -112,7 +112,7 @@ func (h *resolution) abandon(cause error) {
 
 // settle answers a request whose dependencies are resolved, or are not to be had.
 func (h *resolution) settle(in any, err error) {
-	if why := over(h.r); err != nil && !isPanic(err) && why != nil {
+	if why := requestEnd(h.r); err != nil && !isPanic(err) && why != nil {
 		err = why // whatever else became of it
 	}
 	err = ended(h.peer.conn.Context(), err)
@@ -186,9 +186,9 @@ func (h *resolution) release(cause error) {
 	}
 }
 
-// over says why a request has ended before it was answered: mostly, there is nobody to be
-// told any more.
-func over(r *http.Request) error {
+// requestEnd returns why a request has ended before it was answered: mostly, its client has
+// left.
+func requestEnd(r *http.Request) error {
 	switch r.Context().Err() {
 	case nil:
 		return nil
@@ -209,7 +209,7 @@ func responded(w http.ResponseWriter) bool {
 // which the client's or the server's leaving is still a refusal.
 func (h *resolution) upgrade() error {
 	e, conn := h.peer.endpoint, h.peer.conn
-	if err := over(h.r); err != nil {
+	if err := requestEnd(h.r); err != nil {
 		return err
 	}
 	if conn.Context().Err() != nil {
@@ -230,7 +230,7 @@ func (h *resolution) upgrade() error {
 	if err != nil {
 		return err
 	}
-	conn.ExpireAt(h.peer.standing.Until())
+	conn.ExpireAt(h.peer.authorised.Until())
 	conn.Open(socket, h.peer.hooks())
 	return nil
 }

@@ -26,8 +26,8 @@ type Revocation struct {
 	IssuedBefore time.Time `json:"issued_before,omitzero"`
 }
 
-// of says whether a connection is meant that began at a time.
-func (r Revocation) of(who depends.Identity, since time.Time) bool {
+// matches reports whether a connection is meant that began at a time.
+func (r Revocation) matches(who depends.Identity, since time.Time) bool {
 	since = knownSince(who, since)
 	agrees := func(wanted, have string) bool { return wanted == "" || wanted == have }
 	if !agrees(r.Issuer, who.Issuer) || !agrees(r.Subject, who.Subject) ||
@@ -141,14 +141,14 @@ func (s *shared) revoke(r Revocation) (ended int) {
 	h := &s.hub
 	h.mu.Lock()
 	h.remember(r, time.Now(), revokedFor+s.config.ResolveTimeout)
-	var meant []*peer
+	var matching []*peer
 	for p := range h.peers {
-		if r.of(p.standing.Identity(), p.since) {
-			meant = append(meant, p)
+		if r.matches(p.authorised.Identity(), p.since) {
+			matching = append(matching, p)
 		}
 	}
 	h.mu.Unlock()
-	for _, p := range meant {
+	for _, p := range matching {
 		if p.conn.End(ErrRevoked, wsconn.CodeUnauthorized, "revoked", true) {
 			ended++
 		}
@@ -164,16 +164,16 @@ func (h *hub) remember(r Revocation, now time.Time, keep time.Duration) {
 	h.revoked = append(h.revoked, revoked{r, now})
 }
 
-// caught says whether somebody was revoked since it is known who it is. since is when
+// revokedSince returns ErrRevoked if the principal was revoked after it was known. since is when
 // their handshake began.
-func (h *hub) caught(who depends.Identity, known, since time.Time) error {
+func (h *hub) revokedSince(who depends.Identity, known, since time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range slices.Backward(h.revoked) {
 		if known.After(r.at) {
 			break
 		}
-		if r.of(who, since) {
+		if r.matches(who, since) {
 			return ErrRevoked
 		}
 	}

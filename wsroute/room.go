@@ -25,7 +25,8 @@ type member[Send any] interface{ sends(Send) *peer }
 func (c *Conn[Recv, Send]) sends(Send) *peer { return c.peer }
 
 // Join adds a connection, a [*Conn] whose Send is the room's. It is gone from the
-// room when it ends or the peer's close frame is read, or when leave is called. Joining again changes nothing.
+// room when it ends or the peer's close frame is read, or when leave is called. Joining
+// again changes nothing.
 func (r *Room[Send]) Join(conn member[Send]) (leave func()) {
 	var none Send
 	p := conn.sends(none)
@@ -82,7 +83,7 @@ func (r *Room[Send]) SendTo(v Send, allowed func(depends.Identity) bool) error {
 	r.mu.Lock() // while it is queued: that is what keeps the order
 	defer r.mu.Unlock()
 	for p := range r.members {
-		if p.conn.Outcome().Open && allowed(p.standing.Identity()) {
+		if p.conn.Outcome().Open && allowed(p.authorised.Identity()) {
 			_ = p.conn.Send(context.Background(), m) // a member that is lost or too slow ends by itself
 		}
 	}
