@@ -21,20 +21,10 @@ func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr)
 }
 
 func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs ...slog.Attr) {
-	lost := graph.Protect("Config.Logger", func() error {
-		e.write(level, text, remote, err, attrs)
-		return nil
-	})
-	if lost != nil {
-		fmt.Fprintf(os.Stderr, "wsroute: a line of log was lost: %v\n", lost)
-	}
+	e.write(e.line(level, text, remote, err, attrs))
 }
 
-func (e *endpoint) write(level slog.Level, text, remote string, err error, attrs []slog.Attr) {
-	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
-	if !handler.Enabled(ctx, level) {
-		return
-	}
+func (e *endpoint) line(level slog.Level, text, remote string, err error, attrs []slog.Attr) *slog.Record {
 	line := slog.NewRecord(time.Now(), level, text, 0) // without a source, which is always ours
 	line.AddAttrs(slog.String("route", e.target.Label), slog.String("remote", remote))
 	line.AddAttrs(attrs...)
@@ -44,7 +34,23 @@ func (e *endpoint) write(level slog.Level, text, remote string, err error, attrs
 	if p, ok := errors.AsType[*graph.Panic](err); ok {
 		line.AddAttrs(slog.String("stack", string(p.Stack)))
 	}
-	_ = handler.Handle(ctx, line) // as of any log that cannot be written
+	return &line
+}
+
+// write hands a line to the logger. A slog handler needs much of a stack, so that the line is
+// made before.
+func (e *endpoint) write(line *slog.Record) {
+	var lost error
+	defer func() {
+		if lost != nil {
+			fmt.Fprintf(os.Stderr, "wsroute: a line of log was lost: %v\n", lost)
+		}
+	}()
+	defer graph.Recover("Config.Logger", &lost)
+	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
+	if handler.Enabled(ctx, line.Level) {
+		_ = handler.Handle(ctx, *line) // as of any log that cannot be written
+	}
 }
 
 // maxLogged is how many bytes of an error a line of log has: what a peer has sent may stand

@@ -48,25 +48,12 @@ func (v *requestValues) Value(key any) any {
 	return v.Context.Value(key)
 }
 
-// run is the goroutine of an open connection: release of the Handshake lifetime,
-// handler, close, release of the Connection lifetime. Each stage is deferred, so
-// that it happens also when user code ends the goroutine.
+// run is the goroutine of an open connection: release of the Handshake lifetime, handler,
+// and what comes after it, also when the handler ends the goroutine. An idle connection
+// waits in it, so that what it has on the stack counts.
 func (p *peer) run(in any, endHandshake func(error)) {
 	result := graph.ErrGoexit // until the handler returns
-	defer func() {
-		p.conn.AfterClose(func() {
-			defer p.endpoint.shared.hub.leave(p)
-			p.logEnd(result)
-		})
-	}()
-	defer func() { p.scope.End(p.conn.Context(), result) }()
-	defer func() {
-		if p.renewer != nil {
-			p.renewer.values.End(p.conn.Context(), result)
-		}
-	}()
-	defer p.conn.HandlerDone()
-	defer func() { result = p.conclude(result) }()
+	defer func() { p.end(result) }()
 	if endHandshake != nil {
 		endHandshake(nil)
 	}
@@ -77,19 +64,37 @@ func (p *peer) run(in any, endHandshake func(error)) {
 	result = p.handle(in)
 }
 
+// end is all that comes after the handler, each stage whatever becomes of those before.
+func (p *peer) end(result error) {
+	defer func() {
+		p.conn.AfterClose(func() {
+			defer p.endpoint.shared.hub.leave(p)
+			p.endpoint.write(p.lastLine(result))
+		})
+	}()
+	defer func() { p.scope.End(p.conn.Context(), result) }()
+	defer func() {
+		if p.renewer != nil {
+			p.renewer.values.End(p.conn.Context(), result)
+		}
+	}()
+	defer p.conn.HandlerDone()
+	result = p.conclude(result)
+}
+
 // handle calls the handler, and returns its panic as an error.
-func (p *peer) handle(in any) error {
+func (p *peer) handle(in any) (err error) {
 	rt := p.endpoint.route
-	err := graph.Protect(rt.fn.Name, func() error { return rt.serve(p.conn.Context(), p, in) })
-	if errors.Is(err, context.Canceled) {
-		err = ended(p.conn.Context(), err) // why it was cancelled says more
-	}
-	return err
+	defer graph.Recover(rt.fn.Name, &err)
+	return rt.serve(p.conn.Context(), p, in)
 }
 
 // conclude begins the end of a connection whose handler has returned. Whatever
 // ended it before stays the cause. It returns what is to be logged.
 func (p *peer) conclude(result error) error {
+	if errors.Is(result, context.Canceled) {
+		result = ended(p.conn.Context(), result) // why it was cancelled says more
+	}
 	code, reason := 0, ""
 	if p.conn.Context().Err() == nil {
 		code, reason, result = p.endpoint.closing(result)
@@ -102,8 +107,8 @@ func (p *peer) conclude(result error) error {
 	return result
 }
 
-// logEnd writes the connection's one line.
-func (p *peer) logEnd(result error) {
+// lastLine is the connection's one line of log.
+func (p *peer) lastLine(result error) *slog.Record {
 	end := p.conn.Outcome()
 	code, reason := end.Code, end.Reason
 	cause := context.Cause(p.conn.Context())
@@ -123,5 +128,5 @@ func (p *peer) logEnd(result error) {
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", reason))
 	}
-	p.log(level, "connection ended", result, attrs...)
+	return p.endpoint.line(level, "connection ended", p.remote, result, attrs)
 }

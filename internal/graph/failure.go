@@ -56,15 +56,29 @@ func (p *Panic) Unwrap() (err error) {
 	return err
 }
 
-// Protect calls f, which runs user code, and returns its panic as a *Panic. So it does with
-// an error whose own methods panic, such as a nil *T in an error interface.
+// Protect calls f, which runs user code, and returns what [Recover] makes of its error.
 func Protect(in string, f func() error) (err error) {
+	defer Recover(in, &err)
+	return f()
+}
+
+// Recover is deferred by a function that runs user code, whose error it sets to a panic. So it
+// does with an error whose own methods panic, such as a nil *T in an error interface.
+func Recover(in string, err *error) {
+	if v := recover(); v != nil {
+		*err = &Panic{Value: v, Stack: debug.Stack(), In: in}
+	} else if *err != nil {
+		*err = tried(in, *err)
+	}
+}
+
+// tried returns an error, or the panic of one of its methods.
+func tried(in string, err error) (result error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &Panic{Value: v, Stack: debug.Stack(), In: in}
+			result = &Panic{Value: v, Stack: debug.Stack(), In: in}
 		}
 	}()
-	err = f()
 	tryMethods(err)
 	return err
 }

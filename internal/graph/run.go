@@ -92,8 +92,9 @@ func (r *Run) readParams() (badAt int, bad error) {
 
 // step calls the provider of one step, unless something that it needs is absent. The path to
 // a provider is kept shallow: a decoder of tokens needs much of a stack.
-func (r *Run) step(i int) error {
+func (r *Run) step(i int) (err error) {
 	s := &r.Plan.steps[i]
+	defer Recover(s.provider.Func.Name, &err)
 	if r.lacks(s) {
 		r.setAbsent(i)
 		return nil
@@ -108,13 +109,11 @@ func (r *Run) step(i int) error {
 	if r.state != nil {
 		ctx = r.state.contextOf(ctx, i)
 	}
-	return Protect(s.provider.Func.Name, func() error {
-		err := r.call(ctx, s)
-		if err != nil || s.nilable {
-			err = r.failed(i, err)
-		}
-		return err
-	})
+	err = r.call(ctx, s)
+	if err != nil || s.nilable {
+		err = r.failed(i, err)
+	}
+	return err
 }
 
 // lacks says that something is absent that a step needs.
