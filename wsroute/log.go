@@ -40,16 +40,17 @@ func (e *endpoint) line(level slog.Level, text, remote string, err error, attrs 
 // write hands a line to the logger. A slog handler needs much of a stack, so that the line is
 // made before.
 func (e *endpoint) write(line *slog.Record) {
-	var lost error
-	defer func() {
-		if lost != nil {
-			fmt.Fprintf(os.Stderr, "wsroute: a line of log was lost: %v\n", lost)
-		}
-	}()
-	defer graph.Recover("Config.Logger", &lost)
+	defer lost()
 	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
 	if handler.Enabled(ctx, line.Level) {
 		_ = handler.Handle(ctx, *line) // as of any log that cannot be written
+	}
+}
+
+// lost is deferred: a panic of the logger is no reason to lose more than a line.
+func lost() {
+	if v := recover(); v != nil {
+		fmt.Fprintf(os.Stderr, "wsroute: a line of log was lost to a panic: %v\n", v)
 	}
 }
 

@@ -116,6 +116,9 @@ func (p *peer) lastLine(result error) *slog.Record {
 	switch {
 	case byPeer:
 		code, reason = closed.Code, closed.Reason
+		if result == cause { //nolint:errorlint // the very same, of which code and reason say all
+			result = nil
+		}
 	case code == 0:
 		code = wsconn.CodeAbnormal
 	}

@@ -51,12 +51,7 @@ func (r *Run) Resolve() (in any, err error) {
 	if r.state != nil {
 		r.state.record = r.record
 	}
-	var badAt int
-	var bad error
-	err = Protect("a parameter", func() error {
-		badAt, bad = r.readParams()
-		return nil
-	})
+	badAt, bad, err := r.readParams()
 	for i := 0; i < len(p.steps) && i != badAt && err == nil; i++ {
 		err = r.step(i)
 	}
@@ -67,8 +62,10 @@ func (r *Run) Resolve() (in any, err error) {
 }
 
 // readParams parses and checks every parameter of the route. It returns the first step that
-// cannot run for a bad one, and the refusal of all that are bad.
-func (r *Run) readParams() (badAt int, bad error) {
+// cannot run for a bad one, and the refusal of all that are bad; panicked is of a type's own
+// decoding.
+func (r *Run) readParams() (badAt int, bad, panicked error) {
+	defer Recover("a parameter", &panicked)
 	p := r.Plan
 	badAt = -1
 	for i := range p.params {
@@ -87,7 +84,7 @@ func (r *Run) readParams() (badAt int, bad error) {
 		}
 		bad = r.Request.BadParam(loc, code)
 	}
-	return badAt, bad
+	return badAt, bad, nil
 }
 
 // step calls the provider of one step, unless something that it needs is absent. The path to

@@ -103,7 +103,7 @@ func (c *Conn) Open(socket *Socket, hooks Hooks) {
 	} else { // before anything is read
 		c.sendClose(true)
 	}
-	go c.read()
+	go func() { c.read()() }()
 }
 
 // End ends the connection from our side: from now on nothing is delivered. Code 0 cuts the

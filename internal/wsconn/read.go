@@ -41,8 +41,9 @@ func breach(code int, reason, format string, args ...any) *violation {
 	return &violation{code, reason, fmt.Sprintf(format, args...)}
 }
 
-// read is the reading goroutine: it owns the socket's reading side and its end.
-func (c *Conn) read() {
+// read is the reading goroutine's: it owns the socket's reading side and its end. It returns
+// what comes after that.
+func (c *Conn) read() (then func()) {
 	c.readEnded(c.readMessages())
 	c.mu.Lock()
 	until := c.readUntil
@@ -61,9 +62,8 @@ func (c *Conn) read() {
 	for c.then == nil {
 		c.changed.Wait()
 	}
-	then := c.then
 	c.mu.Unlock()
-	then()
+	return c.then
 }
 
 // readEnded ends the connection, if it has not ended, for what ended the reading, and

@@ -129,13 +129,12 @@ func (c *Conn) rouse() {
 // messages stay for the next call.
 func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 	if ctx != c.ctx {
-		stop := context.AfterFunc(ctx, func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.changed.Broadcast()
-		})
-		defer stop()
+		defer context.AfterFunc(ctx, c.wake)()
 	}
+	return c.receive(ctx)
+}
+
+func (c *Conn) receive(ctx context.Context) (*Message, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.putDown()
@@ -159,6 +158,12 @@ func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 		c.changed.Wait()
 		c.receiving--
 	}
+}
+
+func (c *Conn) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed.Broadcast()
 }
 
 // take hands the oldest message over; c.mu is held.
