@@ -3,8 +3,10 @@ package depends
 import (
 	"cmp"
 	"errors"
-	"fmt"
+
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -57,9 +59,9 @@ type ParamError struct {
 
 // Error returns the status, the reason and the cause, for logs.
 func (r *Rejection) Error() string {
-	text := fmt.Sprintf("%d %s", r.Status, cmp.Or(r.Reason, http.StatusText(r.Status)))
+	text := strconv.Itoa(r.Status) + " " + cmp.Or(r.Reason, http.StatusText(r.Status))
 	for _, p := range r.Params {
-		text += fmt.Sprintf(" %s:%s", p.Loc, p.Code)
+		text += " [" + strings.Join(p.Loc, " ") + "]:" + p.Code
 	}
 	if r.Err != nil {
 		text += ": " + r.Err.Error()

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,27 +98,46 @@ func originAdvice(text string) string {
 	return "write scheme://host or scheme://host:port, nothing else"
 }
 
-// originForm is an origin in lower case as browsers write it. In some networks, host names have
-// underscores.
-var originForm = regexp.MustCompile(
-	`^(https?)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([1-9][0-9]*))?$`)
-
 // parseOrigin reads scheme://host[:port] as a browser writes it, and nothing else:
 // no user, path, query, white space or list, and not "null".
 func parseOrigin(text string) (o origin, ok bool) {
-	parts := originForm.FindStringSubmatch(strings.ToLower(text))
-	if parts == nil || !isASCII(text) { // ToLower makes ASCII of some other letters
+	if !isASCII(text) { // ToLower makes ASCII of some other letters
 		return origin{}, false
 	}
-	o = origin{parts[1], parts[2], cmp.Or(parts[3], defaultPort(parts[1]))}
-	if bare, v6 := strings.CutPrefix(o.host, "["); v6 {
-		addr, err := netip.ParseAddr(strings.TrimSuffix(bare, "]"))
-		if err != nil || !addr.Is6() {
-			return origin{}, false
+	scheme, rest, _ := strings.Cut(text, "://")
+	o.scheme = strings.ToLower(scheme)
+	o.host, o.port = splitHost(rest)
+	valid := isHostName(o.host)
+	if strings.HasPrefix(rest, "[") {
+		valid = isBracketed(o.host)
+	}
+	if o.port == "" {
+		o.port = defaultPort(o.scheme)
+		valid = valid && !strings.HasSuffix(rest, ":")
+	}
+	port, err := strconv.ParseUint(o.port, 10, 16)
+	valid = valid && err == nil && port != 0 && o.port[0] != '0'
+	return o, valid && (o.scheme == "http" || o.scheme == "https")
+}
+
+// isHostName says whether text, in lower case, can be a host's name or IPv4 address:
+// labels of letters, digits, hyphens and, in some networks, underscores.
+func isHostName(text string) bool {
+	for label := range strings.SplitSeq(text, ".") {
+		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
 		}
 	}
-	_, err := strconv.ParseUint(o.port, 10, 16)
-	return o, err == nil
+	return true
+}
+
+// isBracketed says whether text is an IPv6 address in brackets. Zones mean something on
+// one machine alone, and no browser sends them.
+func isBracketed(text string) bool {
+	inner, opened := strings.CutPrefix(text, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	addr, err := netip.ParseAddr(inner)
+	return opened && closed && err == nil && addr.Is6() && addr.Zone() == ""
 }
 
 func isASCII(text string) bool {
