@@ -3,7 +3,6 @@ package depends
 import (
 	"cmp"
 	"errors"
-
 	"net/http"
 	"strconv"
 	"strings"
