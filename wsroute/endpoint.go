@@ -85,7 +85,9 @@ func (e *endpoint) begin(
 }
 
 // newResolution reads what a resolution needs of a request.
-func (e *endpoint) newResolution(w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context) *resolution {
+func (e *endpoint) newResolution(
+	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
+) *resolution {
 	query, lines := e.raw(r)
 	return &resolution{w: w, r: r, request: bind.Request{
 		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.client,
@@ -146,8 +148,9 @@ func (e *endpoint) check(
 		return upgrade, originRefused(r)
 	}
 	if upgrade && !hijackable(w) {
-		return upgrade, refusal(http.StatusInternalServerError, "internal_error",
-			fmt.Errorf("wsroute: a %T cannot be upgraded: some middleware or HTTP/2 hides the connection", w))
+		err := fmt.Errorf("wsroute: a %T cannot be upgraded: "+
+			"some middleware or HTTP/2 hides the connection", w)
+		return upgrade, refusal(http.StatusInternalServerError, "internal_error", err)
 	}
 	return upgrade, nil
 }

@@ -24,7 +24,9 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 	e.write(e.line(level, text, remote, err, attrs))
 }
 
-func (e *endpoint) line(level slog.Level, text, remote string, err error, attrs []slog.Attr) *slog.Record {
+func (e *endpoint) line(
+	level slog.Level, text, remote string, err error, attrs []slog.Attr,
+) *slog.Record {
 	line := slog.NewRecord(time.Now(), level, text, 0) // without a source, which is always ours
 	line.AddAttrs(slog.String("route", e.target.Label), slog.String("remote", remote))
 	line.AddAttrs(attrs...)

@@ -63,7 +63,8 @@ func (h *resolution) header(w http.ResponseWriter) (header http.Header, err erro
 func ofHandshake(name string) bool {
 	name = http.CanonicalHeaderKey(name)
 	switch name {
-	case "Upgrade", "Connection", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Trailer":
+	case "Upgrade", "Connection",
+		"Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Trailer":
 		return true
 	}
 	return strings.HasPrefix(name, "Sec-Websocket-")

@@ -139,7 +139,8 @@ func (c *Conn) readMessages() error {
 func (c *Conn) judge(m *Message) *violation {
 	switch {
 	case !c.messages.take(Rate{c.set.MessageRate, c.set.MessageBurst}):
-		return breach(CodePolicy, "too_many_messages", "more than %v messages a second", c.set.MessageRate)
+		return breach(CodePolicy, "too_many_messages",
+			"more than %v messages a second", c.set.MessageRate)
 	case !m.Binary && !utf8.Valid(m.Buf.Bytes()): // RFC 6455 §8.1; gorilla leaves it to us
 		return breach(CodeInvalid, "invalid_utf8", "text that is not UTF-8")
 	}
