@@ -21,6 +21,7 @@ func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr)
 }
 
 func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs ...slog.Attr) {
+	defer lost()
 	e.write(e.line(level, text, remote, err, attrs))
 }
 
@@ -39,10 +40,9 @@ func (e *endpoint) line(
 	return &line
 }
 
-// write hands a line to the logger. A slog handler needs much of a stack, so that the line is
-// made before.
+// write hands a line to the logger; lost is deferred by its caller. A slog handler needs much
+// of a stack: the line is made before, and no frame stands between.
 func (e *endpoint) write(line *slog.Record) {
-	defer lost()
 	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
 	if handler.Enabled(ctx, line.Level) {
 		_ = handler.Handle(ctx, *line) // as of any log that cannot be written

@@ -57,8 +57,8 @@ func (p *peer) run(in any, endHandshake func(error)) {
 	if endHandshake != nil {
 		endHandshake(nil)
 	}
-	if p.conn.Outcome().Ours { // a drain during the 101, or a fault in the first frames
-		result = context.Cause(p.conn.Context())
+	if end := p.conn.Outcome(); end.Ours { // a drain during the 101, or a fault in the first frames
+		result = end.Cause
 		return
 	}
 	result = p.handle(in)
@@ -69,6 +69,7 @@ func (p *peer) end(result error) {
 	defer func() {
 		p.conn.AfterClose(func() {
 			defer p.endpoint.shared.hub.leave(p)
+			defer lost()
 			p.endpoint.write(p.lastLine(result))
 		})
 	}()
@@ -96,12 +97,12 @@ func (p *peer) conclude(result error) error {
 		result = ended(p.conn.Context(), result) // why it was cancelled says more
 	}
 	code, reason := 0, ""
-	if p.conn.Context().Err() == nil {
+	if p.conn.Outcome().Cause == nil {
 		code, reason, result = p.endpoint.closing(result)
 		p.failed = code == wsconn.CodeInternal
 	}
 	p.conn.End(cmp.Or(result, ErrClosed), code, reason, false)
-	if ended := context.Cause(p.conn.Context()); result == nil && !errors.Is(ended, ErrClosed) {
+	if ended := p.conn.Outcome().Cause; result == nil && !errors.Is(ended, ErrClosed) {
 		return ended // the handler returned because of it
 	}
 	return result
@@ -111,12 +112,11 @@ func (p *peer) conclude(result error) error {
 func (p *peer) lastLine(result error) *slog.Record {
 	end := p.conn.Outcome()
 	code, reason := end.Code, end.Reason
-	cause := context.Cause(p.conn.Context())
-	closed, byPeer := errors.AsType[*CloseError](cause)
+	closed, byPeer := errors.AsType[*CloseError](end.Cause)
 	switch {
 	case byPeer:
 		code, reason = closed.Code, closed.Reason
-		if result == cause { //nolint:errorlint // the very same, of which code and reason say all
+		if result == end.Cause { //nolint:errorlint // the very same, of which code and reason say all
 			result = nil
 		}
 	case code == 0:

@@ -123,7 +123,7 @@ func samePrincipal(before, after depends.Identity) error {
 
 // refuse ends an open connection for an error of its providers.
 func (p *peer) refuse(err error) {
-	if p.conn.Context().Err() != nil {
+	if p.conn.Outcome().Cause != nil {
 		return
 	}
 	if err == ErrRevoked { //nolint:errorlint // the hub's own, and no panic's

@@ -59,7 +59,7 @@ func (h *resolution) run() {
 			return
 		}
 		h.answered.Wait()
-		h.drop(context.Cause(h.peer.conn.Context()))
+		h.drop(h.peer.conn.Outcome().Cause)
 	}()
 	in, err = h.resolve()
 }
@@ -212,8 +212,8 @@ func (h *resolution) upgrade() error {
 	if err := requestEnd(h.r); err != nil {
 		return err
 	}
-	if conn.Context().Err() != nil {
-		return context.Cause(conn.Context())
+	if cause := conn.Outcome().Cause; cause != nil {
+		return cause
 	}
 	if responded(h.w) {
 		return errors.New("wsroute: middleware has written a response; if it refuses, it must abort")

@@ -144,7 +144,7 @@ func (c *Conn) deadline() (due time.Time, why late) {
 }
 
 // endingFor is how the connection ends at its deadline.
-func (c *Conn) endingFor(why late) ending {
+func (c *Conn) endingFor(why late) *ending {
 	switch why {
 	case lateReceive:
 		return discarding(c.set.Errors.Stalled, CodePolicy, "handler_stalled")
@@ -158,7 +158,7 @@ func (c *Conn) endingFor(why late) ending {
 	case lateAuthorisation:
 		return c.expiry()
 	default:
-		return *c.left
+		return c.end
 	}
 }
 
@@ -216,7 +216,7 @@ func (c *Conn) ExpireAt(t time.Time) {
 }
 
 // expiry is the end of the authorisation.
-func (c *Conn) expiry() ending {
+func (c *Conn) expiry() *ending {
 	return discarding(c.set.Errors.Expired, CodeUnauthorized, "token_expired")
 }
 

@@ -41,12 +41,9 @@ type Conn struct {
 	mu      sync.Mutex
 	changed sync.Cond // of mu: a message, room for one, another phase
 	phase   phase
-	ours    bool // we have ended it: nothing more is delivered
-	clean   bool // the peer's close frame is read
-	lingers bool // the peer broke the protocol: only the end of what it sends is waited for
-	code    int  // of our close frame, sent or to be sent; 0 for none
-	reason  string
-	left    *ending          // by the peer's close frame, once it is read
+	end     *ending          // nil in opening and open
+	clean   bool             // the peer's close frame is read
+	lingers bool             // the peer broke the protocol: only the end of what it sends is waited for
 	then    func()           // of AfterClose
 	leavers map[*byte]func() // to be called once the connection is not open any more
 
@@ -115,7 +112,7 @@ func (c *Conn) End(cause error, code int, reason string, discard bool) (first bo
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.close(ending{cause: cause, code: code, reason: CutReason(reason), discard: discard})
+	return c.close(&ending{cause: cause, code: code, reason: CutReason(reason), discard: discard})
 }
 
 // ending is how a connection ends.
@@ -127,27 +124,26 @@ type ending struct {
 	byPeer  bool // what the peer has sent before is still delivered
 }
 
-func discarding(cause error, code int, reason string) ending {
-	return ending{cause: cause, code: code, reason: reason, discard: true}
+func discarding(cause error, code int, reason string) *ending {
+	return &ending{cause: cause, code: code, reason: reason, discard: true}
 }
 
 // close is the only way into closing; c.mu is held. It says whether the end is this one.
-func (c *Conn) close(e ending) (first bool) {
+func (c *Conn) close(e *ending) (first bool) {
 	first = true
 	switch c.phase {
 	case closing, closed:
 		return false
 	case peerClosing:
 		if !e.discard {
-			e, first = *c.left, false
+			e, first = c.end, false
 		}
 	case opening, open:
 		c.leave()
 	}
-	c.phase = closing
-	c.ours, c.code, c.reason = !e.byPeer, e.code, e.reason
+	c.phase, c.end = closing, e
 	c.cancel(e.cause)
-	if c.ours {
+	if !e.byPeer {
 		c.drop(0)
 	}
 	if c.socket != nil {
@@ -159,23 +155,23 @@ func (c *Conn) close(e ending) (first bool) {
 }
 
 // lost is the end by a peer that went without a close frame.
-func (c *Conn) lost(why error) ending {
-	return ending{cause: fmt.Errorf("%w: %w", c.set.Errors.Lost, why), discard: true, byPeer: true}
+func (c *Conn) lost(why error) *ending {
+	return &ending{cause: fmt.Errorf("%w: %w", c.set.Errors.Lost, why), discard: true, byPeer: true}
 }
 
 // finish is the end by the peer's close frame, once the handler has done with what came
 // before it; c.mu is held.
-func (c *Conn) finish() { c.close(*c.left) }
+func (c *Conn) finish() { c.close(c.end) }
 
 // sendClose queues our close frame, or cuts the socket, and bounds what may still be
 // written and read; c.mu is held. The reading goroutine waits for the peer's answer and
 // closes the socket.
 func (c *Conn) sendClose(discard bool) {
-	if c.code == 0 {
+	if c.end.code == 0 {
 		c.socket.cut()
 		return
 	}
-	c.socket.wire.close(closeFrame(c.code, c.reason), discard)
+	c.socket.wire.close(closeFrame(c.end.code, c.end.reason), discard)
 	c.readUntil = time.Now().Add(c.set.CloseTimeout + CloseSlack)
 	if c.socket.wire.isEmpty() {
 		c.closeSent()
@@ -208,7 +204,7 @@ func (c *Conn) peerClosed(code int, reason string) error {
 		return nil
 	}
 	c.phase = peerClosing
-	c.left = &ending{cause: c.set.Errors.PeerClosed(code, reason), code: code, byPeer: true}
+	c.end = &ending{cause: c.set.Errors.PeerClosed(code, reason), code: code, byPeer: true}
 	c.leave()
 	now := time.Now()
 	switch {
@@ -288,14 +284,16 @@ type Outcome struct {
 	Clean  bool   // the peer's close frame was read
 	Code   int    // of our close frame, sent or to be sent; 0 if there is none
 	Reason string // the same
+	Cause  error  // nil until the connection has ended, like its context
 }
 
 // Outcome returns how the connection stands.
 func (c *Conn) Outcome() Outcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Outcome{
-		Open: c.phase == open, Ours: c.ours, Closed: c.phase == closed, Clean: c.clean,
-		Code: c.code, Reason: c.reason,
+	o := Outcome{Open: c.phase == open, Closed: c.phase == closed, Clean: c.clean}
+	if c.phase >= closing {
+		o.Ours, o.Code, o.Reason, o.Cause = !c.end.byPeer, c.end.code, c.end.reason, c.end.cause
 	}
+	return o
 }

@@ -99,9 +99,9 @@ func (c *Conn) readEnded(err error) {
 
 // broken is the end by a peer that broke the protocol or a limit. What is queued for it is
 // still written, unless the caller decides otherwise.
-func (c *Conn) broken(v *violation) ending {
+func (c *Conn) broken(v *violation) *ending {
 	cause := fmt.Errorf("%w: %w", c.set.Errors.Protocol, v)
-	return ending{cause: cause, code: v.code, reason: v.reason}
+	return &ending{cause: cause, code: v.code, reason: v.reason}
 }
 
 type reader func([]byte) (int, error)

@@ -141,9 +141,9 @@ func (c *Conn) receive(ctx context.Context) (*Message, error) {
 	for {
 		c.expire()
 		switch {
-		case c.ours:
-			return nil, context.Cause(c.ctx)
-		case ctx.Err() != nil && c.ctx.Err() == nil:
+		case c.phase >= closing && !c.end.byPeer: // nothing more is delivered
+			return nil, c.end.cause
+		case ctx != c.ctx && ctx.Err() != nil && c.ctx.Err() == nil:
 			return nil, context.Cause(ctx)
 		case len(c.queue) > 0 && c.free != 0:
 			return c.take(), nil
@@ -152,7 +152,7 @@ func (c *Conn) receive(ctx context.Context) (*Message, error) {
 			c.finish()
 			continue
 		case c.phase >= closing:
-			return nil, context.Cause(c.ctx)
+			return nil, c.end.cause
 		}
 		c.receiving++
 		c.changed.Wait()

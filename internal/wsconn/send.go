@@ -28,10 +28,8 @@ func (c *Conn) trySend(m *Outgoing, own bool) (sent bool, err error) {
 	defer c.mu.Unlock()
 	c.expire()
 	switch {
-	case c.phase == peerClosing && !own:
-		return false, c.left.cause
-	case c.phase >= closing:
-		return false, context.Cause(c.ctx)
+	case c.phase >= closing, c.phase == peerClosing && !own:
+		return false, c.end.cause
 	}
 	sent, err = c.socket.wire.send(m, c.socket.deflates, c.set)
 	switch {
@@ -44,7 +42,7 @@ func (c *Conn) trySend(m *Outgoing, own bool) (sent bool, err error) {
 	default:
 		return false, nil
 	}
-	return false, context.Cause(c.ctx)
+	return false, c.end.cause
 }
 
 // flushed says that a backlog is written, or why not. It runs on the goroutine that wrote it.
@@ -54,7 +52,7 @@ func (c *Conn) flushed(err error) {
 	switch {
 	case err != nil:
 		c.writeFailed(err)
-	case c.phase == closing && c.code != 0 && c.socket.wire.isEmpty():
+	case c.phase == closing && c.end.code != 0 && c.socket.wire.isEmpty():
 		c.closeSent() // and not of a backlog before the close frame's
 	}
 }
@@ -62,7 +60,7 @@ func (c *Conn) flushed(err error) {
 // writeFailed ends the connection for a socket that takes nothing any more; c.mu is held.
 func (c *Conn) writeFailed(err error) {
 	if failed, ok := errors.AsType[net.Error](err); ok && failed.Timeout() {
-		c.close(ending{cause: c.set.Errors.SlowReader, discard: true})
+		c.close(&ending{cause: c.set.Errors.SlowReader, discard: true})
 		return
 	}
 	c.close(c.lost(err))
