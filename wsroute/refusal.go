@@ -84,8 +84,7 @@ func (e *endpoint) closing(err error) (code int, reason string, logged error) {
 // for the log: a panic of MapError is added to it.
 func (e *endpoint) declared(err error) (r *depends.Rejection, logged error) {
 	ask := e.shared.config.MapError
-	ours := errors.Is(err, ErrDraining) || errors.Is(err, ErrRevoked) || isTimeout(err)
-	if err != nil && ask != nil && !ours && !isPanic(err) {
+	if err != nil && ask != nil && !isOurs(err) && !isPanic(err) {
 		failed := graph.Protect("MapError", func() error {
 			r = ask(err)
 			return nil
@@ -98,6 +97,11 @@ func (e *endpoint) declared(err error) (r *depends.Rejection, logged error) {
 		r, _ = errors.AsType[*depends.Rejection](err)
 	}
 	return r, err
+}
+
+// isOurs reports whether an error is one that usher ends a request with, which has its refusal.
+func isOurs(err error) bool {
+	return errors.Is(err, ErrDraining) || errors.Is(err, ErrRevoked) || isTimeout(err)
 }
 
 // isTimeout reports whether a request was not resolved in its time.
