@@ -54,6 +54,8 @@ type ParamError struct {
 	// Code says what: "missing", "int", "bool", … for a value that does not
 	// parse as the field's type, or the failed rule of its validate tag.
 	Code string `json:"code"`
+	// Param is the bound of the failed rule, such as "64" of max=64; "" if it has none.
+	Param string `json:"param,omitempty"`
 }
 
 // Error returns the status, the reason and the cause, for logs.

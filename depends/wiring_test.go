@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -21,10 +23,19 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
+// own is a struct that is read from text.
+type own struct{ text string }
+
+func (o *own) UnmarshalText(text []byte) error {
+	o.text = string(text)
+	return nil
+}
+
 // Users is an interface that Store implements.
 type Users interface{ Find(string) string }
 
 type (
+	Level   int
 	Store   struct{}
 	Token   struct{ n int }
 	User    struct{ n int }
@@ -158,6 +169,29 @@ var faults = map[string]func(*depends.Graph) []route{
 			_          string        `query:"l"`
 		}
 		return []route{to[in](deps, "/:room")}
+	},
+	"bad_rule": func(deps *depends.Graph) []route { // rules that are never run, always fail, or are about siblings
+		depends.Supply(deps, Level(7))
+		type in struct {
+			Struct    netip.Addr   `query:"a" validate:"ipv6"`
+			Pointer   *netip.Addr  `query:"b" validate:"omitempty,ipv6"`
+			Own       own          `query:"c" validate:"len=3"`
+			Elements  []netip.Addr `query:"d" validate:"dive,ipv6"`
+			Bytes     net.IP       `query:"e" validate:"ip"`
+			Number    int          `query:"f" validate:"alphanum"`
+			Bool      bool         `query:"g" validate:"uuid|email"`
+			NoDive    []string     `query:"h" validate:"max=2,email"`
+			Compared  int          `query:"i" validate:"gtfield=Number"`
+			Demanded  string       `query:"j" validate:"required_with=Own"`
+			Excluded  string       `query:"k" validate:"excluded_without=Own"`
+			Across    int          `query:"l" validate:"omitempty,nefield=Number"`
+			Contained string       `query:"m" validate:"fieldcontains=Excluded"`
+			Zero      int          `query:"n" validate:"required,min=0,max=6"`
+			False     bool         `query:"o" validate:"required"`
+			Zeros     []float64    `query:"p" validate:"required,dive,required"`
+			Level     Level        `query:"level"`
+		}
+		return []route{to[in](deps, "/")}
 	},
 	"bad_tag_malformed": func(deps *depends.Graph) []route {
 		in := reflect.StructOf([]reflect.StructField{{Name: "N", Type: reflect.TypeFor[int](), Tag: `query:"a"default:"1"`}}) // vet refuses it in source

@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -261,7 +264,7 @@ func TestParametersOverTheWire(t *testing.T) {
 	srv := wstest.Start(t, ws)
 	for path, want := range map[string]string{
 		"/go/a/b": "go|a/b|nil|[none]|[]|false|1s|1|en|light",
-		"/go/caf%C3%A9?limit=1&limit=2&tag=a&tag=b,c&age=1&flag=YES&wait=2m&rate=.5": "go|café|2|[a b,c]|[1]|true|2m0s|0.5|en|light",
+		"/go/caf%C3%A9?limit=2&tag=a&tag=b,c&age=1&flag=YES&wait=2m&rate=.5": "go|café|2|[a b,c]|[1]|true|2m0s|0.5|en|light",
 		"/go/?tag=": "go||nil|[]|[]|false|1s|1|en|light",
 	} {
 		if got := wstest.Dial[string, string](t, srv, path).Receive(); got != want {
@@ -269,9 +272,13 @@ func TestParametersOverTheWire(t *testing.T) {
 		}
 	}
 	got := wstest.Dial[string, string](t, srv, "/go/", wstest.Header("X-Lang", "de"), wstest.Header("X-Lang", "fr"),
-		wstest.Cookie("theme", "dark"), wstest.Cookie("theme", "blue")).Receive()
+		wstest.Cookie("theme", "blue")).Receive()
 	if want := "go||nil|[none]|[]|false|1s|1|de|blue"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+	twice := wstest.Refused(t, srv, "/go/", wstest.Cookie("theme", "dark"), wstest.Cookie("theme", "blue"))
+	if got := fmt.Sprint(twice.Problem.Errors); twice.Status != 422 || got != "[{[cookie theme] repeated }]" {
+		t.Errorf("a cookie that is there twice: %d %s", twice.Status, got)
 	}
 	for path, want := range map[string]string{
 		"/way-too-long/x":                   "[[path room] alphanum]",
@@ -285,6 +292,9 @@ func TestParametersOverTheWire(t *testing.T) {
 		"/go/?flag=maybe":                   "[[query flag] bool]",
 		"/go/?wait=5":                       "[[query wait] duration]",
 		"/go/?rate=NaN":                     "[[query rate] float]",
+		"/go/?limit=1&limit=2":              "[[query limit] repeated]", // two readers could differ
+		"/go/?limit=1&limit=1":              "[[query limit] repeated]",
+		"/go/?wait=1s&wait=":                "[[query wait] repeated]",
 	} {
 		r := wstest.Refused(t, srv, path)
 		var got []string
@@ -293,6 +303,140 @@ func TestParametersOverTheWire(t *testing.T) {
 		}
 		if r.Status != 422 || strings.Join(got, " ") != want {
 			t.Errorf("%s: got %d %v, want %s", path, r.Status, got, want)
+		}
+	}
+}
+
+// Kind: a refusal that does not say what would do. Other rules may name what is nobody's business.
+func TestABoundIsTold(t *testing.T) {
+	type in struct {
+		Room string `query:"room" default:"a" validate:"max=4"`
+		Size []int  `query:"size" validate:"max=2,dive,gte=-3"`
+		Kind string `query:"kind" default:"x" validate:"oneof=x secret"`
+		None int    `query:"none" default:"1"`
+	}
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], in) error { return nil })
+	srv := wstest.Start(t, ws)
+	for query, want := range map[string]string{
+		"room=12345":           "max 4",
+		"size=1&size=2&size=3": "max 2",
+		"size=-4":              "gte -3",
+		"kind=y":               "oneof ",
+		"none=x":               "int ",
+	} {
+		r := wstest.Refused(t, srv, "/?"+query)
+		if len(r.Problem.Errors) != 1 || r.Problem.Errors[0].Code+" "+r.Problem.Errors[0].Param != want {
+			t.Errorf("%s: got %v, want %s", query, r.Problem.Errors, want)
+		}
+	}
+}
+
+// grants is a map that is read from text.
+type grants map[string]bool
+
+func (g *grants) UnmarshalText(text []byte) error {
+	*g = grants{string(text): true}
+	return nil
+}
+
+// Kind: what a default has made is shared by connections.
+func TestADefaultIsMadeAnew(t *testing.T) {
+	type in struct {
+		Grants  grants     `query:"grants" default:"read"`
+		Address net.IP     `query:"address" default:"10.0.0.1"`
+		Many    []net.IP   `query:"many" default:"10.0.0.1"`
+		Tags    []string   `query:"tags" default:"a"`
+		Number  int        `query:"number" default:"1"`
+		Since   time.Time  `query:"since" default:"2000-01-01T00:00:00Z"`
+		Prefix  netip.Addr `query:"prefix" default:"::1"`
+	}
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in in) error {
+		said := fmt.Sprint(in)
+		in.Grants["write"] = true
+		in.Address[len(in.Address)-1]++
+		in.Many[0][len(in.Many[0])-1]++
+		in.Tags[0] = "b"
+		return conn.Send(ctx, said)
+	})
+	srv := wstest.Start(t, ws)
+	want := "{map[read:true] 10.0.0.1 [10.0.0.1] [a] 1 2000-01-01 00:00:00 +0000 UTC ::1}"
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if got := wstest.Dial[string, string](t, srv, "/").Receive(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Kind: a rule that fits its type must start, and be run.
+func TestRulesThatAreRun(t *testing.T) {
+	type in struct {
+		Address string        `query:"address" default:"::1" validate:"ipv6"`
+		Many    []string      `query:"many" validate:"omitempty,max=2,unique,dive,ip"`
+		Bytes   net.IP        `query:"bytes" default:"10.0.0.1" validate:"len=16"`
+		Number  int           `query:"number" default:"0" validate:"oneof=0 7 100"`
+		Port    int           `query:"port" default:"1" validate:"number,gte=1,lte=65535"`
+		Angle   float64       `query:"angle" default:"0" validate:"latitude"`
+		Wait    time.Duration `query:"wait" default:"1s" validate:"gt=0,lte=1m"`
+		Name    string        `query:"name" default:"x" validate:"required,alphanum|email"`
+		Maybe   *int          `query:"maybe" validate:"omitempty,ne=0"`
+		Some    *netip.Addr   `query:"some" validate:"omitempty"`
+		Since   time.Time     `query:"since" default:"2000-01-01T00:00:00Z" validate:"required"`
+	}
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ in) error {
+		return conn.Send(ctx, "in")
+	})
+	srv := wstest.Start(t, ws)
+	for _, query := range []string{
+		"", "address=::2&many=::1&many=10.0.0.1", "number=100&port=80&angle=-90&wait=1m", "name=a@example.com&maybe=3&some=::1",
+	} {
+		if got := wstest.Dial[string, string](t, srv, "/?"+query).Receive(); got != "in" {
+			t.Errorf("%s: got %s", query, got)
+		}
+	}
+	for query, want := range map[string]string{
+		"address=10.0.0.1": "ipv6", "many=a": "ip", "many=::1&many=::1": "unique", "number=8": "oneof", "port=70000": "lte",
+		"angle=91": "latitude", "wait=0s": "gt", "name=!": "alphanum|email", "name=": "required", "maybe=0": "ne",
+		"since=0001-01-01T00:00:00Z": "required",
+	} {
+		r := wstest.Refused(t, srv, "/?"+query)
+		if len(r.Problem.Errors) != 1 || r.Problem.Errors[0].Code != want {
+			t.Errorf("%s: got %v, want %s", query, r.Problem.Errors, want)
+		}
+	}
+}
+
+// Kind: what net/http cannot read is not what is missing.
+func TestCookiesAsTheyStand(t *testing.T) {
+	type in struct {
+		V *string `cookie:"v"`
+	}
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in in) error {
+		if in.V == nil {
+			return conn.Send(ctx, "nil")
+		}
+		return conn.Send(ctx, *in.V)
+	})
+	srv := wstest.Start(t, ws)
+	for line, want := range map[string]string{
+		"w=1": "nil", "v": "", "v=": "", "v=a": "a", `v={"a":1}`: `{"a":1}`, "v=é": "é", "v=a,b": "a,b", `v=a\b`: `a\b`,
+		`v="a b"`: "a b", `v="`: `"`, "w=1;v=a": "a", "w=1;  v=a=b ;x": "a=b", "V=1; v=2": "2",
+	} {
+		if got := wstest.Dial[string, string](t, srv, "/", wstest.Header("Cookie", line)).Receive(); got != want {
+			t.Errorf("%s: got %q, want %q", line, got, want)
+		}
+	}
+	for line, want := range map[string]string{"v=\xff": "utf8", `v=1; v={}`: "repeated"} {
+		r := wstest.Refused(t, srv, "/", wstest.Header("Cookie", line))
+		if len(r.Problem.Errors) != 1 || r.Problem.Errors[0].Code != want {
+			t.Errorf("%q: got %v, want %s", line, r.Problem.Errors, want)
 		}
 	}
 }

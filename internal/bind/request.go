@@ -79,13 +79,27 @@ func (r *Request) Values(in, name string) []string {
 		}
 		return r.HTTP.Header[name]
 	case "cookie":
-		var found []string
-		for _, c := range r.HTTP.CookiesNamed(name) {
-			found = append(found, c.Value)
-		}
-		return found
+		return cookies(r.HTTP.Header["Cookie"], name)
 	}
 	return nil
+}
+
+// cookies returns the values of a cookie as they stand, without quotes around them. Browsers
+// send bytes that RFC 6265 §4.1.1 does not allow, such as JSON, and net/http drops such cookies.
+func cookies(lines []string, name string) (found []string) {
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			key, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			if key != name {
+				continue
+			}
+			if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+				value = value[1 : n-1]
+			}
+			found = append(found, value)
+		}
+	}
+	return found
 }
 
 // Refused returns the refusal of a request without the credentials that the plan
@@ -110,14 +124,14 @@ func (r *Request) Refused() error {
 }
 
 // BadParam notes a parameter that is refused, and returns the refusal of all that were.
-func (r *Request) BadParam(loc []string, code string) error {
+func (r *Request) BadParam(loc []string, code, bound string) error {
 	if r.bad == nil {
 		r.bad = &depends.Rejection{Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters"}
 	}
 	if !slices.ContainsFunc(r.bad.Params, func(have depends.ParamError) bool {
 		return have.Code == code && slices.Equal(have.Loc, loc)
 	}) {
-		r.bad.Params = append(r.bad.Params, depends.ParamError{Loc: loc, Code: code})
+		r.bad.Params = append(r.bad.Params, depends.ParamError{Loc: loc, Code: code, Param: bound})
 	}
 	return r.bad
 }

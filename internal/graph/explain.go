@@ -89,9 +89,12 @@ func (p *param) explain() string {
 	if p.rule != "" {
 		text += ", " + p.rule
 	}
-	if p.def.IsValid() {
-		text += fmt.Sprintf(", default %v", p.def.Interface())
-	} else if p.optional {
+	switch {
+	case p.made.IsValid():
+		text += fmt.Sprintf(", default %v", p.made.Interface())
+	case p.def != nil:
+		text += ", default " + p.def[0]
+	case p.optional:
 		text += ", optional"
 	}
 	return text

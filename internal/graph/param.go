@@ -16,9 +16,18 @@ import (
 
 // Codes of a parameter that does not parse. A failed rule has the rule's name.
 const (
-	codeMissing = "missing"
-	codeUTF8    = "utf8"
+	codeMissing  = "missing"
+	codeRepeated = "repeated"
+	codeText     = "invalid" // of a type's own UnmarshalText
+	codeUTF8     = "utf8"
 )
+
+// verdict is what is wrong with a parameter; nothing, if it has no code.
+type verdict struct {
+	code  string
+	bound string // of the rule that failed, as its tag has it
+	index int    // of the value at fault, counted from 1; 0 for the parameter itself
+}
 
 // param is a request parameter: how to read it, parse it and check it.
 type param struct {
@@ -33,7 +42,8 @@ type param struct {
 	slice    bool // takes every value
 	pointer  bool // nil if absent
 	optional bool // absent leaves the zero value
-	def      reflect.Value
+	def      []string
+	made     reflect.Value // of def, unless each connection must get its own
 }
 
 // parser sets dst from text, and says whether it could.
@@ -72,16 +82,22 @@ func newParam(v *validator.Validate, t reflect.Type, read tag) (p *param, fact, 
 	// rule about presence then looks at the pointer.
 	p.byValue = p.pointer || slices.ContainsFunc([]string{"required", "omit", "excluded", "isdefault"},
 		func(word string) bool { return strings.Contains(p.rule, word) })
+	if fact, hint = judgeRule(v, p); fact != "" {
+		return nil, fact, hint
+	}
 	if fault := p.tryRule(v); fault != "" {
 		hint = "see the rules of go-playground/validator, and that the rule fits " + TypeName(t)
 		return nil, fault, hint
 	}
 	if read.def != nil {
-		p.optional = true
-		p.def = reflect.New(t).Elem()
-		if code, _ := p.set(v, p.def, []string{*read.def}); code != "" {
-			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, code),
+		p.optional, p.def = true, []string{*read.def}
+		made := reflect.New(t).Elem()
+		if bad := p.set(v, made, p.def); bad.code != "" {
+			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, bad.code),
 				"give a default that the parameter itself would accept"
+		}
+		if !p.slice && (p.code != codeText || p.value == timeType) {
+			p.made = made // which nobody can write into
 		}
 	}
 	return p, "", ""
@@ -98,58 +114,50 @@ func (p *param) tryRule(v *validator.Validate) (fault string) {
 			fault = fmt.Sprintf("the validator does not take the rule: %v", r)
 		}
 	}()
-	_, _ = p.check(v, reflect.New(p.typ).Elem())
-	for _, text := range []string{"1", "true", "1s", "2000-01-01T00:00:00Z", "::1"} {
-		_, _ = p.set(v, reflect.New(p.typ).Elem(), []string{text})
+	p.check(v, reflect.New(p.typ).Elem())
+	for _, text := range samples {
+		p.set(v, reflect.New(p.typ).Elem(), []string{text})
 	}
 	return ""
 }
 
-// read fills dst from the request's values, of which there may be none, and
-// returns the code of what is wrong and, for a slice, at which value.
-func (p *param) read(
-	v *validator.Validate, dst reflect.Value, values []string,
-) (code string, at int) {
-	if len(values) > 0 {
+// read fills dst from the request's values, of which there may be none.
+func (p *param) read(v *validator.Validate, dst reflect.Value, values []string) verdict {
+	switch {
+	case len(values) > 0:
 		return p.set(v, dst, values)
-	}
-	if !p.optional {
-		return codeMissing, -1
-	}
-	if p.def.IsValid() {
-		dst.Set(p.def)
-		if p.slice { // a handler may write into it, and not into the next one's
-			dst.Set(reflect.AppendSlice(reflect.Zero(p.typ), p.def))
-		}
-		return "", -1
+	case !p.optional:
+		return verdict{code: codeMissing}
+	case p.made.IsValid():
+		dst.Set(p.made)
+		return verdict{}
+	case p.def != nil:
+		return p.set(v, dst, p.def)
 	}
 	return p.check(v, dst)
 }
 
-func (p *param) set(
-	v *validator.Validate, dst reflect.Value, values []string,
-) (code string, at int) {
+func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) verdict {
 	if p.slice {
 		list := reflect.MakeSlice(p.typ, len(values), len(values))
 		for i, text := range values {
 			if code := p.one(list.Index(i), text); code != "" {
-				return code, i
+				return verdict{code: code, index: i + 1}
 			}
 		}
 		dst.Set(list)
 		return p.check(v, dst)
 	}
-	text := values[len(values)-1] // the last wins ...
-	if len(values) > 1 && p.in == "header" {
-		text = values[0] // ... but of a header the first
+	if len(values) > 1 && p.in != "header" { // two readers may take different ones
+		return verdict{code: codeRepeated}
 	}
-	target := dst
+	text, target := values[0], dst
 	if p.pointer {
 		dst.Set(reflect.New(p.value))
 		target = dst.Elem()
 	}
 	if code := p.one(target, text); code != "" {
-		return code, -1
+		return verdict{code: code}
 	}
 	return p.check(v, dst)
 }
@@ -164,38 +172,44 @@ func (p *param) one(dst reflect.Value, text string) string {
 	return ""
 }
 
-// check runs the rule on a value that parsed, and returns the rule that failed and,
-// below a dive, at which value.
-func (p *param) check(v *validator.Validate, dst reflect.Value) (code string, at int) {
+// bounding are the rules whose parameter tells the client what would do.
+var bounding = []string{"len", "min", "max", "gt", "gte", "lt", "lte"}
+
+// check runs the rule on a value that parsed.
+func (p *param) check(v *validator.Validate, dst reflect.Value) verdict {
 	if p.rule == "" {
-		return "", -1
+		return verdict{}
 	}
 	subject := dst
 	if !p.byValue {
 		subject = dst.Addr()
 	} else if p.pointer && dst.IsNil() && !strings.Contains(p.rule, "required") {
-		return "", -1 // absent, and nothing demands it
+		return verdict{} // absent, and nothing demands it
 	}
 	err := v.Var(subject.Interface(), p.rule)
 	if err == nil {
-		return "", -1
+		return verdict{}
 	}
 	list, _ := err.(validator.ValidationErrors) //nolint:errorlint // Var returns it unwrapped
 	if len(list) > 0 {
-		return list[0].Tag(), element(list[0].Field())
+		bad := verdict{code: list[0].Tag(), index: element(list[0].Field())}
+		if slices.Contains(bounding, bad.code) {
+			bad.bound = list[0].Param()
+		}
+		return bad
 	}
-	return "invalid", -1
+	return verdict{code: "invalid"}
 }
 
-// element is the index in what the validator calls an element of a slice, as in "[2]", or
-// -1.
+// element is the index, counted from 1, in what the validator calls an element of a slice, as
+// in "[2]", or 0.
 func element(field string) int {
 	inner, ok := strings.CutPrefix(field, "[")
 	n, err := strconv.Atoi(strings.TrimSuffix(inner, "]"))
 	if !ok || err != nil {
-		return -1
+		return 0
 	}
-	return n
+	return n + 1
 }
 
 // parserFor returns how one value of type t is read, and the code of failing.
@@ -206,7 +220,7 @@ func parserFor(t reflect.Type) (parse parser, code string) {
 	case t == durationType:
 		return parseDuration, "duration"
 	case reflect.PointerTo(t).Implements(textType):
-		return parseText, "invalid"
+		return parseText, codeText
 	}
 	switch t.Kind() {
 	case reflect.String:

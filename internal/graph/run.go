@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
+	"strconv"
 )
 
 // Request is the request that a resolution is for.
@@ -13,8 +13,9 @@ type Request interface {
 	// Values returns what stands under a parameter's name, in order. The result is valid
 	// until the next call.
 	Values(in, name string) []string
-	// BadParam notes a parameter that is refused, and returns the refusal of all that were.
-	BadParam(loc []string, code string) error
+	// BadParam notes a parameter that is refused, with the bound of a rule that has one, and
+	// returns the refusal of all that were.
+	BadParam(loc []string, code, bound string) error
 	// Authenticate calls a provider that has a Scheme with the credential of that, and
 	// refuses a value that does not grant the scopes.
 	Authenticate(ctx context.Context, p *Provider, scopes []string, out any) error
@@ -71,18 +72,18 @@ func (r *Run) readParams() (badAt int, bad, panicked error) {
 	for i := range p.params {
 		ps := &p.params[i]
 		values := r.Request.Values(ps.param.in, ps.param.key)
-		code, at := ps.param.read(p.graph.validate, at(r.record.Field(ps.input), ps.index), values)
-		if code == "" {
+		wrong := ps.param.read(p.graph.validate, at(r.record.Field(ps.input), ps.index), values)
+		if wrong.code == "" {
 			continue
 		}
 		if badAt < 0 || ps.owner < badAt {
 			badAt = ps.owner
 		}
 		loc := []string{ps.param.in, ps.param.name}
-		if at >= 0 {
-			loc = append(loc, fmt.Sprint(at))
+		if wrong.index > 0 {
+			loc = append(loc, strconv.Itoa(wrong.index-1))
 		}
-		bad = r.Request.BadParam(loc, code)
+		bad = r.Request.BadParam(loc, wrong.code, wrong.bound)
 	}
 	return badAt, bad, nil
 }

@@ -49,7 +49,13 @@ var all = []mistake{
 	{"captive: made before there is a request", "App values are made once, in Mount, and from App values alone.", captiveApp, captiveAppCorrected},
 	{"failed", "An App provider runs in Mount, and its error is part of the report.", failed, failedCorrected},
 	{"bad provider", "A type of the language, such as `string`, does not say what its value is, and nil is no value.", badProvider, badProviderCorrected},
-	{"bad tag", "Tags are read when the program starts: names, options, defaults and rules.", badTag, badTagCorrected},
+	{
+		"bad tag", "Tags are read when the program starts: names, options, defaults and rules. Rules that the\n" +
+			"validator would never run (`ipv6` on a `netip.Addr`), that fail whatever comes (`alphanum` on an\n" +
+			"`int`), that refuse a zero which may be sent (`required` on a number or a bool), or that are about\n" +
+			"another field (`gtfield`, `required_with`) do not start either; nor does a type that has a provider\n" +
+			"and is tagged as a parameter.", badTag, badTagCorrected,
+	},
 	{"bad field", "Fields are set, so they are exported; structs of parameters are embedded as themselves, and dependencies have names.", badField, badFieldCorrected},
 	{"bad input", "An input is a struct, taken by value.", badInput, badInputCorrected},
 	{"bad message", "A message type must fit into JSON.", badMessage, badMessageCorrected},

@@ -1,0 +1,142 @@
+package graph
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-playground/validator/v10"
+)
+
+// samples are texts of which each type of parameter takes several.
+var samples = []string{
+	"0", "1", "-1", "2", "7", "100", "1e9", "true", "false", "1s", "-1h", "a", "A1", "é",
+	"2000-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "::1", "192.0.2.1", "a@example.com",
+}
+
+// comparing are the rules that may fail or hold for each sample, and be right all the same.
+var comparing = []string{
+	"len", "min", "max", "eq", "ne", "gt", "gte", "lt", "lte", "oneof", "oneofci", "noneof", "noneofci",
+	"eq_ignore_case", "ne_ignore_case", "unique", "required", "isdefault",
+}
+
+// judgeRule says what is wrong with a rule: it is about something else, would never be run, or
+// fails whatever comes.
+func judgeRule(v *validator.Validate, p *param) (fact, hint string) {
+	t := p.value
+	if p.slice {
+		t = p.typ
+	}
+	for item := range strings.SplitSeq(p.rule, ",") {
+		if item == "dive" && p.slice {
+			t = p.value
+			continue
+		}
+		for alternative := range strings.SplitSeq(item, "|") {
+			name, _, _ := strings.Cut(alternative, "=")
+			if fact, hint = judgeName(name, t); fact != "" {
+				return fact, hint
+			}
+		}
+		if t.Kind() != reflect.String && neverHolds(v, item, t) {
+			hint = "take a string, or a rule of its values"
+			if t == p.typ && p.slice {
+				hint = "put dive before it, for a rule of each value"
+			}
+			return "the rule " + item + " never holds for " + TypeName(t), hint
+		}
+	}
+	return "", ""
+}
+
+func judgeName(name string, t reflect.Type) (fact, hint string) {
+	switch {
+	case aboutSiblings(name):
+		return "the rule " + name + " is about another field, and a parameter is checked by itself",
+			"compare the two in a provider that takes both"
+	case name == "required" && (t.Kind() == reflect.Bool || isNumber(t.Kind())):
+		return "the rule required refuses " + TypeName(t) + "'s zero, which may well be sent",
+			"drop it: a parameter without a default is required; a number that may not be 0 has ne=0"
+	case t.Kind() == reflect.Struct && t != timeType && !slices.Contains(ofAny, name):
+		return "the rule " + name + " is not run on a struct such as " + TypeName(t),
+			"check it in UnmarshalText or in a provider, or take a string"
+	}
+	return "", ""
+}
+
+// ofAny are the rules that the validator runs on structs.
+var ofAny = []string{"", "required", "omitempty", "omitnil", "omitzero"}
+
+// aboutSiblings says whether a rule is about other fields of a struct.
+func aboutSiblings(name string) bool {
+	for _, prefix := range []string{"required_", "excluded_", "skip_unless"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return strings.HasSuffix(name, "field") || name == "fieldcontains" || name == "fieldexcludes"
+}
+
+func isNumber(k reflect.Kind) bool {
+	return reflect.Int <= k && k <= reflect.Float64 && k != reflect.Uintptr
+}
+
+// neverHolds says whether one of the validator's own rules fails for every sample of a type
+// that is no string: those of texts do. Rules of the program are its own business.
+func neverHolds(v *validator.Validate, item string, t reflect.Type) bool {
+	for alternative := range strings.SplitSeq(item, "|") {
+		name, _, _ := strings.Cut(alternative, "=")
+		if slices.Contains(ofAny, name) || slices.Contains(comparing, name) || !isBakedIn(alternative) {
+			return false
+		}
+	}
+	tried := false
+	for _, value := range samplesOf(t) {
+		holds, panicked := holds(v, item, value)
+		if holds || panicked { // what panics is told as such
+			return false
+		}
+		tried = true
+	}
+	return tried
+}
+
+// holds runs one rule.
+func holds(v *validator.Validate, rule string, value reflect.Value) (ok, panicked bool) {
+	panicked = true
+	defer func() { _ = recover() }()
+	ok = v.Var(value.Interface(), rule) == nil
+	return ok, false
+}
+
+// isBakedIn says whether a rule is the validator's own.
+func isBakedIn(rule string) bool {
+	name, _, _ := strings.Cut(rule, "=")
+	_, panicked := holds(bare(), name+"=1", reflect.ValueOf("1"))
+	return !panicked
+}
+
+// bare is a validator without rules of the program.
+var bare = sync.OnceValue(func() *validator.Validate { return validator.New() })
+
+// samplesOf returns values of a type of parameter, or of a slice of one.
+func samplesOf(t reflect.Type) (list []reflect.Value) {
+	elem := t
+	if t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(textType) {
+		elem = t.Elem()
+		list = append(list, reflect.MakeSlice(t, 0, 0))
+	}
+	parse, _ := parserFor(elem)
+	for _, text := range samples {
+		value := reflect.New(elem).Elem()
+		if !parse(value, text) {
+			continue
+		}
+		if elem != t {
+			value = reflect.Append(reflect.MakeSlice(t, 0, 1), value)
+		}
+		list = append(list, value)
+	}
+	return list
+}
