@@ -35,7 +35,8 @@
 // A tag `validate:"gte=0"` has the rules of go-playground/validator but for those about
 // other fields; one that would never be run, or always fails, does not start. A
 // query parameter or cookie that is there twice is refused, of a header the first
-// counts; a slice takes them all. A default is read anew for each connection. Bool reads 1, true, t, yes, y, on and their opposites.
+// counts; a slice takes them all. A default is read anew for each connection. Bool
+// reads 1, true, t, yes, y, on and their opposites.
 //
 // All parameters of a route are read and checked first. Their faults are answered
 // together, as one 422, when the first provider that needs a bad one is reached: no

@@ -190,6 +190,8 @@ var faults = map[string]func(*depends.Graph) []route{
 			False     bool         `query:"o" validate:"required"`
 			Zeros     []float64    `query:"p" validate:"required,dive,required"`
 			Level     Level        `query:"level"`
+			MaybeOf   *Level       `query:"maybe"`
+			Levels    []Level      `query:"levels"`
 		}
 		return []route{to[in](deps, "/")}
 	},

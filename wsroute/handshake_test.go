@@ -384,6 +384,7 @@ func TestRulesThatAreRun(t *testing.T) {
 		Angle   float64       `query:"angle" default:"0" validate:"latitude"`
 		Wait    time.Duration `query:"wait" default:"1s" validate:"gt=0,lte=1m"`
 		Name    string        `query:"name" default:"x" validate:"required,alphanum|email"`
+		Needed  *int          `query:"needed" validate:"required"`
 		Maybe   *int          `query:"maybe" validate:"omitempty,ne=0"`
 		Some    *netip.Addr   `query:"some" validate:"omitempty"`
 		Since   time.Time     `query:"since" default:"2000-01-01T00:00:00Z" validate:"required"`
@@ -394,9 +395,10 @@ func TestRulesThatAreRun(t *testing.T) {
 	})
 	srv := wstest.Start(t, ws)
 	for _, query := range []string{
-		"", "address=::2&many=::1&many=10.0.0.1", "number=100&port=80&angle=-90&wait=1m", "name=a@example.com&maybe=3&some=::1",
+		"", "address=::2&many=::1&many=10.0.0.1", "number=100&port=80&angle=-90&wait=1m",
+		"name=a@example.com&maybe=3&some=::1",
 	} {
-		if got := wstest.Dial[string, string](t, srv, "/?"+query).Receive(); got != "in" {
+		if got := wstest.Dial[string, string](t, srv, "/?needed=0&"+query).Receive(); got != "in" {
 			t.Errorf("%s: got %s", query, got)
 		}
 	}
@@ -405,10 +407,13 @@ func TestRulesThatAreRun(t *testing.T) {
 		"angle=91": "latitude", "wait=0s": "gt", "name=!": "alphanum|email", "name=": "required", "maybe=0": "ne",
 		"since=0001-01-01T00:00:00Z": "required",
 	} {
-		r := wstest.Refused(t, srv, "/?"+query)
+		r := wstest.Refused(t, srv, "/?needed=0&"+query)
 		if len(r.Problem.Errors) != 1 || r.Problem.Errors[0].Code != want {
 			t.Errorf("%s: got %v, want %s", query, r.Problem.Errors, want)
 		}
+	}
+	if r := wstest.Refused(t, srv, "/"); fmt.Sprint(r.Problem.Errors) != "[{[query needed] required }]" {
+		t.Errorf("a pointer that is required and absent: %v", r.Problem.Errors)
 	}
 }
 

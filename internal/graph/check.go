@@ -202,9 +202,11 @@ func (c *checker) field(g *Graph, f *field, by *Provider) {
 	case f.own != nil:
 	case f.param != nil:
 		c.param(f.param)
-		if found := g.lookup(f.typ); len(found) > 0 && f.typ.PkgPath() != "" {
-			c.add("bad tag", f.typ, fmt.Sprintf("`%s:%q`: %s has a provider, and would be read from the request",
-				f.param.in, f.param.name, TypeName(f.typ)),
+		t := f.param.value // also of a pointer or a slice
+		if found := g.lookup(t); len(found) > 0 && t.PkgPath() != "" {
+			c.add("bad tag", t, fmt.Sprintf(
+				"`%s:%q`: %s has a provider, and would be read from the request",
+				f.param.in, f.param.name, TypeName(t)),
 				"drop the tag, or read the parameter into another type", c.path(found[0])...)
 		}
 	case !f.embedded:

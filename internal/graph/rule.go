@@ -35,6 +35,9 @@ func judgeRule(v *validator.Validate, p *param) (fact, hint string) {
 		}
 		for alternative := range strings.SplitSeq(item, "|") {
 			name, _, _ := strings.Cut(alternative, "=")
+			if p.pointer && name == "required" { // it asks whether there is one
+				continue
+			}
 			if fact, hint = judgeName(name, t); fact != "" {
 				return fact, hint
 			}
