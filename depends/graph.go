@@ -39,8 +39,8 @@ func New(options ...GraphOption) *Graph {
 // wiring fault. wsroute gives each route group a child.
 func (g *Graph) Child() *Graph { return &Graph{g.graph.Child()} }
 
-// Close ends the App lifetime: the cleanups of App providers run, the last made
-// first. It returns their errors, joined, or ctx's if that ends before they do.
+// Close ends the App lifetime: the contexts of App providers end, then their cleanups
+// run, the last made first. It returns their errors, joined, or ctx's if that ends before they do.
 // wsroute.Serve calls it after the last connection is gone. Closing again, or a
 // graph that was never mounted, does nothing.
 func (g *Graph) Close(ctx context.Context) error { return g.graph.CloseApp(ctx) }

@@ -132,6 +132,99 @@ func TestLifetimes(t *testing.T) {
 	j.want(t, "+app1 +hs1 +conn1 -hs1 -conn1 +hs2 +conn2 -hs2 -conn2 -app1")
 }
 
+// loaded is a provider for any model that has a table.
+type loaded[T any] struct{ row T }
+
+type table[T any] map[string]T
+
+func load[T any](_ context.Context, in struct {
+	ID    string `query:"id"`
+	Table table[T]
+},
+) (loaded[T], error) {
+	row, ok := in.Table[in.ID]
+	if !ok {
+		return loaded[T]{}, depends.NotFound("no_such_row", nil)
+	}
+	return loaded[T]{row}, nil
+}
+
+// TestGenericProviders: one generic function provides several types, each a key of its own.
+func TestGenericProviders(t *testing.T) {
+	deps := depends.New()
+	depends.Supply(deps, table[int]{"x": 7})
+	depends.Supply(deps, table[string]{"x": "seven"})
+	depends.Provide(deps, load[int])
+	depends.Provide(deps, load[string])
+	type in struct {
+		Number loaded[int]
+		Name   loaded[string]
+	}
+	p := mustMount(t, deps, to[in](deps, "/"))[0]
+	got, v, err := resolve[in](t, p, "/?id=x")
+	if err != nil || got.Number.row != 7 || got.Name.row != "seven" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	v.end(nil)
+	if _, _, err = resolve[in](t, p, "/?id=y"); err == nil || !strings.Contains(err.Error(), "no_such_row") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestTheContextOfAnApp: a context ends with the lifetime that it belongs to. What an App
+// provider has started sees the end, and its cleanup can wait for it.
+func TestTheContextOfAnApp(t *testing.T) {
+	work := func(ctx context.Context, ended *error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			<-ctx.Done()
+			*ended = ctx.Err()
+		}()
+		depends.Cleanup(ctx, func(cleanup context.Context, _ error) error {
+			select {
+			case <-done:
+				return cleanup.Err()
+			case <-cleanup.Done():
+				return errors.New("the context did not end")
+			}
+		})
+	}
+	for _, end := range []string{"Close", "a provider fails"} {
+		t.Run(end, func(t *testing.T) {
+			var first, second error
+			deps := depends.New()
+			depends.Provide(deps, func(ctx context.Context, _ none) (a, error) {
+				work(ctx, &first)
+				return a{}, nil
+			}, depends.App)
+			depends.Provide(deps.Child(), func(ctx context.Context, _ struct{ A a }) (b, error) {
+				work(ctx, &second)
+				return b{}, ctx.Err()
+			}, depends.App)
+			if end != "Close" {
+				depends.Provide(deps, func(context.Context, none) (c, error) {
+					return c{}, errors.New("boom")
+				}, depends.App)
+				if _, err := mount(deps, to[none](deps, "/")); err == nil {
+					t.Fatal("it started")
+				}
+			} else {
+				mustMount(t, deps, to[none](deps, "/"))
+				if first != nil || second != nil {
+					t.Fatalf("ended early: %v, %v", first, second)
+				}
+				if err := deps.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			if !errors.Is(first, context.Canceled) || !errors.Is(second, context.Canceled) {
+				t.Errorf("got %v and %v", first, second)
+			}
+		})
+	}
+}
+
 func TestAFailedAppProviderUndoesTheOthers(t *testing.T) {
 	j := &journal{}
 	boom := errors.New("boom")

@@ -69,6 +69,20 @@ func TestProviderFails(t *testing.T) {
 	}
 }
 
+// TestWrapped replaces a provider by one that calls it.
+func TestWrapped(t *testing.T) {
+	trials := 0
+	counted := func(ctx context.Context, in struct{}) (Trial, error) {
+		trials++
+		return trial(ctx, in)
+	}
+	srv := wstest.Start(t, newRouter(), depends.OverrideValue(User{"eve"}), depends.Override(counted))
+	wstest.Dial[string, string](t, srv, "/quote").Close(1000, "")
+	if trials != 1 {
+		t.Errorf("%d trials", trials)
+	}
+}
+
 // TestRefused replaces nothing.
 func TestRefused(t *testing.T) {
 	t.Setenv("ADA_KEY", "k")

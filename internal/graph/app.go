@@ -19,9 +19,11 @@ func (g *Graph) MakeApp(budget time.Duration) *Fault {
 	scope := &Scope{Budget: budget, Report: func(err error) {
 		slog.Error("usher: App cleanup", "error", err)
 	}}
-	ctx := scope.Context(context.Background())
+	ctx, end := context.WithCancel(context.Background())
+	ctx = scope.Context(ctx)
 	for _, p := range g.shared.providers {
 		if failed, err := g.makeApp(ctx, p); err != nil {
+			end()
 			scope.End(context.Background(), err)
 			for _, undo := range g.shared.providers {
 				if undo.In != nil {
@@ -34,7 +36,7 @@ func (g *Graph) MakeApp(budget time.Duration) *Fault {
 			}
 		}
 	}
-	shared.app = scope
+	shared.app, shared.endApp = scope, end
 	return nil
 }
 
@@ -76,13 +78,14 @@ func (g *Graph) makeApp(ctx context.Context, p *Provider) (failed *Provider, err
 	return nil, nil
 }
 
-// CloseApp ends the App lifetime of the tree: the cleanups of its values run in
-// reverse order. It returns their errors, joined, or ctx's if that ends first.
+// CloseApp ends the App lifetime of the tree: the context of its providers ends, then their
+// cleanups run in reverse order. It returns their errors, joined, or ctx's if that ends first.
 func (g *Graph) CloseApp(ctx context.Context) error {
 	scope := g.shared.app
 	if scope == nil {
 		return nil
 	}
+	g.shared.endApp()
 	var errs []error
 	scope.mu.Lock()
 	scope.Report = func(err error) { errs = append(errs, err) }

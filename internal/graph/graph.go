@@ -141,6 +141,7 @@ type shared struct {
 	providers []*Provider // in the order of registration
 	unused    []*Provider // overrides of no provider, or of one that is overridden already
 	app       *Scope
+	endApp    context.CancelFunc // ends the context of App providers
 }
 
 // New returns an empty graph.

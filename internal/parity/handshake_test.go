@@ -86,7 +86,9 @@ var handshakes = []scenario{
 		},
 	},
 	{
-		id: "S06", app: "the route is /ret; connect to /ret/", fastapi: "403∅", verdict: beaten, want: "404, no redirect",
+		id: "S06", app: "the route is /ret; connect to /ret/", fastapi: "403∅", verdict: beaten,
+		why:  "under Serve, wstest and net/http; gin.Engine.Run redirects unless RedirectTrailingSlash is off (gin.md)",
+		want: "404, no redirect",
 		run: func(w *world) string {
 			handle(w, "/ret", idle[none])
 			_, r := w.dial(w.server(), "/ret/")

@@ -159,7 +159,7 @@ var messages = []scenario{
 	},
 	{
 		id: "S31", app: `WebSocketEndpoint of JSON; the client sends "{bad"`, fastapi: "C(1003)", verdict: different,
-		why: "1003 is for a kind of data that is not taken, 1007 for data that is not what it should be (RFC 6455 §7.4.1)", want: `C(1007,"invalid_json")`,
+		why: "a client that gets 1003 cannot tell a binary frame from bad JSON: RFC 6455 §7.4.1 has 1003 for a type of data that is not taken, and text is taken; 1007 is for data within a message that does not fit it. The error of Receive lets the handler close with 1003 all the same", want: `C(1007,"invalid_json")`,
 		run: func(w *world) string {
 			takesJSON(w)
 			return w.open("/ws").say("{bad").rest()

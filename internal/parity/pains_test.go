@@ -58,7 +58,7 @@ var pains = []pain{
 	},
 	{
 		"P5", "404 for a path that is no route", answered,
-		"404, on gin in gin's own words; nothing is redirected.",
+		"404, on gin in gin's own words; nothing is redirected under Serve, which turns gin's redirects off.",
 		"S05, S06",
 	},
 	{
@@ -147,9 +147,9 @@ var pains = []pain{
 		"S47, wsroute/report_test.go TestExplain",
 	},
 	{
-		"P23", "overrides for one test, for sub-apps, and around the original", partly,
-		"They replace in the router of one test, reach groups, and are a fault if they match nothing. None can wrap the provider that it replaces: to ask for one's own type is a cycle.",
-		"S131, S133, wsroute/wstest/wstest_test.go TestOverridesHoldForOneRouter, wsroute/report_test.go TestAnUnusedOverrideIsAFault, internal/parity/pains_test.go TestAnOverrideThatWrapsIsACycle",
+		"P23", "overrides for one test, for sub-apps, and around the original", answered,
+		"They replace in the router of one test, reach groups, and are a fault if they match nothing. One that wraps declares the input of the original and calls it, a function as any other; to ask for one's own type is a cycle.",
+		"S131, S133, wsroute/wstest/wstest_test.go TestOverridesHoldForOneRouter, wsroute/report_test.go TestAnUnusedOverrideIsAFault, examples/testing/main_test.go TestWrapped, internal/parity/pains_test.go TestAnOverrideOfItselfIsACycle",
 	},
 	{
 		"P24", "dependencies that run in parallel", unanswered,
@@ -203,9 +203,9 @@ var pains = []pain{
 	},
 }
 
-// TestAnOverrideThatWrapsIsACycle: an override that asks for what it replaces gets
-// itself, and the server does not start.
-func TestAnOverrideThatWrapsIsACycle(t *testing.T) {
+// TestAnOverrideOfItselfIsACycle: an override that asks for the type that it replaces asks
+// for itself, and the server does not start. One that wraps calls the original.
+func TestAnOverrideOfItselfIsACycle(t *testing.T) {
 	w := newWorld(t, "gin", wsroute.Config{})
 	constant(w, name("real"))
 	shows(w, "/ws", func(in struct{ Name name }) string { return string(in.Name) })

@@ -61,10 +61,16 @@ var teardowns = []scenario{
 		},
 	},
 	{
-		id: "S61", app: "the handler raises ValueError; a dependency turns it into a close with 4010", fastapi: `C(4010,"translated")`, verdict: different,
-		why: noOutcome, want: "101 C(1011); -A(ValueError)",
+		id: "S61", app: "the handler raises ValueError; a dependency turns it into a close with 4010", fastapi: `C(4010,"translated")`, verdict: matched,
+		why: "by Config.MapError, for all routes at once; A is told the cause", want: `101 C(4010,"translated"); +A -A(ValueError)`,
+		config: wsroute.Config{MapError: func(err error) *depends.Rejection {
+			if errors.Is(err, errValue) {
+				return &depends.Rejection{CloseCode: 4010, Reason: "translated"}
+			}
+			return nil
+		}},
 		run: func(w *world) string {
-			fails[A, none](w, "A", &depends.Rejection{CloseCode: 4010, Reason: "translated"})
+			yields[A, none](w, "A")
 			handle(w, "/ws", func(context.Context, *conn, takesA) error { return errValue })
 			return w.wire("/ws") + "; " + w.told()
 		},
