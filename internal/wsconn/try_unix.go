@@ -14,7 +14,6 @@ type rawWriter struct {
 	conn syscall.RawConn
 	data []byte
 	n    int
-	err  error
 	once func(fd uintptr) bool
 }
 
@@ -27,30 +26,21 @@ func newTryWriter(c net.Conn, raw syscall.RawConn) tryWriter {
 	return w
 }
 
-// TryWrite writes without waiting. Taking nothing is no error.
-func (w *rawWriter) TryWrite(b []byte) (int, error) {
-	w.data, w.n, w.err = b, 0, nil
-	err := w.conn.Write(w.once)
+// TryWrite writes without waiting. An error takes nothing: the next write returns it, too.
+func (w *rawWriter) TryWrite(b []byte) int {
+	w.data, w.n = b, 0
+	_ = w.conn.Write(w.once)
 	w.data = nil
-	if err == nil {
-		err = w.err
-	}
-	return w.n, err
+	return w.n
 }
 
 // write is called with the descriptor; true says not to wait for it.
 func (w *rawWriter) write(fd uintptr) bool {
 	for {
 		n, err := syscall.Write(int(fd), w.data) //nolint:gosec // a descriptor
-		switch {
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case errors.Is(err, syscall.EAGAIN):
-		case err != nil:
-			w.err = err
-		default:
-			w.n = n
+		if !errors.Is(err, syscall.EINTR) {
+			w.n = max(n, 0)
+			return true
 		}
-		return true
 	}
 }

@@ -34,7 +34,7 @@ type wire struct {
 
 // tryWriter writes what the socket takes at once.
 type tryWriter interface {
-	TryWrite(b []byte) (int, error)
+	TryWrite(b []byte) int
 }
 
 // entry is a frame in the queue, or the rest of one.
@@ -163,11 +163,8 @@ func (w *wire) put(op byte, frame []byte) (kept bool, err error) {
 	}
 	n := 0
 	if !w.flushing && w.try != nil {
-		n, err = w.try.TryWrite(frame)
-		if w.sent += n; err != nil {
-			w.err = err
-			return false, err
-		}
+		n = w.try.TryWrite(frame)
+		w.sent += n
 	}
 	if n == len(frame) {
 		return false, nil
