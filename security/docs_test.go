@@ -170,6 +170,12 @@ func inTheTable[T any](t *testing.T, text string, scheme security.Scheme[T]) {
 // TestTheTableOfConfigsThatDoNotStart: what nothing at all allows is in the table, too.
 func TestTheTableOfConfigsThatDoNotStart(t *testing.T) {
 	text := docs(t)
+	open := wsroute.New(depends.New(), nil)
+	wsroute.Handle(open, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{}) error { return nil })
+	_, err := open.Handler()
+	if fault, ok := errors.AsType[*depends.WiringError](err); !ok || !strings.Contains(text, "| "+fault.Fact+" | "+fault.Hint+" |") {
+		t.Errorf("docs/security.md lacks the line of %v", err)
+	}
 	for name, config := range map[string]*wsroute.Config{
 		"any origin":    {Origins: []string{"*"}},
 		"a wildcard":    {Origins: []string{"https://*.example.com"}},

@@ -98,7 +98,7 @@ func TestAllocationsOfMessages(t *testing.T) {
 		Text string `json:"text" validate:"min=1,max=100"`
 	}
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/ws", echo[say])
+	wsroute.Handle(ws, "/ws", echo[say], wsroute.Public)
 	srv := wstest.Start(t, ws)
 	conn, err := srv.Connect(t.Context())
 	if err != nil {

@@ -19,7 +19,7 @@ func TestAPointerIsCheckedLikeItsStruct(t *testing.T) {
 			return err
 		}
 		return conn.Close(4000, m.Text)
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for in, want := range map[string]wsroute.CloseError{
 		`{"text":"hi"}`:       {Code: 4000, Reason: "hi"},
@@ -72,5 +72,5 @@ func TestMessageTypesThatJSONCannotEncode(t *testing.T) {
 type hiddenText string
 
 func send[T any](ws *wsroute.Router) {
-	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, T], none) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, T], none) error { return nil }, wsroute.Public)
 }

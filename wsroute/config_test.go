@@ -154,7 +154,7 @@ func TestAValidatorOfTheProgram(t *testing.T) {
 	) error {
 		_, err := conn.Receive(ctx)
 		return err
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	if r := wstest.Refused(t, srv, "/?n=3"); r.Status != 422 || len(r.Problem.Errors) != 1 || r.Problem.Errors[0].Code != "even" {
 		t.Errorf("got %d %s", r.Status, r.Body)

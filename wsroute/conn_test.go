@@ -25,7 +25,7 @@ type say struct {
 
 func serveEcho[T any](t *testing.T) *wstest.Server {
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/", echo[T])
+	wsroute.Handle(ws, "/", echo[T], wsroute.Public)
 	return wstest.Start(t, ws)
 }
 
@@ -73,7 +73,7 @@ func TestABadMessageLeavesTheConnectionUsable(t *testing.T) {
 				return err
 			}
 		}
-	})
+	}, wsroute.Public)
 	peer := wstest.Dial[wsroute.Message, string](t, wstest.Start(t, ws), "/")
 	for in, want := range map[string]string{
 		`{"text":"hi"}`:       "hi",
@@ -126,7 +126,7 @@ func TestHowAConnectionCloses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ws := wsroute.New(depends.New(), quiet())
-			wsroute.Handle(ws, "/", test.handler)
+			wsroute.Handle(ws, "/", test.handler, wsroute.Public)
 			peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 			peer.Send("{")
 			if got := peer.Closed(); *got != test.want {
@@ -151,7 +151,7 @@ func TestWhatBreaksTheProtocolCloses(t *testing.T) {
 			err := echo(ctx, conn, none{})
 			causes <- err
 			return err
-		})
+		}, wsroute.Public)
 		srv := start(t, ws)
 		for want, send := range map[int]func(*websocket.Conn) error{
 			1007: func(c *websocket.Conn) error { return c.WriteMessage(websocket.TextMessage, []byte{0xff}) },
@@ -184,7 +184,7 @@ func TestTextThatIsNotUTF8IsNotSent(t *testing.T) {
 			return errors.New("it was")
 		}
 		return conn.Send(ctx, "usable")
-	})
+	}, wsroute.Public)
 	peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 	if got := peer.Receive(); got != "usable" {
 		t.Errorf("got %q", got)
@@ -215,7 +215,7 @@ func TestTheContextEndsWhileTheHandlerWorks(t *testing.T) {
 						}
 						rest = append(rest, m)
 					}
-				})
+				}, wsroute.Public)
 				peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 				for i := range 10 {
 					peer.Send(fmt.Sprint(i))
@@ -268,7 +268,7 @@ func TestAFullReadAheadSlowsThePeer(t *testing.T) {
 				}
 				ended <- nil
 				return nil
-			})
+			}, wsroute.Public)
 			peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 			for range 8 {
 				peer.Send("x")
@@ -312,7 +312,7 @@ func TestASilentPeerIsPingedAndThenLost(t *testing.T) {
 			<-ctx.Done()
 			ended <- context.Cause(ctx)
 			return nil
-		})
+		}, wsroute.Public)
 		srv := wstest.Start(t, ws)
 		alive := wstest.Dial[string, string](t, srv, "/")
 		go func() { _ = untilClosed(alive) }() // answers pings while it waits
@@ -362,7 +362,7 @@ func TestOurCloseDeliversNothingMore(t *testing.T) {
 			_, err := conn.Receive(ctx)
 			j.add("receive %v, send %v", errors.Is(err, wsroute.ErrClosed), errors.Is(conn.Send(ctx, "x"), wsroute.ErrClosed))
 			return nil
-		})
+		}, wsroute.Public)
 		srv := wstest.Start(t, ws)
 		peer := wstest.Dial[string, string](t, srv, "/")
 		peer.Send("transfer")
@@ -415,7 +415,7 @@ func TestSlowReader(t *testing.T) {
 				}
 			}
 			return nil
-		})
+		}, wsroute.Public)
 		wsroute.Handle(ws, "/stranger", func(ctx context.Context, conn *conn, _ none) error {
 			var err error
 			for n := 0; err == nil && n < 64<<20; n += len(chunk) {
@@ -423,7 +423,7 @@ func TestSlowReader(t *testing.T) {
 			}
 			ended <- errors.Join(err, context.Cause(ctx))
 			return err
-		})
+		}, wsroute.Public)
 		srv := start(t, ws)
 		peer := wstest.Dial[[]byte, []byte](t, srv, "/own")
 		got := 0
@@ -454,7 +454,7 @@ func TestAPeerThatReadsNothingIsGivenUp(t *testing.T) {
 					return err
 				}
 			}
-		})
+		}, wsroute.Public)
 		start := time.Now()
 		wstest.Dial[[]byte, []byte](t, wstest.Start(t, ws), "/")
 		err, took := <-ended, time.Since(start)
@@ -482,7 +482,7 @@ func TestManyWritersKeepMessagesWholeAndInOrder(t *testing.T) {
 	}
 	for _, start := range starts {
 		ws := wsroute.New(depends.New(), quiet())
-		wsroute.Handle(ws, "/", handler)
+		wsroute.Handle(ws, "/", handler, wsroute.Public)
 		peer := wstest.Dial[string, string](t, start(t, ws), "/")
 		var next [writers]int
 		for range writers * each {

@@ -443,7 +443,7 @@ func TestARecoveryThatPrintsNoHeader(t *testing.T) {
 		engine := gin.New()
 		engine.Use(recovery, func(*gin.Context) { panic(fmt.Errorf("the store of sessions: %w", syscall.EPIPE)) })
 		ws := wsroute.New(depends.New(), quiet())
-		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], none) error { return nil })
+		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], none) error { return nil }, wsroute.Public)
 		if err := ws.Mount(engine); err != nil {
 			t.Fatal(err)
 		}

@@ -197,7 +197,7 @@ func TestAcceptThenClose(t *testing.T) {
 	}
 	wsroute.Handle(ws, "/ws", handler, wsroute.AcceptThenClose, wsroute.Diagnose, wsroute.Subprotocols("v2"))
 	depends.Provide(deps, func(context.Context, none) (gate, error) { panic("secret") })
-	wsroute.Handle(ws, "/panic", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.AcceptThenClose)
+	wsroute.Handle(ws, "/panic", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.AcceptThenClose, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for target, want := range map[string]wsroute.CloseError{
 		"/ws":                 {Code: 3000, Reason: "credentials_required"},
@@ -322,9 +322,9 @@ func TestScopesBehindAnOptional(t *testing.T) {
 		return wsroute.New(deps, quiet())
 	}
 	open := map[string]*wsroute.Router{"Scopes": router(), "a tag": router(), "a tag above": router()}
-	wsroute.Handle(open["Scopes"], "/", func(context.Context, *sixConn, optional) error { return nil }, wsroute.Scopes("admin"))
-	wsroute.Handle(open["a tag"], "/", func(context.Context, *sixConn, tagged) error { return nil })
-	wsroute.Handle(open["a tag above"], "/", func(context.Context, *sixConn, deep) error { return nil })
+	wsroute.Handle(open["Scopes"], "/", func(context.Context, *sixConn, optional) error { return nil }, wsroute.Scopes("admin"), wsroute.Public)
+	wsroute.Handle(open["a tag"], "/", func(context.Context, *sixConn, tagged) error { return nil }, wsroute.Public)
+	wsroute.Handle(open["a tag above"], "/", func(context.Context, *sixConn, deep) error { return nil }, wsroute.Public)
 	for name, ws := range open {
 		if _, err := ws.Handler(); err == nil || !strings.Contains(err.Error(), "the scheme behind it is optional, and lets in peers without a credential") {
 			t.Errorf("%s: %v", name, err)
@@ -343,7 +343,7 @@ func TestScopesBehindAnOptional(t *testing.T) {
 			return errors.New("it is there")
 		}
 		return nil
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for target, want := range map[string]int{"/both": 401, "/both?token=user": 403, "/absent?token=user": 403} {
 		if r := wstest.Refused(t, srv, target); r.Status != want {
@@ -366,7 +366,7 @@ func TestScopesThatNobodyGrants(t *testing.T) {
 	config := quiet()
 	config.Origins = []string{pageOrigin}
 	ws := wsroute.New(deps, config)
-	wsroute.Handle(ws, "/none", echo[string], wsroute.Scopes("a"))
+	wsroute.Handle(ws, "/none", echo[string], wsroute.Scopes("a"), wsroute.Public)
 	wsroute.Handle(ws, "/bad", func(context.Context, *sixConn, struct {
 		Gate   gate   `scopes:"a"`
 		Who    who    `scopes:"b"`
@@ -405,7 +405,7 @@ func TestAcceptThenCloseOfAProviderThatHangs(t *testing.T) {
 		wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error {
 			j.add("handler!")
 			return nil
-		}, wsroute.AcceptThenClose)
+		}, wsroute.AcceptThenClose, wsroute.Public)
 		srv := wstest.Start(t, ws)
 		start := time.Now()
 		got := wstest.Dial[string, string](t, srv, "/").Closed()
@@ -432,7 +432,7 @@ func TestAHeaderThatIsNoCredentialIsNotShown(t *testing.T) {
 	},
 	) error {
 		return conn.Send(ctx, fmt.Sprint(in.Who.OK, in.Request.Header["Authorization"]))
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for line, want := range map[string]string{
 		"Bearer\t" + canary: "false []", "bearer," + canary: "false []", `Bearer="` + canary + `"`: "false []", "Bearers x": "false [Bearers x]", "Digest x": "false [Digest x]",
@@ -506,7 +506,7 @@ func TestErrAbsentInASchemeIsABadCredential(t *testing.T) {
 	ws := wsroute.New(deps, quiet())
 	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Who depends.Optional[who] }) error {
 		return nil
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for token, want := range map[string]string{"plain": "401 invalid_credentials [Test]", "told": "403 banned []", "empty": "403 closed []"} {
 		r := wstest.Refused(t, srv, "/ws?token="+token)

@@ -157,7 +157,7 @@ func TestAProviderThatIgnoresThatTheClientLeft(t *testing.T) {
 					return gate{}, provider(ctx)
 				})
 				ws := wsroute.New(deps, &wsroute.Config{Logger: textLogger(&log), MapError: func(error) *depends.Rejection { mapped = true; return nil }})
-				wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
+				wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.Public)
 				srv := wstest.Start(t, ws)
 				conn, err := srv.Connect(t.Context())
 				if err != nil {
@@ -192,7 +192,7 @@ func TestTheBudgetAfterAnotherClock(t *testing.T) {
 	config := quiet()
 	config.ResolveTimeout = 50 * time.Millisecond
 	ws := wsroute.New(deps, config)
-	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.Public)
 	routes, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +233,7 @@ func TestADeadlineOfMiddleware(t *testing.T) {
 				config := quiet()
 				config.ResolveTimeout = time.Hour
 				ws := wsroute.New(deps, config)
-				wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ looked }) error { return nil })
+				wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ looked }) error { return nil }, wsroute.Public)
 				wsroute.HandleHTTP(ws, http.MethodGet, "/http", func(http.ResponseWriter, *http.Request, struct{ _ looked }) error { return nil })
 				engine := gin.New()
 				engine.Use(func(c *gin.Context) {

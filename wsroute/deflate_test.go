@@ -23,7 +23,7 @@ func dialOf(srv *wstest.Server) func(context.Context, string, string) (net.Conn,
 // next one is, else none (RFC 7692 §5, §7.1).
 func TestOffersOfDeflate(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/", echo[string], wsroute.Compress)
+	wsroute.Handle(ws, "/", echo[string], wsroute.Compress, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for offer, taken := range map[string]bool{
 		"permessage-deflate":                                                   true,
@@ -83,7 +83,7 @@ func TestDeflateBothWays(t *testing.T) {
 	config := quiet()
 	config.Limits.ReadLimit = 1 << 20
 	ws := wsroute.New(depends.New(), config)
-	wsroute.Handle(ws, "/", echo[string], wsroute.Compress)
+	wsroute.Handle(ws, "/", echo[string], wsroute.Compress, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	dialer := websocket.Dialer{NetDialContext: dialOf(srv), EnableCompression: true}
 	c, response, err := dialer.Dial("ws://"+srv.Host+"/", nil)
@@ -113,8 +113,8 @@ func TestDeflateBothWays(t *testing.T) {
 // inflated size, without being inflated.
 func TestCompression(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/deflate", echo[string], wsroute.Compress)
-	wsroute.Handle(ws, "/plain", echo[string])
+	wsroute.Handle(ws, "/deflate", echo[string], wsroute.Compress, wsroute.Public)
+	wsroute.Handle(ws, "/plain", echo[string], wsroute.Public)
 	srv := wstest.StartLoopback(t, ws)
 	dial := func(path string) (*websocket.Conn, string) {
 		dialer := websocket.Dialer{EnableCompression: true}

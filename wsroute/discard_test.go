@@ -22,13 +22,13 @@ var discarding = map[string]func(*wsroute.Router, func(ctx context.Context) erro
 	"Conn[Discard, string]": func(ws *wsroute.Router, handler func(context.Context) error) {
 		wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[wsroute.Discard, string], _ none) error {
 			return handler(ctx)
-		})
+		}, wsroute.Public)
 	},
 	"Conn.Discard": func(ws *wsroute.Router, handler func(context.Context) error) {
 		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
 			conn.Discard()
 			return handler(ctx)
-		})
+		}, wsroute.Public)
 	},
 }
 
@@ -95,7 +95,7 @@ func TestWhatIsDroppedIsBounded(t *testing.T) {
 		_, err := conn.Receive(ctx)
 		received <- err
 		return err
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for name, say := range map[string]func(*wstest.Peer[string, string]){
 		"1008 too_many_messages": func(c *wstest.Peer[string, string]) {
@@ -141,7 +141,7 @@ func TestDiscardBehindAReceive(t *testing.T) {
 				t.Errorf("%q was received", m)
 			}
 			return err
-		})
+		}, wsroute.Public)
 		p := open(t, wstest.Start(t, ws))
 		for range 100 { // more than is read ahead
 			write(t, p, textFrame("subscribe"))
@@ -159,7 +159,7 @@ func TestDiscardBehindAReceive(t *testing.T) {
 // TestNobodySendsDiscard: it is a fault of the route.
 func TestNobodySendsDiscard(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, wsroute.Discard], none) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, wsroute.Discard], none) error { return nil }, wsroute.Public)
 	if _, err := ws.Handler(); err == nil || !strings.Contains(err.Error(), "wsroute.Discard is for what comes, and cannot be sent") {
 		t.Errorf("Handler returned %v", err)
 	}

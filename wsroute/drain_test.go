@@ -16,11 +16,11 @@ import (
 // drainable serves an echo, and a handler that returns when stuck is closed.
 func drainable(t *testing.T, config *wsroute.Config, stuck chan struct{}) (*wsroute.Router, *wstest.Server) {
 	ws := wsroute.New(depends.New(), config)
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	wsroute.Handle(ws, "/stuck", func(context.Context, *wsroute.Conn[string, string], none) error {
 		<-stuck
 		return nil
-	})
+	}, wsroute.Public)
 	handler, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)

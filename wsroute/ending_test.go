@@ -106,7 +106,7 @@ func endsWithProtocolError(t *testing.T, deflate bool, frames []conformance.Fram
 		<-ctx.Done()
 		cause <- context.Cause(ctx)
 		return nil
-	}, wsroute.Compress)
+	}, wsroute.Compress, wsroute.Public)
 	var lines []string
 	if deflate {
 		lines = []string{offerDeflate}
@@ -195,7 +195,7 @@ func answering(works time.Duration) (*wsroute.Router, <-chan error) {
 				return err
 			}
 		}
-	})
+	}, wsroute.Public)
 	return ws, ended
 }
 
@@ -283,7 +283,7 @@ func TestWhenAPeerThatCloses(t *testing.T) {
 					context.AfterFunc(ctx, func() { ended <- context.Cause(ctx) })
 					tt.handler(ctx, c)
 					return nil
-				})
+				}, wsroute.Public)
 				p := open(t, wstest.Start(t, ws))
 				synctest.Wait()
 				if tt.before > 0 {
@@ -338,7 +338,7 @@ func TestWhoIsHeardBehindAClose(t *testing.T) {
 				t.Error(err)
 			}
 			return conn.Send(ctx, "answer")
-		})
+		}, wsroute.Public)
 		p := open(t, wstest.Start(t, ws))
 		write(t, p, textFrame("a"), closeFrame(1000, ""))
 		if e, err := p.Read(); err != nil || string(e.Payload) != "answer" {
@@ -409,7 +409,7 @@ func TestAPeerThatGoesBehindAFullReadAhead(t *testing.T) {
 				<-ctx.Done()
 				ended <- context.Cause(ctx)
 				return nil
-			})
+			}, wsroute.Public)
 			p := open(t, wstest.StartLoopback(t, ws))
 			<-full
 			for range 20 {
@@ -509,7 +509,7 @@ func TestBehindAFullReadAhead(t *testing.T) {
 					case <-ctx.Done():
 						return nil
 					}
-				})
+				}, wsroute.Public)
 				var p *conformance.Peer
 				if secure {
 					p = overTLS(t, ws)

@@ -160,7 +160,7 @@ func TestAnExpiryFarAway(t *testing.T) {
 	ws := wsroute.New(deps, quiet())
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ _ gate }) error {
 		return receiveAll(ctx, conn)
-	})
+	}, wsroute.Public)
 	c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 	c.Send("still here")
 	if got := c.Receive(); got != "still here" {

@@ -42,6 +42,7 @@ func BareRoute() map[string]bool {
 	return map[string]bool{
 		"Require": len(rt.guards) > 0, "Scopes": len(rt.scopes) > 0, "Subprotocols": len(rt.subprotocols) > 0,
 		"Diagnose": rt.diagnose, "AcceptThenClose": rt.acceptsFirst, "Renewable": rt.renewable,
+		"Public":     rt.public,
 		"DropOldest": rt.drops, "Compress": rt.compresses, "Limits": rt.limits != (Limits{}),
 	}
 }

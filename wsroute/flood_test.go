@@ -18,7 +18,7 @@ func flooded(t *testing.T, change func(*wsroute.Config), options ...wsroute.Rout
 	config := quiet()
 	change(config)
 	ws := wsroute.New(depends.New(), config)
-	wsroute.Handle(ws, "/", echo[string], options...)
+	wsroute.Handle(ws, "/", echo[string], append(options, wsroute.Public)...)
 	return wstest.Start(t, ws)
 }
 
@@ -124,7 +124,7 @@ func TestAPingFloodIsAnsweredOnce(t *testing.T) {
 		config := quiet()
 		config.Limits.WriteTimeout = 24 * time.Hour
 		ws := wsroute.New(depends.New(), config)
-		wsroute.Handle(ws, "/", echo[string])
+		wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 		const pings = 5000
 		payload := make([]byte, 100)

@@ -75,7 +75,7 @@ func serveFrames(f *testing.F) (*memconn.Listener, <-chan struct{}) {
 				return err
 			}
 		}
-	})
+	}, wsroute.Public)
 	handler, err := ws.Handler()
 	if err != nil {
 		f.Fatal(err)

@@ -157,8 +157,8 @@ func accountFromGin(reads *int) *wsroute.Router {
 	ws := wsroute.New(deps, quiet())
 	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], in in) error {
 		return conn.Send(ctx, fmt.Sprintf("%v %s", in.Account.OK, in.Account.Value.Name))
-	}, wsroute.Diagnose)
-	wsroute.Handle(ws, "/other", echo[string])
+	}, wsroute.Diagnose, wsroute.Public)
+	wsroute.Handle(ws, "/other", echo[string], wsroute.Public)
 	return ws
 }
 

@@ -31,7 +31,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add("GET", "HTTP/1.1", strings.Replace(good, "Upgrade: websocket", "Upgrade: foo/2, websocket", 1))
 	f.Add("GET", "HTTP/1.1", strings.Replace(good, "Connection: Upgrade", "Connection: , keep alive, Upgrade", 1))
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], none) error { return nil })
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], none) error { return nil }, wsroute.Public)
 	srv := wstest.Start(f, ws)
 	f.Fuzz(func(t *testing.T, method, proto, headers string) {
 		raw := method + " /ws " + proto + "\r\n" + headers + "\r\n"

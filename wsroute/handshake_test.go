@@ -107,7 +107,7 @@ func TestMalformedHandshakes(t *testing.T) {
 func TestEarlyFramesAreReplayed(t *testing.T) {
 	for name, srv := range map[string]*wstest.Server{"memory": serveEcho[string](t), "loopback": func() *wstest.Server {
 		ws := wsroute.New(depends.New(), quiet())
-		wsroute.Handle(ws, "/", echo[string])
+		wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 		return wstest.StartLoopback(t, ws)
 	}()} {
 		conn, err := srv.Connect(t.Context())
@@ -218,7 +218,7 @@ func TestSubprotocols(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
 		return conn.Send(ctx, conn.Subprotocol())
-	}, wsroute.Subprotocols("v2", "v1"))
+	}, wsroute.Subprotocols("v2", "v1"), wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for _, test := range []struct {
 		offers []string
@@ -260,7 +260,7 @@ func TestParametersOverTheWire(t *testing.T) {
 			limit = fmt.Sprint(*in.Limit)
 		}
 		return conn.Send(ctx, fmt.Sprintf("%s|%s|%s|%v|%v|%v|%v|%v|%s|%s", in.Room, in.Rest, limit, in.Tags, in.Ages, in.Flag, in.Wait, in.Rate, in.Lang, in.Theme))
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for path, want := range map[string]string{
 		"/go/a/b": "go|a/b|nil|[none]|[]|false|1s|1|en|light",
@@ -316,7 +316,7 @@ func TestABoundIsTold(t *testing.T) {
 		None int    `query:"none" default:"1"`
 	}
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], in) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], in) error { return nil }, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for query, want := range map[string]string{
 		"room=12345":           "max 4",
@@ -359,7 +359,7 @@ func TestADefaultIsMadeAnew(t *testing.T) {
 		in.Many[0][len(in.Many[0])-1]++
 		in.Tags[0] = "b"
 		return conn.Send(ctx, said)
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	want := "{map[read:true] 10.0.0.1 [10.0.0.1] [a] 1 2000-01-01 00:00:00 +0000 UTC ::1}"
 	var all sync.WaitGroup
@@ -392,7 +392,7 @@ func TestRulesThatAreRun(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ in) error {
 		return conn.Send(ctx, "in")
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for _, query := range []string{
 		"", "address=::2&many=::1&many=10.0.0.1", "number=100&port=80&angle=-90&wait=1m",
@@ -428,7 +428,7 @@ func TestCookiesAsTheyStand(t *testing.T) {
 			return conn.Send(ctx, "nil")
 		}
 		return conn.Send(ctx, *in.V)
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	for line, want := range map[string]string{
 		"w=1": "nil", "v": "", "v=": "", "v=a": "a", `v={"a":1}`: `{"a":1}`, "v=é": "é", "v=a,b": "a,b", `v=a\b`: `a\b`,

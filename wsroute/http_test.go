@@ -254,7 +254,7 @@ func TestFaultsOfPlainRoutes(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
 	wsroute.HandleHTTP(ws, "post", "/a", sayWho)
 	wsroute.HandleHTTP(ws, http.MethodGet, "/b", says("b"))
-	wsroute.Handle(ws, "/b", echo[string])
+	wsroute.Handle(ws, "/b", echo[string], wsroute.Public)
 	_, err := ws.Handler()
 	if err == nil {
 		t.Fatal("it mounted")
@@ -494,7 +494,7 @@ func TestHandshakeValuesOfPlainRoutes(t *testing.T) {
 			wsroute.HandleHTTP(ws, http.MethodGet, "/", func(http.ResponseWriter, *http.Request, struct{ _ gate }) error { return nil })
 		}, "captive"},
 		"a socket's handler": {func(ws *wsroute.Router) {
-			wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ Tx tx }) error { return nil })
+			wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ Tx tx }) error { return nil }, wsroute.Public)
 		}, "captive"},
 	} {
 		open := false

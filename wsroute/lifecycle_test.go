@@ -91,7 +91,7 @@ func lifecycle(j *journal, third func(context.Context) error) *wsroute.Router {
 		j.add("handler")
 		_, err := conn.Receive(ctx)
 		return err
-	})
+	}, wsroute.Public)
 	return ws
 }
 
@@ -159,7 +159,7 @@ func TestACleanupAfterTheEndRunsAtOnce(t *testing.T) {
 	deps := depends.New()
 	depends.Provide(deps, func(ctx context.Context, _ none) (p1, error) { kept = ctx; return p1{}, nil })
 	ws := wsroute.New(deps, quiet())
-	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ P p1 }) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ P p1 }) error { return nil }, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	wstest.Dial[string, string](t, srv, "/").Closed()
 	srv.Stop()
@@ -240,7 +240,7 @@ func TestCleanupsThatFailChangeNothing(t *testing.T) {
 					return p2{}, nil
 				}, lifetime)
 				ws := wsroute.New(deps, quiet())
-				wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ _ p2 }) error { return nil })
+				wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ _ p2 }) error { return nil }, wsroute.Public)
 				srv := wstest.Start(t, ws)
 				got := wstest.Dial[string, string](t, srv, "/").Closed()
 				srv.Stop()
@@ -263,7 +263,7 @@ func TestAHandlerThatCallsGoexitCloses(t *testing.T) {
 	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ _ p1 }) error {
 		runtime.Goexit()
 		return nil
-	})
+	}, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	if got := wstest.Dial[string, string](t, srv, "/").Closed(); got.Code != 1011 {
 		t.Errorf("got %v", got)
@@ -289,11 +289,11 @@ func TestDrain(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			j.add("%v", errors.Is(context.Cause(ctx), wsroute.ErrDraining))
 			return nil
-		})
+		}, wsroute.Public)
 		wsroute.Handle(ws, "/resolving", func(context.Context, *wsroute.Conn[string, string], struct{ P p1 }) error {
 			j.add("handler")
 			return nil
-		})
+		}, wsroute.Public)
 		handler, err := ws.Handler()
 		if err != nil {
 			t.Fatal(err)
@@ -339,7 +339,7 @@ func TestHandshakeValuesAreFreedWhileTheHandlerRuns(t *testing.T) {
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ _ *heavy }) error {
 		_, err := conn.Receive(ctx)
 		return err
-	})
+	}, wsroute.Public)
 	wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 	for range 100 {
 		runtime.GC()
@@ -370,7 +370,7 @@ func TestAWriterThatPanicsAfterTheBudget(t *testing.T) {
 			return gate{}, ctx.Err()
 		})
 		ws := wsroute.New(deps, &wsroute.Config{Logger: textLogger(&out)})
-		wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
+		wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.Public)
 		handler, err := ws.Handler()
 		if err != nil {
 			t.Fatal(err)
@@ -411,7 +411,7 @@ func TestALostPeersMessagesHaveNoGap(t *testing.T) {
 					all = append(all, m)
 					runtime.Gosched()
 				}
-			})
+			}, wsroute.Public)
 			c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 			for i := range 10 {
 				c.Send(strconv.Itoa(i))

@@ -16,10 +16,10 @@ func TestLimitsOfARoute(t *testing.T) {
 	config := quiet()
 	config.Limits = wsroute.Limits{ReadLimit: 100, MessageRate: 1, MessageBurst: 50}
 	ws := wsroute.New(depends.New(), config)
-	wsroute.Handle(ws, "/plain", echo[string])
+	wsroute.Handle(ws, "/plain", echo[string], wsroute.Public)
 	large := ws.Group("/large", wsroute.Limits{ReadLimit: 1000})
-	wsroute.Handle(large, "/group", echo[string])
-	wsroute.Handle(large, "/route", echo[string], wsroute.Limits{ReadLimit: 10_000, MessageRate: 3})
+	wsroute.Handle(large, "/group", echo[string], wsroute.Public)
+	wsroute.Handle(large, "/route", echo[string], wsroute.Limits{ReadLimit: 10_000, MessageRate: 3}, wsroute.Public)
 	var explained strings.Builder
 	srv := wstest.Start(t, ws)
 	if err := ws.Explain(&explained); err != nil {
@@ -54,8 +54,8 @@ func TestLimitsOfARoute(t *testing.T) {
 // TestLimitsThatCannotBeMeant are told with the route that has them.
 func TestLimitsThatCannotBeMeant(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/a", echo[string], wsroute.Limits{PingInterval: time.Minute})
-	wsroute.Handle(ws, "/b", echo[string], wsroute.Limits{SendQueue: -1, MessageBurst: 2})
+	wsroute.Handle(ws, "/a", echo[string], wsroute.Limits{PingInterval: time.Minute}, wsroute.Public)
+	wsroute.Handle(ws, "/b", echo[string], wsroute.Limits{SendQueue: -1, MessageBurst: 2}, wsroute.Public)
 	_, err := ws.Handler()
 	for _, want := range []string{
 		"GET /a", "Limits.PongTimeout (35s) must exceed PingInterval (1m0s)",

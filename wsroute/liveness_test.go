@@ -43,7 +43,7 @@ func TestAPeerThatReadsSlowlyIsAlive(t *testing.T) {
 					_, err := conn.Receive(ctx)
 					ended <- err
 					return err
-				})
+				}, wsroute.Public)
 				p := open(t, wstest.Start(t, ws))
 				slow := &slowly{p.Conn.(*memconn.Conn), tt.perSecond / 10}
 				for n := 0; n < tt.size-8<<10; { // some came with the 101
@@ -92,7 +92,7 @@ func TestAPeerThatVanishesUnderABacklog(t *testing.T) {
 					}
 					ended <- time.Now()
 					return nil
-				})
+				}, wsroute.Public)
 				p := open(t, wstest.Start(t, ws))
 				write(t, p, textFrame("go"))
 				synctest.Wait()
@@ -118,7 +118,7 @@ func TestAPeerThatAnswersNoPing(t *testing.T) {
 				<-ctx.Done()
 				ended <- context.Cause(ctx)
 				return nil
-			})
+			}, wsroute.Public)
 			p := open(t, wstest.Start(t, ws))
 			start := time.Now()
 			go func() {
@@ -157,7 +157,7 @@ func TestAKernelThatTakesPings(t *testing.T) {
 			<-ctx.Done()
 			ended <- context.Cause(ctx)
 			return nil
-		})
+		}, wsroute.Public)
 		var p *conformance.Peer
 		if secure {
 			p = overTLS(t, ws)

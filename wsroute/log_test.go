@@ -20,7 +20,7 @@ func TestAPeerForgesNoLineOfTheLog(t *testing.T) {
 	const evil = "\x1b[31mlevel=ERROR forged\x1b[0m"
 	var out safeBuffer
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out)})
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	srv := wstest.Start(t, ws)
 	wstest.Dial[string, string](t, srv, "/", wstest.Subprotocol("x")).Close(4000, "bye\n"+evil)
 	status, _, _ := exchange(t, srv, strings.Replace(fmt.Sprintf(handshake, "/"), "Upgrade: websocket", "Upgrade: websocket\r\nOrigin: https://"+strings.Repeat("e", 5000), 1))
@@ -54,7 +54,7 @@ func TestALogLineOfABadMessageIsBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log safeBuffer
 			ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&log)})
-			wsroute.Handle(ws, "/", echo[list])
+			wsroute.Handle(ws, "/", echo[list], wsroute.Public)
 			srv := wstest.Start(t, ws)
 			c := wstest.Dial[string, string](t, srv, "/")
 			c.Send(message)
@@ -77,9 +77,9 @@ func TestOneLineForARefusalAndOneForAnEnd(t *testing.T) {
 	type conn = wsroute.Conn[string, string]
 	type guarded struct{ Who who }
 	wsroute.Handle(ws, "/echo", func(ctx context.Context, c *conn, _ guarded) error { return echo(ctx, c, none{}) })
-	wsroute.Handle(ws, "/lost", echo[string])
-	wsroute.Handle(ws, "/panic", func(context.Context, *conn, none) error { panic("oh") })
-	wsroute.Handle(ws, "/error", func(context.Context, *conn, none) error { return errors.New("disk full") })
+	wsroute.Handle(ws, "/lost", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/panic", func(context.Context, *conn, none) error { panic("oh") }, wsroute.Public)
+	wsroute.Handle(ws, "/error", func(context.Context, *conn, none) error { return errors.New("disk full") }, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	wstest.Refused(t, srv, "/echo")
 	wstest.Refused(t, srv, "/echo", wstest.Header("Origin", "http://mybox.local:8080"))
@@ -133,7 +133,7 @@ func TestALineAboutAConnectionHasNoSource(t *testing.T) {
 	var out safeBuffer
 	handler := &wrapper{Handler: slog.NewTextHandler(&out, &slog.HandlerOptions{AddSource: true})}
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(handler)})
-	wsroute.Handle(ws, "/echo", echo[string])
+	wsroute.Handle(ws, "/echo", echo[string], wsroute.Public)
 	srv := wstest.Start(t, ws)
 	wstest.Refused(t, srv, "/echo", wstest.Header("Origin", "https://elsewhere.example"))
 	wstest.Dial[string, string](t, srv, "/echo").Close(1000, "done")

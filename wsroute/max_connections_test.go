@@ -267,7 +267,7 @@ func TestAnAddressWithoutAPort(t *testing.T) {
 		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
 			_, err := conn.Receive(ctx)
 			return err
-		})
+		}, wsroute.Public)
 		routes, err := ws.Handler()
 		if err != nil {
 			t.Fatal(err)

@@ -156,9 +156,12 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		bad = append(bad, found.list...)
 	}
 	bad = graph.Check(r.graph, targets, bad)
-	for _, t := range targets {
+	for i, t := range targets {
 		found := faults{target: t}
 		found.renewal()
+		if !t.Plain && !s.routes[i].public && !t.Authenticates() {
+			found.unguarded()
+		}
 		if s.config.Origins == nil {
 			found.cookiesWithoutOrigins()
 		}
@@ -216,6 +219,14 @@ func (f *faults) cookiesWithoutOrigins() {
 			}
 		}
 	}
+}
+
+// unguarded refuses a route that everybody may open.
+func (f *faults) unguarded() {
+	f.add("unsafe", f.target.Label+" authenticates nobody: no scheme, no value of FromGin and "+
+		"no guard that reads the request is needed to connect",
+		"guard the route or its group, as by wsroute.Require[Claims](), the type of a scheme; "+
+			"or add wsroute.Public, if everybody may connect")
 }
 
 // renewal refuses a Renewable route without one scheme whose credential fits into a message.

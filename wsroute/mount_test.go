@@ -23,7 +23,7 @@ func plainHandler(t *testing.T, routes ...string) http.Handler {
 		if method, path, plain := strings.Cut(route, " "); plain {
 			wsroute.HandleHTTP(ws, method, path, says(route))
 		} else {
-			wsroute.Handle(ws, route, echo[string])
+			wsroute.Handle(ws, route, echo[string], wsroute.Public)
 		}
 	}
 	handler, err := ws.Handler()
@@ -92,7 +92,7 @@ func TestARouterMountedTwice(t *testing.T) {
 	},
 	) error {
 		return conn.Send(ctx, in.Version+" "+in.Org)
-	})
+	}, wsroute.Public)
 	engine := gin.New()
 	for _, group := range []string{"/a/:version", "/b/:version/"} {
 		if err := ws.Mount(engine.Group(group)); err != nil {
@@ -118,7 +118,7 @@ func TestARouterInAServeMux(t *testing.T) {
 	},
 	) error {
 		return conn.Send(ctx, in.Room)
-	})
+	}, wsroute.Public)
 	handler, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)

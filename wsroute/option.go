@@ -54,6 +54,7 @@ type route struct {
 	compresses   bool
 	diagnose     bool
 	acceptsFirst bool // a refusal is a close frame
+	public       bool // it may authenticate nobody
 	scopes       []string
 	subprotocols []string
 }
@@ -97,6 +98,15 @@ var Compress RouteOption = option{"Compress", func(rt *route) { rt.compresses = 
 var AcceptThenClose RouteOption = option{"AcceptThenClose", func(rt *route) {
 	rt.acceptsFirst = true
 }}
+
+// Public lets a WebSocket route authenticate nobody: everybody may connect whose Origin is
+// allowed. Without it such a route does not start, so that none is open by mistake. A route
+// authenticates by a scheme or a value of [FromGin] that it or one of its providers needs,
+// or by a guard whose provider reads the request; what nothing but Optional fields need
+// lets everybody pass, and a value that is no guard proves nothing. As an option of a
+// group, Public changes nothing for those of its routes that authenticate, nor for
+// [HandleHTTP].
+var Public RouteOption = option{"Public", func(rt *route) { rt.public = true }}
 
 // Scopes demands OAuth 2.0 scopes (RFC 6749 §3.3) of every scheme that a route
 // uses: what authenticated must grant them, or the connection is refused with 403

@@ -144,7 +144,7 @@ func TestOriginOfAHostWithoutAPort(t *testing.T) {
 // TestOriginOnTLS: a page of the plain server on port 80 is not the server's own.
 func TestOriginOnTLS(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/", echo[string], wsroute.Diagnose)
+	wsroute.Handle(ws, "/", echo[string], wsroute.Diagnose, wsroute.Public)
 	handler, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestOriginOnTLS(t *testing.T) {
 
 func TestOriginOnTheWire(t *testing.T) {
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: quiet().Logger, Origins: []string{"https://chat.example.com"}})
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	srv := wstest.Start(t, ws)
 	wstest.Dial[string, string](t, srv, "/", wstest.Header("Origin", "https://chat.example.com"))
 	for _, origin := range []string{"http://" + srv.Host, "null", "https://chat.example.com/"} {
@@ -223,7 +223,7 @@ func TestOriginsThatNoBrowserSends(t *testing.T) {
 		config := quiet()
 		config.Origins = []string{text}
 		ws := wsroute.New(depends.New(), config)
-		wsroute.Handle(ws, "/", echo[string])
+		wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 		_, err := ws.Handler()
 		fault, ok := errors.AsType[*depends.WiringError](err)
 		if !ok || fault.Kind != "bad config" || !strings.Contains(fault.Fact, hint) {
@@ -242,7 +242,7 @@ func TestOriginsAreCopied(t *testing.T) {
 	config := quiet()
 	config.Origins = []string{"https://chat.example"}
 	ws := wsroute.New(depends.New(), config)
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	config.Origins[0] = "null"
 	srv := wstest.Start(t, ws)
 	if r := wstest.Refused(t, srv, "/", wstest.Header("Origin", "null")); r.Status != 403 {

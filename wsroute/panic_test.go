@@ -76,7 +76,7 @@ func failing(out io.Writer, where string, bad error, armed *atomic.Bool) *wsrout
 		return gate{}, nil
 	})
 	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.NewTextHandler(out, nil)), MaxConnections: 1, MaxHandshakes: 1})
-	var options []wsroute.RouteOption
+	options := []wsroute.RouteOption{wsroute.Public}
 	if where == "told" {
 		options = append(options, wsroute.AcceptThenClose)
 	}
@@ -151,7 +151,7 @@ func TestAnErrorWithItsOwnIs(t *testing.T) {
 		return gate{}, depends.Forbidden("not_yet", textual("soon"))
 	})
 	ws := wsroute.New(deps, quiet())
-	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.Public)
 	if r := wstest.Refused(t, wstest.Start(t, ws), "/ws"); r.Status != 403 || r.Problem.Reason != "not_yet" {
 		t.Errorf("refused with %d %s", r.Status, r.Body)
 	}
@@ -171,7 +171,7 @@ func TestNoPanicReachesRecovery(t *testing.T) {
 		deps := depends.New()
 		depends.Provide(deps, func(context.Context, none) (gate, error) { return gate{}, bad })
 		ws := wsroute.New(deps, quiet())
-		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
+		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.Public)
 		engine := gin.New()
 		engine.Use(gin.RecoveryWithWriter(&out))
 		if err := ws.Mount(engine); err != nil {
@@ -201,7 +201,7 @@ func (panicky) Write(line []byte) (int, error) {
 
 func TestALoggerThatPanicsEndsNoConnection(t *testing.T) {
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(slog.NewTextHandler(panicky{}, nil)), MaxConnections: 1})
-	wsroute.Handle(ws, "/ws", echo[string])
+	wsroute.Handle(ws, "/ws", echo[string], wsroute.Public)
 	srv := wstest.Start(t, ws)
 	if r := wstest.Refused(t, srv, "/ws", wstest.Header("Origin", "https://elsewhere.example")); r.Status != 403 {
 		t.Errorf("refused with %d", r.Status)

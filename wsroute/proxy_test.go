@@ -22,7 +22,7 @@ func TestClientAddr(t *testing.T) {
 		ws := wsroute.New(depends.New(), config)
 		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Addr depends.ClientAddr }) error {
 			return conn.Send(ctx, in.Addr.String())
-		})
+		}, wsroute.Public)
 		return wstest.Start(t, ws)
 	}
 	mapped := show("::ffff:127.0.0.1", "::ffff:10.0.0.0/104") // the same addresses, as IPv6 has them
@@ -66,7 +66,7 @@ func TestClientAddr(t *testing.T) {
 func TestTheLogNamesTheClient(t *testing.T) {
 	var out safeBuffer
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out), TrustedProxies: []string{"127.0.0.1"}})
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	srv := wstest.Start(t, ws)
 	wstest.Dial[string, string](t, srv, "/", wstest.Header("X-Forwarded-For", "6.6.6.6")).Close(1000, "")
 	wstest.Get(t, srv, "/", wstest.Header("X-Forwarded-For", "7.7.7.7"))
@@ -80,7 +80,7 @@ func TestTheLogNamesTheClient(t *testing.T) {
 func TestTheLogNamesAClientThatLooksLikeItsProxy(t *testing.T) {
 	var out safeBuffer
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out), TrustedProxies: []string{"127.0.0.12", "2001:db8::12"}})
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	handler, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestRequireTLS(t *testing.T) {
 		config := quiet()
 		config.RequireTLS, config.TrustedProxies = true, trusted
 		ws := wsroute.New(depends.New(), config)
-		wsroute.Handle(ws, "/", echo[string])
+		wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 		return wstest.Start(t, ws)
 	}
 	trusting := serve("127.0.0.1")
@@ -134,7 +134,7 @@ func TestRequireTLS(t *testing.T) {
 	config := quiet()
 	config.RequireTLS = true
 	ws := wsroute.New(depends.New(), config)
-	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], none) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], none) error { return nil }, wsroute.Public)
 	handler, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func TestTheReadAheadIsBoundedInBytes(t *testing.T) {
 				wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ none) error {
 					<-ctx.Done()
 					return nil
-				})
+				}, wsroute.Public)
 				p := open(t, wstest.Start(t, ws))
 				taken := make(chan int, 1)
 				go func() {
@@ -67,7 +67,7 @@ func TestAMessageOfTheLimitAlwaysFits(t *testing.T) {
 				}
 				got <- m
 			}
-		})
+		}, wsroute.Public)
 		p := open(t, wstest.Start(t, ws))
 		var frames []conformance.Frame
 		for i := range 10 {

@@ -40,7 +40,7 @@ func openUntilClosed(t *testing.T, deps *depends.Graph, target string, talk func
 		case <-time.After(time.Minute):
 		}
 		return nil
-	}, wsroute.Renewable)
+	}, wsroute.Renewable, wsroute.Public)
 	p := wstest.Dial[string, string](t, wstest.Start(t, ws), target)
 	start := time.Now()
 	talk(ws, p)
@@ -403,7 +403,7 @@ func TestARevalidationThatCallsGoexit(t *testing.T) {
 		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ Owner owner }) error {
 			_, err := conn.Receive(ctx)
 			return err
-		})
+		}, wsroute.Public)
 		if got := wstest.Dial[string, string](t, wstest.Start(t, ws), "/").Closed(); got.Code != 1011 {
 			t.Errorf("closed with %v", got)
 		}

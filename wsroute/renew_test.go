@@ -211,7 +211,7 @@ func TestNoRenewalOfAConnectionWithoutACredential(t *testing.T) {
 	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ Pass depends.Optional[pass] }) error {
 		_, err := conn.Receive(ctx)
 		return err
-	}, wsroute.Renewable)
+	}, wsroute.Renewable, wsroute.Public)
 	srv := wstest.Start(t, ws)
 	p := wstest.Dial[string, string](t, srv, "/")
 	p.Send(`{"$renew":"ada/1h/x"}`)

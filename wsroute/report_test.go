@@ -73,7 +73,7 @@ func sixMistakes() error {
 
 	ws := wsroute.New(deps, nil)
 	wsroute.Handle(ws, "/rooms/:room", join)
-	wsroute.Handle(ws, "/rooms", list)
+	wsroute.Handle(ws, "/rooms", list, wsroute.Public)
 	wsroute.Handle(ws, "/audit", watch)
 	return ws.Mount(gin.New())
 }
@@ -125,17 +125,17 @@ func TestRouteFaults(t *testing.T) {
 	}
 	deps := depends.New()
 	ws := wsroute.New(deps, &wsroute.Config{Limits: wsroute.Limits{PingInterval: 9, PongTimeout: 9, WriteTimeout: -1, ReadLimit: -1}, Origins: []string{"chat.example.com", "https://a/b"}, TrustedProxies: []string{"10.0.0.0/99", "proxy"}})
-	wsroute.Handle(ws, "/a/:x", echo[string])
-	wsroute.Handle(ws, "/a/:x", echo[string])
-	wsroute.Handle(ws, "/a/:y/b", echo[string])
-	wsroute.Handle(ws, "/a/*rest", echo[string])
-	wsroute.Handle(ws, "no-slash", echo[string])
-	wsroute.Handle(ws, "/x/:", echo[string])
-	wsroute.Handle(ws, "/x/:a/:a", echo[string])
-	wsroute.Handle(ws, "/x//y", echo[string])
-	wsroute.Handle(ws, "/x/*all/y", echo[string])
-	wsroute.Handle(ws, "/x/a:b", echo[string])
-	wsroute.Handle(ws, "/bad", echo[bad], wsroute.Subprotocols("a b", "ok"))
+	wsroute.Handle(ws, "/a/:x", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/a/:x", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/a/:y/b", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/a/*rest", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "no-slash", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/x/:", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/x/:a/:a", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/x//y", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/x/*all/y", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/x/a:b", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/bad", echo[bad], wsroute.Subprotocols("a b", "ok"), wsroute.Public)
 	err := ws.Mount(gin.New())
 	if err == nil {
 		t.Fatal("it mounts")
@@ -147,7 +147,7 @@ func TestAConflictWithAForeignRouteIsAWiringFault(t *testing.T) {
 	engine := gin.New()
 	engine.GET("/a/:x", func(*gin.Context) {})
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/a/:x", echo[string])
+	wsroute.Handle(ws, "/a/:x", echo[string], wsroute.Public)
 	var w *depends.WiringError
 	if err := ws.Mount(engine); !errors.As(err, &w) || w.Kind != "conflict" || !strings.Contains(err.Error(), "report_test.go") {
 		t.Errorf("got %v", err)
@@ -156,7 +156,7 @@ func TestAConflictWithAForeignRouteIsAWiringFault(t *testing.T) {
 
 func TestAnUnusedOverrideIsAFault(t *testing.T) {
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	ws.Override(depends.OverrideValue(User{}))
 	_, err := ws.Handler()
 	if want := "unused override: no provider of wsroute_test.User"; !strings.Contains(fmt.Sprint(err), want) {
@@ -191,7 +191,7 @@ func TestExplainNamesGuards(t *testing.T) {
 		depends.Provide(deps, func(context.Context, none) (gate, error) { return gate{}, nil })
 		depends.Provide(deps, func(context.Context, struct{ _ gate }) (member, error) { return member{}, nil })
 		ws := wsroute.New(deps, nil)
-		wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil })
+		wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil }, wsroute.Public)
 		ws.Override(overrides...)
 		if _, err := ws.Handler(); err != nil {
 			t.Fatal(err)
@@ -246,7 +246,7 @@ func TestExplain(t *testing.T) {
 	) error {
 		return nil
 	})
-	wsroute.Handle(ws, "/open", echo[string])
+	wsroute.Handle(ws, "/open", echo[string], wsroute.Public)
 	if err := ws.Mount(gin.New().Group("/ws")); err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestExplain(t *testing.T) {
 func TestPanicsAtRegistrationNameTheirPlace(t *testing.T) {
 	deps := depends.New()
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	if _, err := ws.Handler(); err != nil {
 		t.Fatal(err)
 	}

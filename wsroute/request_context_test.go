@@ -32,7 +32,7 @@ func TestValuesOfTheRequest(t *testing.T) {
 		}
 		look("handler", ctx)
 		return conn.Close(4000, "")
-	})
+	}, wsroute.Public)
 	routes, err := ws.Handler()
 	if err != nil {
 		t.Fatal(err)

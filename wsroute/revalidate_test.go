@@ -70,7 +70,7 @@ func serveRoles(t *testing.T, store *roles, option depends.ProvideOption, handle
 			t.Errorf("at first %v is not %v", in.First, in.Now.Get())
 		}
 		return handler(ctx, conn, in.Now)
-	})
+	}, wsroute.Public)
 	return wstest.Start(t, ws)
 }
 
@@ -244,7 +244,7 @@ func TestAReplacedValueOutlivesItsUse(t *testing.T) {
 					return err
 				}
 			}
-		})
+		}, wsroute.Public)
 		srv := wstest.Start(t, ws)
 		c := wstest.Dial[string, string](t, srv, "/")
 		time.Sleep(12 * time.Second)

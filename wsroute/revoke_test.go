@@ -202,7 +202,7 @@ func TestRevokeCatchesAHandshake(t *testing.T) {
 			wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ member }) error {
 				t.Error("the handler ran")
 				return nil
-			})
+			}, wsroute.Public)
 		} else {
 			ws = identified(quiet(), identify, receiveAll)
 		}

@@ -43,7 +43,7 @@ func hall(t *testing.T, room *wsroute.Room[said], config *wsroute.Config) (*wsro
 				return err
 			}
 		}
-	})
+	}, wsroute.Public)
 	return ws, wstest.Start(t, ws)
 }
 

@@ -230,7 +230,7 @@ func TestPongsThatWeHaveAskedFor(t *testing.T) {
 						}
 					}
 					return echo(ctx, conn, none{})
-				})
+				}, wsroute.Public)
 				c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 				time.Sleep(40 * time.Second)
 				if backlog > 0 {
@@ -264,7 +264,7 @@ func TestDropOldest(t *testing.T) {
 			}
 			_, err := conn.Receive(ctx)
 			return err
-		}, wsroute.DropOldest)
+		}, wsroute.DropOldest, wsroute.Public)
 		c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 		synctest.Wait()
 		var got []string
@@ -299,7 +299,7 @@ func TestSendMessages(t *testing.T) {
 					return err
 				}
 			}
-		})
+		}, wsroute.Public)
 		c := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
 		if err := <-ended; !errors.Is(err, wsroute.ErrSlowReader) {
 			t.Errorf("got %v", err)

@@ -55,7 +55,7 @@ func TestServeStopsCleanlyAndReleasesTheApp(t *testing.T) {
 		err := echo(ctx, c, none{})
 		j.add("handler")
 		return err
-	})
+	}, wsroute.Public)
 	engine := gin.New()
 	if err := ws.Mount(engine); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestServeStopsWithUnusedConnectionsOpen(t *testing.T) {
 		engine := gin.New()
 		engine.POST("/plain", func(c *gin.Context) { _, _ = io.Copy(io.Discard, c.Request.Body) })
 		ws := wsroute.New(depends.New(), quiet())
-		wsroute.Handle(ws, "/", echo[string])
+		wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 		if err := ws.Mount(engine); err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestServeStopsWithUnusedConnectionsOpen(t *testing.T) {
 // TestAnIdleConnectionHoldsTwoGoroutines, and none of net/http's.
 func TestAnIdleConnectionHoldsTwoGoroutines(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	srv := wstest.StartLoopback(t, ws)
 	const n = 50
 	connect := func() *wstest.Peer[string, string] {
@@ -171,10 +171,10 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	config.ResolveTimeout = time.Millisecond
 	hasty := wsroute.New(deps, config)
 	type conn = wsroute.Conn[string, string]
-	wsroute.Handle(ws, "/echo", echo[string])
+	wsroute.Handle(ws, "/echo", echo[string], wsroute.Public)
 	wsroute.Handle(ws, "/refused", func(context.Context, *conn, struct{ Who who }) error { return nil })
-	wsroute.Handle(hasty, "/slow", func(context.Context, *conn, struct{ _ gate }) error { return nil })
-	wsroute.Handle(ws, "/panic", func(context.Context, *conn, none) error { panic("oh") })
+	wsroute.Handle(hasty, "/slow", func(context.Context, *conn, struct{ _ gate }) error { return nil }, wsroute.Public)
+	wsroute.Handle(ws, "/panic", func(context.Context, *conn, none) error { panic("oh") }, wsroute.Public)
 	srv, slow := wstest.StartLoopback(t, ws), wstest.StartLoopback(t, hasty)
 	once := func() {
 		abrupt := wstest.Dial[string, string](t, srv, "/echo")

@@ -54,7 +54,7 @@ func address(ctx context.Context, conn *wsroute.Conn[string, string], in struct{
 
 func newRouter(s settings) *wsroute.Router {
 	ws := wsroute.New(depends.New(), s.newConfig())
-	wsroute.Handle(ws, "/ws/address", address)
+	wsroute.Handle(ws, "/ws/address", address, wsroute.Public)
 	return ws
 }
 

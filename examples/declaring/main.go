@@ -141,7 +141,7 @@ func newRouter(logger *log.Logger, config *wsroute.Config) *wsroute.Router {
 	depends.Provide(deps, keeper)
 	security.Use(deps, security.APIKey[User]{Sources: []depends.Source{security.Header("X-API-Key")}, Find: owner})
 	ws := wsroute.New(deps, config)
-	wsroute.Handle(ws, "/stations/:station", watch)
+	wsroute.Handle(ws, "/stations/:station", watch, wsroute.Public)
 	wsroute.Handle(ws, "/stations/:station/calibrate", calibrate)
 	return ws
 }

@@ -40,7 +40,7 @@ func newEcho(largest int64, logger *slog.Logger) (*wsroute.Router, *gin.Engine, 
 		return nil, nil, fmt.Errorf("-max-message is %d: a message has at least one byte", largest)
 	}
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: logger, Limits: wsroute.Limits{ReadLimit: largest}})
-	wsroute.Handle(ws, "/", echo)
+	wsroute.Handle(ws, "/", echo, wsroute.Public)
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	return ws, engine, ws.Mount(engine)

@@ -67,7 +67,7 @@ func newApp(ledger *Ledger) (*wsroute.Router, *gin.Engine, error) {
 	depends.Supply(deps, ledger)
 	depends.Provide(deps, openAccount, depends.Connection)
 	ws := wsroute.New(deps, &wsroute.Config{DrainTimeout: 10 * time.Second, DrainWindow: 2 * time.Second})
-	wsroute.Handle(ws, "/ticks", ticks)
+	wsroute.Handle(ws, "/ticks", ticks, wsroute.Public)
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()

@@ -32,7 +32,7 @@ func tell(ctx context.Context, conn *wsroute.Conn[string, string], in tellInput)
 
 func newRouter() *wsroute.Router {
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/rooms/:room", tell)
+	wsroute.Handle(ws, "/rooms/:room", tell, wsroute.Public)
 	return ws
 }
 

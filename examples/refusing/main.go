@@ -68,9 +68,9 @@ func newRouter(config wsroute.Config) *wsroute.Router {
 	deps := depends.New()
 	depends.Provide(deps, takeSeat)
 	ws := wsroute.New(deps, &config)
-	wsroute.Handle(ws, "/seats/:row", sit)
-	wsroute.Handle(ws, "/asked/:row", sit, wsroute.Diagnose)
-	wsroute.Handle(ws, "/page/:row", sit, wsroute.AcceptThenClose)
+	wsroute.Handle(ws, "/seats/:row", sit, wsroute.Public)
+	wsroute.Handle(ws, "/asked/:row", sit, wsroute.Diagnose, wsroute.Public)
+	wsroute.Handle(ws, "/page/:row", sit, wsroute.AcceptThenClose, wsroute.Public)
 	return ws
 }
 

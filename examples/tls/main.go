@@ -26,7 +26,7 @@ func hello(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{}) 
 // newRouter refuses connections without TLS, in case the program is started without it.
 func newRouter(origin string) *wsroute.Router {
 	ws := wsroute.New(depends.New(), &wsroute.Config{Origins: []string{origin}, RequireTLS: true})
-	wsroute.Handle(ws, "/hello", hello)
+	wsroute.Handle(ws, "/hello", hello, wsroute.Public)
 	return ws
 }
 

@@ -124,7 +124,7 @@ func picture(ctx context.Context, conn *wsroute.Conn[[]byte, string], _ struct{}
 func newRouter(auction *Auction, config *wsroute.Config) *wsroute.Router {
 	deps := depends.New()
 	depends.Supply(deps, auction)
-	ws := wsroute.New(deps, config)
+	ws := wsroute.New(deps, config).Group("", wsroute.Public) // an auction is open to everybody
 	wsroute.Handle(ws, "/strict", strict)
 	wsroute.Handle(ws, "/bids", patient)
 	wsroute.Handle(ws, "/watch", watch, wsroute.DropOldest, wsroute.Limits{SendMessages: 64})

@@ -80,7 +80,7 @@ func router(key []byte) *wsroute.Router {
 	depends.Provide(deps, reader)
 
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/greet/:name", greet, wsroute.Diagnose)
+	wsroute.Handle(ws, "/greet/:name", greet, wsroute.Diagnose, wsroute.Public)
 	wsroute.Handle(ws, "/read", read, wsroute.Diagnose)
 	return ws
 }

@@ -77,7 +77,7 @@ func mount(routes int, stdout io.Writer) error {
 	ws := wsroute.New(twenty(), &wsroute.Config{Logger: newLogger()})
 	handler := func(context.Context, *wsroute.Conn[Say, Said], mountInput) error { return nil }
 	for i := range routes {
-		wsroute.Handle(ws, fmt.Sprintf("/route%d/:room", i), handler)
+		wsroute.Handle(ws, fmt.Sprintf("/route%d/:room", i), handler, wsroute.Public)
 	}
 	if err := ws.Mount(gin.New()); err != nil {
 		return err

@@ -44,7 +44,7 @@ const (
 // serveAlone prints its address and serves until its standard input ends.
 func serveAlone() {
 	ws := wsroute.New(depends.New(), &wsroute.Config{Limits: wsroute.Limits{PingInterval: pausePing, PongTimeout: pausePong}})
-	wsroute.Handle(ws, "/", echo)
+	wsroute.Handle(ws, "/", echo, wsroute.Public)
 	handler, err := ws.Handler()
 	if err != nil {
 		panic(err)
@@ -101,7 +101,7 @@ func begin[In any](t *testing.T, deps *depends.Graph, config *wsroute.Config, ha
 			}
 		}()
 		return handler(ctx, c, in)
-	}, options...)
+	}, append(options, wsroute.Public)...)
 	routes, err := w.ws.Handler()
 	if err != nil {
 		t.Fatal(err)

@@ -21,8 +21,9 @@ type Target struct {
 	Foreign   bool     // the foreign router's context can be read
 	Plain     bool     // a plain request: Handshake values live as long as the handler
 
-	input   *input
-	schemes []*Provider
+	input         *input
+	schemes       []*Provider
+	authenticates bool
 }
 
 // Guard is a dependency that a route demands without taking its value.
@@ -58,6 +59,9 @@ type checker struct {
 	schemes []*Provider        // of this route
 	params  []boundParam       // of this route
 	stack   []need             // from the route down to the field that is checked
+	unseen  bool               // a fault of this route hides what stands behind a field
+
+	proving, asking map[*Provider]bool // what is known of authenticates and asks
 }
 
 // need is a step of the way from a route down to a dependency.
@@ -77,7 +81,10 @@ type boundParam struct {
 // Check returns everything that is wrong with a tree of graphs and the routes
 // that stand on it; extra holds what its caller found by itself.
 func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
-	c := &checker{graph: g, seen: map[string]*Fault{}, ever: map[*Provider]bool{}}
+	c := &checker{
+		graph: g, seen: map[string]*Fault{}, ever: map[*Provider]bool{},
+		proving: map[*Provider]bool{}, asking: map[*Provider]bool{},
+	}
 	for _, f := range extra {
 		c.note(f)
 	}
@@ -102,6 +109,7 @@ func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
 
 func (c *checker) checkTarget(t *Target) {
 	c.target, c.visited, c.schemes, c.params = t, map[*Provider]bool{}, nil, nil
+	c.unseen = false
 	c.declared(t.input, t.Func.String())
 	for i, f := range t.fields() {
 		by := need{name: t.Func.Name, place: t.Func.String(), field: f.name}
@@ -114,11 +122,13 @@ func (c *checker) checkTarget(t *Target) {
 	c.credentials()
 	c.scopes(t)
 	t.schemes = c.schemes
+	t.authenticates = c.unseen || c.authenticates(t.Graph, t.fields())
 }
 
 // declared adds the faults of an input struct itself.
 func (c *checker) declared(in *input, by string) {
 	for _, f := range in.faults {
+		c.unseen = true
 		c.add(f.Kind, f.Type, f.Fact, f.Hint, "declared by "+by)
 	}
 }
@@ -249,11 +259,13 @@ func (c *checker) param(p *param) {
 func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 	found := g.lookup(f.typ)
 	if len(found) == 0 {
+		c.unseen = true
 		c.add("missing", f.typ, "no provider for "+TypeName(f.typ), c.hint(f), c.path(nil)...)
 		return
 	}
 	p := found[0]
 	if i := slices.IndexFunc(c.stack, func(n need) bool { return n.p == p }); i >= 0 {
+		c.unseen = true
 		c.cycle(c.stack[i:])
 		return
 	}

@@ -120,9 +120,10 @@ type Provider struct {
 	Hides   [][2]string              // the parameters that it keeps to itself: source and name
 	Granted func(value any) []string // the scopes of a value, by a pointer; nil if its type has none
 
-	graph *Graph
-	input *input
-	order int // of registration, over the whole tree
+	graph    *Graph
+	input    *input
+	order    int       // of registration, over the whole tree
+	replaces *Provider // the program's own, of an override
 }
 
 // String names the provider and its places.
@@ -194,11 +195,12 @@ func (g *Graph) Override(o *Provider) {
 			continue
 		}
 		used = true
-		at, order, lifetime := p.graph, p.order, p.Lifetime
+		was := *p
 		*p = *o
-		p.graph, p.order, p.Lifetime, p.Override = at, order, lifetime, true
+		p.graph, p.order, p.Lifetime = was.graph, was.order, was.Lifetime
+		p.Override, p.replaces = true, &was
 		if p.In != nil {
-			p.input = analyse(at, p.In)
+			p.input = analyse(was.graph, p.In)
 		} else { // a value is there before every connection
 			p.Lifetime = App
 		}

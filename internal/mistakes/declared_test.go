@@ -38,7 +38,7 @@ func badTagCorrected() error {
 	deps := depends.New()
 	depends.Provide(deps, func(context.Context, struct{}) (User, error) { return User{Name: "alice"}, nil })
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/rooms/:room", func(context.Context, *conn, joinCorrected) error { return nil })
+	wsroute.Handle(ws, "/rooms/:room", func(context.Context, *conn, joinCorrected) error { return nil }, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -74,7 +74,7 @@ func badFieldCorrected() error {
 	depends.Supply(deps, User{Name: "alice"})
 	depends.Supply(deps, &Store{})
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/", func(context.Context, *conn, pageCorrected) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *conn, pageCorrected) error { return nil }, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -86,7 +86,7 @@ func badInput() error {
 
 func badInputCorrected() error {
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/", func(context.Context, *conn, Paging) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *conn, Paging) error { return nil }, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -97,7 +97,7 @@ type Event struct {
 
 func badMessage() error {
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[Event, Event], struct{}) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[Event, Event], struct{}) error { return nil }, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -108,7 +108,7 @@ type EventCorrected struct {
 
 func badMessageCorrected() error {
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[EventCorrected, EventCorrected], struct{}) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[EventCorrected, EventCorrected], struct{}) error { return nil }, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -116,15 +116,15 @@ func nothing(context.Context, *conn, struct{}) error { return nil }
 
 func badRoute() error {
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "rooms", nothing)
-	wsroute.Handle(ws, "/files/*rest/more", nothing)
+	wsroute.Handle(ws, "rooms", nothing, wsroute.Public)
+	wsroute.Handle(ws, "/files/*rest/more", nothing, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
 func badRouteCorrected() error {
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/rooms", nothing)
-	wsroute.Handle(ws, "/files/*rest", nothing)
+	wsroute.Handle(ws, "/rooms", nothing, wsroute.Public)
+	wsroute.Handle(ws, "/files/*rest", nothing, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -132,7 +132,7 @@ func conflict() error {
 	engine := gin.New()
 	engine.GET("/rooms/:room", func(c *gin.Context) { c.String(200, "a page") })
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/rooms/:room", nothing)
+	wsroute.Handle(ws, "/rooms/:room", nothing, wsroute.Public)
 	return ws.Mount(engine)
 }
 
@@ -140,7 +140,7 @@ func conflictCorrected() error {
 	engine := gin.New()
 	engine.GET("/rooms/:room", func(c *gin.Context) { c.String(200, "a page") })
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/rooms/:room/ws", nothing)
+	wsroute.Handle(ws, "/rooms/:room/ws", nothing, wsroute.Public)
 	return ws.Mount(engine)
 }
 
@@ -159,6 +159,36 @@ func badConfigCorrected() error {
 		TrustedProxies: []string{"10.0.0.7"},
 		Limits:         wsroute.Limits{PingInterval: time.Minute, PongTimeout: 90 * time.Second},
 	})
+	return ws.Mount(gin.New())
+}
+
+func open() error {
+	deps := depends.New()
+	depends.Provide(deps, openStore, depends.App)
+	depends.Provide(deps, currentUser)
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/greet", greet)
+	return ws.Mount(gin.New())
+}
+
+// Operator is somebody at this machine.
+type Operator struct{}
+
+func operator(_ context.Context, in struct{ From depends.ClientAddr }) (Operator, error) {
+	if !in.From.IsLoopback() {
+		return Operator{}, depends.Forbidden("other_machine", nil)
+	}
+	return Operator{}, nil
+}
+
+func openCorrected() error {
+	deps := depends.New()
+	depends.Provide(deps, openStore, depends.App)
+	depends.Provide(deps, currentUser)
+	depends.Provide(deps, operator)
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/greet", greet, wsroute.Require[Operator]())
+	wsroute.Handle(ws, "/public/greet", greet, wsroute.Public) // or this
 	return ws.Mount(gin.New())
 }
 

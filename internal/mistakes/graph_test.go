@@ -33,7 +33,7 @@ func cycleCorrected() error {
 	depends.Provide(deps, currentUser)
 	depends.Provide(deps, openStore, depends.App)
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/greet", greet)
+	wsroute.Handle(ws, "/greet", greet, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -68,7 +68,7 @@ func captive() error {
 	depends.Provide(deps, begin, depends.Handshake)
 	depends.Provide(deps, userOfTx)
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/greet", greet)
+	wsroute.Handle(ws, "/greet", greet, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -82,7 +82,7 @@ func captiveCorrected() error {
 	depends.Provide(deps, begin, depends.Handshake)
 	depends.Provide(deps, func(context.Context, used) (User, error) { return User{Name: "alice"}, nil })
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/greet", greet)
+	wsroute.Handle(ws, "/greet", greet, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 

@@ -23,7 +23,7 @@ func missingCorrected() error {
 	depends.Provide(deps, currentUser)
 	depends.Provide(deps, openStore, depends.App)
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/greet", greet)
+	wsroute.Handle(ws, "/greet", greet, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -52,7 +52,7 @@ func missingInterfaceCorrected() error {
 	deps := depends.New()
 	depends.Supply[Finder](deps, &Store{})
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/greet", greetFound)
+	wsroute.Handle(ws, "/greet", greetFound, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -68,7 +68,7 @@ func missingPointerCorrected() error {
 	deps := depends.New()
 	depends.Supply(deps, &Store{})
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/", func(context.Context, *conn, struct{ Store *Store }) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *conn, struct{ Store *Store }) error { return nil }, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -83,7 +83,7 @@ func missingTagCorrected() error {
 		Room string `path:"room"`
 	}
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/rooms/:room", func(context.Context, *conn, in) error { return nil })
+	wsroute.Handle(ws, "/rooms/:room", func(context.Context, *conn, in) error { return nil }, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -99,7 +99,7 @@ func missingInGroupCorrected() error {
 	ws := wsroute.New(depends.New(), nil)
 	members := ws.Group("/members")
 	depends.Supply(members.Deps(), User{Name: "alice"})
-	wsroute.Handle(members, "/greet", greet)
+	wsroute.Handle(members, "/greet", greet, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 
@@ -112,7 +112,7 @@ func stranger() error {
 func strangerCorrected() error {
 	type in struct{ Request *http.Request }
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/", func(context.Context, *conn, in) error { return nil })
+	wsroute.Handle(ws, "/", func(context.Context, *conn, in) error { return nil }, wsroute.Public)
 	return ws.Mount(gin.New())
 }
 

@@ -167,7 +167,7 @@ var graphs = []scenario{
 			calls[E, none](w, "5")
 			calls[F, none](w, "6")
 			group := w.ws.Group("/api", wsroute.Require[A]()).Group("/r", wsroute.Require[B]()).Group("/i", wsroute.Require[C]()).Group("/n", wsroute.Require[D]())
-			wsroute.Handle(group, "/ws", func(context.Context, *conn, struct{ F F }) error { w.event("h"); return nil }, wsroute.Require[E]())
+			wsroute.Handle(group, "/ws", func(context.Context, *conn, struct{ F F }) error { w.event("h"); return nil }, wsroute.Require[E](), wsroute.Public)
 			w.wire("/api/r/i/n/ws")
 			return w.told()
 		},
@@ -177,7 +177,7 @@ var graphs = []scenario{
 		run: func(w *world) string {
 			calls[A, none](w, "A")
 			group := w.ws.Group("/r", wsroute.Require[A](), wsroute.Require[A]())
-			wsroute.Handle(group, "/ws", func(context.Context, *conn, takesA) error { w.event("h"); return nil })
+			wsroute.Handle(group, "/ws", func(context.Context, *conn, takesA) error { w.event("h"); return nil }, wsroute.Public)
 			w.wire("/r/ws")
 			return w.told()
 		},
@@ -187,7 +187,7 @@ var graphs = []scenario{
 		why: "there is one way to register a route, and a group's guards are part of it", want: "401 unauthorized [Bearer]",
 		run: func(w *world) string {
 			rejects(w, depends.Unauthorized("Bearer", nil))
-			wsroute.Handle(w.ws.Group("", wsroute.Require[A]()), "/ws", idle[none])
+			wsroute.Handle(w.ws.Group("", wsroute.Require[A]()), "/ws", idle[none], wsroute.Public)
 			return w.wire("/ws")
 		},
 	},

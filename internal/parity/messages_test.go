@@ -42,7 +42,7 @@ func takesJSON(w *world) {
 	wsroute.Handle(w.ws, "/ws", func(ctx context.Context, c *wsroute.Conn[payload, payload], _ none) error {
 		_, err := c.Receive(ctx)
 		return err
-	})
+	}, wsroute.Public)
 }
 
 // waiting works for a second without reading, unless its connection ends.
@@ -122,7 +122,7 @@ var messages = []scenario{
 		run: func(w *world) string {
 			wsroute.Handle(w.ws, "/ws", func(ctx context.Context, c *wsroute.Conn[payload, payload], _ none) error {
 				return c.Send(ctx, payload{"é", []int{1, 2}})
-			})
+			}, wsroute.Public)
 			text := w.open("/ws").hear()
 			if !json.Valid([]byte(text)) {
 				w.Error("no JSON")

@@ -131,7 +131,7 @@ var overrides = []scenario{
 		run: func(w *world) string {
 			group := w.ws.Group("/sub")
 			depends.Provide(group.Deps(), func(context.Context, none) (name, error) { return "real", nil })
-			wsroute.Handle(group, "/ws", func(ctx context.Context, c *conn, in struct{ Name name }) error { return c.Send(ctx, string(in.Name)) })
+			wsroute.Handle(group, "/ws", func(ctx context.Context, c *conn, in struct{ Name name }) error { return c.Send(ctx, string(in.Name)) }, wsroute.Public)
 			return w.wireOf(w.serve(depends.OverrideValue(name("o"))), "/sub/ws")
 		},
 	},

@@ -143,8 +143,8 @@ var pains = []pain{
 	},
 	{
 		"P22", "no route that is open by mistake", answered,
-		"There is one way to register a route, a group's guards belong to it, and `Router.Explain` says of a route that nothing guards it.",
-		"S47, wsroute/report_test.go TestExplain",
+		"A WebSocket that authenticates nobody does not start unless it says `wsroute.Public`; a group's guards belong to its routes, and `Router.Explain` says what guards each.",
+		"S47, wsroute/public_test.go TestARouteThatAuthenticatesNobodyDoesNotStart",
 	},
 	{
 		"P23", "overrides for one test, for sub-apps, and around the original", answered,

@@ -337,7 +337,7 @@ func calls[T, In any](w *world, name string) {
 
 // handle registers a handler of text messages.
 func handle[In any](w *world, path string, fn func(context.Context, *conn, In) error, options ...wsroute.RouteOption) {
-	wsroute.Handle(w.ws, path, fn, options...)
+	wsroute.Handle(w.ws, path, fn, append(options, wsroute.Public)...)
 }
 
 // shows registers a handler that sends what fn makes of its input.

@@ -240,7 +240,7 @@ func Pipe[Recv, Send any](t testing.TB) (*wsroute.Conn[Recv, Send], *Peer[Recv, 
 		conns <- c
 		<-ctx.Done()
 		return nil
-	})
+	}, wsroute.Public)
 	peer := Dial[Recv, Send](t, Start(t, r), "/")
 	return <-conns, peer
 }

@@ -66,7 +66,7 @@ func router() *wsroute.Router {
 				return err
 			}
 		}
-	})
+	}, wsroute.Public)
 	return ws
 }
 
@@ -146,7 +146,7 @@ func TestAnOverrideKeepsTheLifetime(t *testing.T) {
 			wsroute.Handle(ws, "/", func(ctx context.Context, conn *conn, _ struct{}) error {
 				_, err := conn.Receive(ctx)
 				return err
-			}, wsroute.Require[room]())
+			}, wsroute.Require[room](), wsroute.Public)
 			srv := wstest.Start(t, ws, depends.Override(func(ctx context.Context, _ struct{}) (room, error) {
 				events = append(events, "made")
 				depends.Cleanup(ctx, func(context.Context, error) error {
