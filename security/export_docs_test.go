@@ -21,17 +21,20 @@ var Bounds = map[string]any{
 
 	"members of a token's objects": maxMembers,
 
-	"`Refresh`":                         (&JWKS{}).refresh(),
-	"`Refresh`, at least":               jwksInterval,
-	"a fetch":                           jwksTimeout,
-	"size of a set":                     fmt.Sprintf("%d MiB", maxJWKS>>20),
-	"keys of a set":                     maxKeys,
-	"fetches for unknown keys, at once": jwksBurst,
-	"and then one in":                   jwksInterval,
-	"first wait after a failure":        jwksFirstRetry,
-	"longest wait after failures":       jwksLastRetry,
-	"tickets in memory":                 maxTickets,
-	"body of a request for a ticket":    fmt.Sprintf("%d KiB", maxTicketBody>>10),
+	"`Refresh`":                      (&JWKS{}).refresh(),
+	"`Refresh`, at least":            jwksInterval,
+	"age limit of keys in an outage": fmt.Sprintf("%v h", jwksOutage.Hours()),
+	"a fetch":                        jwksTimeout,
+	"tokens with unknown keys that wait for one fetch": maxStrangers,
+	"age at which a token waits for a fetch":           "2 × `Refresh`", // as TestAWithdrawnKey
+	"size of a set":                                    fmt.Sprintf("%d MiB", maxJWKS>>20),
+	"keys of a set":                                    maxKeys,
+	"fetches for unknown keys, at once":                jwksBurst,
+	"and then one in":                                  jwksInterval,
+	"first wait after a failure":                       jwksFirstRetry,
+	"longest wait after failures":                      jwksLastRetry,
+	"tickets in memory":                                maxTickets,
+	"body of a request for a ticket":                   fmt.Sprintf("%d KiB", maxTicketBody>>10),
 }
 
 // KeepsTicketsInMemory says whether tickets without a Store are kept here.
@@ -47,6 +50,6 @@ func KeepsNoConnection() (closes bool) {
 		closes = r.Close
 	}))
 	defer endpoint.Close()
-	_, _ = (&JWKS{URL: endpoint.URL}).get()
+	_, _, _ = (&JWKS{URL: endpoint.URL}).get()
 	return closes
 }

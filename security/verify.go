@@ -203,8 +203,7 @@ func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) 
 		return nil, badToken(jwt.ErrTokenSignatureInvalid, "signing method %s is invalid", algorithm)
 	}
 	if v.jwks != nil {
-		key, err := v.jwks.find(ctx, algorithm, h.id, h.named)
-		return []Key{key}, err
+		return v.jwks.find(ctx, algorithm, h.id, h.named)
 	}
 	if !h.named {
 		if keys := v.unnamed[algorithm]; len(keys) > 0 {
