@@ -3,8 +3,6 @@ package security
 import (
 	"errors"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
@@ -30,7 +28,7 @@ func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	if err != nil {
 		return none, err
 	}
-	if !safe(r.Method) && browserAdds(r, c.Source) && !ownPage(r) {
+	if !safe(r.Method) && bind.Forged(r, &c.Source, ownPage) {
 		return none, depends.Forbidden("origin_not_allowed", errors.New("security: "+
 			"browsers add the credential by themselves, and the request is not from a page of this host"))
 	}
@@ -41,30 +39,13 @@ func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	return value, nil
 }
 
-// browserAdds reports whether a browser may have added the credential by itself.
-func browserAdds(r *http.Request, source depends.Source) bool {
-	if source.In == inCookie {
-		return true
-	}
-	return bind.IsBasic(source) && (r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil)
-}
-
 // safe reports whether a method changes nothing (RFC 9110 §9.2.1).
 func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// ownPage reports whether a page of this host sent the request, by headers that browsers
-// set and pages cannot.
+// ownPage reports whether a page of this host, or of an origin that wsroute.Router.CORS
+// allows, sent the request.
 func ownPage(r *http.Request) bool {
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
-		return site == "same-origin"
-	}
-	lines := r.Header["Origin"]
-	if len(lines) != 1 {
-		return false
-	}
-	origin, err := url.Parse(lines[0])
-	return err == nil && origin.Host != "" && strings.EqualFold(origin.Host, r.Host) &&
-		(r.TLS == nil || origin.Scheme == "https")
+	return bind.HasAllowedOrigin(r) || bind.OwnPage(r, bind.Scheme(r), r.Host)
 }

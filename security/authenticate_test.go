@@ -56,7 +56,7 @@ func TestASchemeThatMustNotStartLetsNobodyIn(t *testing.T) {
 }
 
 // TestACookieOfAnotherSite changes nothing: a browser adds it to any form that
-// somebody else's page sends.
+// somebody else's page sends. Origins are compared as in a handshake.
 func TestACookieOfAnotherSite(t *testing.T) {
 	const foreign = "403 origin_not_allowed"
 	scheme := security.OneOf[account](apiKey(security.Header("X-API-Key")), security.Session[account]{
@@ -78,6 +78,20 @@ func TestACookieOfAnotherSite(t *testing.T) {
 		{"POST", "null", "", "", foreign},
 		{"POST", "", "none", "app.example", foreign},
 		{"POST", "", "", "app.example", foreign},
+		// A default port may be written on either side, and an Origin has nothing but a host and a port.
+		{"POST", "http://192.168.1.7", "", "192.168.1.7:80", "alice"},
+		{"POST", "http://app.example:80", "", "app.example", "alice"},
+		{"POST", "https://app.example", "", "app.example:443", "alice"},
+		{"POST", "https://app.example", "", "app.example:80", foreign},
+		{"POST", "http://192.168.1.7:8080", "", "192.168.1.7", foreign},
+		{"POST", "ftp://app.example", "", "app.example", foreign},
+		{"POST", "tauri://app.example", "", "app.example", foreign},
+		{"POST", "https://app.example/x", "", "app.example", foreign},
+		{"POST", "https://app.example/", "", "app.example", foreign},
+		{"POST", "https://app.example?x", "", "app.example", foreign},
+		{"POST", "https://evil@app.example", "", "app.example", foreign},
+		{"POST", "//app.example", "", "app.example", foreign},
+		{"POST", "https://app.example https://evil.example", "", "app.example", foreign},
 		{"DELETE", "https://evil.example", "", "app.example", foreign},
 		{"GET", "https://evil.example", "cross-site", "app.example", "alice"},
 		{"HEAD", "", "", "app.example", "alice"},

@@ -16,9 +16,9 @@ const csrfParam = "csrf_token"
 // Session authenticates a browser by the cookie of a session that the program
 // stores. The value of the cookie is the session's identifier.
 //
-// A browser adds its cookies to the requests of every page. A route with a Session
-// therefore demands an Origin header, and starts only if wsroute.Config.Origins lists
-// the origins that may connect. Set the cookie Secure, HttpOnly and SameSite=Lax, with
+// A browser adds its cookies to the requests of every page. A handshake with the cookie
+// must therefore have an Origin header, and one that may connect: by default that of the
+// same host (wsroute.Config.Origins). Set the cookie Secure, HttpOnly and SameSite=Lax, with
 // a name that begins with "__Host-".
 //
 // A request without the cookie is refused with 401 "credentials_required" and the

@@ -40,8 +40,8 @@ func Header(name string) depends.Source {
 }
 
 // CookieToken finds a credential in the cookie name. A browser adds its cookies to
-// the requests of every page, so such a route demands an Origin header, and starts
-// only if wsroute.Config.Origins is set. Two cookies of the name are refused.
+// the requests of every page, so a handshake with it must have an Origin header, and one
+// that may connect (wsroute.Config.Origins). Two cookies of the name are refused.
 func CookieToken(name string) depends.Source {
 	return depends.Source{In: inCookie, Name: name}
 }

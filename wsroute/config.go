@@ -20,14 +20,18 @@ type Config struct {
 	// would be usher's own. By default, slog.Default().
 	Logger *slog.Logger
 	// Origins are the web origins whose pages may connect, such as
-	// "https://chat.example.com": scheme, host and port, nothing else. By
-	// default, only a page that was served from the request's own host and port,
-	// and only if that host is an IP literal or localhost; a name could be
-	// anybody's (DNS rebinding). A client that sends no Origin is no browser and passes.
+	// "https://chat.example.com": scheme, host and port, nothing else (RFC 6454 §7).
+	// "https://*.example.com" is every subdomain, at any depth, and not example.com;
+	// those of apps, such as "tauri://localhost", match as a whole. By default, only
+	// pages of the request's own host and port; on a route that authenticates nobody,
+	// only if that host is an IP literal or localhost, as a name could be anybody's
+	// (DNS rebinding). A client that sends no Origin is no browser and passes, unless
+	// its credential is one that browsers add by themselves.
 	Origins []string
 	// TrustedProxies are the addresses of proxies, such as "10.0.0.7" or
 	// "10.0.0.0/8", whose X-Forwarded-For says who the client is: for
-	// depends.ClientAddr and the log. By default none: the other end of the TCP
+	// depends.ClientAddr and the log; whose X-Forwarded-Host says what host it asked
+	// for: for Origins. By default none: the other end of the TCP
 	// connection is the client, whatever a header says.
 	TrustedProxies []string
 

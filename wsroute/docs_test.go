@@ -78,7 +78,7 @@ func speltSize(n int64) string {
 // inWords are the defaults that are no number, as docs/configuration.md puts them.
 // Each is held by the tests of what it says.
 var inWords = map[string]string{
-	"Origins":        "a page of the server itself, at an IP address or localhost",
+	"Origins":        "pages of the same host; of an IP address or localhost, if the route authenticates nobody",
 	"TrustedProxies": "none",
 	"RequireTLS":     "off",
 	"Logger":         "`slog.Default()`",

@@ -23,8 +23,7 @@ type endpoint struct {
 	segments []segment
 	plan     *bind.Plan
 	settings *wsconn.Settings
-	cookies  bool // a scheme takes a cookie
-	basic    bool // a scheme takes a name and a password
+	open     bool // it authenticates nobody
 }
 
 // serve answers one request. It returns as soon as the answer is written, so
@@ -57,7 +56,12 @@ func (e *endpoint) begin(
 		e.refuse(w, r, tooManySubprotocols())
 		return nil
 	}
-	if err := h.request.Parse(); err != nil {
+	unread := h.request.Parse()
+	switch {
+	case h.request.Forged(e.allows):
+		e.refuse(w, r, e.originRefused(r))
+		return nil
+	case unread != nil:
 		e.refuse(w, r, badQuery())
 		return nil
 	}
@@ -118,8 +122,8 @@ func tlsRequired() *depends.Rejection {
 	return r
 }
 
-func originRefused(r *http.Request) *depends.Rejection {
-	err := &originError{r.Header["Origin"], r.Host}
+func (e *endpoint) originRefused(r *http.Request) *depends.Rejection {
+	err := &originError{r.Header["Origin"], e.shared.proxies.host(r)}
 	return refusal(http.StatusForbidden, "origin_not_allowed", err)
 }
 
@@ -144,8 +148,8 @@ func (e *endpoint) check(
 	if e.shared.config.RequireTLS && !e.shared.proxies.secure(r) {
 		return upgrade, tlsRequired()
 	}
-	if !e.allows(r, upgrade) {
-		return upgrade, originRefused(r)
+	if !e.allows(r) {
+		return upgrade, e.originRefused(r)
 	}
 	if upgrade && !hijackable(w) {
 		err := fmt.Errorf("wsroute: a %T cannot be upgraded: "+
@@ -155,11 +159,7 @@ func (e *endpoint) check(
 	return upgrade, nil
 }
 
-// allows decides by the Origin. Where a cookie counts, a request without one is
-// no program but a browser's navigation or fetch: a page of ours says so itself.
-func (e *endpoint) allows(r *http.Request, upgrade bool) bool {
-	if e.cookies && len(r.Header["Origin"]) == 0 {
-		return !upgrade && r.Header.Get("Sec-Fetch-Site") == "same-origin"
-	}
-	return e.shared.origins.allows(r, e.shared.proxies)
+// allows decides by the Origin.
+func (e *endpoint) allows(r *http.Request) bool {
+	return e.shared.origins.allows(r, e.shared.proxies, e.open)
 }

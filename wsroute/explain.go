@@ -12,7 +12,7 @@ import (
 // by mistake. It returns the first error of w.
 func (r *Router) Explain(w io.Writer) error {
 	for _, e := range r.shared.endpoints() {
-		before := [][2]string{{"origin", r.shared.origins.explain()}}
+		before := [][2]string{{"origin", r.shared.origins.explain(e.open)}}
 		after := [][2]string{{"messages", "receives " + e.route.receives + ", sends " + e.route.sends}}
 		if e.route.answer != nil {
 			before, after = nil, nil

@@ -12,23 +12,24 @@ import (
 
 // What black-box tests look at directly.
 var (
-	ParseOrigin = func(s string) bool { _, ok := parseOrigin(s); return ok }
+	ParseOrigin = func(s string) bool { _, ok := parseListed(s); return ok }
 	Matches     = func(pattern, path string) bool {
 		segments, _ := parsePattern(pattern)
 		return matches(segments, path)
 	}
 )
 
-// AllowsOrigin decides as a router with these Origins does on a request to a host.
+// AllowsOrigin decides as an open route of a router with these Origins does on a request to a
+// host.
 func AllowsOrigin(allowed, lines []string, host string) bool {
-	return AllowsRequest(allowed, nil, &http.Request{Host: host, Header: http.Header{"Origin": lines}})
+	return AllowsRequest(allowed, nil, true, &http.Request{Host: host, Header: http.Header{"Origin": lines}})
 }
 
-// AllowsRequest decides as a router with these Origins and TrustedProxies does.
-func AllowsRequest(allowed, trusted []string, r *http.Request) bool {
+// AllowsRequest decides as a route of a router with these Origins and TrustedProxies does.
+func AllowsRequest(allowed, trusted []string, open bool, r *http.Request) bool {
 	policy, _ := newOriginPolicy(allowed)
 	proxies, _ := newProxies(trusted)
-	return policy.allows(r, proxies)
+	return policy.allows(r, proxies, open)
 }
 
 // Lose ends a connection as a failed write does.

@@ -27,9 +27,9 @@ import (
 // answer; otherwise it is logged, and the answer is cut off.
 //
 // Values of the Connection and the Handshake lifetime are released when the handler has
-// returned. Where a scheme takes a cookie, a method other than GET, HEAD and OPTIONS
-// demands an allowed Origin, so that no other site's page can ask in a user's name; where
-// one takes a name and a password, it must be allowed if a browser has sent them. The
+// returned. Where the credential is a cookie, a method other than GET, HEAD and OPTIONS
+// demands an allowed Origin or "Sec-Fetch-Site: same-origin", so that no other site's page
+// can ask in a user's name; so does a name and a password if a browser has sent them. The
 // limits on connections do not count plain requests, and options of a route that are about
 // WebSockets do nothing here.
 func HandleHTTP[In any](
@@ -56,35 +56,18 @@ func (e *endpoint) servePlain(
 	h := e.newResolution(w, r, path, c)
 	h.request.WithBody = true
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+	unread := h.request.Parse()
 	switch {
 	case e.shared.config.RequireTLS && !e.shared.proxies.secure(r):
 		e.refuse(w, r, tlsRequired())
-	case !safe && !e.ownPage(r):
-		e.refuse(w, r, originRefused(r))
-	case h.request.Parse() != nil:
+	case !safe && h.request.Forged(e.allows):
+		e.refuse(w, r, e.originRefused(r))
+	case unread != nil:
 		e.refuse(w, r, badQuery())
 	default:
 		h.peer = newPeer(r.Context(), e, e.shared.proxies.remote(r))
 		h.run()
 	}
-}
-
-// ownPage reports whether no other site's page can have caused a request that changes
-// something: a browser adds cookies by itself, and a password that it was told once.
-func (e *endpoint) ownPage(r *http.Request) bool {
-	if e.cookies {
-		return e.allows(r, false)
-	}
-	if !e.basic || !bind.ShowsBasic(r.Header) {
-		return true
-	}
-	switch site := r.Header.Get("Sec-Fetch-Site"); {
-	case site == "same-origin":
-		return true
-	case site != "" && len(r.Header["Origin"]) == 0: // a browser that does not name the page
-		return false
-	}
-	return e.allows(r, false)
 }
 
 // answer calls the handler of a plain request, unless err refuses it, and releases what was

@@ -162,9 +162,6 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		if !t.Plain && !s.routes[i].public && !t.Authenticates() {
 			found.unguarded()
 		}
-		if s.config.Origins == nil {
-			found.cookiesWithoutOrigins()
-		}
 		bad = append(bad, found.list...)
 	}
 	if len(bad) == 0 {
@@ -176,11 +173,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 		return nil, err
 	}
 	for _, e := range endpoints {
-		e.plan = bind.NewPlan(graph.Build(e.target))
-		for _, source := range e.plan.Sources {
-			e.cookies = e.cookies || source.In == "cookie"
-			e.basic = e.basic || bind.IsBasic(source)
-		}
+		e.plan, e.open = bind.NewPlan(graph.Build(e.target)), !e.target.Authenticates()
 	}
 	return endpoints, nil
 }
@@ -204,20 +197,6 @@ func (rt *route) target(prefix string, onGin bool) *graph.Target {
 		Label: rt.verb() + " " + prefix + rt.path, Func: rt.fn, Site: rt.site, In: rt.in,
 		Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable,
 		Foreign: onGin, Plain: rt.answer != nil,
-	}
-}
-
-// cookiesWithoutOrigins refuses routes that any page could open in a user's name: a browser
-// adds cookies by itself.
-func (f *faults) cookiesWithoutOrigins() {
-	for _, p := range f.target.Schemes() {
-		for _, source := range bind.SchemeOf(p).Sources {
-			if source.In == "cookie" {
-				f.add("unsafe", p.Func.Name+
-					" takes a cookie, and the router does not say whose pages may connect",
-					`set Config.Origins, such as []string{"https://chat.example.com"}`)
-			}
-		}
 	}
 }
 

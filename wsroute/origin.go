@@ -1,31 +1,29 @@
 package wsroute
 
 import (
-	"cmp"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-)
 
-// origin is a web origin (RFC 6454 §4) with its default port written out.
-type origin struct{ scheme, host, port string }
+	"example.com/usher/internal/bind"
+)
 
 // originPolicy decides whose pages may connect.
 type originPolicy struct {
-	allowed map[origin]bool // nil means the page's own server
-	list    []string        // as they were written, which is how most pages send theirs
+	allowed map[bind.Origin]bool // nil means the page's own host; "*.name" its subdomains
+	list    []string             // as they were written, which is how most pages send theirs
 }
 
-// explain says it in words.
-func (p originPolicy) explain() string {
+// explain says it in words, for a route that may authenticate nobody.
+func (p originPolicy) explain(open bool) string {
 	switch {
-	case p.allowed == nil:
+	case p.allowed == nil && open:
 		return "the server's own pages, at an IP address or localhost; programs"
+	case p.allowed == nil:
+		return "the server's own pages; programs"
 	case len(p.list) == 0:
 		return "no page; programs"
 	}
@@ -36,53 +34,71 @@ func newOriginPolicy(list []string) (originPolicy, []string) {
 	if list == nil {
 		return originPolicy{}, nil
 	}
-	p := originPolicy{allowed: map[origin]bool{}, list: slices.Clone(list)}
+	p := originPolicy{allowed: map[bind.Origin]bool{}, list: slices.Clone(list)}
 	var bad []string
 	for _, text := range list {
-		o, ok := parseOrigin(text)
-		if !ok {
+		if o, ok := parseListed(text); ok {
+			p.allowed[o] = true
+		} else if !isAppOrigin(text) {
 			bad = append(bad, fmt.Sprintf("Config.Origins: %q is no origin: %s", text, originAdvice(text)))
 		}
-		p.allowed[o] = true
 	}
 	return p, bad
 }
 
-// allows decides by the Origin lines and the Host of a request. A client without
-// Origin is no browser: it carries no cookies of somebody else's, and passes.
-func (p originPolicy) allows(r *http.Request, proxies proxies) bool {
-	lines := r.Header["Origin"]
-	if len(lines) == 0 {
-		return true
+// parseListed reads an origin, or the pattern scheme://*.name[:port] for all subdomains of a
+// name. Those of a top-level domain are everybody's, and an IP address has none.
+func parseListed(text string) (bind.Origin, bool) {
+	scheme, rest, pattern := strings.Cut(text, "://*.")
+	if !pattern {
+		return bind.ParseOrigin(text)
 	}
-	if len(lines) > 1 {
-		return false
-	}
-	if slices.Contains(p.list, lines[0]) {
-		return true
-	}
-	o, ok := parseOrigin(lines[0])
-	if !ok {
-		return false
-	}
-	if p.allowed != nil {
-		return p.allowed[o]
-	}
-	name, port := splitHost(r.Host)
-	if port == "" { // both servers of a machine have such a Host
-		port = defaultPort(cmp.Or(proxies.scheme(r), o.scheme))
-	}
-	return o.host == name && o.port == port && !rebindable(name)
+	o, ok := bind.ParseOrigin(scheme + "://" + rest)
+	last := o.Host[strings.LastIndex(o.Host, ".")+1:]
+	narrow := last != o.Host || last == "localhost"
+	o.Host = "*." + o.Host
+	return o, ok && narrow && strings.Trim(last, "0123456789") != ""
 }
 
-// rebindable says whether a host name could be made to point here by whoever
-// owns it: any name but localhost, which resolvers answer themselves.
-func rebindable(name string) bool {
-	if name == "localhost" {
+var appOrigin = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://[A-Za-z0-9._~-]+(:[0-9]+)?$`)
+
+// isAppOrigin says whether text is the origin of an app's pages, such as tauri://localhost,
+// which is not compared but as a whole. Chromium sends file:// for a page of a file.
+func isAppOrigin(text string) bool {
+	m := appOrigin.FindStringSubmatch(text)
+	web := []string{"http", "https", "ws", "wss", "ftp", "file"}
+	return text == "file://" || m != nil && !slices.Contains(web, m[1])
+}
+
+// allows decides by the Origin lines and the Host of a request. A client without Origin is
+// no browser: it carries no cookies of somebody else's, and passes. A name could be made to
+// point here (DNS rebinding), whose pages have no credential, so open routes take none.
+func (p originPolicy) allows(r *http.Request, proxies proxies, open bool) bool {
+	lines := r.Header["Origin"]
+	switch {
+	case len(lines) == 0:
+		return true
+	case len(lines) > 1:
 		return false
+	case slices.Contains(p.list, lines[0]):
+		return !strings.Contains(lines[0], "*")
+	case p.allowed == nil:
+		host := proxies.host(r)
+		return bind.OwnPage(r, proxies.scheme(r), host) && !(open && bind.Rebindable(host))
 	}
-	_, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return err != nil
+	o, ok := bind.ParseOrigin(lines[0])
+	return ok && p.lists(o)
+}
+
+// lists says whether an origin, or a name above its host as a pattern, is listed.
+func (p originPolicy) lists(o bind.Origin) bool {
+	for above, more := o.Host, true; more; o.Host = "*." + above {
+		if p.allowed[o] {
+			return true
+		}
+		_, above, more = strings.Cut(above, ".")
+	}
+	return false
 }
 
 // originAdvice says how to write an origin instead.
@@ -90,81 +106,16 @@ func originAdvice(text string) string {
 	switch {
 	case text == "*":
 		return "there is no allowing all; list those of your pages"
+	case text == "null":
+		return "pages in a sandboxed frame of any site send it; serve the page by HTTP"
 	case strings.Contains(text, "*"):
-		return "there are no wildcards; list each host"
-	case !isASCII(text):
+		return "write https://*.example.com for all subdomains of a name, and no other wildcard"
+	case strings.HasPrefix(text, "ws"):
+		return "write the page's own scheme, https:// or http://"
+	case !bind.IsASCII(text):
 		return "write the name in punycode, xn--..., as a browser sends it"
 	}
 	return "write scheme://host or scheme://host:port, nothing else"
-}
-
-// parseOrigin reads scheme://host[:port] as a browser writes it, and nothing else:
-// no user, path, query, white space or list, and not "null".
-func parseOrigin(text string) (o origin, ok bool) {
-	if !isASCII(text) { // ToLower makes ASCII of some other letters
-		return origin{}, false
-	}
-	scheme, rest, _ := strings.Cut(text, "://")
-	o.scheme = strings.ToLower(scheme)
-	o.host, o.port = splitHost(rest)
-	valid := isHostName(o.host)
-	if strings.HasPrefix(rest, "[") {
-		valid = isBracketed(o.host)
-	}
-	if o.port == "" {
-		o.port = defaultPort(o.scheme)
-		valid = valid && !strings.HasSuffix(rest, ":")
-	}
-	port, err := strconv.ParseUint(o.port, 10, 16)
-	valid = valid && err == nil && port != 0 && o.port[0] != '0'
-	return o, valid && (o.scheme == "http" || o.scheme == "https")
-}
-
-// isHostName says whether text, in lower case, can be a host's name or IPv4 address:
-// labels of letters, digits, hyphens and, in some networks, underscores.
-func isHostName(text string) bool {
-	for label := range strings.SplitSeq(text, ".") {
-		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// isBracketed says whether text is an IPv6 address in brackets. Zones mean something on
-// one machine alone, and no browser sends them.
-func isBracketed(text string) bool {
-	inner, opened := strings.CutPrefix(text, "[")
-	inner, closed := strings.CutSuffix(inner, "]")
-	addr, err := netip.ParseAddr(inner)
-	return opened && closed && err == nil && addr.Is6() && addr.Zone() == ""
-}
-
-func isASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(c rune) bool { return c > unicode.MaxASCII })
-}
-
-// splitHost parts host[:port]; the host is in lower case, IPv6 in its brackets.
-func splitHost(hostport string) (host, port string) {
-	hostport = strings.ToLower(hostport)
-	if !strings.Contains(hostport, ":") { // most often; the error below is not cheap
-		return hostport, ""
-	}
-	h, p, err := net.SplitHostPort(hostport)
-	if err != nil {
-		return hostport, ""
-	}
-	if strings.Contains(h, ":") {
-		h = "[" + h + "]"
-	}
-	return h, p
-}
-
-func defaultPort(scheme string) string {
-	if scheme == "https" {
-		return "443"
-	}
-	return "80"
 }
 
 // originError is a refused Origin; its hint is what to add, to Config or to the request.
@@ -178,13 +129,15 @@ func (e *originError) Error() string {
 }
 
 func (e *originError) hint() string {
-	if len(e.origins) == 0 { // allowed, but where a cookie counts
-		return "the route takes what a browser adds by itself, such as a cookie, " +
-			"and so demands an Origin: let the program send an allowed one"
+	if len(e.origins) == 0 { // allowed, but where a browser may have added the credential
+		return "a browser adds such a credential by itself, and so an Origin is demanded: " +
+			"let the program send an allowed one, or a credential in another place"
 	}
 	const longest = 300 // a host name has at most 253 bytes
-	if _, ok := parseOrigin(e.origins[0]); !ok || len(e.origins) > 1 || len(e.origins[0]) > longest {
+	text := e.origins[0]
+	_, web := bind.ParseOrigin(text)
+	if !web && !isAppOrigin(text) || len(e.origins) > 1 || len(text) > longest {
 		return ""
 	}
-	return "to allow it: Origins: []string{" + strconv.Quote(e.origins[0]) + "}"
+	return "to allow it: Origins: []string{" + strconv.Quote(text) + "}"
 }

@@ -135,7 +135,7 @@ func TestOriginOfAHostWithoutAPort(t *testing.T) {
 	} {
 		r := &http.Request{Host: "127.0.0.1", TLS: test.tls, RemoteAddr: "10.0.0.7:4711", Header: http.Header{"Origin": {test.origin}}}
 		maps.Copy(r.Header, test.headers)
-		if got := wsroute.AllowsRequest(nil, test.trusted, r); got != test.want {
+		if got := wsroute.AllowsRequest(nil, test.trusted, true, r); got != test.want {
 			t.Errorf("%+v: got %v", test, got)
 		}
 	}
@@ -207,8 +207,23 @@ func FuzzOrigin(f *testing.F) {
 func TestOriginsThatNoBrowserSends(t *testing.T) {
 	for text, hint := range map[string]string{
 		"*":                            "there is no allowing all",
-		"null":                         "write scheme://host",
-		"https://*.example.com":        "there are no wildcards",
+		"null":                         "serve the page by HTTP",
+		"https://*":                    "no other wildcard",
+		"https://*.com":                "no other wildcard",
+		"https://*.0.0.1":              "no other wildcard",
+		"https://*example.com":         "no other wildcard",
+		"https://a.*.example.com":      "no other wildcard",
+		"https://*.*.example.com":      "no other wildcard",
+		"https://*.example.com:*":      "no other wildcard",
+		"*://chat.example.com":         "no other wildcard",
+		"chrome-extension://*":         "no other wildcard",
+		"wss://chat.example.com":       "write the page's own scheme",
+		"ftp://chat.example.com":       "write scheme://host",
+		"tauri://localhost/":           "write scheme://host",
+		"tauri://me@localhost":         "write scheme://host",
+		"Tauri://localhost":            "write scheme://host",
+		"tauri://":                     "write scheme://host",
+		"file:///home":                 "write scheme://host",
 		"https://.example.com":         "write scheme://host",
 		"https://chat.example.com.":    "write scheme://host",
 		"https://chat..example.com":    "write scheme://host",
@@ -230,7 +245,7 @@ func TestOriginsThatNoBrowserSends(t *testing.T) {
 			t.Errorf("%q: got %v", text, err)
 		}
 	}
-	for _, text := range []string{"https://chat_1.example-2.com", "http://127.0.0.1:8080", "http://[fe80::1]:1", "HTTPS://Chat.Example", "http://intranet"} {
+	for _, text := range []string{"https://chat_1.example-2.com", "http://127.0.0.1:8080", "http://[fe80::1]:1", "HTTPS://Chat.Example", "http://intranet", "https://*.example.com", "http://*.localhost:3000"} {
 		if !wsroute.ParseOrigin(text) {
 			t.Errorf("%q is refused", text)
 		}

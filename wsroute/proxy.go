@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"example.com/usher/internal/bind"
 )
 
 // proxies are the addresses whose word about the client is taken.
@@ -78,19 +80,25 @@ func (p proxies) secure(r *http.Request) bool {
 	return strings.EqualFold(said[0], "https") || strings.EqualFold(said[0], "wss")
 }
 
-// proxyHeaders are what proxies add, and no page can set or suppress.
-var proxyHeaders = []string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via"}
-
-// scheme is that of the URL which the client asked for, or "" if it cannot be known:
-// TLS may end at a proxy that nobody has told us to trust.
+// scheme is that of the URL which the client asked for, or "" if it cannot be known.
 func (p proxies) scheme(r *http.Request) string {
 	switch {
 	case p.secure(r):
 		return "https"
-	case len(p) > 0, slices.ContainsFunc(proxyHeaders, func(s string) bool { return r.Header[s] != nil }):
+	case len(p) > 0:
 		return ""
 	}
-	return "http"
+	return bind.Scheme(r)
+}
+
+// host is the host of that URL: the Host, or what a trusted proxy says that it was. A proxy
+// behind another one adds its own behind a comma.
+func (p proxies) host(r *http.Request) string {
+	named := slices.Collect(listItems(r.Header["X-Forwarded-Host"]))
+	if len(named) > 0 && p.trust(otherEnd(r)) {
+		return named[0]
+	}
+	return r.Host
 }
 
 // remote is how the log calls the other end.

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -63,10 +62,6 @@ func ServeListener(
 	for _, r := range routers {
 		served[r.shared] = true
 		handler = r.hideCredentials(handler, own)
-		if config := &r.shared.config; config.Origins == nil && !loopback(listener.Addr()) {
-			config.Logger.Warn("wsroute: listening on more than loopback without Config.Origins: "+
-				"pages served under a host name cannot connect", "address", listener.Addr().String())
-		}
 	}
 	server := &http.Server{
 		Handler:           handler,
@@ -138,11 +133,6 @@ func (r *Router) drainLogged(ctx context.Context) error {
 			"clean", drained.Clean, "forced", drained.Forced, "stuck", drained.Stuck)
 	}
 	return err
-}
-
-func loopback(addr net.Addr) bool {
-	ap, err := netip.ParseAddrPort(addr.String())
-	return err == nil && ap.Addr().IsLoopback()
 }
 
 // hiddenKey is the context key under which an endpoint finds what the peer has sent.

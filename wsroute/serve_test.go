@@ -344,35 +344,3 @@ func TestOverlongRequestsAreRefused(t *testing.T) {
 		}
 	}
 }
-
-// elsewhere is a listener that seems to listen on more than loopback.
-type elsewhere struct{ net.Listener }
-
-func (elsewhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero, Port: 80} }
-
-func TestAnOpenAddressWithoutOriginsIsWarnedOf(t *testing.T) {
-	for _, test := range []struct {
-		origins  []string
-		listener net.Listener
-		want     bool
-	}{
-		{nil, elsewhere{memconn.Listen()}, true},
-		{[]string{"https://chat.example.com"}, elsewhere{memconn.Listen()}, false},
-		{nil, memconn.Listen(), false},
-	} {
-		var out safeBuffer
-		ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out), Origins: test.origins})
-		handler, err := ws.Handler()
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := wsroute.ServeListener(ctx, test.listener, ws, handler); err != nil {
-			t.Error(err)
-		}
-		if got := strings.Contains(out.String(), "without Config.Origins"); got != test.want {
-			t.Errorf("%v: got %q", test.origins, out.String())
-		}
-	}
-}

@@ -34,7 +34,7 @@ type settings struct {
 func (s settings) newConfig() *wsroute.Config {
 	return &wsroute.Config{
 		TrustedProxies: s.proxies,
-		Origins:        s.origins, // behind a proxy, the page's host is no name of this machine
+		Origins:        s.origins, // of pages of other hosts
 		RequireTLS:     true,      // the proxy says so in X-Forwarded-Proto
 		MaxPerAddress:  20,        // of the client's address, not of the proxy's
 	}

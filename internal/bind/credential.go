@@ -349,10 +349,3 @@ func isBearer(s depends.Source) bool { return isAuthorization(s, BearerMarker) }
 func isAuthorization(s depends.Source, prefix string) bool {
 	return s.In == "header" && s.Name == "Authorization" && strings.EqualFold(s.Prefix, prefix)
 }
-
-// ShowsBasic reports whether a request has a name and a password.
-func ShowsBasic(h http.Header) bool {
-	return slices.ContainsFunc(h["Authorization"], func(line string) bool {
-		return take("Basic", line) != ""
-	})
-}

@@ -133,7 +133,7 @@ var pains = []pain{
 	},
 	{
 		"P20", "a check of the Origin", answered,
-		"Before anything of the program runs; without `Config.Origins` only the server's own pages connect, at an IP address or localhost.",
+		"Before anything of the program runs; without `Config.Origins` only pages of the same host connect; of an IP address or localhost, if nobody is authenticated.",
 		"S111, wsroute/origin_test.go TestOriginMatrix, wsroute/origin_test.go TestOriginOnTheWire, e2e/auth_ladder_test.go TestAPageOfAnotherPort",
 	},
 	{
