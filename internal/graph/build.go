@@ -1,10 +1,10 @@
 package graph
 
 import (
-	"fmt"
 	"iter"
 	"reflect"
 	"slices"
+	"strconv"
 )
 
 // Plan is what a route does before its upgrade, laid out once: a record type
@@ -64,23 +64,22 @@ type fill struct {
 }
 
 type builder struct {
-	plan     *Plan
-	record   []reflect.StructField
-	made     map[*Provider]int      // the first step of each provider
-	required map[*Provider]bool     // needed by more than Optional fields
-	scopes   map[*Provider][]string // the scopes on the ways to a provider, united
+	plan   *Plan
+	record []reflect.StructField
+	made   map[*Provider]int      // the first step of each provider
+	scopes map[*Provider][]string // the scopes on the ways to a provider, united
 }
 
 // Build compiles a target of a graph that Check found no fault in.
 func Build(t *Target) *Plan {
 	p := &Plan{Target: t, graph: t.Graph, absent: -1, Keeps: t.Renewable}
-	b := &builder{
-		plan: p, made: map[*Provider]int{},
-		required: map[*Provider]bool{}, scopes: map[*Provider][]string{},
-	}
+	calls := len(t.required) // and those of Optional fields
+	b := &builder{plan: p, made: make(map[*Provider]int, calls), scopes: map[*Provider][]string{}}
+	b.record, p.steps = make([]reflect.StructField, 0, 2*calls+2), make([]step, 0, calls)
 	fields := t.fields()
-	addRequired(t.Graph, fields, b.required)
-	b.require(t.Graph, fields, t.Scopes)
+	if t.scoped {
+		b.require(t.Graph, fields, t.Scopes)
+	}
 	b.schemes(t.Graph, fields)
 	for i := range t.Guards {
 		b.dependency(t.Graph, &fields[i])
@@ -146,7 +145,7 @@ func (b *builder) dependency(g *Graph, f *field) int {
 
 // add lays down one call of p, behind what it needs itself.
 func (b *builder) add(p *Provider) int {
-	s := step{provider: p, inputs: inputs{input: -1}, optional: !b.required[p]}
+	s := step{provider: p, inputs: inputs{input: -1}, optional: !b.plan.Target.required[p]}
 	if p.input != nil {
 		s.inputs = b.inputs(p.graph, p.input)
 	}
@@ -208,7 +207,7 @@ func (b *builder) edge(g *Graph, f *field, to *inputs, fl *fill) {
 }
 
 func (b *builder) slot(t reflect.Type) int {
-	b.record = append(b.record, reflect.StructField{Name: fmt.Sprintf("F%d", len(b.record)), Type: t})
+	b.record = append(b.record, reflect.StructField{Name: "F" + strconv.Itoa(len(b.record)), Type: t})
 	return len(b.record) - 1
 }
 

@@ -23,6 +23,8 @@ type Target struct {
 
 	input         *input
 	schemes       []*Provider
+	required      map[*Provider]bool // without which the handler cannot be called
+	scoped        bool               // scopes are demanded
 	authenticates bool
 }
 
@@ -61,29 +63,28 @@ type checker struct {
 	stack   []need             // from the route down to the field that is checked
 	unseen  bool               // a fault of this route hides what stands behind a field
 
-	proving, asking map[*Provider]bool // what is known of authenticates and asks
+	asked map[asking]bool // what is known
 }
 
 // need is a step of the way from a route down to a dependency.
 type need struct {
 	p     *Provider // nil for the handler and for a guard
 	name  string
-	place string // the name, and where it stands
-	field string // "" for a guard of the route
+	place fmt.Stringer // the name, and where it stands
+	field string       // "" for a guard of the route
 }
 
 // boundParam is a parameter and the function that takes it.
 type boundParam struct {
 	*param
-	by string
+	by fmt.Stringer
 }
 
 // Check returns everything that is wrong with a tree of graphs and the routes
 // that stand on it; extra holds what its caller found by itself.
 func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
 	c := &checker{
-		graph: g, seen: map[string]*Fault{}, ever: map[*Provider]bool{},
-		proving: map[*Provider]bool{}, asking: map[*Provider]bool{},
+		graph: g, seen: map[string]*Fault{}, ever: map[*Provider]bool{}, asked: map[asking]bool{},
 	}
 	for _, f := range extra {
 		c.note(f)
@@ -110,11 +111,12 @@ func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
 func (c *checker) checkTarget(t *Target) {
 	c.target, c.visited, c.schemes, c.params = t, map[*Provider]bool{}, nil, nil
 	c.unseen = false
-	c.declared(t.input, t.Func.String())
+	t.scoped = t.Scopes != nil
+	c.declared(t.input, t.Func)
 	for i, f := range t.fields() {
-		by := need{name: t.Func.Name, place: t.Func.String(), field: f.name}
+		by := need{name: t.Func.Name, place: t.Func, field: f.name}
 		if i < len(t.Guards) {
-			by = need{name: "Require", place: "Require[" + f.name + "]" + where(t.Guards[i].Site, Site{})}
+			by = need{name: "Require", place: Func{"Require[" + f.name + "]", t.Guards[i].Site}}
 		}
 		c.stack = []need{by}
 		c.field(t.Graph, &f, nil)
@@ -122,14 +124,14 @@ func (c *checker) checkTarget(t *Target) {
 	c.credentials()
 	c.scopes(t)
 	t.schemes = c.schemes
-	t.authenticates = c.unseen || c.authenticates(t.Graph, t.fields())
+	t.authenticates = c.unseen || c.ask(t.Graph, t.fields(), true)
 }
 
 // declared adds the faults of an input struct itself.
-func (c *checker) declared(in *input, by string) {
+func (c *checker) declared(in *input, by fmt.Stringer) {
 	for _, f := range in.faults {
 		c.unseen = true
-		c.add(f.Kind, f.Type, f.Fact, f.Hint, "declared by "+by)
+		c.add(f.Kind, f.Type, f.Fact, f.Hint, "declared by "+by.String())
 	}
 }
 
@@ -143,10 +145,10 @@ func (c *checker) provider(p *Provider) {
 	if p.input == nil {
 		return
 	}
-	c.declared(p.input, p.String())
+	c.declared(p.input, p)
 	for i := range p.input.fields {
 		f := &p.input.fields[i]
-		c.stack = append(c.stack, need{p, p.Func.Name, p.String(), f.name})
+		c.stack = append(c.stack, need{p, p.Func.Name, p, f.name})
 		c.field(p.graph, f, p)
 		c.stack = c.stack[:len(c.stack)-1]
 	}
@@ -154,7 +156,6 @@ func (c *checker) provider(p *Provider) {
 
 // itself checks what can be said of a provider without its needs.
 func (c *checker) itself(p *Provider) {
-	name := TypeName(p.Out)
 	wrong := func(fact, hint string) {
 		c.add("bad provider", p.Out, fact, hint, "provided by "+p.String())
 	}
@@ -169,11 +170,11 @@ func (c *checker) itself(p *Provider) {
 	switch {
 	case hooks.Own[p.Out] != nil, p.Out == contextType, p.Out == errorType,
 		hooks.Optional(p.Out) != nil, hooks.Live(p.Out) != nil:
-		wrong(name+" is usher's own to fill", "provide a type of the program")
+		wrong(TypeName(p.Out)+" is usher's own to fill", "provide a type of the program")
 	case p.Out.Name() != "" && p.Out.PkgPath() == "":
-		wrong(name+" says nothing about what it is", fmt.Sprintf("name it: type Token %s", p.Out))
+		wrong(TypeName(p.Out)+" says nothing about what it is", fmt.Sprintf("name it: type Token %s", p.Out))
 	case p.Value.IsValid() && isNil(p.Value) && p.In == nil:
-		wrong("the supplied "+name+" is nil", "supply it after it was made")
+		wrong("the supplied "+TypeName(p.Out)+" is nil", "supply it after it was made")
 	}
 	if p.Scheme == nil {
 		return
@@ -220,6 +221,9 @@ func (c *checker) field(g *Graph, f *field, by *Provider) {
 				"drop the tag, or read the parameter into another type", c.path(found[0])...)
 		}
 	case !f.embedded:
+		if c.target != nil && f.scopes != nil {
+			c.target.scoped = true
+		}
 		c.dependency(g, f, lifetime)
 	default: // its fields follow
 		if found := g.lookup(f.typ); len(found) > 0 {
@@ -252,7 +256,7 @@ func (c *checker) param(p *param) {
 		hint = didYouMean(p.name, t.PathNames, "the path has "+strings.Join(t.PathNames, ", "))
 	}
 	c.add("bad tag", nil, fmt.Sprintf("`path:%q`: %s has no parameter of that name", p.name, t.Label),
-		hint, "declared by "+by)
+		hint, "declared by "+by.String())
 }
 
 // dependency checks one edge and the provider behind it.
@@ -313,9 +317,9 @@ func (c *checker) path(p *Provider) []string {
 	}
 	for _, n := range slices.Backward(c.stack) {
 		if n.field == "" {
-			lines = append(lines, "needed by "+n.place)
+			lines = append(lines, "needed by "+n.place.String())
 		} else {
-			lines = append(lines, "needed by field "+n.field+" of "+n.place)
+			lines = append(lines, "needed by field "+n.field+" of "+n.place.String())
 		}
 	}
 	return lines

@@ -19,6 +19,7 @@ package graph
 import (
 	"context"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/go-playground/validator/v10"
@@ -120,10 +121,10 @@ type Provider struct {
 	Hides   [][2]string              // the parameters that it keeps to itself: source and name
 	Granted func(value any) []string // the scopes of a value, by a pointer; nil if its type has none
 
-	graph    *Graph
-	input    *input
-	order    int       // of registration, over the whole tree
-	replaces *Provider // the program's own, of an override
+	graph *Graph
+	input *input
+	order int       // of registration, over the whole tree
+	real  *Provider // the program's own, where a test overrides it
 }
 
 // String names the provider and its places.
@@ -141,13 +142,14 @@ type Graph struct {
 type shared struct {
 	providers []*Provider // in the order of registration
 	unused    []*Provider // overrides of no provider, or of one that is overridden already
+	rules     map[typedRule]problem
 	app       *Scope
 	endApp    context.CancelFunc // ends the context of App providers
 }
 
 // New returns an empty graph.
 func New(validate *validator.Validate) *Graph {
-	return &Graph{validate: validate, byType: map[reflect.Type][]*Provider{}, shared: &shared{}}
+	return &Graph{validate: validate, byType: map[reflect.Type][]*Provider{}, shared: &shared{rules: map[typedRule]problem{}}}
 }
 
 // Child returns a graph that sees what g sees, and may add to it.
@@ -169,7 +171,7 @@ func (g *Graph) Register(p *Provider) {
 	if g.Sealed() {
 		Misuse("depends: %s is registered after Mount, at %s", p.Func.Name, p.Site)
 	}
-	p.graph, p.order = g, len(g.shared.providers)
+	p.graph, p.order, p.real = g, len(g.shared.providers), p
 	g.shared.providers = append(g.shared.providers, p)
 	g.byType[p.Out] = append(g.byType[p.Out], p)
 	if p.In != nil {
@@ -182,7 +184,11 @@ func (g *Graph) Register(p *Provider) {
 func (g *Graph) lookup(t reflect.Type) []*Provider {
 	var found []*Provider
 	for at := g; at != nil; at = at.parent {
-		found = append(found, at.byType[t]...)
+		if more := at.byType[t]; found == nil {
+			found = more // without an allocation
+		} else {
+			found = append(slices.Clip(found), more...)
+		}
 	}
 	return found
 }
@@ -198,7 +204,7 @@ func (g *Graph) Override(o *Provider) {
 		was := *p
 		*p = *o
 		p.graph, p.order, p.Lifetime = was.graph, was.order, was.Lifetime
-		p.Override, p.replaces = true, &was
+		p.Override, p.real = true, &was
 		if p.In != nil {
 			p.input = analyse(was.graph, p.In)
 		} else { // a value is there before every connection

@@ -4,55 +4,36 @@ package graph
 // is true of a route with a fault that hides what stands behind a field.
 func (t *Target) Authenticates() bool { return t.authenticates }
 
-// authenticates says whether one of the fields has a scheme or a value of the foreign router
-// behind it, or is a guard that reads the request. An Optional field lets everybody pass.
-func (c *checker) authenticates(g *Graph, fields []field) bool {
+// asking is a question about a provider: whether it asks for a proof, or for anything at all.
+type asking struct {
+	p     *Provider
+	proof bool
+}
+
+// ask says whether one of the fields, or what they cannot do without, reads the request. A
+// proof is a scheme, a value of the foreign router, or a guard that reads the request.
+func (c *checker) ask(g *Graph, fields []field, proof bool) bool {
 	for i := range fields {
 		f := &fields[i]
-		p := behind(g, f)
-		if p == nil || f.optional {
-			continue
+		if !proof && (f.param != nil || f.own != nil) {
+			return true
 		}
-		if p = p.real(); f.guard && c.asks(p) || judged(c.proving, p, func() bool {
-			return p.Scheme != nil || p.Foreign || p.input != nil && c.authenticates(p.graph, p.input.fields)
-		}) {
+		p := behind(g, f)
+		if p != nil && !f.optional && c.asks(p, proof && !f.guard) {
 			return true
 		}
 	}
 	return false
 }
 
-// asks says whether a provider reads the request, by itself or through what it cannot do
-// without.
-func (c *checker) asks(p *Provider) bool {
-	return judged(c.asking, p, func() bool {
-		if p.input == nil {
-			return p.Scheme != nil || p.Foreign
-		}
-		for i := range p.input.fields {
-			f := &p.input.fields[i]
-			need := behind(p.graph, f)
-			if f.param != nil || f.own != nil || need != nil && !f.optional && c.asks(need.real()) {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-// judged returns what judge says of a provider, and calls it once for each.
-func judged(known map[*Provider]bool, p *Provider, judge func() bool) bool {
-	if _, ok := known[p]; !ok {
-		known[p] = false // where p needs itself
-		known[p] = judge()
+// asks is ask for a provider, where a test overrides it for the program's own.
+func (c *checker) asks(p *Provider, proof bool) bool {
+	p = p.real
+	key := asking{p, proof}
+	if _, known := c.asked[key]; !known {
+		c.asked[key] = false // where p needs itself
+		c.asked[key] = p.Scheme != nil || p.Foreign ||
+			p.input != nil && c.ask(p.graph, p.input.fields, proof)
 	}
-	return known[p]
-}
-
-// real returns the program's own provider where a test overrides it.
-func (p *Provider) real() *Provider {
-	if p.replaces != nil {
-		return p.replaces
-	}
-	return p
+	return c.asked[key]
 }

@@ -150,7 +150,7 @@ func (f *field) makeParam(g *Graph, read tag, bad *problems) {
 		bad.note("tag \"scopes\" belongs to dependencies, and this is a parameter", "drop the tag")
 	}
 	var fact, hint string
-	if f.param, fact, hint = newParam(g.validate, f.typ, read); fact != "" {
+	if f.param, fact, hint = newParam(g, f.typ, read); fact != "" {
 		bad.note(fact, hint)
 	}
 }

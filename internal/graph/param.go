@@ -56,7 +56,7 @@ var (
 )
 
 // newParam compiles a parameter, or says what is wrong with its declaration.
-func newParam(v *validator.Validate, t reflect.Type, read tag) (p *param, fact, hint string) {
+func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) {
 	p = &param{in: read.in, name: read.name, key: read.name, typ: t, value: t, rule: read.validate}
 	if p.in == "header" {
 		p.key = textproto.CanonicalMIMEHeaderKey(p.name)
@@ -82,17 +82,13 @@ func newParam(v *validator.Validate, t reflect.Type, read tag) (p *param, fact, 
 	// rule about presence then looks at the pointer.
 	p.byValue = p.pointer || slices.ContainsFunc([]string{"required", "omit", "excluded", "isdefault"},
 		func(word string) bool { return strings.Contains(p.rule, word) })
-	if fact, hint = judgeRule(v, p); fact != "" {
-		return nil, fact, hint
-	}
-	if fault := p.tryRule(v); fault != "" {
-		hint = "see the rules of go-playground/validator, and that the rule fits " + TypeName(t)
-		return nil, fault, hint
+	if bad := g.judgeRule(p); bad.fact != "" {
+		return nil, bad.fact, bad.hint
 	}
 	if read.def != nil {
 		p.optional, p.def = true, []string{*read.def}
 		made := reflect.New(t).Elem()
-		if bad := p.set(v, made, p.def); bad.code != "" {
+		if bad := p.set(g.validate, made, p.def); bad.code != "" {
 			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, bad.code),
 				"give a default that the parameter itself would accept"
 		}
@@ -101,24 +97,6 @@ func newParam(v *validator.Validate, t reflect.Type, read tag) (p *param, fact, 
 		}
 	}
 	return p, "", ""
-}
-
-// tryRule runs the rule on the zero value and on others that parse, so that what the
-// validator panics about is found when the program starts.
-func (p *param) tryRule(v *validator.Validate) (fault string) {
-	if p.rule == "" {
-		return ""
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			fault = fmt.Sprintf("the validator does not take the rule: %v", r)
-		}
-	}()
-	p.check(v, reflect.New(p.typ).Elem())
-	for _, text := range samples {
-		p.set(v, reflect.New(p.typ).Elem(), []string{text})
-	}
-	return ""
 }
 
 // read fills dst from the request's values, of which there may be none.

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,8 +22,46 @@ var comparing = []string{
 	"eq_ignore_case", "ne_ignore_case", "unique", "required", "isdefault",
 }
 
-// judgeRule says what is wrong with a rule: it is about something else, would never be run, or
-// fails whatever comes.
+// typedRule is a rule and the type of the parameter that it is about.
+type typedRule struct {
+	typ  reflect.Type
+	rule string
+}
+
+// judgeRule says what is wrong with the rule of a parameter. Routes have many in common.
+func (g *Graph) judgeRule(p *param) problem {
+	key := typedRule{p.typ, p.rule}
+	bad, known := g.shared.rules[key]
+	if !known {
+		if bad.fact, bad.hint = judgeRule(g.validate, p); bad.fact == "" {
+			bad.fact = p.tryRule(g.validate)
+			bad.hint = "see the rules of go-playground/validator, and that the rule fits " + TypeName(p.typ)
+		}
+		g.shared.rules[key] = bad
+	}
+	return bad
+}
+
+// tryRule runs the rule on the zero value and on others that parse, so that what the
+// validator panics about is found when the program starts.
+func (p *param) tryRule(v *validator.Validate) (fault string) {
+	if p.rule == "" {
+		return ""
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			fault = fmt.Sprintf("the validator does not take the rule: %v", r)
+		}
+	}()
+	p.check(v, reflect.New(p.typ).Elem())
+	for _, text := range samples {
+		p.set(v, reflect.New(p.typ).Elem(), []string{text})
+	}
+	return ""
+}
+
+// judgeRule says whether a rule is about something else, would never be run, or fails whatever
+// comes.
 func judgeRule(v *validator.Validate, p *param) (fact, hint string) {
 	t := p.value
 	if p.slice {

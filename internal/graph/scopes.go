@@ -22,7 +22,7 @@ func (c *checker) hidden(p *Provider, source [2]string) {
 		if source == [2]string{b.in, b.key} {
 			c.add("bad tag", nil,
 				fmt.Sprintf("`%s:%q` would read the credential of %s", b.in, b.name, p.Func.Name),
-				"take the type that the scheme provides, "+TypeName(p.Out), "declared by "+b.by)
+				"take the type that the scheme provides, "+TypeName(p.Out), "declared by "+b.by.String())
 		}
 	}
 }
@@ -30,11 +30,14 @@ func (c *checker) hidden(p *Provider, source [2]string) {
 // scopes refuses scopes that nothing on the route could grant.
 func (c *checker) scopes(t *Target) {
 	fields := t.fields()
-	required := map[*Provider]bool{}
-	addRequired(t.Graph, fields, required)
+	t.required = map[*Provider]bool{}
+	addRequired(t.Graph, fields, t.required)
+	if !t.scoped {
+		return
+	}
 	if t.Scopes != nil {
 		what := fmt.Sprintf("Scopes(%s) of the route", strings.Join(t.Scopes, ", "))
-		c.grants(what, t.Graph, fields, required)
+		c.grants(what, t.Graph, fields, t.required)
 		if bad := badScopes(t.Scopes); bad != "" {
 			c.add("bad route", nil, bad, "name each as its own argument")
 		}
@@ -47,7 +50,7 @@ func (c *checker) scopes(t *Target) {
 				g, owner = by.graph, by.Func.Name
 			}
 			what := fmt.Sprintf("`scopes:%q` of field %s of %s", strings.Join(f.scopes, " "), f.name, owner)
-			c.grants(what, g, []field{*f}, required)
+			c.grants(what, g, []field{*f}, t.required)
 		}
 		again := seen[p]
 		seen[p] = true
