@@ -34,6 +34,9 @@ var Bounds = map[string]any{
 	"first wait after a failure":                       jwksFirstRetry,
 	"longest wait after failures":                      jwksLastRetry,
 	"tickets in memory":                                maxTickets,
+	"tickets in memory of one principal":               ticketShare,
+	"path of a ticket":                                 fmt.Sprintf("%d KiB", maxTicketPath>>10),
+	"Origin of a ticket":                               fmt.Sprintf("%d bytes", maxTicketOrigin),
 	"body of a request for a ticket":                   fmt.Sprintf("%d KiB", maxTicketBody>>10),
 }
 

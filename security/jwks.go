@@ -127,25 +127,27 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) ([]Ke
 			}
 		case s.failed != nil:
 			return nil, depends.Unavailable(max(s.retry.Sub(now), jwksFirstRetry), s.failure())
-		case fetches > 0 && !s.seen[[2]string{algorithm, id}]: // the issuer may just have added it
-			return nil, depends.Unavailable(s.nextFetch(now), fmt.Errorf(
-				"security: %s, and was fetched too often of late", s.lacks(algorithm, id, named)))
 		default:
-			return nil, badToken(jwt.ErrTokenUnverifiable, "%s", s.lacks(algorithm, id, named))
+			err := s.lacks(algorithm, id, named)
+			if fetches > 0 && !s.seen[[2]string{algorithm, id}] { // it may have been added just now
+				err = depends.Unavailable(s.nextFetch(now),
+					fmt.Errorf("%w, and was fetched too often of late", err))
+			}
+			return nil, err
 		}
 	}
 }
 
 // lacks says which key the set does not have, and why, if that is known; s.mu is held.
-func (s *JWKS) lacks(algorithm, id string, named bool) string {
-	if !named {
-		return "it has no kid, and the key set has no key for " + algorithm
-	}
+func (s *JWKS) lacks(algorithm, id string, named bool) error {
 	text := fmt.Sprintf("the key set has no %s key with the ID %s", algorithm, quoteID(id))
 	if why := s.passedOver[quoteID(id)]; why != "" {
 		text += " that can verify: " + why
 	}
-	return text
+	if !named {
+		text = "it has no kid, and the key set has no key for " + algorithm
+	}
+	return badToken(jwt.ErrTokenUnverifiable, "%s", text)
 }
 
 // Ready returns nil if the set was fetched, and otherwise waits for one fetch. Use it in
@@ -253,11 +255,8 @@ func (s *JWKS) fetch(ended chan struct{}) {
 	keys, passedOver, err := s.get()
 	now, refresh := time.Now(), s.refresh()
 	s.mu.Lock()
-	s.fetching, s.failed = nil, err
 	changed := len(passedOver) > 0 && !maps.Equal(passedOver, s.passedOver)
-	if passedOver != nil {
-		s.passedOver = passedOver
-	}
+	s.fetching, s.failed, s.passedOver = nil, err, passedOver
 	if err == nil {
 		s.keys, s.fetched, s.until, s.wait = keys, now, now.Add(2*refresh), 0
 	} else {
@@ -293,10 +292,7 @@ func (s *JWKS) get() (keys []Key, passedOver map[string]string, err error) {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), jwksTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
-	if err != nil {
-		return nil, nil, errors.New("the URL is not valid")
-	}
+	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil) // faults has parsed it
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	client := http.Client{}
 	if s.Client != nil {

@@ -11,9 +11,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -26,8 +26,12 @@ import (
 const (
 	ticketTTL       = 30 * time.Second
 	ticketChallenge = "Ticket"
-	maxTickets      = 100_000
 	maxTicketBody   = 4 << 10
+	maxTicketPath   = 2 << 10
+	maxTicketOrigin = 512 // bytes; a name has 253 at most
+
+	maxTickets  = 30_000           // in memory
+	ticketShare = maxTickets / 100 // of a principal
 )
 
 // Tickets authenticates with tickets: secrets for one use, within 30 seconds,
@@ -49,7 +53,15 @@ const (
 // field, is trusted.
 //
 // A ticket that is unknown, used, expired, or for another path or Origin is refused with the same
-// 401 "invalid_ticket". A diagnosing GET spends none.
+// 401 "invalid_ticket"; the log says which of these it is. A diagnosing GET spends none.
+//
+// The path is the one of the connection's URL as it is escaped there, of at most 2 KiB and
+// without a query: a ticket is good for any query. Another path is refused with 422 when the
+// ticket is asked for, and an Origin of more than 512 bytes with 403.
+//
+// Memory holds 30 000 unused tickets, each for twice its TTL, and 300 of one principal: of the
+// subject of its depends.Identity or, if that is not known, of a value of T that can be compared.
+// What is more is refused with 503, and with 429 "too_many_tickets". A Store has its own bounds.
 //
 // Make one with &Tickets[T]{}; it must not be copied, and is safe for concurrent use.
 type Tickets[T any] struct {
@@ -104,8 +116,10 @@ func (t *Tickets[T]) derived() {}
 func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
 	var none T
 	found, err := t.take(ctx, hashOf(c.Value), !c.Diagnosing())
-	if err == nil && !found.admits(c) {
-		err = depends.ErrAbsent
+	if errors.Is(err, depends.ErrAbsent) {
+		err = &tokenError{"security: the ticket is unknown or was used", err}
+	} else if why := found.mismatch(c); err == nil && why != "" {
+		err = &tokenError{"security: the ticket " + why, depends.ErrAbsent}
 	}
 	if err != nil {
 		return none, bind.RefuseUnknown(err, ticketChallenge, "invalid_ticket")
@@ -117,16 +131,22 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	return found.For, nil
 }
 
-// admits reports whether a ticket is for the request that a credential came with, and valid.
-func (t ticket[T]) admits(c depends.Credential) bool {
+// mismatch returns why a ticket does not let in the request that a credential came with, or "".
+func (t ticket[T]) mismatch(c depends.Credential) string {
 	r := c.Request()
 	origin := r.Header.Get("Origin")
 	if c.Diagnosing() && origin == "" {
 		origin = t.Origin // a page's GET to its own server has no Origin
 	}
-	// A page may send the path escaped, as it stands in its location.
-	here := t.Path == r.URL.Path || t.Path == r.URL.EscapedPath()
-	return here && t.Origin == origin && time.Now().Before(t.Expires)
+	switch {
+	case !time.Now().Before(t.Expires):
+		return "has expired"
+	case t.Path != r.URL.EscapedPath():
+		return "is for another path"
+	case t.Origin != origin:
+		return fmt.Sprintf("is for the Origin %+.80q, not %+.80q", t.Origin, origin)
+	}
+	return ""
 }
 
 // Handler issues tickets for the value that principal returns for a request, usually by
@@ -175,12 +195,16 @@ func (t *Tickets[T]) issue(
 	if err != nil {
 		return err
 	}
+	origin := r.Header.Get("Origin")
+	if len(origin) > maxTicketOrigin {
+		return depends.Forbidden("origin_not_allowed", errors.New("security: the Origin is too long"))
+	}
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // it never fails
 	text := base64.RawURLEncoding.EncodeToString(secret[:])
 	ttl := cmp.Or(t.TTL, ticketTTL)
 	expires := time.Now().Add(ttl).Round(0) // the wall clock also counts while a machine sleeps
-	issued := ticket[T]{value, identity, until, path, r.Header.Get("Origin"), expires}
+	issued := ticket[T]{value, identity, until, path, origin, expires}
 	if err := t.put(r.Context(), hashOf(text), issued); err != nil {
 		return err
 	}
@@ -203,13 +227,17 @@ func wantedPath(w http.ResponseWriter, r *http.Request) (string, error) {
 			Detail: "the body is not a JSON object with a path",
 		}
 	}
-	if !strings.HasPrefix(body.Path, "/") {
-		return "", &depends.Rejection{
-			Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters",
-			Params: []depends.ParamError{{Loc: []string{"body", "path"}, Code: "missing"}},
-		}
+	u, err := url.ParseRequestURI(body.Path)
+	if err == nil && body.Path[0] == '/' && len(body.Path) <= maxTicketPath &&
+		!strings.ContainsAny(body.Path, "?#") {
+		return u.EscapedPath(), nil
 	}
-	return body.Path, nil
+	return "", &depends.Rejection{
+		Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters",
+		Detail: fmt.Sprintf("path is that of the connection's URL: it begins with a slash, and has "+
+			"no query, no fragment, and at most %d bytes", maxTicketPath),
+		Params: []depends.ParamError{{Loc: []string{"body", "path"}, Code: "malformed"}},
+	}
 }
 
 // put stores a ticket by the hash of its secret.
@@ -239,40 +267,59 @@ func (t *Tickets[T]) take(ctx context.Context, hash string, spend bool) (ticket[
 
 func hashOf(secret string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(secret))) }
 
-// memoryTickets holds tickets in memory. Expired ones are removed when new ones come.
+// memoryTickets holds tickets in memory. An expired one stays for as long again: the log then
+// says that it has expired.
 type memoryTickets[T any] struct {
 	mu      sync.Mutex
-	tickets map[string]ticket[T] // by the hash of their secret
-	sweep   time.Time            // when expired ones are removed next
+	tickets map[string]*heldTicket[T] // by the hash of their secret
+	byWhom  map[any]int
+}
+
+type heldTicket[T any] struct {
+	ticket[T]
+	whose any // the principal; nil if that is not known
+	end   *time.Timer
 }
 
 func (m *memoryTickets[T]) put(hash string, issued ticket[T]) error {
+	h := &heldTicket[T]{ticket: issued}
+	if who := issued.Who; who.Subject != "" {
+		h.whose = [2]string{who.Issuer, who.Subject}
+	} else if reflect.ValueOf(issued.For).Comparable() {
+		h.whose = issued.For
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
-	if now.After(m.sweep) || len(m.tickets) >= maxTickets {
-		maps.DeleteFunc(m.tickets, func(_ string, old ticket[T]) bool { return !now.Before(old.Expires) })
-		m.sweep = now.Add(ticketTTL)
-	}
-	if len(m.tickets) >= maxTickets {
+	switch {
+	case len(m.tickets) >= maxTickets:
 		return depends.Unavailable(ticketTTL, errors.New("security: too many tickets are unused"))
+	case h.whose != nil && m.byWhom[h.whose] >= ticketShare:
+		return &depends.Rejection{
+			Status: http.StatusTooManyRequests, Reason: "too_many_tickets", RetryAfter: ticketTTL,
+			Err: errors.New("security: a principal has too many unused tickets"),
+		}
+	case m.tickets == nil:
+		m.tickets, m.byWhom = map[string]*heldTicket[T]{}, map[any]int{}
 	}
-	if m.tickets == nil {
-		m.tickets = map[string]ticket[T]{}
-	}
-	m.tickets[hash] = issued
+	h.end = time.AfterFunc(2*time.Until(issued.Expires), func() { _, _ = m.take(hash, true) })
+	m.tickets[hash] = h
+	m.byWhom[h.whose]++
 	return nil
 }
 
 func (m *memoryTickets[T]) take(hash string, spend bool) (ticket[T], error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	found, ok := m.tickets[hash]
+	h, ok := m.tickets[hash]
 	if !ok {
-		return found, depends.ErrAbsent
+		return ticket[T]{}, depends.ErrAbsent
 	}
 	if spend {
+		h.end.Stop()
 		delete(m.tickets, hash)
+		if m.byWhom[h.whose]--; m.byWhom[h.whose] == 0 {
+			delete(m.byWhom, h.whose)
+		}
 	}
-	return found, nil
+	return h.ticket, nil
 }
