@@ -15,11 +15,13 @@ import (
 )
 
 // Renewable lets a peer stay beyond the end of its token: it sends a new one on the
-// open connection, as a text message of this form and nothing else,
+// open connection, as a JSON object with this member,
 //
 //	{"$renew":"<credential>"}
 //
-// which no handler receives. The scheme that let the connection in verifies it, as
+// which no handler receives, however it is written: with spaces, escapes or other members, as
+// text or binary. If the credential is no string, or empty, the connection closes with 1008
+// "invalid_renewal". The scheme that let the connection in verifies it, as
 // if it stood where the first one did; it must be the same principal's (see
 // [depends.Identify]; nobody is not the same), or the connection closes with 3003
 // "other_principal". The providers behind it run again,
@@ -34,12 +36,19 @@ import (
 // the program's own call [Conn.Renew] instead.
 var Renewable RouteOption = option{"Renewable", func(rt *route) { rt.renewable = true }}
 
-// renewPrefix begins the message that renews. Most messages are told apart by it alone.
-var renewPrefix = []byte(`{"$renew":`)
+// A peer may renew renewBurst times at once, and then once in each renewInterval.
+const (
+	renewBurst    = 10
+	renewInterval = time.Second
+)
 
 var errOtherPrincipal = errors.New("the new credential is another principal's")
 
-var errRenewing = fmt.Errorf("%w: a credential came while another was verified", ErrProtocol)
+var (
+	errRenewing = fmt.Errorf("%w: a credential came while another was verified", ErrProtocol)
+	errRenewal  = fmt.Errorf("%w: the member $renew of a message is no credential", ErrProtocol)
+	errRenewals = fmt.Errorf("%w: more than one renewal in %v", ErrProtocol, renewInterval)
+)
 
 // renewer resolves parts of an open connection anew.
 type renewer struct {
@@ -48,6 +57,7 @@ type renewer struct {
 	values   *graph.Values
 	messages bool // the peer may send a credential as a message
 	busy     atomic.Bool
+	spent    time.Time // the renewals fill their budget until then; guarded by values
 }
 
 // keepForRenewal prepares a connection whose parts will be resolved again.
@@ -147,6 +157,14 @@ func (r *renewer) check() {
 
 func (r *renewer) renew(credential string) error {
 	return r.run(true, func(run *graph.Run) error {
+		if now := time.Now(); r.spent.Before(now) {
+			r.spent = now
+		}
+		if r.spent = r.spent.Add(renewInterval); time.Until(r.spent) > renewBurst*renewInterval {
+			return &depends.Rejection{
+				CloseCode: wsconn.CodePolicy, Reason: "too_many_renewals", Err: errRenewals,
+			}
+		}
 		renewed, err := r.request.Renewed(credential)
 		if err != nil {
 			return err
@@ -159,20 +177,26 @@ func (r *renewer) renew(credential string) error {
 // renewal reports whether a message is a credential, and returns what verifies it, which says
 // whether it is a good one. It runs on the reading goroutine.
 func (r *renewer) renewal(in *wsconn.Message) (taken bool, verify func() bool) {
-	if !r.messages || in.Binary || !bytes.HasPrefix(in.Buf.Bytes(), renewPrefix) {
-		return false, nil
+	text := in.Buf.Bytes()
+	if !r.messages || !bytes.Contains(text, []byte("$renew")) && !bytes.Contains(text, []byte(`\u`)) {
+		return false, nil // as most messages
 	}
-	var message map[string]string
-	if json.Unmarshal(in.Buf.Bytes(), &message) != nil || len(message) != 1 {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(text, &members) != nil || members["$renew"] == nil {
 		return false, nil
 	}
 	conn := r.peer.conn
+	var credential string
+	if json.Unmarshal(members["$renew"], &credential) != nil || credential == "" {
+		conn.End(errRenewal, wsconn.CodePolicy, "invalid_renewal", true)
+		return true, nil
+	}
 	if !r.busy.CompareAndSwap(false, true) {
 		conn.End(errRenewing, wsconn.CodePolicy, "renewing", true)
 		return true, nil
 	}
 	return true, func() bool { // an error has ended the connection, so that nobody asks again
-		if r.renew(message["$renew"]) != nil {
+		if r.renew(credential) != nil {
 			return false
 		}
 		r.busy.Store(false)

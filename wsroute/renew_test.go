@@ -319,7 +319,7 @@ func TestConnRenew(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 		}
-		for _, m := range []string{`{"$renew":`, `{"$renew":"a","b":"c"}`, `{"$renew":7}`} {
+		for _, m := range []string{`{"$renew":`, `{"$renewed":"a"}`, `{"text":"$renew"}`} {
 			c := wstest.Dial[string, string](t, serveRenewable(t, new(atomic.Int32)), "/?pass=ada/1h/old")
 			c.Send(m)
 			if got := c.Receive(); got != "old1 old1" {
