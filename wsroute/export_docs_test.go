@@ -31,6 +31,8 @@ var Fixed = map[string]any{
 	"the end of a connection, beyond `CloseTimeout`": wsconn.CloseSlack,
 	"closed by a drain in a second":                  drainPace,
 	"`Retry-After` of a 503 by usher":                retryAfter,
+	"renewals of a connection":                       fmt.Sprintf("%d at once, and one in %v", renewBurst, renewInterval),
+	"revocations that are remembered":                maxRevoked,
 	"bits of an IPv6 address that count as one":      networkBits,
 }
 

@@ -8,6 +8,9 @@ import (
 	"math/big"
 	"net/http"
 	"testing"
+	"time"
+
+	"example.com/usher/depends"
 )
 
 // What black-box tests look at directly.
@@ -67,3 +70,11 @@ func SelfSigned(t *testing.T) tls.Certificate {
 
 // HoldsHidden says whether a context has what Serve has taken out of a request.
 func HoldsHidden(ctx context.Context) bool { return ctx.Value(hiddenKey{}) != nil }
+
+// MaxRevoked is how many revocations are remembered.
+const MaxRevoked = maxRevoked
+
+// RevokedSince reports whether somebody who was known at a time has been revoked since.
+func RevokedSince(r *Router, who depends.Identity, known time.Time) bool {
+	return r.shared.hub.revokedSince(who, known, known) != nil
+}

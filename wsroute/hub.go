@@ -3,6 +3,7 @@ package wsroute
 import (
 	"net/netip"
 	"sync"
+	"time"
 
 	"example.com/usher/depends"
 )
@@ -17,9 +18,13 @@ type hub struct {
 	handshakes  int
 	byAddress   counter[netip.Addr]
 	byPrincipal counter[principal]
-	revoked     []revoked     // of late, in order
 	empty       chan struct{} // made when draining begins; closed when the last peer leaves
 	drained     Drained
+
+	// Revocations of late, by the first that they set of TokenID, Session, Subject and Issuer.
+	recent, earlier map[string][]revoked
+	turned          time.Time // when the recent ones began
+	forgotten       time.Time // too many have come: some from before then are not there
 }
 
 // enter registers a connection, unless draining has begun or a limit is reached.

@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -133,9 +134,13 @@ type revoked struct {
 	at time.Time
 }
 
-// revokedFor is how long a revocation is kept for them, beside ResolveTimeout: the longest
-// that a ticket may last, which is five minutes, and what it takes to give it.
-const revokedFor = 6 * time.Minute
+const (
+	// revokedFor is how long a revocation is remembered for them, beside ResolveTimeout: the
+	// longest that a ticket may last, which is five minutes, and what it takes to give it.
+	revokedFor = 6 * time.Minute
+	// maxRevoked is how many are remembered.
+	maxRevoked = 1 << 18
+)
 
 func (s *shared) revoke(r Revocation) (ended int) {
 	h := &s.hub
@@ -156,25 +161,39 @@ func (s *shared) revoke(r Revocation) (ended int) {
 	return ended
 }
 
-// remember keeps a revocation for a time; h.mu is held.
+// remember adds a revocation to the recent ones. After a while, or when there are too many, those
+// become the earlier ones, and the earlier ones are forgotten; h.mu is held.
 func (h *hub) remember(r Revocation, now time.Time, keep time.Duration) {
-	h.revoked = slices.DeleteFunc(h.revoked, func(old revoked) bool {
-		return now.Sub(old.at) > keep || old.Revocation == r
-	})
-	h.revoked = append(h.revoked, revoked{r, now})
+	if over := now.Sub(h.turned) > keep; over || len(h.recent) >= maxRevoked/2 {
+		h.forgotten = time.Time{}
+		if !over && len(h.earlier) > 0 {
+			h.forgotten = h.turned
+		}
+		h.earlier, h.recent, h.turned = h.recent, map[string][]revoked{}, now
+	}
+	covered := func(old revoked) bool {
+		wider := r.IssuedBefore.IsZero() ||
+			!old.IssuedBefore.IsZero() && !old.IssuedBefore.After(r.IssuedBefore)
+		old.IssuedBefore = r.IssuedBefore
+		return wider && old.Revocation == r
+	}
+	key := cmp.Or(r.TokenID, r.Session, r.Subject, r.Issuer)
+	h.recent[key] = append(slices.DeleteFunc(h.recent[key], covered), revoked{r, now})
 }
 
-// revokedSince returns ErrRevoked if the principal was revoked after it was known. since is when
-// their handshake began.
+// revokedSince returns ErrRevoked if the principal was revoked after it was known, or if that
+// is not remembered. since is when their handshake began.
 func (h *hub) revokedSince(who depends.Identity, known, since time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, r := range slices.Backward(h.revoked) {
-		if known.After(r.at) {
-			break
-		}
-		if r.matches(who, since) {
-			return ErrRevoked
+	if !known.After(h.forgotten) {
+		return ErrRevoked
+	}
+	for _, key := range [...]string{who.TokenID, who.Session, who.Subject, who.Issuer, ""} {
+		for _, r := range slices.Concat(h.earlier[key], h.recent[key]) {
+			if !known.After(r.at) && r.matches(who, since) {
+				return ErrRevoked
+			}
 		}
 	}
 	return nil
