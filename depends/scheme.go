@@ -15,7 +15,8 @@ type Source struct {
 	// Prefix is the authentication scheme in front of the credential, such as
 	// "Bearer" (RFC 9110 §11.4), matched without regard to case. A header with
 	// another scheme holds no credential of this source. Empty takes the whole value,
-	// which for Cookie, Authorization and Sec-WebSocket-Protocol is a wiring fault.
+	// which for Cookie, Authorization and Sec-WebSocket-Protocol is a wiring fault. Of a
+	// subprotocol, all that stands in front of the token in its name.
 	Prefix string
 	// Alternative parts the sources of a scheme that is one of several: those of
 	// the first alternative that holds a credential are looked at alone. Usually 0.

@@ -56,9 +56,21 @@ func CookieToken(name string) depends.Source {
 // is that of Kubernetes: name is the purpose of the token, and the page must also
 // offer another subprotocol, which the route speaks. The token is never selected and
 // never echoed. "bearer" is selected if the route speaks none of the others, since a
-// browser demands a selection.
+// browser demands a selection. Names match without regard to case. A token in front of a
+// "bearer" that stands last is refused with 400.
 func SubprotocolToken(name string) depends.Source {
 	return depends.Source{In: inSubprotocol, Name: name}
+}
+
+// SubprotocolPrefix finds a token as it is behind a prefix of a subprotocol's name:
+//
+//	new WebSocket(url, ["chat", "access_token." + token])
+//
+// It is for clients that send this form already, and for tokens of letters, digits and
+// ".-_~", such as JWTs. The page must also offer another subprotocol, which the route
+// speaks: the one with the token is never selected and never echoed.
+func SubprotocolPrefix(prefix string) depends.Source {
+	return depends.Source{In: inSubprotocol, Name: prefix, Prefix: prefix}
 }
 
 // printable reports whether s is ASCII without control characters, of which strconv.Quote

@@ -31,11 +31,7 @@ func (e *endpoint) acceptThenClose(
 		return false
 	}
 	defer e.shared.hub.leave(p)
-	offers, marked := asked.Selectable()
-	protocol := e.route.selectSubprotocol(offers, marked)
-	if protocol == "" && len(offers) > 0 { // a page that offered any would see 1006 otherwise
-		protocol = bind.Sayable(offers)
-	}
+	protocol := e.route.selectSubprotocol(asked.Selectable())
 	socket, hijacked, err := e.accept(w, r, nil, protocol, false)
 	if err != nil {
 		return hijacked

@@ -207,7 +207,7 @@ func TestAcceptThenClose(t *testing.T) {
 		if got := peer.Closed(); *got != want {
 			t.Errorf("%s: closed with %v, want %v", target, got, want)
 		}
-		if got := peer.WebSocket.Subprotocol(); got != map[bool]string{true: "v1", false: "v2"}[target == "/panic"] {
+		if got := peer.WebSocket.Subprotocol(); got != map[bool]string{false: "v2"}[target == "/panic"] {
 			t.Errorf("%s: selected %q", target, got)
 		}
 	}
@@ -222,29 +222,43 @@ func TestAcceptThenClose(t *testing.T) {
 	}
 }
 
-// TestAcceptThenCloseEchoesNoToken: not even a token for a scheme that the route does not have.
+// TestAcceptThenCloseEchoesNoToken: nothing that a client has made up stands in the 101, but only
+// what the route speaks, and the marker if it came with a token for a scheme of the route.
 func TestAcceptThenCloseEchoesNoToken(t *testing.T) {
-	deps := depends.New()
-	bearer(deps)
-	ws := wsroute.New(deps, quiet())
-	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil }, wsroute.AcceptThenClose)
-	srv := wstest.Start(t, ws)
+	router := func(sources ...depends.Source) *wstest.Server {
+		deps := depends.New()
+		scheme := depends.Scheme{Name: "test", Challenge: "Bearer", Sources: sources}
+		provideScheme(deps, scheme, func(context.Context, depends.Credential) (who, error) {
+			return who{}, depends.Unauthorized("Bearer", nil)
+		})
+		ws := wsroute.New(deps, quiet())
+		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil },
+			wsroute.AcceptThenClose, wsroute.Subprotocols("v9"))
+		return wstest.Start(t, ws)
+	}
+	inHeader, inOffer := router(security.BearerHeader()), router(security.SubprotocolToken("chat"))
 	request := strings.TrimSuffix(fmt.Sprintf(handshake, "/ws"), "\r\n")
-	for offers, want := range map[string]string{
-		"base64url.bearer.authorization.chat.Y2FuYXJ5, v2": "v2",
-		"Base64URL.Bearer.phx.Y2FuYXJ5, v1, v2":            "v1",
-		"bearer, canary, v3":                               "bearer",
-		"bearer, canary":                                   "bearer",
-		"bearer, bearer, canary":                           "bearer",
-		"v4, bearer, canary":                               "bearer", // as "canary, bearer, v4" would be
-		"canary, bearer":                                   "bearer",
-		"canary, Bearer":                                   "Bearer",
-		"v5, v6":                                           "v5",
-		"base64url.bearer.authorization.chat.Y2FuYXJ5":     "",
+	for offers, want := range map[string][2]string{ // of a scheme that takes a header, and of one that takes an offer
+		"access_token.SECRET":     {"", ""},
+		"access_token.SECRET, v9": {"v9", "v9"},
+		"SECRET":                  {"", ""},
+		"v5, v6":                  {"", ""},
+		"base64url.bearer.authorization.chat.Y2FuYXJ5":         {"", ""},
+		"base64url.bearer.authorization.other.Y2FuYXJ5, v1":    {"", ""},
+		"Base64URL.Bearer.phx.Y2FuYXJ5, v1, v2":                {"", ""},
+		"base64url.bearer.authorization.chat.Y2FuYXJ5, v2, v9": {"v9", "v9"},
+		"bearer, canary":         {"", "bearer"},
+		"Bearer, canary":         {"", "Bearer"},
+		"bearer, bearer, canary": {"", "bearer"},
+		"v4, bearer, canary":     {"", "bearer"},
+		"canary, Bearer":         {"", "Bearer"},
+		"bearer, canary, v9":     {"v9", "v9"},
 	} {
-		status, header, _ := exchange(t, srv, request+"Sec-WebSocket-Protocol: "+offers+"\r\n\r\n")
-		if got := header.Get("Sec-Websocket-Protocol"); status != 101 || got != want {
-			t.Errorf("%s: %d, selected %q, want %q", offers, status, got, want)
+		for i, srv := range []*wstest.Server{inHeader, inOffer} {
+			status, header, _ := exchange(t, srv, request+"Sec-WebSocket-Protocol: "+offers+"\r\n\r\n")
+			if got := header.Get("Sec-Websocket-Protocol"); status != 101 || got != want[i] {
+				t.Errorf("%s: %d, selected %q, want %q", offers, status, got, want[i])
+			}
 		}
 	}
 }

@@ -174,6 +174,7 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	}
 	for _, e := range endpoints {
 		e.plan, e.open = bind.NewPlan(graph.Build(e.target)), !e.target.Authenticates()
+		e.plan.Speaks = e.route.subprotocols
 	}
 	return endpoints, nil
 }
@@ -271,7 +272,7 @@ func (r *Router) register(endpoints []*endpoint, faults []*graph.Fault) error {
 type mounted struct {
 	endpoints []*endpoint
 	secrets   []string // query parameters that hold credentials, each name once
-	offers    []string // what subprotocols carry tokens for, each name once
+	offers    []string // how subprotocols begin that carry tokens, each once
 	movable   bool     // a plain handler has routes, which may stand below some other path
 }
 
@@ -282,7 +283,7 @@ func newMounted(endpoints []*endpoint) *mounted {
 		m.secrets = append(m.secrets, e.plan.Secrets...)
 		for _, source := range e.plan.Sources {
 			if source.In == "subprotocol" {
-				m.offers = append(m.offers, source.Name)
+				m.offers = append(m.offers, bind.OfferPrefix(&source))
 			}
 		}
 	}

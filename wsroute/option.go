@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/usher/internal/bind"
 	"example.com/usher/internal/graph"
 )
 
@@ -90,7 +89,8 @@ var Compress RouteOption = option{"Compress", func(rt *route) { rt.compresses = 
 // refusal (they report 1006), so the connection is accepted and closed with the
 // refusal's close code and reason. It holds for what is refused behind the cheap
 // checks, that is by credentials, parameters and providers; a malformed handshake
-// or a foreign Origin is refused with HTTP as ever. Nothing that the peer sends is
+// or a foreign Origin is refused with HTTP as ever. A page that offers subprotocols must
+// offer one that the route speaks, since no other is selected. Nothing that the peer sends is
 // delivered, and the closing takes no longer than Limits.CloseTimeout and 3 s.
 //
 // It costs a stranger's handshake more than a refusal does. [Diagnose] and tickets
@@ -129,19 +129,15 @@ func Subprotocols(names ...string) RouteOption {
 	}}
 }
 
-// selectSubprotocol returns the route's first choice among the client's offers.
-// A marker stands there only with its token, and is selected if nothing else is:
-// a browser that offered it would fail otherwise.
-func (rt *route) selectSubprotocol(offers []string, marked bool) string {
+// selectSubprotocol returns the route's first choice among the client's offers. The marker
+// of a token is selected if nothing else is: a browser that offered it would fail otherwise.
+func (rt *route) selectSubprotocol(offers []string, marker string) string {
 	for _, name := range rt.subprotocols {
 		if slices.Contains(offers, name) {
 			return name
 		}
 	}
-	if marked {
-		return bind.BearerMarker
-	}
-	return ""
+	return marker
 }
 
 // verb is the HTTP method.

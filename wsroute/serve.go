@@ -174,7 +174,7 @@ func programRoutes(handler http.Handler) (routes [][]segment) {
 // route is looked at.
 func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
 	query := bind.StripQuery(req.URL.RawQuery, m.secrets)
-	lines, found := bind.StripOffers(req.Header["Sec-Websocket-Protocol"], m.offers)
+	lines, found := bind.StripOffers(req.Header["Sec-Websocket-Protocol"], m.offers, nil)
 	if query == req.URL.RawQuery && !found {
 		return req
 	}

@@ -23,6 +23,8 @@ type Plan struct {
 	// that only schemes may see.
 	Sources []depends.Source
 	Secrets []string
+	// Speaks are the subprotocols of the route.
+	Speaks []string
 
 	schemes []boundScheme
 }

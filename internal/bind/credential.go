@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -11,14 +12,13 @@ import (
 	"example.com/usher/depends"
 )
 
-// The two ways in which a subprotocol carries a token, since a browser can set
-// no other header: as Kubernetes does, in an offer of its own, whose name says
-// what for and whose end is the token in base64url; and as an offer behind the
+// The two ways in which a subprotocol carries a token, but for a prefix of the program's own,
+// since a browser can set no other header: as Kubernetes does, in an offer of its own, whose
+// name says what for and whose end is the token in base64url; and as an offer behind the
 // marker.
 const (
-	bearerOffer    = "base64url.bearer.authorization."
-	anyBearerOffer = "base64url.bearer." // Phoenix has a form of its own
-	BearerMarker   = "bearer"
+	bearerOffer  = "base64url.bearer.authorization."
+	BearerMarker = "bearer"
 )
 
 var (
@@ -26,6 +26,7 @@ var (
 	errCookie = errors.New("the cookie of the credential does not parse")
 	errAlone  = errors.New("a subprotocol that carries a token is offered alone; " +
 		"one that can be selected must stand beside it")
+	errOrder = errors.New("the subprotocol bearer is the last; the token must stand behind it")
 )
 
 // found is a credential, and where it stood.
@@ -141,8 +142,8 @@ func (r *Request) offered(
 			n = first.add(n, source, take(BearerMarker, line))
 		}
 	}
-	_, tokens, err := splitOffers(r.Protocols, source.Name)
-	for _, token := range tokens {
+	o, err := splitOffers(r.Protocols, OfferPrefix(source), r.Plan.Speaks)
+	for _, token := range o.tokens {
 		n = first.add(n, source, token)
 	}
 	return n, err
@@ -191,84 +192,104 @@ func Offers(lines []string) []string {
 	return list
 }
 
-// splitOffers parts the tokens for name from the subprotocols that can be
-// selected, among which the marker stays, at the end: nothing stands behind it
-// that could be taken for a token when this is done again.
-func splitOffers(offers []string, name string) (rest, tokens []string, err error) {
-	marked := false
-	for i := 0; i < len(offers); i++ {
-		encoded, ok := strings.CutPrefix(offers[i], bearerOffer+name+".")
-		switch {
-		case ok:
-			raw, bad := base64.RawURLEncoding.Strict().DecodeString(encoded)
-			// The decoder skips line breaks, so that a token would have many spellings.
-			if bad != nil || len(raw) == 0 || !utf8.Valid(raw) || strings.ContainsAny(encoded, "\r\n") {
-				err = errOffer
-			}
-			tokens = append(tokens, string(raw))
-		case offers[i] == BearerMarker && i+1 < len(offers):
-			marked = true
-			i++
-			tokens = append(tokens, offers[i])
-		default:
-			rest = append(rest, offers[i])
-		}
+// OfferPrefix returns how a subprotocol begins that carries a token for a source.
+func OfferPrefix(s *depends.Source) string {
+	if s.Prefix != "" {
+		return s.Prefix
 	}
-	if marked && !slices.Contains(rest, BearerMarker) {
-		rest = append(rest, BearerMarker)
-	}
-	if err == nil && len(tokens) > 0 && len(rest) == 0 {
-		err = errAlone
-	}
-	return rest, tokens, err
+	return bearerOffer + s.Name + "."
 }
 
-// Selectable returns the subprotocols that may be selected: those that the peer
-// offers, without the tokens of the plan's schemes. marked says that the marker is
-// among them because a token stood behind it.
-func (r *Request) Selectable() (rest []string, marked bool) {
+// offers are the subprotocols of a handshake, parted.
+type offers struct {
+	rest   []string // can be selected
+	tokens []string
+	marker string // as it was offered beside a token
+}
+
+// splitOffers parts the tokens behind a prefix, and behind the marker, from the subprotocols
+// that can be selected. With a marker behind which nothing stands, all that the route does
+// not speak may be its token. Doing this again takes nothing else away.
+func splitOffers(list []string, prefix string, speaks []string) (o offers, err error) {
+	encoded := strings.HasPrefix(prefix, bearerOffer)
+	marks := func(i int) bool { return encoded && strings.EqualFold(list[i], BearerMarker) }
+	for i := 0; i < len(list); i++ {
+		token, ok := cutPrefix(list[i], prefix)
+		switch {
+		case ok && encoded:
+			raw, bad := base64.RawURLEncoding.Strict().DecodeString(token)
+			// The decoder skips line breaks, so that a token would have many spellings.
+			if bad != nil || len(raw) == 0 || !utf8.Valid(raw) || strings.ContainsAny(token, "\r\n") {
+				err = errOffer
+			}
+			o.tokens = append(o.tokens, string(raw))
+		case ok:
+			o.tokens = append(o.tokens, token)
+		case marks(i):
+			o.marker = list[i]
+			if i+1 < len(list) && !marks(i+1) {
+				i++
+				o.tokens = append(o.tokens, list[i])
+			}
+		default:
+			o.rest = append(o.rest, list[i])
+		}
+	}
+	if o.tokens == nil && o.marker != "" { // it is the last
+		n := len(o.rest)
+		o.rest = slices.DeleteFunc(o.rest, func(offer string) bool {
+			return !slices.Contains(speaks, offer)
+		})
+		if len(o.rest) < n {
+			return o, errOrder
+		}
+		o.rest, o.marker = append(o.rest, o.marker), ""
+	}
+	if err == nil && len(o.tokens) > 0 && len(o.rest) == 0 && o.marker == "" {
+		err = errAlone
+	}
+	return o, err
+}
+
+// cutPrefix is strings.CutPrefix without regard to case.
+func cutPrefix(text, prefix string) (rest string, ok bool) {
+	if len(text) < len(prefix) || !strings.EqualFold(text[:len(prefix)], prefix) {
+		return "", false
+	}
+	return text[len(prefix):], true
+}
+
+// Selectable returns the subprotocols that may be selected: those that the peer offers,
+// without the tokens of the plan's schemes; and the marker, if it came with a token.
+func (r *Request) Selectable() (rest []string, marker string) {
 	rest = r.Protocols
-	for _, source := range r.Plan.Sources {
+	for i, source := range r.Plan.Sources {
 		if source.In != "subprotocol" {
 			continue
 		}
-		before := len(rest)
-		rest, _, _ = splitOffers(rest, source.Name)
-		marked = marked || len(rest) < before && slices.Contains(rest, BearerMarker)
+		o, _ := splitOffers(rest, OfferPrefix(&r.Plan.Sources[i]), r.Plan.Speaks)
+		rest, marker = o.rest, cmp.Or(marker, o.marker)
 	}
-	return rest, marked
+	return rest, marker
 }
 
-// Sayable returns an offer that carries no token, whatever scheme it might be for, or "":
-// the marker if it is among them, since any other might be what was meant to follow it.
-func Sayable(offers []string) string {
-	first := ""
-	for _, offer := range offers {
-		switch {
-		case strings.EqualFold(offer, BearerMarker):
-			return offer
-		case first == "" && !strings.HasPrefix(strings.ToLower(offer), anyBearerOffer):
-			first = offer
-		}
-	}
-	return first
-}
-
-// StripOffers returns header lines of subprotocols without the tokens for the
-// names, and whether that took anything away. Of more than MaxOffers nothing stays.
-func StripOffers(lines, names []string) ([]string, bool) {
-	if len(lines) == 0 || len(names) == 0 {
+// StripOffers returns header lines of subprotocols without the tokens behind the prefixes, for
+// a route that speaks some, and whether that took anything away. Of more than MaxOffers
+// nothing stays.
+func StripOffers(lines, prefixes, speaks []string) ([]string, bool) {
+	if len(lines) == 0 || len(prefixes) == 0 {
 		return lines, false
 	}
-	offers := Offers(lines)
-	if len(offers) > MaxOffers {
+	list := Offers(lines)
+	if len(list) > MaxOffers {
 		return nil, true
 	}
-	rest := offers
-	for _, name := range names {
-		rest, _, _ = splitOffers(rest, name)
+	rest := list
+	for _, prefix := range prefixes {
+		o, _ := splitOffers(rest, prefix, speaks)
+		rest = o.rest
 	}
-	if len(rest) == len(offers) {
+	if len(rest) == len(list) {
 		return lines, false
 	}
 	if len(rest) == 0 {
@@ -298,14 +319,14 @@ func stripCookies(lines, names []string) []string {
 
 // stripHeaders takes the credentials of sources out of headers, which are the
 // caller's own.
-func stripHeaders(h http.Header, sources []depends.Source) {
-	var cookies, offers []string
-	for _, source := range sources {
+func stripHeaders(h http.Header, sources []depends.Source, speaks []string) {
+	var cookies, prefixes []string
+	for i, source := range sources {
 		switch source.In {
 		case "cookie":
 			cookies = append(cookies, source.Name)
 		case "subprotocol":
-			offers = append(offers, source.Name)
+			prefixes = append(prefixes, OfferPrefix(&sources[i]))
 		case "header":
 			set(h, source.Name, withoutPrefix(h[source.Name], source.Prefix))
 		}
@@ -313,8 +334,8 @@ func stripHeaders(h http.Header, sources []depends.Source) {
 	if cookies != nil {
 		set(h, "Cookie", stripCookies(h["Cookie"], cookies))
 	}
-	if offers != nil {
-		lines, _ := StripOffers(h["Sec-Websocket-Protocol"], offers)
+	if prefixes != nil {
+		lines, _ := StripOffers(h["Sec-Websocket-Protocol"], prefixes, speaks)
 		set(h, "Sec-Websocket-Protocol", lines)
 		// A page that diagnoses sends it there.
 		set(h, "Authorization", withoutPrefix(h["Authorization"], BearerMarker))

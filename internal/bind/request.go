@@ -236,7 +236,7 @@ func (r *Request) Snapshot() *http.Request {
 	for _, v := range r.Path {
 		out.SetPathValue(v.Name, v.Value)
 	}
-	stripHeaders(out.Header, r.Plan.Sources)
+	stripHeaders(out.Header, r.Plan.Sources, r.Plan.Speaks)
 	out.URL.RawQuery = StripQuery(out.URL.RawQuery, r.Plan.Secrets)
 	out.RequestURI = out.URL.RequestURI()
 	return out

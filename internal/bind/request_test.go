@@ -79,10 +79,10 @@ func TestOffersAreBounded(t *testing.T) {
 			t.Errorf("%d lines: %d offers, want %d", n, got, want)
 		}
 	}
-	if rest, found := StripOffers(lines, []string{"chat"}); rest != nil || !found {
+	if rest, found := StripOffers(lines, []string{"chat."}, nil); rest != nil || !found {
 		t.Errorf("too many became %q, %t", rest, found)
 	}
-	if rest, found := StripOffers(lines, nil); len(rest) != len(lines) || found {
+	if rest, found := StripOffers(lines, nil, nil); len(rest) != len(lines) || found {
 		t.Errorf("without a name they became %q, %t", rest, found)
 	}
 }

@@ -57,7 +57,8 @@ func canonical(s depends.Scheme) *depends.Scheme {
 // places say where the credential of a canonical scheme stands.
 func places(s *depends.Scheme) (places []string) {
 	for _, source := range s.Sources {
-		places = append(places, strings.TrimSpace(source.In+" "+source.Name+" "+source.Prefix))
+		words := slices.Compact([]string{source.In, source.Name, source.Prefix})
+		places = append(places, strings.TrimSpace(strings.Join(words, " ")))
 	}
 	return places
 }
