@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -23,6 +24,16 @@ func noCredential(s *depends.Scheme, unread *depends.Source) error {
 	r := depends.Unauthorized(s.Challenge, err)
 	r.Reason = "credentials_required"
 	return r
+}
+
+// hinted adds to the refusal of a cookie, for the log, that its value looks escaped.
+func (c found) hinted(err error) error {
+	_, bad := url.QueryUnescape(c.value)
+	if c.source.In != "cookie" || bad != nil || !strings.Contains(c.value, "%") {
+		return err
+	}
+	return fmt.Errorf("%w (the value of the cookie %s is escaped, as by gin's c.SetCookie: "+
+		"set it by http.SetCookie)", err, c.source.Name)
 }
 
 func manyCredentials(s *depends.Scheme, first *depends.Source) error {

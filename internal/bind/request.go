@@ -153,7 +153,7 @@ func (r *Request) Authenticate(
 		r.source = c.source
 	}
 	if err := p.Invoke(ctx, r.credential(c), out); err != nil {
-		return RefuseUnknown(err, challengeOf(scheme, c.source), "invalid_credentials")
+		return c.hinted(RefuseUnknown(err, challengeOf(scheme, c.source), "invalid_credentials"))
 	}
 	if scopes == nil {
 		return nil
