@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"reflect"
 	"time"
 
@@ -46,12 +45,6 @@ type Config struct {
 	// it is. It is not asked about panics and the ends of connections. By
 	// default, errors are left as they are. It is called concurrently.
 	MapError func(error) *depends.Rejection
-	// OnUpgrade may add headers and cookies to the 101, and remove what
-	// middleware has set for it. The request is without credentials. The names
-	// that the handshake itself needs, such as Sec-WebSocket-Accept, are refused
-	// with 500. By default, the 101 has the headers that middleware has set. It
-	// is called concurrently.
-	OnUpgrade func(r *http.Request, header http.Header)
 
 	// ResolveTimeout bounds the dependencies of one handshake, all together;
 	// after it the client is answered 503. By default, 5 s.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -16,52 +17,116 @@ import (
 	"example.com/usher/wsroute/wstest"
 )
 
-// TestOnUpgrade: the 101 has what middleware and the program say, and nothing
-// that would break the handshake.
-func TestOnUpgrade(t *testing.T) {
+// renewed is the provider that sets headers of the answer, as a query says.
+type renewed struct{}
+
+func renew(ctx context.Context, in struct {
+	_    who
+	Mode string `query:"mode" default:""`
+},
+) (renewed, error) {
+	header := depends.ResponseHeader(ctx)
+	header.Add("Set-Cookie", "sid=new")
+	switch in.Mode {
+	case "again":
+		depends.ResponseHeader(ctx).Add("Set-Cookie", "sid=newer")
+	case "del":
+		header.Del("X-Private")
+	case "set":
+		header.Set("X-Private", "2")
+	case "refuse":
+		return renewed{}, depends.Forbidden("no", nil)
+	case "accept":
+		header.Set("Sec-WebSocket-Accept", "mine")
+	case "length":
+		header.Set("Content-Length", "7")
+	case "type":
+		header.Set("Content-Type", "text/html")
+	case "lower":
+		header["connection"] = []string{"close"}
+	case "name":
+		header["X-A\r\nX-B"] = []string{"c"}
+	case "value":
+		header.Set("X-A", "b\r\nX-Injected: c")
+	}
+	return renewed{}, nil
+}
+
+// TestResponseHeader: what providers say of the answer's header is on the 101 and on a plain
+// answer, beside what middleware has set; on a refusal it is not, and what is the protocol's own
+// cannot be said.
+func TestResponseHeader(t *testing.T) {
 	deps := depends.New()
 	bearer(deps)
-	config := quiet()
-	config.OnUpgrade = func(r *http.Request, header http.Header) {
-		if r.URL.Query().Has("token") {
-			t.Errorf("it sees the token: %v", r.URL)
-		}
-		switch r.URL.Query().Get("mode") {
-		case "cookie":
-			header.Add("Set-Cookie", (&http.Cookie{Name: "seen", Value: "1", HttpOnly: true}).String())
-			header.Del("X-Private")
-		case "accept":
-			header.Set("Sec-WebSocket-Accept", "mine")
-		case "name":
-			header["X-A\r\nX-B"] = []string{"c"}
-		case "value":
-			header.Set("X-A", "b\r\nX-Injected: c")
-		case "panic":
-			panic("secret")
-		}
+	depends.Provide(deps, renew)
+	depends.Provide(deps, func(ctx context.Context, _ none) (gate, error) {
+		depends.ResponseHeader(ctx).Add("Set-Cookie", "gate=1")
+		return gate{}, nil
+	}, depends.Handshake)
+	ws := wsroute.New(deps, quiet())
+	type in struct {
+		_ gate
+		R renewed
 	}
-	ws := wsroute.New(deps, config)
-	wsroute.Handle(ws, "/", func(context.Context, *wsroute.Conn[string, string], struct{ Who who }) error { return nil })
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, _ *wsroute.Conn[string, string], _ in) error {
+		depends.ResponseHeader(ctx).Set("X-Late", "1") // to nobody
+		return nil
+	})
+	wsroute.HandleHTTP(ws, http.MethodGet, "/plain", func(w http.ResponseWriter, _ *http.Request, _ in) error {
+		w.Header().Add("Set-Cookie", "plain=1")
+		w.WriteHeader(http.StatusAccepted)
+		return nil
+	})
 	engine := gin.New()
 	engine.Use(func(c *gin.Context) {
 		c.Header("X-Private", "1")
 		c.Header("Content-Type", "text/html")
+		c.Writer.Header().Add("Set-Cookie", "mine=1")
 	})
 	if err := ws.Mount(engine); err != nil {
 		t.Fatal(err)
 	}
 	srv := wstest.StartHandler(t, ws, engine)
-	for mode, want := range map[string]string{"": "1", "cookie": "", "value": "1"} {
-		peer := wstest.Dial[string, string](t, srv, "/?token=x&mode="+mode)
+	const cookies = "mine=1 gate=1 sid=new"
+	for mode, want := range map[string][2]string{
+		"": {cookies, "1"}, "again": {cookies + " sid=newer", "1"}, "del": {cookies, ""}, "set": {cookies, "2"}, "value": {cookies, "1"},
+	} {
+		peer := wstest.Dial[string, string](t, srv, "/ws?token=x&mode="+mode)
 		h := peer.Response.Header
-		if h.Get("X-Private") != want || h.Get("Content-Type") != "" || h.Get("X-Injected") != "" || (h.Get("Set-Cookie") != "") != (mode == "cookie") {
+		if got := strings.Join(h["Set-Cookie"], " "); got != want[0] || h.Get("X-Private") != want[1] || h.Get("Content-Type") != "" || h.Get("X-Injected") != "" {
 			t.Errorf("%s: %v", mode, h)
 		}
-	}
-	for _, mode := range []string{"accept", "name", "panic"} {
-		if r := wstest.Refused(t, srv, "/?token=x&mode="+mode); r.Status != 500 || r.Problem.Reason != "internal_error" {
-			t.Errorf("%s: %d %s", mode, r.Status, r.Body)
+		plain := wstest.Get(t, srv, "/plain?token=x&mode="+mode)
+		h = plain.Header
+		if got := strings.Join(h["Set-Cookie"], " "); plain.Status != 202 || got != want[0]+" plain=1" || h.Get("X-Private") != want[1] || h.Get("X-Injected") != "" {
+			t.Errorf("%s: %d %v", mode, plain.Status, h)
 		}
+	}
+	for mode, want := range map[string]string{
+		"refuse": "403 no", "accept": "500 internal_error", "length": "500 internal_error", "type": "500 internal_error",
+		"lower": "500 internal_error", "name": "500 internal_error",
+	} {
+		socket, plain := wstest.Refused(t, srv, "/ws?token=x&mode="+mode), wstest.Get(t, srv, "/plain?token=x&mode="+mode)
+		for _, r := range []*wstest.Refusal{socket, plain} {
+			if got := fmt.Sprint(r.Status, " ", r.Problem.Reason); got != want || strings.Join(r.Header["Set-Cookie"], " ") != "mine=1" {
+				t.Errorf("%s: %s %v", mode, got, r.Header)
+			}
+		}
+	}
+}
+
+// TestResponseHeaderInAUnitTest shows what the provider has set; elsewhere nobody sees it.
+func TestResponseHeaderInAUnitTest(t *testing.T) {
+	ctx := wstest.Context(t)
+	if _, err := renew(ctx, struct {
+		_    who
+		Mode string `query:"mode" default:""`
+	}{}); err != nil || depends.ResponseHeader(ctx).Get("Set-Cookie") != "sid=new" {
+		t.Errorf("%v, %v", depends.ResponseHeader(ctx), err)
+	}
+	depends.ResponseHeader(t.Context()).Set("X-A", "1")
+	if got := depends.ResponseHeader(t.Context()); len(got) != 0 {
+		t.Error(got)
 	}
 }
 

@@ -83,7 +83,6 @@ var inWords = map[string]string{
 	"RequireTLS":     "off",
 	"Logger":         "`slog.Default()`",
 	"MapError":       "errors are left as they are",
-	"OnUpgrade":      "the 101 has what middleware has set",
 	"Broadcast":      "revocations stay in the process",
 	"MessageBurst":   "as many as in two seconds",
 }

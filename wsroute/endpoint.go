@@ -93,7 +93,7 @@ func (e *endpoint) newResolution(
 	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
 ) *resolution {
 	query, lines := e.raw(r)
-	return &resolution{w: w, r: r, request: bind.Request{
+	return &resolution{w: w, r: r, header: settable(w.Header()), request: bind.Request{
 		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.client,
 		Protocols: bind.Offers(lines), Foreign: c,
 	}}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"reflect"
@@ -85,6 +86,11 @@ func (h *resolution) answer(in any, err error) {
 		}
 	}()
 	if err == nil {
+		err = h.checkHeader()
+	}
+	if err == nil {
+		maps.DeleteFunc(h.w.Header(), func(name string, _ []string) bool { return !ofHandshake(name) })
+		maps.Copy(h.w.Header(), h.header)
 		stop := context.AfterFunc(h.r.Context(), func() { h.peer.conn.End(requestEnd(h.r), 0, "", true) })
 		defer stop()
 		err = h.handle(w, in)

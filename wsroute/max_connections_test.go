@@ -24,11 +24,6 @@ import (
 // and ?fail= how their handshake ends.
 func limited(t *testing.T, config *wsroute.Config) *wstest.Server {
 	config.Logger = quiet().Logger
-	config.OnUpgrade = func(r *http.Request, _ http.Header) {
-		if r.URL.Query().Get("fail") == "upgrade" {
-			panic("in the upgrade")
-		}
-	}
 	deps := depends.New()
 	depends.Provide(deps, func(ctx context.Context, in struct {
 		As     string `query:"as" default:""`
@@ -40,6 +35,8 @@ func limited(t *testing.T, config *wsroute.Config) *wstest.Server {
 		switch in.Fail {
 		case "panic":
 			panic("in a provider")
+		case "upgrade":
+			depends.ResponseHeader(ctx).Set("Upgrade", "nothing")
 		case "error":
 			return gate{}, errors.New("failed")
 		case "slow":

@@ -37,7 +37,8 @@ type resolution struct {
 	r        *http.Request
 	request  bind.Request
 	resolver graph.Run
-	scope    graph.Scope // of the Handshake lifetime
+	scope    graph.Scope         // of the Handshake lifetime
+	header   map[string][]string // of the answer
 	end      func(cause error)
 	decided  atomic.Bool    // somebody has taken it upon himself to answer
 	answered sync.WaitGroup // for somebody else to answer
@@ -70,6 +71,7 @@ func (h *resolution) resolve() (in any, err error) {
 	run := &h.resolver
 	run.Plan, run.Request = p.endpoint.plan.Plan, &h.request
 	run.Connection = p.scope.Context(p.conn.Context())
+	p.scope.Header, h.scope.Header = &h.header, &h.header
 	if run.Plan.Handshake {
 		ctx, cancel := context.WithCancelCause(p.conn.Context())
 		h.scope.Budget, h.scope.Report = p.scope.Budget, p.scope.Report
@@ -218,18 +220,18 @@ func (h *resolution) upgrade() error {
 	if responded(h.w) {
 		return errors.New("wsroute: middleware has written a response; if it refuses, it must abort")
 	}
-	header, err := h.header(h.w)
-	if err != nil {
+	if err := h.checkHeader(); err != nil {
 		return err
 	}
 	protocol := e.route.selectSubprotocol(h.request.Selectable())
-	socket, hijacked, err := e.accept(h.w, h.r, header, protocol, e.route.compresses)
+	socket, hijacked, err := e.accept(h.w, h.r, h.header, protocol, e.route.compresses)
 	if hijacked && err != nil {
 		return fmt.Errorf("%w: %w", errUpgrade, err)
 	}
 	if err != nil {
 		return err
 	}
+	h.peer.scope.Header = nil // a provider may keep its context
 	conn.ExpireAt(h.peer.authorised.Until())
 	conn.Open(socket, h.peer.hooks())
 	return nil

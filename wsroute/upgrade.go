@@ -3,10 +3,8 @@ package wsroute
 import (
 	"fmt"
 	"net/http"
-	"runtime/debug"
+	"slices"
 	"strings"
-
-	"example.com/usher/internal/graph"
 )
 
 // hijackable says whether the connection behind w can be taken over. gin's
@@ -27,35 +25,27 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// header returns what the 101 says beside the handshake itself: what middleware
-// has set, as OnUpgrade has changed it. A panic of OnUpgrade is returned.
-func (h *resolution) header(w http.ResponseWriter) (header http.Header, err error) {
-	change := h.peer.endpoint.shared.config.OnUpgrade
-	set := w.Header()
-	if len(set) == 0 && change == nil {
-		return nil, nil //nolint:nilnil // no header is what most have
-	}
-	header = http.Header{}
+// settable returns what of a header providers may change; nil for an empty one.
+func settable(set http.Header) (header http.Header) {
 	for name, values := range set {
 		if !ofHandshake(name) {
-			header[name] = values
+			if header == nil {
+				header = http.Header{}
+			}
+			header[name] = slices.Clip(values)
 		}
 	}
-	if change == nil {
-		return header, nil
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = &graph.Panic{Value: v, Stack: debug.Stack(), In: "OnUpgrade"}
-		}
-	}()
-	change(h.request.Snapshot(), header)
-	for name := range header {
+	return header
+}
+
+// checkHeader refuses a header that providers must not set.
+func (h *resolution) checkHeader() error {
+	for name := range h.header {
 		if ofHandshake(name) || !isToken(name) {
-			return nil, fmt.Errorf("wsroute: OnUpgrade must not set the header %q", name)
+			return fmt.Errorf("wsroute: depends.ResponseHeader must not set the header %q", name)
 		}
 	}
-	return header, nil
+	return nil
 }
 
 // ofHandshake says whether a header of the 101 is the protocol's own, or makes

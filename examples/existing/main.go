@@ -35,10 +35,12 @@ type roomInput struct {
 	Room string `path:"room" validate:"alphanum"`
 }
 
-func findRoom(_ context.Context, in roomInput) (Room, error) {
+func findRoom(ctx context.Context, in roomInput) (Room, error) {
 	if in.Org != "acme" || in.Room != "lobby" {
 		return Room{}, ErrNoRoom
 	}
+	last := http.Cookie{Name: "last", Value: in.Room, Path: "/", Secure: true, HttpOnly: true}
+	depends.ResponseHeader(ctx).Add("Set-Cookie", last.String())
 	return Room{in.Room}, nil
 }
 
@@ -86,9 +88,6 @@ func config() *wsroute.Config {
 				return depends.NotFound("no_such_room", err)
 			}
 			return nil
-		},
-		OnUpgrade: func(_ *http.Request, header http.Header) {
-			header.Add("Set-Cookie", "seen=1; Path=/; Secure; HttpOnly; SameSite=Lax")
 		},
 	}
 }

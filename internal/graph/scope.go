@@ -17,6 +17,8 @@ type Scope struct {
 	Report func(error)   // gets the error of each cleanup that fails; nil drops it
 	// Authorisation is the connection's *Authorisation; nil for none.
 	Authorisation any
+	// Header is that of the answer, while the request is resolved; nil for none.
+	Header *map[string][]string
 
 	mu       sync.Mutex
 	cleanups []CleanupFunc
@@ -24,7 +26,10 @@ type Scope struct {
 	cause    error
 }
 
-type scopeKey struct{}
+type (
+	scopeKey  struct{}
+	headerKey struct{}
+)
 
 // scopeContext hands the scope of a lifetime to the providers of that lifetime.
 type scopeContext struct {
@@ -38,6 +43,8 @@ func (c *scopeContext) Value(key any) any {
 		return c.scope
 	case authorisationKey{}:
 		return c.scope.Authorisation
+	case headerKey{}:
+		return c.scope.Header
 	}
 	return c.Context.Value(key)
 }
@@ -49,6 +56,18 @@ func (s *Scope) Context(ctx context.Context) context.Context { return &scopeCont
 func ScopeOf(ctx context.Context) *Scope {
 	s, _ := ctx.Value(scopeKey{}).(*Scope)
 	return s
+}
+
+// HeaderOf returns the header of the answer by a provider's context, or one that nobody sends.
+func HeaderOf(ctx context.Context) map[string][]string {
+	header, _ := ctx.Value(headerKey{}).(*map[string][]string)
+	if header == nil {
+		return map[string][]string{}
+	}
+	if *header == nil {
+		*header = map[string][]string{}
+	}
+	return *header
 }
 
 // Add registers a cleanup. If the lifetime is over already it runs at once, on

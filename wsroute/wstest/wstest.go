@@ -123,10 +123,14 @@ func (s *Server) Client() *http.Client {
 }
 
 // Context returns a context for the unit test of a provider: its cleanups run
-// when the test ends, and an error of one fails it.
+// when the test ends, and an error of one fails it. depends.ResponseHeader has what the
+// provider sets.
 func Context(t testing.TB) context.Context {
 	t.Helper()
-	scope := &graph.Scope{Budget: timeout, Report: func(err error) { t.Errorf("wstest: %v", err) }}
+	scope := &graph.Scope{
+		Budget: timeout, Report: func(err error) { t.Errorf("wstest: %v", err) },
+		Header: new(map[string][]string),
+	}
 	ctx := t.Context()
 	t.Cleanup(func() { scope.End(ctx, nil) })
 	return scope.Context(ctx)
