@@ -39,8 +39,9 @@
 // Also refused are a token of more than 8 KiB; a header with crit or b64; a typ
 // other than JWT or at+jwt; a member that is there twice, or two whose names differ
 // only by case, since readers disagree which of them counts; a registered claim of
-// another type than that of RFC 7519; dates outside the years 1970 to 9999; and any
-// encoding of its parts but base64url (RFC 7515 §2) without padding.
+// another type than that of RFC 7519; dates outside the years 1970 to 9999; text that
+// is not UTF-8; and any encoding of its parts but base64url (RFC 7515 §2) without
+// padding.
 //
 // # Refusals
 //
