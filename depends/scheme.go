@@ -87,6 +87,14 @@ type Scheme struct {
 	// Params are query parameters that the scheme reads beside its credential,
 	// and that are hidden like it.
 	Params []string
+	// Issuers are the iss (RFC 7519 §4.1.1) of the tokens that the scheme takes, by which
+	// security.OneOf tells schemes for tokens of one source apart. By default, nil: the
+	// scheme takes any credential.
+	Issuers []string
+	// AllowZero says that the zero value is a good result of the scheme. Otherwise one
+	// without an error is a mistake, such as that of a map asked for an unknown key, and the
+	// answer a 500. A type without size, such as struct{}, has no other value, and is allowed.
+	AllowZero bool
 	// Faults are the reasons why this configuration must not start, each with a
 	// hint. Any of them is a wiring fault at Mount.
 	Faults []SchemeFault

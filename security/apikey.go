@@ -8,7 +8,8 @@ import (
 	"example.com/usher/internal/bind"
 )
 
-// APIKey authenticates a program by its API key, and provides the owner of the key.
+// APIKey authenticates a program by its API key, and provides the owner of the key. Find
+// gets the key's hash; if somebody must see the credential itself, use [Opaque].
 //
 // A request without a key is refused with 401 "credentials_required" and the challenge
 // ApiKey, an unknown key with 401 "invalid_key" and the same challenge. It is safe for
@@ -26,22 +27,31 @@ type APIKey[T any] struct {
 	// InsecureQuery allows a query source. URLs are logged in many places, and a
 	// key, unlike a ticket, does not expire. By default, off.
 	InsecureQuery bool
+
+	// AllowZero says that Find may return the zero T without an error. By default, that is
+	// a 500.
+	AllowZero bool
 }
 
 const apiKeyChallenge = "ApiKey"
 
 // Describe implements [Scheme].
 func (a APIKey[T]) Describe() depends.Scheme {
-	var f faults
-	f.addIf(a.Find == nil, "APIKey has no Find", "set Find to the look-up of a key's hash")
-	for _, s := range a.Sources {
-		f.addIf(s.In == inQuery && !a.InsecureQuery,
-			"APIKey takes a key that does not expire from the query",
+	return depends.Scheme{
+		Name: "APIKey", Sources: a.Sources, Challenge: apiKeyChallenge, AllowZero: a.AllowZero,
+		Faults: lookupFaults("APIKey", "a key", a.Find == nil, a.Sources, a.InsecureQuery),
+	}
+}
+
+// lookupFaults are those of a scheme that looks up secrets which need not expire.
+func lookupFaults(scheme, secret string, noFind bool, in []depends.Source, query bool) (f faults) {
+	f.addIf(noFind, scheme+" has no Find", "set Find to the look-up of "+secret)
+	for _, s := range in {
+		f.addIf(s.In == inQuery && !query,
+			scheme+" takes "+secret+" that does not expire from the query",
 			"take it from a header, or set InsecureQuery: true")
 	}
-	return depends.Scheme{
-		Name: "APIKey", Sources: a.Sources, Challenge: apiKeyChallenge, Faults: f,
-	}
+	return f
 }
 
 // Authenticate implements [Scheme].

@@ -32,11 +32,8 @@ func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 		return none, depends.Forbidden("origin_not_allowed", errors.New("security: "+
 			"browsers add the credential by themselves, and the request is not from a page of this host"))
 	}
-	value, err := scheme.Authenticate(r.Context(), c)
-	if err != nil {
-		return none, bind.RefuseUnknown(err, d.Challenge, "invalid_credentials")
-	}
-	return value, nil
+	value, err := ask(r.Context(), scheme, c)
+	return value, bind.RefuseUnknown(err, d.Challenge, "invalid_credentials")
 }
 
 // safe reports whether a method changes nothing (RFC 9110 §9.2.1).

@@ -27,6 +27,10 @@ type Basic[T any] struct {
 	// a fixed hash. It returns depends.ErrAbsent, or an error that wraps it, if
 	// one of them is wrong. Required.
 	Verify func(ctx context.Context, name, password string) (T, error)
+
+	// AllowZero says that Verify may return the zero T without an error. By default, that
+	// is a 500.
+	AllowZero bool
 }
 
 // Describe implements [Scheme].
@@ -41,6 +45,7 @@ func (b Basic[T]) Describe() depends.Scheme {
 		Sources:   []depends.Source{{In: inHeader, Name: "Authorization", Prefix: "Basic"}},
 		Challenge: b.challenge(),
 		Faults:    f,
+		AllowZero: b.AllowZero,
 	}
 }
 

@@ -19,7 +19,7 @@ const maxDate = 253402300799
 
 // decodeClaims decodes and checks the payload of a token with a verified signature. After an
 // error, to must not be used.
-func decodeClaims[C any](payload []byte, to *C, validator *jwt.Validator) error {
+func (v *verifier[C]) decodeClaims(payload []byte, to *C) error {
 	if err := checkMembers(payload, claimMembers); err != nil {
 		return err
 	}
@@ -31,14 +31,30 @@ func decodeClaims[C any](payload []byte, to *C, validator *jwt.Validator) error 
 		!inRange(claims.GetIssuedAt()) {
 		return badToken(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
 	}
-	// A subject is required: without one, everybody would be the same user "".
-	if subject, err := claims.GetSubject(); err != nil || subject == "" {
-		return badToken(jwt.ErrTokenRequiredClaimMissing, "sub")
+	issuer, noIssuer := claims.GetIssuer()
+	subject, noSubject := claims.GetSubject()
+	expires, _ := claims.GetExpirationTime() // the validator reports its error
+	issuers := v.description.Issuers
+	switch {
+	case issuers != nil && issuer == "":
+		return missingClaim("iss", "InsecureAnyIssuer")
+	case issuers != nil && (noIssuer != nil || !slices.Contains(issuers, issuer)):
+		return loggable(badToken(jwt.ErrTokenInvalidIssuer, "%+.80q", issuer))
+	case noSubject != nil || subject == "" && !v.OptionalSubject:
+		return missingClaim("sub", "OptionalSubject") // else all would be the same user ""
+	case expires == nil && v.InsecureNoExpiry <= 0:
+		return missingClaim("exp", "InsecureNoExpiry")
 	}
-	if err := validator.Validate(claims); err != nil {
+	if err := v.validator.Validate(claims); err != nil {
 		return loggable(err)
 	}
 	return nil
+}
+
+// missingClaim returns why a token without a claim is refused, and the field that accepts it.
+func missingClaim(claim, field string) error {
+	return badToken(jwt.ErrTokenRequiredClaimMissing,
+		"%s claim is required; %s accepts tokens without it", claim, field)
 }
 
 // inRange reports whether a date is absent or in range. The validator reports err.
@@ -94,6 +110,11 @@ func claimsFault[C any]() (fact, hint string) {
 	if !t.Implements(reflect.TypeFor[jwt.Claims]()) {
 		return fmt.Sprintf("%v is not a jwt.Claims", reflect.TypeFor[C]()), embed
 	}
+	if name := uncalledMethod(t); name != "" {
+		return fmt.Sprintf("nothing calls the method %s of %v", name, t.Elem()),
+			"what is called is Validate() error: make it that, give it another name, " +
+				"or take the claims in a provider that checks them"
+	}
 	for _, payload := range []string{`{}`, trialPayload} {
 		if problem := tryClaims[C](payload); problem != "" {
 			return problem, embed
@@ -145,19 +166,23 @@ func tryClaims[C any](payload string) (problem string) {
 	return ""
 }
 
-// tokenID returns the jti of claims, for which jwt.Claims has no method.
-func tokenID[C any](claims *C) string {
-	if m, ok := any(claims).(*jwt.MapClaims); ok {
-		id, _ := (*m)["jti"].(string)
-		return id
+// uncalledMethod returns the name of a method of claims, whose pointer type is t, that nothing
+// calls: for its signature, or since several embedded types have it; or "".
+func uncalledMethod(t reflect.Type) string {
+	types := []reflect.Type{t}
+	if t.Elem().Kind() == reflect.Struct {
+		for _, f := range reflect.VisibleFields(t.Elem()) {
+			if f.Anonymous {
+				types = append(types, f.Type, reflect.PointerTo(f.Type))
+			}
+		}
 	}
-	v := reflect.Indirect(reflect.ValueOf(claims).Elem())
-	if v.Kind() != reflect.Struct {
-		return ""
-	}
-	if field := v.FieldByName("RegisteredClaims"); field.IsValid() && field.CanInterface() {
-		if r, ok := field.Addr().Interface().(*jwt.RegisteredClaims); ok {
-			return r.ID
+	validates := t.Implements(reflect.TypeFor[jwt.ClaimsValidator]())
+	for _, name := range []string{"Validate", "Valid"} {
+		for _, t := range types {
+			if _, has := t.MethodByName(name); has && !(validates && name == "Validate") {
+				return name
+			}
 		}
 	}
 	return ""

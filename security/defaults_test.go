@@ -63,6 +63,10 @@ func chosen(t *testing.T) map[string]string {
 	if starts[Claims](security.APIKey[Claims]{Sources: inQuery, Find: key}) {
 		t.Error("a key in the query starts without InsecureQuery")
 	}
+	token := func(context.Context, string) (Claims, error) { return Claims{}, nil }
+	withToken := starts[Claims](security.Opaque[Claims]{Sources: inHeader, Find: token})
+	required("`Opaque.Sources`", withToken, starts[Claims](security.Opaque[Claims]{Find: token}))
+	required("`Opaque.Find`", withToken, starts[Claims](security.Opaque[Claims]{Sources: inHeader}))
 	find := func(context.Context, string) (Claims, error) { return Claims{}, nil }
 	withSession := starts[Claims](security.Session[Claims]{Cookie: "id", Find: find})
 	required("`Session.Cookie`", withSession, starts[Claims](security.Session[Claims]{Find: find}))
@@ -85,10 +89,13 @@ func TestDocumentedDefaults(t *testing.T) {
 	for name, value := range security.Bounds {
 		want[name] = spelt(value)
 	}
-	for _, name := range []string{"`InsecureAnyIssuer`", "`InsecureAnyAudience`", "`APIKey.InsecureQuery`"} {
-		want[name] = "off" // a bool's zero, which the tests above refuse to start with
+	for _, name := range []string{
+		"`InsecureAnyIssuer`", "`InsecureAnyAudience`", "`OptionalSubject`", "`APIKey.InsecureQuery`", "`Opaque.InsecureQuery`",
+		"`APIKey.AllowZero`", "`Opaque.AllowZero`", "`Session.AllowZero`", "`Basic.AllowZero`", "`Tickets.AllowZero`",
+	} {
+		want[name] = "off" // a bool's zero, which other tests see refused
 	}
-	for _, name := range []string{"`JWKS`", "`Realm`", "`Session.CSRF`"} {
+	for _, name := range []string{"`JWKS`", "`Realm`", "`Session.CSRF`", "`Issuers`", "`Audiences`", "`InsecureNoExpiry`"} {
 		want[name] = "none" // their zero
 	}
 	if security.KeepsNoConnection() {
@@ -129,7 +136,7 @@ func TestDocumentedDefaults(t *testing.T) {
 func schemeFields() (names []string) {
 	for prefix, scheme := range map[string]any{
 		"": security.JWT[Claims]{}, " ": security.JWKS{}, "APIKey.": security.APIKey[Claims]{},
-		"Session.": security.Session[Claims]{}, "Basic.": security.Basic[Claims]{}, "Tickets.": security.Tickets[Claims]{},
+		"Session.": security.Session[Claims]{}, "Basic.": security.Basic[Claims]{}, "Opaque.": security.Opaque[Claims]{}, "Tickets.": security.Tickets[Claims]{},
 	} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(scheme)) {
 			if f.IsExported() {

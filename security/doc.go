@@ -34,7 +34,9 @@
 // [RS256], [ES256] or [EdDSA]. The token's header chooses among the keys, and does
 // nothing else: it cannot contain a key, name a URL to fetch one from, or turn a
 // public key into a secret. The claims exp, iss, aud and sub are required, nbf and
-// iat are optional, all are checked, and then Claims.Validate, if there is one.
+// iat are optional, all are checked, and then Claims.Validate, if there is one. Settings
+// accept tokens without one of them: InsecureNoExpiry, InsecureAnyIssuer,
+// InsecureAnyAudience and OptionalSubject. Issuers and Audiences accept several.
 //
 // Also refused are a token of more than 8 KiB; a header with crit or b64; a typ
 // other than JWT or at+jwt; a member that is there twice, or two whose names differ
@@ -66,7 +68,8 @@
 //	  hint: set Issuer to the iss of your tokens, or InsecureAnyIssuer: true to accept tokens whoever their iss names
 //
 // So are a missing or weak key, a missing Audience, a Leeway of more than five
-// minutes, and a claims type that cannot hold the registered claims.
+// minutes, a claims type that cannot hold the registered claims or has a check that nothing
+// calls, and an alternative of [OneOf] that would never be asked.
 //
 // # Where the token is
 //
@@ -87,6 +90,12 @@
 //		security.RS256(november).WithID("2026-11"),
 //		security.RS256(december).WithID("2026-12"),
 //	},
+//
+// # Look-ups
+//
+// [APIKey], [Opaque], [Basic] and [Session] ask a function of the program. It returns
+// depends.ErrAbsent for nobody. The zero value without an error is what a map has for an
+// unknown key: it is a 500, unless AllowZero says that it is meant.
 //
 // # Schemes of your own
 //

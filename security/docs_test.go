@@ -133,7 +133,12 @@ func TestTheTableOfWhatDoesNotStart(t *testing.T) {
 		change(func(j *security.JWT[Claims]) { j.Keys = nil; j.JWKS = &security.JWKS{URL: "http://login.example/keys"} }),
 		change(func(j *security.JWT[Claims]) { j.Issuer = "" }),
 		change(func(j *security.JWT[Claims]) { j.Audience = "" }),
+		change(func(j *security.JWT[Claims]) { j.Issuers = []string{"https://old.example"} }),
+		change(func(j *security.JWT[Claims]) { j.Issuer, j.Issuers = "", []string{""} }),
 		change(func(j *security.JWT[Claims]) { j.Leeway = time.Hour }),
+		security.OneOf(security.Scheme[Claims](config()), security.Scheme[Claims](security.Opaque[Claims]{
+			Sources: []depends.Source{security.BearerHeader()}, Find: func(context.Context, string) (Claims, error) { return Claims{}, nil },
+		})),
 		security.APIKey[Claims]{Sources: []depends.Source{security.QueryToken("key")}, Find: func(context.Context, [32]byte) (Claims, error) { return Claims{}, nil }},
 		security.APIKey[Claims]{Sources: []depends.Source{security.Header("Cookie")}, Find: func(context.Context, [32]byte) (Claims, error) { return Claims{}, nil }},
 		security.Basic[Claims]{Verify: func(context.Context, string, string) (Claims, error) { return Claims{}, nil }},
@@ -141,6 +146,7 @@ func TestTheTableOfWhatDoesNotStart(t *testing.T) {
 	} {
 		inTheTable(t, text, scheme)
 	}
+	inTheTable[v4](t, text, security.JWT[v4]{Keys: config().Keys, Issuer: issuer, Audience: audience})
 	type Member struct{ banned bool }
 	_ = Member{banned: true}
 	inTheTable[Member](t, text, &security.Tickets[Member]{Store: &mapStore{}})

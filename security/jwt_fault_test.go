@@ -154,6 +154,35 @@ func TestConfigurationFaults(t *testing.T) {
 			"realm", func(j *security.JWT[Claims]) { j.Realm = "a\r\nSet-Cookie: x" },
 			`JWT[security_test.Claims] has the Realm "a\r\nSet-Cookie: x", which cannot stand in a header | set Realm to printable ASCII, or leave it out`,
 		},
+		{
+			"an issuer and several", func(j *security.JWT[Claims]) { j.Issuers = []string{"b"} },
+			"JWT[security_test.Claims] has both Issuer and Issuers | name all of them in Issuers",
+		},
+		{
+			"an audience and several", func(j *security.JWT[Claims]) { j.Audiences = []string{"b"} },
+			"JWT[security_test.Claims] has both Audience and Audiences | name all of them in Audiences",
+		},
+		{
+			"several issuers and any", func(j *security.JWT[Claims]) {
+				j.Issuer, j.Issuers, j.InsecureAnyIssuer = "", []string{"a"}, true
+			},
+			"JWT[security_test.Claims] names an Issuer and accepts any | set Issuer or InsecureAnyIssuer, not both",
+		},
+		{
+			"an issuer that is empty", func(j *security.JWT[Claims]) { j.Issuer, j.Issuers = "", []string{"a", ""} },
+			"JWT[security_test.Claims] has an empty string among its Issuers | name each; is the variable set that it comes from?",
+		},
+		{
+			"an audience that is empty", func(j *security.JWT[Claims]) { j.Audience, j.Audiences = "", []string{""} },
+			"JWT[security_test.Claims] has an empty string among its Audiences | name each; is the variable set that it comes from?",
+		},
+		{
+			"no issuer among several", func(j *security.JWT[Claims]) { j.Issuer, j.Issuers = "", []string{} },
+			"JWT[security_test.Claims] names no Issuer | set Issuer to the iss of your tokens, or InsecureAnyIssuer: true to accept tokens whoever their iss names",
+		},
+		{"several", func(j *security.JWT[Claims]) {
+			j.Issuer, j.Issuers, j.Audience, j.Audiences = "", []string{"a", "b"}, "", []string{"c"}
+		}, ""},
 		{"both sources", func(j *security.JWT[Claims]) {
 			j.Sources = []depends.Source{security.BearerHeader(), security.QueryToken("token")}
 		}, ""},

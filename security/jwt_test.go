@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,8 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/security"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
 )
 
 func TestAcceptedTokens(t *testing.T) {
@@ -92,6 +95,144 @@ func TestAnyIssuerAndAudience(t *testing.T) {
 	if _, err := authenticate(scheme, mint(nil, object{"sub": nil})); err == nil {
 		t.Error("a token without sub is accepted")
 	}
+}
+
+// TestSeveralIssuersAndAudiences: any of them is accepted, and nothing else.
+func TestSeveralIssuersAndAudiences(t *testing.T) {
+	j := config()
+	j.Issuer, j.Audience = "", ""
+	j.Issuers, j.Audiences = []string{issuer, "https://old.example"}, []string{audience, "chat2"}
+	scheme := prepared(t, j)
+	for _, c := range []struct {
+		claims object
+		want   error
+	}{
+		{nil, nil},
+		{object{"iss": "https://old.example", "aud": "chat2"}, nil},
+		{object{"aud": []string{"billing", "chat2"}}, nil},
+		{object{"iss": "https://old.example/"}, jwt.ErrTokenInvalidIssuer},
+		{object{"iss": issuer + " https://old.example"}, jwt.ErrTokenInvalidIssuer},
+		{object{"iss": nil}, jwt.ErrTokenRequiredClaimMissing},
+		{object{"iss": ""}, jwt.ErrTokenRequiredClaimMissing},
+		{object{"aud": "chat,chat2"}, jwt.ErrTokenInvalidAudience},
+		{object{"aud": []string{}}, jwt.ErrTokenRequiredClaimMissing},
+	} {
+		if _, err := authenticate(scheme, mint(nil, c.claims)); !errors.Is(err, c.want) {
+			t.Errorf("%v: got %v, want %v", c.claims, err, c.want)
+		}
+	}
+}
+
+// TestTheLogSaysHowToAcceptAToken. The kind: a token that many issuers make is refused, and
+// nothing says which setting accepts it.
+func TestTheLogSaysHowToAcceptAToken(t *testing.T) {
+	for claim, want := range map[string]string{
+		"sub": "sub claim is required; OptionalSubject accepts tokens without it",
+		"exp": "exp claim is required; InsecureNoExpiry accepts tokens without it",
+		"iss": "iss claim is required; InsecureAnyIssuer accepts tokens without it",
+		"aud": "aud claim is required",
+	} {
+		_, err := authenticate(prepared(t, config()), mint(nil, object{claim: nil}))
+		if !errors.Is(err, jwt.ErrTokenRequiredClaimMissing) || !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%s: got %v, want %s", claim, err, want)
+		}
+	}
+	_, err := authenticate(prepared(t, config()), mint(nil, object{"iss": issuer + "/"}))
+	if want := `invalid issuer: "` + issuer + `/"`; !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestATokenWithoutSubject is accepted where that is said, and names nobody.
+func TestATokenWithoutSubject(t *testing.T) {
+	j := config()
+	j.OptionalSubject = true
+	for _, c := range []struct {
+		claims object
+		want   depends.Identity
+	}{
+		{object{"sub": nil, "iat": nil}, depends.Identity{}},
+		{object{"sub": "", "iat": nil}, depends.Identity{}},
+		{object{"sub": nil, "iat": nil, "jti": "t1"}, depends.Identity{TokenID: "t1"}},
+		{object{"iat": nil}, depends.Identity{Issuer: issuer, Subject: "ann"}},
+	} {
+		ctx, said := depends.Observe(t.Context())
+		if _, err := prepared(t, j).Authenticate(ctx, depends.Credential{Value: mint(nil, c.claims)}); err != nil {
+			t.Errorf("%v: %v", c.claims, err)
+		}
+		if who, _ := said(); who != c.want {
+			t.Errorf("%v: %+v, want %+v", c.claims, who, c.want)
+		}
+	}
+	for _, sub := range []any{7, []string{"ann"}, json.RawMessage("null")} {
+		if _, err := authenticate(prepared(t, j), mint(nil, object{"sub": sub})); err == nil {
+			t.Errorf("sub %v is accepted", sub)
+		}
+	}
+	if claims, err := authenticate(prepared(t, security.JWT[unsure]{
+		Keys: j.Keys, Issuer: issuer, Audience: audience, OptionalSubject: true,
+	}), mint(nil, object{"sub": "?"})); err == nil {
+		t.Errorf("a subject that fails is accepted: %+v", claims)
+	}
+}
+
+// TestATokenWithoutExpiry is accepted where that is said, for a connection with an end.
+func TestATokenWithoutExpiry(t *testing.T) {
+	for _, c := range []struct {
+		limit time.Duration
+		exp   any           // in seconds
+		want  time.Duration // how long the connection may live; 0 if it is refused
+	}{
+		{0, nil, 0},
+		{-time.Hour, nil, 0},
+		{10 * time.Minute, nil, 10 * time.Minute},
+		{time.Nanosecond, nil, time.Nanosecond},
+		{time.Minute, 3600, time.Hour + 30*time.Second}, // the limit is for tokens without exp
+		{2 * time.Hour, 3600, time.Hour + 30*time.Second},
+		{time.Hour, -3600, 0},
+		{time.Hour, json.RawMessage("null"), 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			j := config()
+			j.InsecureNoExpiry = c.limit
+			exp := c.exp
+			if seconds, ok := exp.(int); ok {
+				exp = time.Now().Unix() + int64(seconds)
+			}
+			ctx, said := depends.Observe(t.Context())
+			_, err := j.Authenticate(ctx, depends.Credential{Value: mint(nil, object{"exp": exp})})
+			_, until := said()
+			switch {
+			case c.want == 0 && err == nil:
+				t.Errorf("%+v: accepted", c)
+			case c.want == 0:
+				refusalOf(t, err)
+			case err != nil || until.Sub(time.Now()) != c.want:
+				t.Errorf("%+v: until %v, %v", c, until.Sub(time.Now()), err)
+			}
+		})
+	}
+}
+
+// TestAConnectionWithoutExpiryEnds when the time is over that is allowed for it.
+func TestAConnectionWithoutExpiryEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := config()
+		j.InsecureNoExpiry = 9 * time.Second
+		deps := depends.New()
+		security.Use(deps, j)
+		ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
+		wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ _ Claims }) error {
+			_, err := c.Receive(ctx)
+			return err
+		})
+		token := wstest.Header("Authorization", "Bearer "+mint(nil, object{"exp": nil}))
+		began := time.Now()
+		closed := wstest.Dial[string, string](t, wstest.Start(t, ws), "/", token).Closed()
+		if took := time.Since(began); closed.Code != 3000 || closed.Reason != "token_expired" || took.Round(time.Second) != 9*time.Second {
+			t.Errorf("%v after %v", closed, took)
+		}
+	})
 }
 
 // TestLeeway looks at the last second that is accepted and the first that is not.

@@ -76,6 +76,22 @@ func checkMembers(data []byte, registered []member) error {
 	return nil
 }
 
+// memberText returns the string or the number that an object has under a name, which may be
+// in another case, as for encoding/json; or "".
+func memberText(data []byte, wanted string) string {
+	name, rest := nextMember(bytes.TrimLeft(data, " \t\r\n{"))
+	for ; len(rest) > 0; name, rest = nextMember(rest) {
+		switch {
+		case !strings.EqualFold(string(name), wanted):
+		case rest[0] == '"':
+			return string(unescaped(rest[:stringLength(rest)]))
+		default:
+			return string(rest[:len(rest)-len(bytes.TrimLeft(rest, number+".eE"))])
+		}
+	}
+	return ""
+}
+
 // nextMember returns the name of an object's next member, unescaped, and the text from its
 // value on, or nil. data begins within the object, before a name or a value.
 func nextMember(data []byte) (name, rest []byte) {

@@ -2,6 +2,8 @@ package security
 
 import (
 	"context"
+	"errors"
+	"reflect"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
@@ -29,6 +31,21 @@ type Scheme[T any] interface {
 	Authenticate(ctx context.Context, credential depends.Credential) (T, error)
 }
 
+// ask is scheme.Authenticate, whose zero value is an error unless the scheme allows it: a map
+// has one for an unknown key.
+func ask[T any](ctx context.Context, scheme Scheme[T], c depends.Credential) (T, error) {
+	value, err := scheme.Authenticate(ctx, c)
+	v := reflect.ValueOf(&value).Elem()
+	if v.Kind() == reflect.Interface && !v.IsNil() {
+		v = v.Elem()
+	}
+	if err == nil && v.IsZero() && v.Type().Size() > 0 && !scheme.Describe().AllowZero {
+		err = errors.New("security: the zero value was returned without an error; " +
+			"return depends.ErrAbsent for nobody, or set AllowZero if it is meant")
+	}
+	return value, err
+}
+
 // Use installs a scheme as the provider of T. Mount reports an unsafe
 // configuration; a nil scheme panics.
 func Use[T any](deps *depends.Graph, scheme Scheme[T]) {
@@ -37,14 +54,11 @@ func Use[T any](deps *depends.Graph, scheme Scheme[T]) {
 	}
 	scheme = ready(scheme)
 	authenticate := func(ctx context.Context, c *depends.Credential, to *T) error {
-		value, err := scheme.Authenticate(ctx, *c)
+		value, err := ask(ctx, scheme, *c)
 		if err == nil {
 			*to = value
 		}
 		return err
-	}
-	if v, ok := scheme.(*verifier[T]); ok {
-		authenticate = v.authenticate
 	}
 	bind.ProvideScheme(deps, scheme.Describe(), authenticate)
 }

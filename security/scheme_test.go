@@ -202,7 +202,10 @@ func TestSchemesThatMustNotStart(t *testing.T) {
 	for want, scheme := range map[string]security.Scheme[account]{
 		"APIKey has no Find": security.APIKey[account]{Sources: []depends.Source{security.Header("X")}},
 		"APIKey takes a key that does not expire from the query": security.APIKey[account]{Sources: []depends.Source{security.QueryToken("k")}, Find: owners},
-		"APIKey looks nowhere":        security.APIKey[account]{Find: owners},
+		"APIKey looks nowhere": security.APIKey[account]{Find: owners},
+		"Opaque has no Find":   security.Opaque[account]{Sources: []depends.Source{security.Header("X")}},
+		"Opaque looks nowhere": security.Opaque[account]{Find: introspected},
+		"Opaque takes a token that does not expire from the query": security.Opaque[account]{Sources: []depends.Source{security.QueryToken("t")}, Find: introspected},
 		"Basic names no Realm":        security.Basic[account]{Verify: basic().Verify},
 		"Basic has no Verify":         security.Basic[account]{Realm: "r"},
 		"Session has no Find":         security.Session[account]{Cookie: "c"},

@@ -39,6 +39,10 @@ type Session[T any] struct {
 	// programs with many origins. The parameter is hidden like the cookie.
 	// By default, no token is demanded.
 	CSRF func(session T) string
+
+	// AllowZero says that Find may return the zero T without an error. By default, that is
+	// a 500.
+	AllowZero bool
 }
 
 const sessionChallenge = "Session"
@@ -49,7 +53,7 @@ func (s Session[T]) Describe() depends.Scheme {
 	f.addIf(s.Find == nil, "Session has no Find", "set Find to the look-up of a session")
 	d := depends.Scheme{
 		Name: "Session", Sources: []depends.Source{CookieToken(s.Cookie)},
-		Challenge: sessionChallenge, Faults: f,
+		Challenge: sessionChallenge, Faults: f, AllowZero: s.AllowZero,
 	}
 	if s.CSRF != nil {
 		d.Params = []string{csrfParam}

@@ -70,6 +70,9 @@ type Tickets[T any] struct {
 	Store TicketStore
 	// TTL is how long a ticket is valid: at most 5 minutes. By default, 30 seconds.
 	TTL time.Duration
+	// AllowZero says that a ticket may be for the zero T. By default, a handshake with one is
+	// a 500.
+	AllowZero bool
 
 	memory memoryTickets[T]
 }
@@ -106,11 +109,9 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 	}
 	return depends.Scheme{
 		Name: "Ticket", Sources: []depends.Source{QueryToken("ticket")},
-		Challenge: ticketChallenge, Faults: f,
+		Challenge: ticketChallenge, Faults: f, AllowZero: t.AllowZero,
 	}
 }
-
-func (t *Tickets[T]) derived() {}
 
 // Authenticate implements [Scheme].
 func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
@@ -124,7 +125,7 @@ func (t *Tickets[T]) Authenticate(ctx context.Context, c depends.Credential) (T,
 	if err != nil {
 		return none, bind.RefuseUnknown(err, ticketChallenge, "invalid_ticket")
 	}
-	exp := identify(ctx, &found.For)
+	exp := identify(ctx, &found.For, nil)
 	depends.Identify(ctx, found.Who) // after identify: it may correct the claims
 	depends.ValidUntil(ctx, found.Until)
 	depends.ValidUntil(ctx, exp) // without leeway: principal may have set an earlier one

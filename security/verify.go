@@ -2,6 +2,7 @@ package security
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,27 +21,24 @@ const maxToken = 8 << 10
 
 // verifier is a prepared JWT, shared by all connections. Only lastHeader changes.
 type verifier[C any] struct {
+	JWT[C]
 	description depends.Scheme
-	refused     string // the challenge of a refusal
 	validator   *jwt.Validator
 	algorithms  []string         // of the keys
 	named       map[string]Key   // by ID
 	unnamed     map[string][]Key // by algorithm
-	jwks        *JWKS            // in place of named and unnamed
-	leeway      time.Duration
 	lastHeader  atomic.Pointer[header]
 }
 
 // prepare does what is the same for every token.
 func (j JWT[C]) prepare() *verifier[C] {
 	v := &verifier[C]{
+		JWT:         j,
 		description: j.Describe(),
-		refused:     j.challenge("invalid_token"),
-		named:       map[string]Key{},
-		unnamed:     map[string][]Key{},
-		jwks:        j.JWKS,
-		leeway:      j.leeway(),
-		validator:   jwt.NewValidator(j.claimRules()...),
+		validator: jwt.NewValidator(jwt.WithIssuedAt(), jwt.WithLeeway(j.leeway()),
+			jwt.WithAudience(oneOrMore(j.Audience, j.Audiences)...)),
+		named:   map[string]Key{},
+		unnamed: map[string][]Key{},
 	}
 	if len(v.description.Faults) > 0 {
 		return v // Authenticate returns an error for every token
@@ -59,58 +57,37 @@ func (j JWT[C]) prepare() *verifier[C] {
 	return v
 }
 
-// claimRules are the checks that golang-jwt makes only if asked.
-func (j JWT[C]) claimRules() []jwt.ParserOption {
-	rules := []jwt.ParserOption{
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(j.leeway()),
-	}
-	if !j.InsecureAnyIssuer {
-		rules = append(rules, jwt.WithIssuer(j.Issuer))
-	}
-	if !j.InsecureAnyAudience {
-		rules = append(rules, jwt.WithAudience(j.Audience))
-	}
-	return rules
-}
-
 // Describe implements [Scheme].
 func (v *verifier[C]) Describe() depends.Scheme { return v.description }
 
 // Authenticate implements [Scheme].
-func (v *verifier[C]) Authenticate(ctx context.Context, credential depends.Credential) (C, error) {
+func (v *verifier[C]) Authenticate(ctx context.Context, c depends.Credential) (C, error) {
 	var none, claims C
-	if err := v.authenticate(ctx, &credential, &claims); err != nil {
-		return none, err
+	if faults := v.description.Faults; len(faults) > 0 {
+		return none, fmt.Errorf("security: unsafe configuration: %s", faults[0].Fact)
+	}
+	payload, err := v.verify(ctx, c.Value)
+	if err == nil {
+		err = v.decodeClaims(payload, &claims)
+	} else if unavailable, ok := errors.AsType[*depends.Rejection](err); ok {
+		return none, unavailable
+	} else if ctx.Err() != nil {
+		return none, err // the token was not checked
+	}
+	if err != nil {
+		return none, v.refuse(err)
+	}
+	if expires := identify(ctx, &claims, payload); !expires.IsZero() {
+		depends.ValidUntil(ctx, expires.Add(v.leeway()))
+	} else {
+		depends.ValidUntil(ctx, time.Now().Add(v.InsecureNoExpiry)) // it is set, or exp required
 	}
 	return claims, nil
 }
 
-// authenticate is Authenticate that writes the claims to a given place, to save a copy. After
-// an error, they must not be used.
-func (v *verifier[C]) authenticate(ctx context.Context, c *depends.Credential, to *C) error {
-	if faults := v.description.Faults; len(faults) > 0 {
-		return fmt.Errorf("security: unsafe configuration: %s", faults[0].Fact)
-	}
-	payload, err := v.verify(ctx, c.Value)
-	if err == nil {
-		err = decodeClaims(payload, to, v.validator)
-	} else if unavailable, ok := errors.AsType[*depends.Rejection](err); ok {
-		return unavailable
-	} else if ctx.Err() != nil {
-		return err // the token was not checked
-	}
-	if err != nil {
-		return v.refuse(err)
-	}
-	if expires := identify(ctx, to); !expires.IsZero() {
-		depends.ValidUntil(ctx, expires.Add(v.leeway))
-	}
-	return nil
-}
-
 // identify reports the identity in claims by depends.Identify, and returns their exp, or
-// the zero time.
-func identify[C any](ctx context.Context, claims *C) (expires time.Time) {
+// the zero time. payload is what they were decoded from; nil if that is not known.
+func identify[C any](ctx context.Context, claims *C, payload []byte) (expires time.Time) {
 	c, ok := any(claims).(jwt.Claims)
 	if !ok { // C is a pointer
 		c, ok = any(*claims).(jwt.Claims)
@@ -118,16 +95,16 @@ func identify[C any](ctx context.Context, claims *C) (expires time.Time) {
 	if !ok {
 		return time.Time{} // the value of a ticket need not be claims
 	}
-	identity := depends.Identity{TokenID: tokenID(claims)}
-	identity.Issuer, _ = c.GetIssuer()
-	identity.Subject, _ = c.GetSubject()
+	if payload == nil {
+		payload, _ = json.Marshal(claims) // without it, the jti and the sid are not known
+	}
+	who := depends.Identity{TokenID: memberText(payload, "jti"), Session: memberText(payload, "sid")}
+	who.Issuer, _ = c.GetIssuer()
+	who.Subject, _ = c.GetSubject()
 	if issued, err := c.GetIssuedAt(); err == nil && issued != nil {
-		identity.IssuedAt = issued.Time
+		who.IssuedAt = issued.Time
 	}
-	if s, ok := c.(interface{ SessionID() string }); ok {
-		identity.Session = s.SessionID()
-	}
-	depends.Identify(ctx, identity)
+	depends.Identify(ctx, who)
 	if exp, err := c.GetExpirationTime(); err == nil && exp != nil {
 		expires = exp.Time
 	}
@@ -142,7 +119,7 @@ func (v *verifier[C]) refuse(cause error) error {
 	return &depends.Rejection{
 		Status: http.StatusUnauthorized,
 		Reason: "invalid_token",
-		Header: http.Header{"Www-Authenticate": {v.refused}},
+		Header: http.Header{"Www-Authenticate": {v.challenge("invalid_token")}},
 		Err:    cause,
 	}
 }
@@ -158,15 +135,15 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	if strings.ContainsAny(token, "\r\n") {
 		return nil, badToken(jwt.ErrTokenMalformed, "it has a line break")
 	}
-	first, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
-	if dots := strings.Count(token, "."); dots != 2 {
+	parts := strings.SplitN(token, ".", 4)
+	if len(parts) != 3 {
 		return nil, badToken(jwt.ErrTokenMalformed, "token contains an invalid number of segments")
 	}
-	h, err := v.readHeader(token[:first])
+	h, err := v.readHeader(parts[0])
 	if err != nil {
 		return nil, err
 	}
-	signature, err := strictBase64.DecodeString(token[last+1:])
+	signature, err := strictBase64.DecodeString(parts[2])
 	if err != nil {
 		return nil, badToken(jwt.ErrTokenMalformed, "its signature is not base64url")
 	}
@@ -174,15 +151,29 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := verifySignature(h.method, token[:last], signature, keys); err != nil {
+	signed := token[:len(token)-len(parts[2])-1]
+	if err := verifySignature(h.method, signed, signature, keys); err != nil {
 		return nil, err
 	}
-	payload, err := strictBase64.DecodeString(token[first+1 : last])
+	payload, err := strictBase64.DecodeString(parts[1])
 	if err != nil {
 		return nil, badToken(jwt.ErrTokenMalformed, "its payload is not base64url")
 	}
 	v.storeHeader(h)
 	return payload, nil
+}
+
+// claimedIssuer returns the iss of a token that nobody has verified yet, or "". It may only
+// choose who verifies the token.
+func claimedIssuer(c depends.Credential) string {
+	_, rest, _ := strings.Cut(c.Value[:min(len(c.Value), maxToken)], ".")
+	encoded, _, _ := strings.Cut(rest, ".")
+	payload, _ := strictBase64.DecodeString(encoded)
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	_ = json.Unmarshal(payload, &claims)
+	return claims.Issuer
 }
 
 // verifySignature returns an error unless one of the keys made the signature.
@@ -202,8 +193,8 @@ func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) 
 	if !slices.Contains(v.algorithms, algorithm) {
 		return nil, badToken(jwt.ErrTokenSignatureInvalid, "signing method %s is invalid", algorithm)
 	}
-	if v.jwks != nil {
-		return v.jwks.find(ctx, algorithm, h.id, h.named)
+	if v.JWKS != nil {
+		return v.JWKS.find(ctx, algorithm, h.id, h.named)
 	}
 	if !h.named {
 		if keys := v.unnamed[algorithm]; len(keys) > 0 {

@@ -455,31 +455,60 @@ func TestAHeaderThatIsNoCredentialIsNotShown(t *testing.T) {
 	}
 }
 
-// TestTheLogSaysWhatIsNoCredential: a client that sends its token in another manner is told
-// no more than a stranger, but who runs the server can see why.
-func TestTheLogSaysWhatIsNoCredential(t *testing.T) {
-	deps := depends.New()
-	everywhere(deps)
-	var out safeBuffer
-	ws := wsroute.New(deps, &wsroute.Config{Origins: []string{pageOrigin}, Logger: slog.New(slog.NewTextHandler(&out, nil))})
-	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ who }) error { return nil })
-	srv := wstest.Start(t, ws)
-	const other = `no credential for test: what stands in Authorization is not \"Bearer\", a space and a credential: absent`
-	for _, at := range []struct{ line, want string }{
-		{"Token " + canary, other},
-		{canary, other},
-		{"Bearer\t" + canary, other},
-		{"Bearer", other},
-		{"", "no credential for test: absent"},
-		{" ", "no credential for test: absent"},
+// TestTheLogSaysWhereACredentialIsLookedFor. The kind: a client that shows its credential in
+// another manner, or elsewhere, is told no more than a stranger, and who runs the server has to
+// see why in the log.
+func TestTheLogSaysWhereACredentialIsLookedFor(t *testing.T) {
+	none := wstest.Header("X-Other", "1")
+	header := func(name, value string) wstest.Option { return wstest.Header(name, value) }
+	bearer := depends.Source{In: "header", Name: "Authorization", Prefix: "Bearer"}
+	one, several := []depends.Source{bearer}, []depends.Source{{In: "query", Name: "token"}, {In: "cookie", Name: "sid"}, {In: "header", Name: "x-key", Prefix: "Key"}}
+	const (
+		inOne     = "no credential for test in header Authorization Bearer"
+		inSeveral = "no credential for test in query token or cookie sid or header X-Key Key"
+		but       = ", but something stands in "
+	)
+	for _, test := range []struct {
+		sources []depends.Source
+		target  string
+		option  wstest.Option
+		want    string
+	}{
+		{one, "", none, inOne},
+		{one, "", header("Authorization", " "), inOne},
+		{one, "?token=", none, inOne},
+		{one, "?other=" + canary, none, inOne},
+		{one, "", header("Authorization", "Token "+canary), inOne + but + "header Authorization"},
+		{one, "", header("Authorization", canary), inOne + but + "header Authorization"},
+		{one, "", header("Authorization", "Bearer\t"+canary), inOne + but + "header Authorization"},
+		{one, "", header("Authorization", "Bearer"), inOne + but + "header Authorization"},
+		{one, "?token=" + canary, none, inOne + but + "query token"},
+		{one, "?a=1&access_token=" + canary, none, inOne + but + "query access_token"},
+		{one, "?ticket=" + canary, none, inOne + but + "query ticket"},
+		{one, "?token=" + canary + "&token=" + canary, header("Cookie", "a=b"), inOne + but + "query token"},
+		{one, "", header("X-API-Key", canary), inOne + but + "header X-Api-Key"},
+		{one, "", header("Cookie", "session="+canary), inOne + but + "header Cookie"},
+		{one, "", wstest.Subprotocol("bearer, " + canary), inOne + but + "subprotocol"},
+		{one, "", wstest.Subprotocol("v1"), inOne},
+		{several, "", none, inSeveral},
+		{several, "?token=", none, inSeveral},
+		{several, "", header("Authorization", "Bearer "+canary), inSeveral + but + "header Authorization"},
+		{several, "?access_token=" + canary, none, inSeveral + but + "query access_token"},
+		{several, "", header("X-Key", canary), inSeveral + but + "header X-Key"},
+		{several, "", header("Cookie", "session="+canary), inSeveral + but + "header Cookie"},
 	} {
-		before := len(out.String())
-		r := wstest.Refused(t, srv, "/ws", wstest.Header("Authorization", at.line), wstest.Header("Origin", pageOrigin))
+		deps := depends.New()
+		provideScheme(deps, depends.Scheme{Name: "test", Challenge: "Bearer", Sources: test.sources},
+			func(context.Context, depends.Credential) (who, error) { return who{"x"}, nil })
+		var out safeBuffer
+		ws := wsroute.New(deps, &wsroute.Config{Origins: []string{pageOrigin}, Logger: slog.New(slog.NewTextHandler(&out, nil))})
+		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ who }) error { return nil })
+		r := wstest.Refused(t, wstest.Start(t, ws), "/ws"+test.target, test.option, wstest.Header("Origin", pageOrigin))
 		if r.Status != 401 || r.Problem.Reason != "credentials_required" || r.Header.Get("WWW-Authenticate") != "Bearer" {
-			t.Errorf("%q: %+v", at.line, r)
+			t.Errorf("%q: %+v", test.want, r)
 		}
-		if log := out.String()[before:]; !strings.Contains(log, at.want) || strings.Contains(log, canary) {
-			t.Errorf("%q: %s", at.line, log)
+		if log := out.String(); !strings.Contains(log, test.want+": absent") || strings.Contains(log, canary) {
+			t.Errorf("want %s, got %s", test.want, log)
 		}
 	}
 }
@@ -532,7 +561,7 @@ func TestErrAbsentInASchemeIsABadCredential(t *testing.T) {
 func TestDiagnoseTakesTheAuthorizationHeader(t *testing.T) {
 	deps := depends.New()
 	scheme := depends.Scheme{Name: "Test", Challenge: "Bearer", Sources: []depends.Source{{In: "subprotocol", Name: "chat"}}}
-	provideScheme(deps, scheme, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
+	provideScheme(deps, scheme, func(context.Context, depends.Credential) (who, error) { return who{"x"}, nil })
 	ws := wsroute.New(deps, quiet())
 	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct {
 		_      who

@@ -273,7 +273,7 @@ func TestAPlainHandlerSeesNoCredential(t *testing.T) {
 		Name: "test", Challenge: "Key", Sources: []depends.Source{
 			{In: "header", Name: "X-Api-Key"}, {In: "query", Name: "key"}, {In: "cookie", Name: "key"},
 		},
-	}, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
+	}, func(context.Context, depends.Credential) (who, error) { return who{"x"}, nil })
 	config := quiet()
 	config.Origins = []string{"https://app.example"}
 	ws := wsroute.New(deps, config)

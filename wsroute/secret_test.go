@@ -183,7 +183,7 @@ type spentTicket struct{}
 
 func (spentTicket) Put(context.Context, string, []byte, time.Time) error { return nil }
 func (spentTicket) Take(context.Context, string, bool) ([]byte, error) {
-	return fmt.Appendf(nil, `{"for":{},"path":"/ws/a","origin":%q,"expires":"2999-01-01T00:00:00Z"}`, pageOrigin), nil
+	return fmt.Appendf(nil, `{"for":{"Name":"x"},"path":"/ws/a","origin":%q,"expires":"2999-01-01T00:00:00Z"}`, pageOrigin), nil
 }
 
 func leakyBearer() leakyScheme {

@@ -243,7 +243,7 @@ func TestServeOfSeveralRouters(t *testing.T) {
 			deps := depends.New()
 			provideScheme(deps, depends.Scheme{
 				Name: "test", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: token}},
-			}, func(context.Context, depends.Credential) (who, error) { return who{}, nil })
+			}, func(context.Context, depends.Credential) (who, error) { return who{"x"}, nil })
 			depends.Provide(deps, func(ctx context.Context, _ none) (*safeBuffer, error) {
 				depends.Cleanup(ctx, func(context.Context, error) error { j.add("released"); return nil })
 				return &safeBuffer{}, nil

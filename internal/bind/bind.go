@@ -47,7 +47,7 @@ func NewPlan(compiled *graph.Plan) *Plan {
 
 func (p *Plan) add(s *depends.Scheme, optional bool) {
 	// It is the most frequent refusal, so its text is made once.
-	missing := graph.Failed(s.Name, noCredential(s, nil))
+	missing := graph.Failed(s.Name, noCredential(s, ""))
 	p.schemes = append(p.schemes, boundScheme{s, optional, missing})
 	p.Sources = append(p.Sources, s.Sources...)
 	p.Secrets = append(p.Secrets, s.Params...)

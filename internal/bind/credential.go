@@ -42,7 +42,7 @@ func (r *Request) find(s *depends.Scheme) (c found, err error) {
 	case err != nil:
 		return c, badCredential(s, c.source, err)
 	case n == 0:
-		return c, noCredential(s, r.unread(s))
+		return c, noCredential(s, r.elsewhere(s))
 	case n > 1:
 		return c, manyCredentials(s, c.source)
 	}
@@ -91,21 +91,31 @@ func (r *Request) credentials(s *depends.Scheme, first *found) (n int, err error
 	return n, nil
 }
 
-// unread returns a source whose header holds something, for one that found no credential:
-// that of another scheme, say, or one without the prefix. It is nil if there is none.
-func (r *Request) unread(s *depends.Scheme) *depends.Source {
-	for i := range s.Sources {
-		source := &s.Sources[i]
-		if source.In != "header" {
-			continue
-		}
-		for _, line := range r.HTTP.Header[source.Name] {
-			if strings.TrimSpace(line) != "" {
-				return source
-			}
+// habits are where clients put credentials that are looked for elsewhere. Nothing says so in
+// a request with cookies alone, so they come last.
+var habits = depends.Scheme{Sources: []depends.Source{
+	{In: "query", Name: "token"},
+	{In: "query", Name: "access_token", Alternative: 1},
+	{In: "query", Name: "ticket", Alternative: 2},
+	{In: "subprotocol", Alternative: 3},
+	{In: "header", Name: "Authorization", Alternative: 4},
+	{In: "header", Name: "X-Api-Key", Alternative: 5},
+	{In: "header", Name: "Cookie", Alternative: 6},
+}}
+
+// elsewhere names a place that holds something for a scheme which has found no credential:
+// its own header without the prefix, or one of the habits. It is empty if there is none.
+func (r *Request) elsewhere(s *depends.Scheme) string {
+	for _, source := range s.Sources {
+		if source.In == "header" && take("", strings.Join(r.HTTP.Header[source.Name], "")) != "" {
+			return "header " + source.Name
 		}
 	}
-	return nil
+	var first found
+	if n, err := r.credentials(&habits, &first); n == 0 && err == nil {
+		return ""
+	}
+	return Place(*first.source)
 }
 
 // named counts the cookies of a name as they were sent. Those that are empty or do not

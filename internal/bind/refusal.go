@@ -12,15 +12,14 @@ import (
 	"example.com/usher/depends"
 )
 
-// noCredential refuses a request without a credential. unread is the source whose header
-// holds something else, or nil.
-func noCredential(s *depends.Scheme, unread *depends.Source) error {
-	name := s.Name
-	if unread != nil { // the header is not shown: it may hold a token all the same
-		name = fmt.Sprintf("%s: what stands in %s is not %q, a space and a credential",
-			name, unread.Name, unread.Prefix)
+// noCredential refuses a request without a credential. elsewhere is a place where something
+// stands, or "". What stands there is not shown: it may be a credential all the same.
+func noCredential(s *depends.Scheme, elsewhere string) error {
+	where := strings.Join(places(s), " or ")
+	if elsewhere != "" {
+		where += ", but something stands in " + elsewhere
 	}
-	err := fmt.Errorf("no credential for %s: %w", name, depends.ErrAbsent)
+	err := fmt.Errorf("no credential for %s in %s: %w", s.Name, where, depends.ErrAbsent)
 	r := depends.Unauthorized(s.Challenge, err)
 	r.Reason = "credentials_required"
 	return r

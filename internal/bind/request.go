@@ -114,7 +114,7 @@ func (r *Request) Refused() error {
 			return nil // whether it is good comes first
 		case err == nil && n == 0 && s.optional:
 			continue
-		case err == nil && n == 0 && r.unread(s.Scheme) == nil:
+		case err == nil && n == 0 && r.elsewhere(s.Scheme) == "":
 			return s.missing
 		}
 		_, err := r.find(s.Scheme)

@@ -57,10 +57,28 @@ func canonical(s depends.Scheme) *depends.Scheme {
 // places say where the credential of a canonical scheme stands.
 func places(s *depends.Scheme) (places []string) {
 	for _, source := range s.Sources {
-		words := slices.Compact([]string{source.In, source.Name, source.Prefix})
-		places = append(places, strings.TrimSpace(strings.Join(words, " ")))
+		if place := Place(source); !slices.Contains(places, place) {
+			places = append(places, place)
+		}
 	}
 	return places
+}
+
+// Place names a source, such as "header Authorization Bearer".
+func Place(s depends.Source) string {
+	words := slices.Compact([]string{s.In, s.Name, s.Prefix}) // some are named by their prefix
+	return strings.TrimSpace(strings.Join(words, " "))
+}
+
+// Takes reports whether a credential in a source may be one for a scheme.
+func Takes(scheme depends.Scheme, source depends.Source) bool {
+	source = canonicalSource(source)
+	return slices.ContainsFunc(scheme.Sources, func(s depends.Source) bool {
+		s = canonicalSource(s)
+		// Of subprotocols, "bearer" stands in front of a token of any name.
+		return s.In == source.In && (s.Name == source.Name || s.In == "subprotocol") &&
+			(s.Prefix == "" || source.Prefix == "" || strings.EqualFold(s.Prefix, source.Prefix))
+	})
 }
 
 // hides are the parameters that would read what a canonical scheme takes out of a request.
