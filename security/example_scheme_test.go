@@ -46,3 +46,23 @@ func ExampleScheme() {
 	// "mower" <nil>
 	// "" 401 unauthorized: unknown key
 }
+
+// Two issuers, each with keys and claims of its own, in one header: the iss of a token
+// chooses the scheme that verifies it.
+func ExampleOneOf() {
+	robots, members := []byte("the secret of the robots' issuer"), []byte("the secret of the members' login")
+	name := func(_ context.Context, m Member) (Robot, error) { return Robot{m.Subject}, nil }
+	scheme := security.OneOf(
+		security.As(security.Scheme[Member](security.JWT[Member]{
+			Keys: []security.Key{security.HS256(robots)}, Issuer: "https://robots.example", Audience: "chat",
+		}), name),
+		security.As(security.Scheme[Member](security.JWT[Member]{
+			Keys: []security.Key{security.HS256(members)}, Audiences: []string{"chat", "chat-beta"},
+			Issuers: []string{"https://login.example", "https://old-login.example"},
+		}), name),
+	)
+	security.Use(depends.New(), scheme)
+	fmt.Println(scheme.Describe().Name, len(scheme.Describe().Faults), "faults")
+	// Output:
+	// JWT or JWT 0 faults
+}

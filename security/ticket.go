@@ -66,7 +66,7 @@ const (
 // Make one with &Tickets[T]{}; it must not be copied, and is safe for concurrent use.
 type Tickets[T any] struct {
 	// Store stores tickets between the POST and the handshake. Several processes need a
-	// shared one. It must be set before Use. By default, the memory of this process.
+	// shared one. It must be set before Use and OneOf. By default, the memory of this process.
 	Store TicketStore
 	// TTL is how long a ticket is valid: at most 5 minutes. By default, 30 seconds.
 	TTL time.Duration

@@ -2,6 +2,7 @@ package mistakes
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -211,5 +212,26 @@ func unsafeCorrected() error {
 		Audience: "chat",
 		Sources:  []depends.Source{security.BearerHeader()},
 	})
+	return wsroute.New(deps, nil).Mount(gin.New())
+}
+
+func byKey(context.Context, [sha256.Size]byte) (User, error) { return User{Name: "alice"}, nil }
+func byToken(context.Context, string) (User, error)          { return User{Name: "alice"}, nil }
+
+func unreachable() error {
+	deps := depends.New()
+	security.Use(deps, security.OneOf[User](
+		security.APIKey[User]{Sources: []depends.Source{security.BearerHeader()}, Find: byKey},
+		security.Opaque[User]{Sources: []depends.Source{security.BearerHeader()}, Find: byToken},
+	))
+	return wsroute.New(deps, nil).Mount(gin.New())
+}
+
+func unreachableCorrected() error {
+	deps := depends.New()
+	security.Use(deps, security.OneOf[User](
+		security.APIKey[User]{Sources: []depends.Source{security.Header("X-API-Key")}, Find: byKey},
+		security.Opaque[User]{Sources: []depends.Source{security.BearerHeader()}, Find: byToken},
+	))
 	return wsroute.New(deps, nil).Mount(gin.New())
 }

@@ -63,6 +63,7 @@ var all = []mistake{
 	{"conflict", "A gin path has one handler for GET. Give the socket a path of its own.", conflict, conflictCorrected},
 	{"bad config", "Faults of the configuration are in the same report.", badConfig, badConfigCorrected},
 	{"unsafe", "An unsafe scheme does not start. A setting that is unsafe on purpose says so in its name, such as `InsecureAnyIssuer`.", unsafe, unsafeCorrected},
+	{"unsafe: a scheme that is never asked", "Of two schemes for one source, the second would never be asked. JWTs may share one: their `iss` tells them apart.", unreachable, unreachableCorrected},
 	{"unsafe: nobody is authenticated", "A WebSocket that everybody may open says so, by `wsroute.Public` or as a route of a group that does.", open, openCorrected},
 	{"unused override", "An override in a test must stand in for something.", unusedOverride, unusedOverrideCorrected},
 }
