@@ -17,7 +17,8 @@
 // # Fields
 //
 //   - User User: the value of the provider of User.
-//   - _ Admin: a guard; its provider must succeed, the value is not taken.
+//   - _ Admin: a guard; its provider must succeed, the value is not taken: one that says
+//     no by a bool or an error, or is made before any request, does not start.
 //   - User [Optional][User]: the value, unless it is absent.
 //   - Room string `path:"room"`, or query, header, cookie: a request parameter.
 //   - *http.Request: the handshake request, a copy without credentials or body.

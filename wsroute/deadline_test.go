@@ -157,7 +157,7 @@ func TestAProviderThatIgnoresThatTheClientLeft(t *testing.T) {
 					return gate{}, provider(ctx)
 				})
 				ws := wsroute.New(deps, &wsroute.Config{Logger: textLogger(&log), MapError: func(error) *depends.Rejection { mapped = true; return nil }})
-				wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.Public)
+				wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Gate gate }) error { return nil }, wsroute.Public)
 				srv := wstest.Start(t, ws)
 				conn, err := srv.Connect(t.Context())
 				if err != nil {

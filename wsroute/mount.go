@@ -172,9 +172,17 @@ func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
 	if err := graph.Report(targets, bad); err != nil {
 		return nil, err
 	}
+	warned := map[*graph.Provider]bool{}
 	for _, e := range endpoints {
 		e.plan, e.open = bind.NewPlan(graph.Build(e.target)), !e.target.Authenticates()
 		e.plan.Speaks = e.route.subprotocols
+		for _, p := range e.target.Blind {
+			if !warned[p] {
+				warned[p] = true
+				s.config.Logger.Warn("wsroute: a guard asks a peer nothing: it refuses all of them or none",
+					"guard", graph.TypeName(p.Out), "provider", p.String(), "route", e.target.Label)
+			}
+		}
 	}
 	return endpoints, nil
 }

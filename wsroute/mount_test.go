@@ -86,7 +86,7 @@ func TestARouterMountedTwice(t *testing.T) {
 	depends.Provide(deps, func(context.Context, none) (gate, error) { made++; return gate{}, nil }, depends.App)
 	ws := wsroute.New(deps, quiet())
 	wsroute.Handle(ws.Group("/:org"), "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
-		_       gate
+		Gate    gate
 		Version string `path:"version"`
 		Org     string `path:"org"`
 	},

@@ -59,7 +59,8 @@ type route struct {
 }
 
 // Require guards a route or a group with the provider of T: it must succeed,
-// its value is not taken. Guards run before the handler's own dependencies, the
+// its value is not taken. So T is no bool and no error, and no App value: a guard refuses by
+// the error of its provider. Guards run before the handler's own dependencies, the
 // outermost group's first.
 func Require[T any]() RouteOption {
 	guard := graph.Guard{Type: reflect.TypeFor[T](), Site: graph.Caller()}

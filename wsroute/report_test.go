@@ -181,14 +181,20 @@ func TestTwoOverridesOfATypeAreAFault(t *testing.T) {
 	}
 }
 
-// TestExplainNamesGuards where they stand, and says which is none any more.
+// TestExplainNamesGuards where they stand, and says which is none, or none any more.
 func TestExplainNamesGuards(t *testing.T) {
+	type client struct{ Addr depends.ClientAddr }
 	for want, overrides := range map[string][]depends.Replacement{
-		"guarded by  wsroute_test.gate\n":              nil,
-		"guarded by  wsroute_test.gate (overridden)\n": {depends.OverrideValue(gate{})},
+		"guarded by  wsroute_test.gate\n":                             nil,
+		"guarded by  wsroute_test.gate (overridden)\n":                {depends.OverrideValue(gate{})},
+		"guarded by  wsroute_test.gate (which asks a peer nothing)\n": {},
 	} {
 		deps := depends.New()
-		depends.Provide(deps, func(context.Context, none) (gate, error) { return gate{}, nil })
+		if strings.Contains(want, "nothing") {
+			depends.Provide(deps, func(context.Context, none) (gate, error) { return gate{}, nil })
+		} else {
+			depends.Provide(deps, func(context.Context, client) (gate, error) { return gate{}, nil })
+		}
 		depends.Provide(deps, func(context.Context, struct{ _ gate }) (member, error) { return member{}, nil })
 		ws := wsroute.New(deps, nil)
 		wsroute.Handle(ws, "/", func(context.Context, *sixConn, struct{ Who member }) error { return nil }, wsroute.Public)

@@ -51,7 +51,7 @@ func TestServeStopsCleanlyAndReleasesTheApp(t *testing.T) {
 		return gate{}, nil
 	}, depends.App)
 	ws := wsroute.New(deps, quiet())
-	wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ _ gate }) error {
+	wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ Gate gate }) error {
 		err := echo(ctx, c, none{})
 		j.add("handler")
 		return err
@@ -250,8 +250,8 @@ func TestServeOfSeveralRouters(t *testing.T) {
 			}, depends.App)
 			ws := wsroute.New(deps, &wsroute.Config{Logger: textLogger(&log)})
 			wsroute.Handle(ws, path, func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct {
-				_ who
-				_ *safeBuffer
+				_      who
+				Buffer *safeBuffer
 			},
 			) error {
 				_, err := conn.Receive(ctx)

@@ -21,6 +21,8 @@ type Target struct {
 	Foreign   bool     // the foreign router's context can be read
 	Plain     bool     // a plain request: Handshake values live as long as the handler
 
+	Blind []*Provider // the guards that ask a peer nothing, once Check has seen the route
+
 	input         *input
 	schemes       []*Provider
 	required      map[*Provider]bool // without which the handler cannot be called
@@ -281,6 +283,9 @@ func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 	if p.Foreign && c.target != nil && !c.target.Foreign {
 		c.add("missing", f.typ, TypeName(f.typ)+" comes from the gin context, and there is none",
 			"mount on gin, or override it in a test", c.path(p)...)
+	}
+	if f.guard {
+		c.guard(p, f, by)
 	}
 	c.captive(p, f, by)
 	c.provider(p)

@@ -38,9 +38,13 @@ func (p *Plan) guards() string {
 	}
 	within := func(g *Graph, fields []field) {
 		for i := range fields {
-			if f := &fields[i]; f.guard && behind(g, f).Override {
+			switch f := &fields[i]; {
+			case !f.guard:
+			case behind(g, f).Override:
 				add(TypeName(f.typ) + " (overridden)")
-			} else if f.guard {
+			case slices.Contains(p.Target.Blind, behind(g, f)):
+				add(TypeName(f.typ) + " (which asks a peer nothing)")
+			default:
 				add(TypeName(f.typ))
 			}
 		}

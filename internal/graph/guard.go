@@ -1,5 +1,7 @@
 package graph
 
+import "reflect"
+
 // Authenticates says whether a route asks its peers who they are, once Check has seen it. It
 // is true of a route with a fault that hides what stands behind a field.
 func (t *Target) Authenticates() bool { return t.authenticates }
@@ -36,4 +38,27 @@ func (c *checker) asks(p *Provider, proof bool) bool {
 			p.input != nil && c.ask(p.graph, p.input.fields, proof)
 	}
 	return c.asked[key]
+}
+
+// guard refuses a guard that lets everybody pass, and notes one that asks a peer nothing.
+func (c *checker) guard(p *Provider, f *field, by Lifetime) {
+	switch name := TypeName(f.typ); {
+	case isVerdict(f.typ):
+		c.add("unsafe", f.typ, name+" is a guard, and a guard's value is not taken: "+
+			"whatever it is, the peer passes", "return depends.Forbidden from "+p.real.Func.Name+
+			" to say no, and a struct to say yes", c.path(p)...)
+	case p.real.Lifetime == App && by != App:
+		c.add("unsafe", f.typ, name+" (App) is a guard, and is made before any request: "+
+			"it refuses nobody", "let its provider read the request, or drop the guard", c.path(p)...)
+	case c.target != nil && by != App && !c.asks(p, false):
+		c.target.Blind = append(c.target.Blind, p)
+	}
+}
+
+// isVerdict says whether a type has values that say no: a bool or an error.
+func isVerdict(t reflect.Type) bool {
+	for t.Kind() == reflect.Pointer && !t.Implements(errorType) {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Bool || t.Implements(errorType) || reflect.PointerTo(t).Implements(errorType)
 }

@@ -193,6 +193,45 @@ func openCorrected() error {
 	return ws.Mount(gin.New())
 }
 
+// IsAdmin says who is an admin.
+type IsAdmin bool
+
+func isAdmin(_ context.Context, in struct{ User User }) (IsAdmin, error) {
+	return in.User.Name == "root", nil
+}
+
+func noGuards() error {
+	deps := depends.New()
+	depends.Provide(deps, openStore, depends.App)
+	depends.Provide(deps, currentUser)
+	depends.Provide(deps, isAdmin)
+	ws := wsroute.New(deps, nil).Group("", wsroute.Public)
+	wsroute.Handle(ws, "/admin", greet, wsroute.Require[IsAdmin]())
+	wsroute.Handle(ws, "/open", greet, wsroute.Require[*Store]())
+	return ws.Mount(gin.New())
+}
+
+// Admin is an admin: there is no other.
+type Admin struct{ User }
+
+func admin(_ context.Context, in struct{ User User }) (Admin, error) {
+	if in.User.Name != "root" {
+		return Admin{}, depends.Forbidden("no_admin", nil)
+	}
+	return Admin{in.User}, nil
+}
+
+func noGuardsCorrected() error {
+	deps := depends.New()
+	depends.Provide(deps, openStore, depends.App)
+	depends.Provide(deps, currentUser)
+	depends.Provide(deps, admin)
+	ws := wsroute.New(deps, nil).Group("", wsroute.Public)
+	wsroute.Handle(ws, "/admin", greet, wsroute.Require[Admin]())
+	wsroute.Handle(ws, "/open", greet)
+	return ws.Mount(gin.New())
+}
+
 type Claims struct{ jwt.RegisteredClaims }
 
 func unsafe() error {

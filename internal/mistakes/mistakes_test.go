@@ -65,6 +65,7 @@ var all = []mistake{
 	{"unsafe", "An unsafe scheme does not start. A setting that is unsafe on purpose says so in its name, such as `InsecureAnyIssuer`.", unsafe, unsafeCorrected},
 	{"unsafe: a scheme that is never asked", "Of two schemes for one source, the second would never be asked. JWTs may share one: their `iss` tells them apart.", unreachable, unreachableCorrected},
 	{"unsafe: nobody is authenticated", "A WebSocket that everybody may open says so, by `wsroute.Public` or as a route of a group that does.", open, openCorrected},
+	{"unsafe: a guard that refuses nobody", "A guard's provider refuses by an error. A value that says no is not looked at, and a value that is made in Mount has seen no peer.", noGuards, noGuardsCorrected},
 	{"unused override", "An override in a test must stand in for something.", unusedOverride, unusedOverrideCorrected},
 }
 

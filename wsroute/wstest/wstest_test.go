@@ -141,12 +141,17 @@ func TestAnOverrideKeepsTheLifetime(t *testing.T) {
 			deps := depends.New()
 			original := func(context.Context, struct{}) (room, error) { return room{}, nil }
 			depends.Provide(deps, original, lifetime)
+			type needsRoom struct {
+				Room room `depends:"handshake-only"`
+			}
+			type welcome struct{}
+			depends.Provide(deps, func(context.Context, needsRoom) (welcome, error) { return welcome{}, nil })
 			ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
 			type conn = wsroute.Conn[string, string]
-			wsroute.Handle(ws, "/", func(ctx context.Context, conn *conn, _ struct{}) error {
+			wsroute.Handle(ws, "/", func(ctx context.Context, conn *conn, _ struct{ Welcome welcome }) error {
 				_, err := conn.Receive(ctx)
 				return err
-			}, wsroute.Require[room](), wsroute.Public)
+			}, wsroute.Public)
 			srv := wstest.Start(t, ws, depends.Override(func(ctx context.Context, _ struct{}) (room, error) {
 				events = append(events, "made")
 				depends.Cleanup(ctx, func(context.Context, error) error {
