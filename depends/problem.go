@@ -23,13 +23,9 @@ type problem struct {
 var problemType, noStore = []string{"application/problem+json"}, []string{"no-store"}
 
 // ServeHTTP answers a plain HTTP request with the refusal: its status, its
-// headers and a problem document (RFC 9457), never Err. A Status that does not
-// refuse is sent as 500.
+// headers and a problem document (RFC 9457), never Err.
 func (r *Rejection) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status := r.Status
-	if status < http.StatusBadRequest || status > 599 {
-		status = http.StatusInternalServerError
-	}
+	status := r.StatusBeforeUpgrade()
 	title := cmp.Or(r.Title, http.StatusText(status))
 	body, _ := json.Marshal(problem{ // none of its fields can fail
 		Type: "about:blank", Title: title, Status: status,

@@ -22,7 +22,9 @@ var ErrAbsent = errors.New("absent")
 // A Rejection must not be changed after it was returned; one value may then
 // serve any number of connections at once.
 type Rejection struct {
-	// Status is the HTTP status, 400 to 599. Required; anything else is sent as 500.
+	// Status is the HTTP status, 400 to 599; anything else is sent as 500. 0 derives it from
+	// CloseCode: 3000 is 401, 3003 is 403, 3008 is 408, 1012 and 1013 are 503, 1011 is 500, and
+	// any other is 403. One of the two is required.
 	Status int
 	// CloseCode is the code after the upgrade (RFC 6455 §7.4). 0 derives it from
 	// Status: 401 is 3000, 403 is 3003, 408 is 3008, 429 and 503 are 1013,
@@ -60,7 +62,8 @@ type ParamError struct {
 
 // Error returns the status, the reason and the cause, for logs.
 func (r *Rejection) Error() string {
-	text := strconv.Itoa(r.Status) + " " + cmp.Or(r.Reason, http.StatusText(r.Status))
+	number := cmp.Or(r.Status, r.CloseCode, http.StatusInternalServerError)
+	text := strconv.Itoa(number) + " " + cmp.Or(r.Reason, http.StatusText(number))
 	for _, p := range r.Params {
 		text += " [" + strings.Join(p.Loc, " ") + "]:" + p.Code
 	}
@@ -104,6 +107,23 @@ func Unavailable(retryAfter time.Duration, err error) *Rejection {
 		RetryAfter: retryAfter,
 		Err:        err,
 	}
+}
+
+// StatusBeforeUpgrade returns the HTTP status that is sent: Status, or the one for CloseCode.
+func (r *Rejection) StatusBeforeUpgrade() int {
+	switch {
+	case r.Status >= 400 && r.Status <= 599:
+		return r.Status
+	case r.Status != 0, r.CloseCode == 0, r.CloseCode == 1011:
+		return http.StatusInternalServerError
+	case r.CloseCode == 3000:
+		return http.StatusUnauthorized
+	case r.CloseCode == 3008:
+		return http.StatusRequestTimeout
+	case r.CloseCode == 1012, r.CloseCode == 1013:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusForbidden
 }
 
 // CodeAfterUpgrade returns the close code: CloseCode, or the one for Status.

@@ -183,7 +183,7 @@ func TestMapError(t *testing.T) {
 	})
 	srv := wstest.Start(t, ws)
 	for query, want := range map[string]string{
-		"fail=rows": "404 no_such_room", "fail=tired": "500 mine", "fail=auth": "418 ", "fail=other": "500 internal_error",
+		"fail=rows": "404 no_such_room", "fail=tired": "403 mine", "fail=auth": "418 ", "fail=other": "500 internal_error",
 		"fail=panic": "500 internal_error", "fail=forbidden": "403 f", "fail=paniced": "500 internal_error", "n=x": "422 invalid_parameters",
 	} {
 		if r := wstest.Refused(t, srv, "/?"+query); fmt.Sprint(r.Status, " ", r.Problem.Reason) != want {

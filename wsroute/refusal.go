@@ -47,9 +47,9 @@ func draining() *depends.Rejection {
 func (e *endpoint) rejection(err error) (*depends.Rejection, error) {
 	r, err := e.declared(err)
 	switch {
-	case r != nil && (r.Status < 400 || r.Status > 599):
+	case r != nil && r.Status != r.StatusBeforeUpgrade():
 		out := *r
-		out.Status = http.StatusInternalServerError
+		out.Status = r.StatusBeforeUpgrade()
 		return &out, err
 	case r != nil:
 		return r, err

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"net/textproto"
@@ -33,6 +34,7 @@ type verdict struct {
 type param struct {
 	in, name string
 	key      string       // the name as the request holds it
+	place    string       // of a panic
 	typ      reflect.Type // of the field
 	value    reflect.Type // of one value: the element of a slice or a pointer
 	parse    parser
@@ -58,6 +60,7 @@ var (
 // newParam compiles a parameter, or says what is wrong with its declaration.
 func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) {
 	p = &param{in: read.in, name: read.name, key: read.name, typ: t, value: t, rule: read.validate}
+	p.place = "the " + p.in + " parameter " + p.name
 	if p.in == "header" {
 		p.key = textproto.CanonicalMIMEHeaderKey(p.name)
 	}
@@ -88,8 +91,9 @@ func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) 
 	if read.def != nil {
 		p.optional, p.def = true, []string{*read.def}
 		made := reflect.New(t).Elem()
-		if bad := p.set(g.validate, made, p.def); bad.code != "" {
-			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, bad.code),
+		bad, panicked := p.read(g.validate, made, p.def)
+		if bad.code != "" || panicked != nil {
+			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, cmp.Or(bad.code, fmt.Sprint(panicked))),
 				"give a default that the parameter itself would accept"
 		}
 		if !p.slice && (p.code != codeText || p.value == timeType) {
@@ -99,20 +103,24 @@ func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) 
 	return p, "", ""
 }
 
-// read fills dst from the request's values, of which there may be none.
-func (p *param) read(v *validator.Validate, dst reflect.Value, values []string) verdict {
+// read fills dst from the request's values, of which there may be none. An error is a panic.
+func (p *param) read(
+	v *validator.Validate, dst reflect.Value, values []string,
+) (bad verdict, err error) {
+	defer Recover(p.place, &err)
 	switch {
 	case len(values) > 0:
-		return p.set(v, dst, values)
+		bad = p.set(v, dst, values)
 	case !p.optional:
-		return verdict{code: codeMissing}
+		bad.code = codeMissing
 	case p.made.IsValid():
 		dst.Set(p.made)
-		return verdict{}
 	case p.def != nil:
-		return p.set(v, dst, p.def)
+		bad = p.set(v, dst, p.def)
+	default:
+		bad = p.check(v, dst)
 	}
-	return p.check(v, dst)
+	return bad, nil
 }
 
 func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) verdict {

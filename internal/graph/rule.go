@@ -171,8 +171,12 @@ func samplesOf(t reflect.Type) (list []reflect.Value) {
 	}
 	parse, _ := parserFor(elem)
 	for _, text := range samples {
-		value := reflect.New(elem).Elem()
-		if !parse(value, text) {
+		value, parsed := reflect.New(elem).Elem(), false
+		_ = Protect("", func() error {
+			parsed = parse(value, text)
+			return nil
+		})
+		if !parsed {
 			continue
 		}
 		if elem != t {

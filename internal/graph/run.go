@@ -52,7 +52,7 @@ func (r *Run) Resolve() (in any, err error) {
 	if r.state != nil {
 		r.state.record = r.record
 	}
-	badAt, bad, err := r.readParams()
+	badAt, bad := r.readParams()
 	for i := 0; i < len(p.steps) && i != badAt && err == nil; i++ {
 		err = r.step(i)
 	}
@@ -63,21 +63,25 @@ func (r *Run) Resolve() (in any, err error) {
 }
 
 // readParams parses and checks every parameter of the route. It returns the first step that
-// cannot run for a bad one, and the refusal of all that are bad; panicked is of a type's own
-// decoding.
-func (r *Run) readParams() (badAt int, bad, panicked error) {
-	defer Recover("a parameter", &panicked)
+// cannot run for a bad one, and the refusal of all that are bad. If none is, a panic of a type's
+// own decoding is an error at the same place.
+func (r *Run) readParams() (badAt int, bad error) {
+	var panicked error
 	p := r.Plan
 	badAt = -1
 	for i := range p.params {
 		ps := &p.params[i]
 		values := r.Request.Values(ps.param.in, ps.param.key)
-		wrong := ps.param.read(p.graph.validate, at(r.record.Field(ps.input), ps.index), values)
-		if wrong.code == "" {
+		wrong, err := ps.param.read(p.graph.validate, at(r.record.Field(ps.input), ps.index), values)
+		if wrong.code == "" && err == nil {
 			continue
 		}
 		if badAt < 0 || ps.owner < badAt {
 			badAt = ps.owner
+		}
+		if err != nil {
+			panicked = err
+			continue
 		}
 		loc := []string{ps.param.in, ps.param.name}
 		if wrong.index > 0 {
@@ -85,7 +89,7 @@ func (r *Run) readParams() (badAt int, bad, panicked error) {
 		}
 		bad = r.Request.BadParam(loc, wrong.code, wrong.bound)
 	}
-	return badAt, bad, nil
+	return badAt, cmp.Or(bad, panicked)
 }
 
 // step calls the provider of one step, unless something that it needs is absent. The path to
