@@ -86,18 +86,18 @@ func TestTheTableOfRefusals(t *testing.T) {
 		query   string
 		options []wstest.Option
 	}{
-		"a foreign Origin":               {"", []wstest.Option{good, wstest.Header("Origin", "https://evil.example")}},
-		"no credential":                  {"", nil},
-		"a bad, expired or forged token": {"", []wstest.Option{bearer("x.y.z")}},
-		"two credentials":                {"?token=x", []wstest.Option{good}},
-		"a scope that is not granted":    {"", []wstest.Option{bearer(mint(nil, nil))}},
-		"a parameter that is not valid":  {"?since=x", []wstest.Option{good}},
-		"a query that does not decode":   {"?a=%zz", []wstest.Option{good}},
-		"`depends.Forbidden`":            {"?mode=forbidden", []wstest.Option{good}},
-		"`depends.NotFound`":             {"?mode=missing", []wstest.Option{good}},
-		"`depends.Unavailable`":          {"?mode=away", []wstest.Option{good}},
-		"any other error, or a panic":    {"?mode=error", []wstest.Option{good}},
-		"too many of a principal":        {"", []wstest.Option{bearer(mint(nil, map[string]any{"name": "rooms:read", "sub": "busy"}))}},
+		"a foreign Origin":                 {"", []wstest.Option{good, wstest.Header("Origin", "https://evil.example")}},
+		"no credential":                    {"", nil},
+		"a bad, expired or forged token":   {"", []wstest.Option{bearer("x.y.z")}},
+		"two credentials":                  {"?token=x", []wstest.Option{good}},
+		"a scope that is not granted":      {"", []wstest.Option{bearer(mint(nil, nil))}},
+		"a parameter that is not valid":    {"?since=x", []wstest.Option{good}},
+		"a parameter that does not decode": {"?since=%zz", []wstest.Option{good}},
+		"`depends.Forbidden`":              {"?mode=forbidden", []wstest.Option{good}},
+		"`depends.NotFound`":               {"?mode=missing", []wstest.Option{good}},
+		"`depends.Unavailable`":            {"?mode=away", []wstest.Option{good}},
+		"any other error, or a panic":      {"?mode=error", []wstest.Option{good}},
+		"too many of a principal":          {"", []wstest.Option{bearer(mint(nil, map[string]any{"name": "rooms:read", "sub": "busy"}))}},
 	} {
 		r := wstest.Refused(t, srv, "/http"+ask.query, ask.options...)
 		challenge := r.Header.Get("Www-Authenticate")

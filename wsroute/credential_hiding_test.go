@@ -218,6 +218,7 @@ func TestAMisspelledCredentialIsHidden(t *testing.T) {
 	for _, name := range []string{
 		"?token", "??token", "%3Ftoken", "+token", "%20token", "?+%3f+token", "%2Btoken",
 		"token%00", "token%00%zz", "token%00x", "?token%00", "%74oken%00", "a;?token",
+		"Token", "TOKEN", "token[]", "token%5B0%5D", "token+", "%09token", "%00token", "%EF%BB%BFtoken", "token%", "a?token", "a=1?token",
 	} {
 		for _, request := range []string{handshake, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n"} {
 			target := "/ws?n=" + url.QueryEscape(name) + "&" + name + "=" + canary
@@ -228,7 +229,7 @@ func TestAMisspelledCredentialIsHidden(t *testing.T) {
 			t.Errorf("%s: printed\n%s", name, logged)
 		}
 	}
-	for _, name := range []string{"tokens", "a?token", "Token"} {
+	for _, name := range []string{"tokens", "_token", "token-id", "a=token", "to%00ken"} {
 		target := "/ws?" + name + "=mine"
 		exchange(t, srv, fmt.Sprintf(handshake, target))
 		if !strings.Contains(out.String(), `"`+target+`"`) {

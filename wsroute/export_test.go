@@ -18,7 +18,7 @@ var (
 	ParseOrigin = func(s string) bool { _, ok := parseListed(s); return ok }
 	Matches     = func(pattern, path string) bool {
 		segments, _ := parsePattern(pattern)
-		return matches(segments, path)
+		return matches(segments, splitPath(path))
 	}
 )
 

@@ -156,7 +156,7 @@ func TestHandleHTTP(t *testing.T) {
 				{"POST", "/things/7?mode=expired", 401, `"reason":"token_expired"`, "expired"},
 				{"POST", "/things/7?mode=missing", 404, `"reason":"no_such_thing"`, "EOF"},
 				{"POST", "/things/7?mode=crash", 500, `"reason":"internal_error"`, "panic"},
-				{"POST", "/things/7?a=%zz", 400, `"reason":"invalid_query"`, "-"},
+				{"POST", "/things/7?mode=%zz", 400, `"reason":"invalid_query"`, "-"},
 			} {
 				response, body := plainAsk(t, srv, c.method, c.path, "body") //nolint:bodyclose // plainAsk has read and closed it
 				if response.StatusCode != c.status || !strings.Contains(body, c.answer) || strings.Contains(body, "secret") {

@@ -2,6 +2,7 @@ package wsroute
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"path"
 	"slices"
@@ -82,8 +83,9 @@ func find(endpoints []*endpoint, req *http.Request) (found *endpoint) {
 	if !isClean(p) || strings.Count(p, "/") != strings.Count(req.URL.EscapedPath(), "/") {
 		return nil
 	}
+	parts := splitPath(p)
 	for _, e := range endpoints {
-		if !matches(e.segments, p) {
+		if !matches(e.segments, parts) {
 			continue
 		}
 		switch verb := e.route.verb(); {
@@ -279,27 +281,26 @@ func (r *Router) register(endpoints []*endpoint, faults []*graph.Fault) error {
 // more while it serves.
 type mounted struct {
 	endpoints []*endpoint
-	secrets   []string // query parameters that hold credentials, each name once
-	offers    []string // how subprotocols begin that carry tokens, each once
-	movable   bool     // a plain handler has routes, which may stand below some other path
+	secrets   bind.Names // query parameters that hold credentials
+	offers    []string   // how subprotocols begin that carry tokens, each once
+	movable   bool       // a plain handler has routes, which may stand below some other path
 }
 
 func newMounted(endpoints []*endpoint) *mounted {
-	m := &mounted{endpoints: endpoints}
+	m := &mounted{endpoints: endpoints, secrets: bind.Names{}}
 	for _, e := range endpoints {
 		m.movable = m.movable || !e.target.Foreign
-		m.secrets = append(m.secrets, e.plan.Secrets...)
+		maps.Copy(m.secrets, e.plan.Secrets)
 		for _, source := range e.plan.Sources {
 			if source.In == "subprotocol" {
 				m.offers = append(m.offers, bind.OfferPrefix(&source))
 			}
 		}
 	}
-	m.secrets, m.offers = unique(m.secrets), unique(m.offers)
+	slices.Sort(m.offers)
+	m.offers = slices.Compact(m.offers)
 	return m
 }
-
-func unique(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
 
 func (s *shared) endpoints() []*endpoint {
 	if all := s.mounted.Load(); all != nil {

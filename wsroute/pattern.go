@@ -85,26 +85,27 @@ func prefer(a, b []segment) int {
 	return slices.CompareFunc(a, b, func(x, y segment) int { return int(x.kind) - int(y.kind) })
 }
 
-// matches says whether a path is one of the route's.
-func matches(segments []segment, path string) bool {
+// splitPath parts a path at its slashes. Routes are matched with the parts, so that a long path
+// is read once, and not for each route.
+func splitPath(path string) []string {
 	rest, ok := strings.CutPrefix(path, "/")
 	if !ok {
-		return false
+		return nil
 	}
+	return strings.Split(rest, "/")
+}
+
+// matches says whether the parts of a path are those of one of the route's.
+func matches(segments []segment, parts []string) bool {
 	for i, s := range segments {
-		if s.kind == '*' {
+		switch {
+		case i == len(parts), s.kind == 0 && parts[i] != s.text, s.kind == ':' && parts[i] == "":
+			return false
+		case s.kind == '*':
 			return true
 		}
-		if s.kind == 0 && !strings.HasPrefix(rest, s.text) {
-			return false // before a long segment is read to its end
-		}
-		part, tail, more := strings.Cut(rest, "/")
-		if s.kind == 0 && part != s.text || s.kind == ':' && part == "" || more != (i < len(segments)-1) {
-			return false
-		}
-		rest = tail
 	}
-	return true
+	return len(parts) == len(segments)
 }
 
 // pathValues returns the parameters in a path of the route's.

@@ -173,14 +173,15 @@ func programRoutes(handler http.Handler) (routes [][]segment) {
 // handshake that is for none of the program's own. Most requests have none, and then no
 // route is looked at.
 func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
-	query := bind.StripQuery(req.URL.RawQuery, m.secrets)
+	query := m.secrets.StripQuery(req.URL.RawQuery)
 	lines, found := bind.StripOffers(req.Header["Sec-Websocket-Protocol"], m.offers, nil)
 	if query == req.URL.RawQuery && !found {
 		return req
 	}
 	// A proxy may drop Upgrade, and nothing else of the handshake.
 	handshake := wantsUpgrade(req) || req.Header["Sec-Websocket-Key"] != nil
-	at := func(route []segment) bool { return matches(route, req.URL.Path) }
+	parts := splitPath(req.URL.Path)
+	at := func(route []segment) bool { return matches(route, parts) }
 	ours := func(e *endpoint) bool { return at(e.segments) }
 	if (!handshake || !m.movable && slices.ContainsFunc(own, at)) &&
 		!slices.ContainsFunc(m.endpoints, ours) {
@@ -192,8 +193,8 @@ func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
 	}
 	req = req.WithContext(context.WithValue(req.Context(), hiddenKey{}, sent))
 	url := *req.URL
-	url.RawQuery = query
-	req.URL, req.RequestURI = &url, url.RequestURI()
+	req.URL = &url
+	m.secrets.Strip(req)
 	if found {
 		req.Header = req.Header.Clone()
 		delete(req.Header, "Sec-Websocket-Protocol")

@@ -4,13 +4,15 @@
 // the client's address; and it makes the request that providers see, from which credentials
 // and the body are removed.
 //
-// It refuses, with a [depends.Rejection], a query that does not decode (400), a missing
+// It refuses, with a [depends.Rejection], a query parameter that does not decode (400), a missing
 // credential (401, unless all that need it are optional), two credentials of one scheme or
 // one that cannot be read (400, RFC 6750 §3.1), scopes that are not granted (403), and
 // parameters that are missing or wrong (422, all at once).
 package bind
 
 import (
+	"maps"
+
 	"example.com/usher/depends"
 	"example.com/usher/internal/graph"
 )
@@ -22,10 +24,11 @@ type Plan struct {
 	// Sources are where the schemes look for credentials, and Secrets the query parameters
 	// that only schemes may see.
 	Sources []depends.Source
-	Secrets []string
+	Secrets Names
 	// Speaks are the subprotocols of the route.
 	Speaks []string
 
+	reads   Names // the query parameters that anything reads, the secrets too
 	schemes []boundScheme
 }
 
@@ -38,10 +41,11 @@ type boundScheme struct {
 
 // NewPlan prepares a plan to read requests.
 func NewPlan(compiled *graph.Plan) *Plan {
-	p := &Plan{Plan: compiled}
+	p := &Plan{Plan: compiled, Secrets: Names{}, reads: Names{}}
 	for provider, optional := range compiled.Schemes() {
 		p.add(SchemeOf(provider), optional)
 	}
+	p.reads.add(compiled.Reads("query")...)
 	return p
 }
 
@@ -50,12 +54,13 @@ func (p *Plan) add(s *depends.Scheme, optional bool) {
 	missing := graph.Failed(s.Name, noCredential(s, ""))
 	p.schemes = append(p.schemes, boundScheme{s, optional, missing})
 	p.Sources = append(p.Sources, s.Sources...)
-	p.Secrets = append(p.Secrets, s.Params...)
+	p.Secrets.add(s.Params...)
 	for _, source := range s.Sources {
 		if source.In == "query" {
-			p.Secrets = append(p.Secrets, source.Name)
+			p.Secrets.add(source.Name)
 		}
 	}
+	maps.Copy(p.reads, p.Secrets)
 }
 
 // SchemeOf returns the description of a provider that authenticates.

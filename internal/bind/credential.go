@@ -296,8 +296,14 @@ func StripOffers(lines, prefixes, speaks []string) ([]string, bool) {
 	}
 	rest := list
 	for _, prefix := range prefixes {
-		o, _ := splitOffers(rest, prefix, speaks)
-		rest = o.rest
+		carries := func(offer string) bool {
+			_, ok := cutPrefix(offer, prefix)
+			return ok || strings.EqualFold(offer, BearerMarker)
+		}
+		if slices.ContainsFunc(rest, carries) {
+			o, _ := splitOffers(rest, prefix, speaks)
+			rest = o.rest
+		}
 	}
 	if len(rest) == len(list) {
 		return lines, false

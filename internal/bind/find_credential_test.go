@@ -18,7 +18,7 @@ import (
 // TestFindCredential is what a plain HTTP handler asks for.
 func TestFindCredential(t *testing.T) {
 	scheme := depends.Scheme{Name: "s", Challenge: "S", Sources: []depends.Source{{In: "cookie", Name: "c"}, {In: "query", Name: "q"}}}
-	for target, want := range map[string]string{"/": "none", "/?q=a": "a", "/?q=a&q=b": "400", "/?%zz": "400"} {
+	for target, want := range map[string]string{"/": "none", "/?q=a": "a", "/?q=a&q=b": "400", "/?q=%zz": "400", "/?%zz": "none"} {
 		c, err := bind.FindCredential(httptest.NewRequest(http.MethodPost, target, nil), scheme)
 		got := c.Value
 		if r, ok := errors.AsType[*depends.Rejection](err); ok {

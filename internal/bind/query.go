@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 )
@@ -12,13 +13,23 @@ type query string
 // maxPairs is how many pairs a query may have, as for url.ParseQuery.
 const maxPairs = 10_000
 
-// check says why the query does not decode, if it does not.
-func (q query) check() error {
-	if !strings.ContainsAny(string(q), "%;") && strings.Count(string(q), "&") < maxPairs {
+var errManyPairs = errors.New("the query has too many parameters")
+
+// check says why a pair of one of the names does not decode, if one does not. Nobody reads
+// the others.
+func (q query) check(names Names) error {
+	if strings.Count(string(q), "&") >= maxPairs {
+		return errManyPairs
+	}
+	if !strings.ContainsAny(string(q), "%;") {
 		return nil // most have nothing that could be wrong
 	}
-	_, err := url.ParseQuery(string(q))
-	return err
+	for pair := range strings.SplitSeq(string(q), "&") {
+		if _, err := url.ParseQuery(pair); err != nil && names.in(pair) {
+			return err
+		}
+	}
+	return nil
 }
 
 // values adds what stands under a name to a list, in order.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -44,11 +43,11 @@ type Request struct {
 	renewed *string            // a credential that takes its place
 }
 
-// Parse reads the query. An error is one that does not decode: its bad pairs would otherwise
-// vanish in silence.
+// Parse reads the query. An error is a pair that does not decode, of a parameter that the plan
+// reads: it would otherwise vanish in silence.
 func (r *Request) Parse() error {
 	r.query = query(r.RawQuery)
-	return r.query.check()
+	return r.query.check(r.Plan.reads)
 }
 
 // Query returns the last value of a query parameter, or "".
@@ -181,7 +180,7 @@ func FindCredential(r *http.Request, scheme depends.Scheme) (depends.Credential,
 		return depends.Credential{}, fmt.Errorf("depends: unsafe configuration: %s", s.Faults[0].Fact)
 	}
 	request := &Request{
-		Plan: &Plan{}, HTTP: r, RawQuery: r.URL.RawQuery, WithBody: true,
+		Plan: &Plan{Secrets: Names{}, reads: Names{}}, HTTP: r, RawQuery: r.URL.RawQuery, WithBody: true,
 		Protocols: Offers(r.Header["Sec-Websocket-Protocol"]),
 	}
 	request.Plan.add(s, false)
@@ -237,8 +236,7 @@ func (r *Request) Snapshot() *http.Request {
 		out.SetPathValue(v.Name, v.Value)
 	}
 	stripHeaders(out.Header, r.Plan.Sources, r.Plan.Speaks)
-	out.URL.RawQuery = StripQuery(out.URL.RawQuery, r.Plan.Secrets)
-	out.RequestURI = out.URL.RequestURI()
+	r.Plan.Secrets.Strip(out)
 	return out
 }
 
@@ -269,45 +267,14 @@ type rereadable struct {
 
 // stripForm leaves in a parsed form what the body has under the names, and not what
 // the query has.
-func stripForm(r *http.Request, names []string) {
-	if r.Form == nil {
-		return
-	}
-	for _, name := range names {
+func stripForm(r *http.Request, names Names) {
+	for name := range r.Form {
+		if !names.in(name) {
+			continue
+		}
 		delete(r.Form, name)
 		if values := r.PostForm[name]; values != nil {
 			r.Form[name] = values
 		}
 	}
-}
-
-// StripQuery returns a raw query without the parameters of the given names, the
-// others untouched and in order. A name counts that is written with escapes, stands
-// behind a semicolon, or has a "?", "+", space or NUL too many.
-func StripQuery(raw string, names []string) string {
-	if raw == "" || len(names) == 0 {
-		return raw
-	}
-	var kept []string
-	for _, pair := range strings.Split(raw, "&") {
-		if !carries(pair, names) {
-			kept = append(kept, pair)
-		}
-	}
-	return strings.Join(kept, "&")
-}
-
-// carries says whether one of the names stands in a pair.
-func carries(pair string, names []string) bool {
-	for part := range strings.SplitSeq(pair, ";") {
-		key, _, _ := strings.Cut(part, "=")
-		key, _, _ = strings.Cut(key, "%00")
-		if decoded, err := url.QueryUnescape(key); err == nil {
-			key = decoded
-		}
-		if slices.Contains(names, key) || slices.Contains(names, strings.TrimLeft(key, "?+ ")) {
-			return true
-		}
-	}
-	return false
 }
