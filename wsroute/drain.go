@@ -23,12 +23,13 @@ type Drained struct {
 }
 
 // Ready says whether the router takes connections. A health check for a load
-// balancer asks it: it is false as soon as Drain begins.
+// balancer asks it: it is false before Mount, after a Mount that failed, and as soon as
+// Drain begins.
 func (r *Router) Ready() bool {
 	h := &r.shared.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.empty == nil
+	return h.empty == nil && r.wiring() == nil
 }
 
 // Drain refuses new connections with 503, and handshakes in flight too, and closes

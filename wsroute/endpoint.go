@@ -24,14 +24,20 @@ type endpoint struct {
 	plan     *bind.Plan
 	settings *wsconn.Settings
 	open     bool // it authenticates nobody
+
+	page       *endpoint // answers a plain GET or HEAD of a WebSocket's path; nil for none
+	sharesPath bool      // it is the page of a WebSocket, which passes requests on
 }
 
 // serve answers one request. It returns as soon as the answer is written, so
 // that net/http frees the goroutine, its stack, its buffers and the request.
-func (e *endpoint) serve(
-	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
-) {
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *gin.Context) {
 	e.shared.checkServed(r.Context())
+	get := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if e.page != nil && get && !isHandshake(r) {
+		e = e.page
+	}
+	path := e.pathValues(r.URL.Path)
 	if e.route.answer != nil {
 		e.servePlain(w, r, path, c)
 		return

@@ -27,6 +27,10 @@ import (
 // refuses as a provider's would, with Config.MapError, if the handler has not begun to
 // answer; otherwise it is logged, and the answer is cut off.
 //
+// A GET may have the path of a WebSocket, unless that has [Diagnose]: it answers what is no
+// handshake, in place of a 426. On gin, HEAD is a method of its own; without gin, a GET
+// answers it.
+//
 // Values of the Connection and the Handshake lifetime are released when the handler has
 // returned. Where the credential is a cookie, a method other than GET, HEAD and OPTIONS
 // demands an allowed Origin or "Sec-Fetch-Site: same-origin", so that no other site's page

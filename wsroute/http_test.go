@@ -254,7 +254,7 @@ func TestFaultsOfPlainRoutes(t *testing.T) {
 	ws := wsroute.New(depends.New(), quiet())
 	wsroute.HandleHTTP(ws, "post", "/a", sayWho)
 	wsroute.HandleHTTP(ws, http.MethodGet, "/b", says("b"))
-	wsroute.Handle(ws, "/b", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/b", echo[string], wsroute.Diagnose, wsroute.Public)
 	_, err := ws.Handler()
 	if err == nil {
 		t.Fatal("it mounted")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -35,19 +36,24 @@ func (r *Router) Mount(router gin.IRouter) error {
 	for _, e := range endpoints {
 		if v := e.addTo(router); v != nil {
 			found := faults{target: e.target}
-			found.add("conflict", fmt.Sprint(v), "the router has a route of that path already")
+			found.add("conflict", fmt.Sprint(v), "the router has a route of that path already; "+
+				"a GET of HandleHTTP may share a WebSocket's path")
 			all = append(all, found.list...)
 		}
 	}
 	return r.register(endpoints, all)
 }
 
-// addTo adds a route to gin, and returns its panic about one that it has already.
+// addTo adds a route to gin, and returns its panic about one that it has already. The path is
+// read as without gin, which lets a parameter be empty or have a slash.
 func (e *endpoint) addTo(router gin.IRouter) (conflict any) {
 	defer func() { conflict = recover() }()
+	if e.sharesPath {
+		return nil
+	}
 	router.Handle(e.route.verb(), e.route.path, func(c *gin.Context) {
-		if path, ok := e.ginPath(c.Params); ok {
-			e.serve(c.Writer, c.Request, path, c)
+		if matches(e.segments, routeParts(c.Request.URL)) {
+			e.serve(c.Writer, c.Request, c)
 		} else {
 			e.shared.notFound(c.Writer, c.Request)
 		}
@@ -68,7 +74,7 @@ func (r *Router) Handler() (http.Handler, error) {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if e := find(ordered, req); e != nil {
-			e.serve(w, req, e.pathValues(req.URL.Path), nil)
+			e.serve(w, req, nil)
 		} else {
 			r.shared.notFound(w, req)
 		}
@@ -76,16 +82,11 @@ func (r *Router) Handler() (http.Handler, error) {
 }
 
 // find returns the first route of a request's path and method, or else the first WebSocket
-// of the path, which refuses the method. A path that is not clean has no route, nor has
-// one with an escaped slash.
+// of the path, which refuses the method.
 func find(endpoints []*endpoint, req *http.Request) (found *endpoint) {
-	p := req.URL.Path
-	if !isClean(p) || strings.Count(p, "/") != strings.Count(req.URL.EscapedPath(), "/") {
-		return nil
-	}
-	parts := splitPath(p)
+	parts := routeParts(req.URL)
 	for _, e := range endpoints {
-		if !matches(e.segments, parts) {
+		if e.sharesPath || !matches(e.segments, parts) {
 			continue
 		}
 		switch verb := e.route.verb(); {
@@ -100,6 +101,15 @@ func find(endpoints []*endpoint, req *http.Request) (found *endpoint) {
 	return found
 }
 
+// routeParts returns the parts of a path, or nil for one that has no route: one that is not
+// clean, or has an escaped slash.
+func routeParts(u *url.URL) []string {
+	if !isClean(u.Path) || strings.Count(u.Path, "/") != strings.Count(u.EscapedPath(), "/") {
+		return nil
+	}
+	return splitPath(u.Path)
+}
+
 // isClean says that a path begins with a slash, and has no empty or dotted segments.
 func isClean(p string) bool {
 	clean := path.Clean(p)
@@ -112,31 +122,15 @@ func (s *shared) notFound(w http.ResponseWriter, req *http.Request) {
 
 var noRoute = depends.NotFound("not_found", nil)
 
-// ginPath returns the parameters of a path. gin lets one be empty, and then the path is
-// none of ours; and it keeps the slash before the rest of a path.
-func (e *endpoint) ginPath(params gin.Params) (path []bind.PathValue, ok bool) {
-	path = make([]bind.PathValue, 0, len(params))
-	for i, p := range params {
-		if p.Value == "" {
-			return nil, false
-		}
-		if last := e.segments[len(e.segments)-1]; last.kind == '*' && i == len(params)-1 {
-			p.Value = strings.TrimPrefix(p.Value, "/")
-		}
-		path = append(path, bind.PathValue{Name: p.Key, Value: p.Value})
-	}
-	return path, true
-}
-
 // compile checks all routes below a prefix and compiles their plans; onGin says
 // that there is a gin context to read from.
-func (r *Router) compile(prefix string, onGin bool) ([]*endpoint, error) {
+func (r *Router) compile(prefix string, onGin bool) (endpoints []*endpoint, err error) {
 	s := r.shared
+	defer s.wiring.Store(&err)
 	var bad []*graph.Fault
 	for _, text := range s.bad {
 		bad = append(bad, &graph.Fault{Kind: "bad config", Fact: text})
 	}
-	endpoints := make([]*endpoint, 0, len(s.routes))
 	targets := make([]*graph.Target, 0, len(s.routes))
 	for _, rt := range s.routes {
 		t := rt.target(prefix, onGin)
@@ -250,9 +244,21 @@ func (f *faults) conflicts(before []*endpoint, e *endpoint) {
 		if other.route.verb() != e.route.verb() {
 			continue
 		}
-		if why := clash(other.segments, e.segments); why != "" {
+		why, hint := clash(other.segments, e.segments), ""
+		socket, page := other, e
+		if page.route.answer == nil {
+			socket, page = e, other
+		}
+		if why == samePath && socket.route.answer == nil && page.route.answer != nil {
+			if !socket.route.diagnose {
+				socket.page, page.sharesPath = page, true
+				continue
+			}
+			hint = "drop Diagnose, which answers a plain GET of the path itself"
+		}
+		if why != "" {
 			f.add("conflict", fmt.Sprintf("%s and %s cannot both be routes: %s",
-				other.target.Label, e.target.Label, why), "")
+				other.target.Label, e.target.Label, why), hint)
 			added := f.list[len(f.list)-1]
 			added.Path = slices.Insert(added.Path, 0, "registered "+other.route.site.String())
 		}
@@ -260,7 +266,8 @@ func (f *faults) conflicts(before []*endpoint, e *endpoint) {
 }
 
 // register makes routes known to Serve, unless the router around them would not have them.
-func (r *Router) register(endpoints []*endpoint, faults []*graph.Fault) error {
+func (r *Router) register(endpoints []*endpoint, faults []*graph.Fault) (err error) {
+	defer r.shared.wiring.Store(&err)
 	targets := make([]*graph.Target, 0, len(endpoints))
 	for _, e := range endpoints {
 		targets = append(targets, e.target)

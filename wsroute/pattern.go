@@ -55,6 +55,9 @@ func paramNames(segments []segment) []string {
 	return names
 }
 
+// samePath is what clash says of two paths that are the same.
+const samePath = "they are the same"
+
 // clash says why two paths cannot stand in one router, or "". Both routers that
 // usher mounts on would otherwise panic, or pick one in silence.
 func clash(a, b []segment) string {
@@ -74,7 +77,7 @@ func clash(a, b []segment) string {
 		}
 	}
 	if len(a) == len(b) {
-		return "they are the same"
+		return samePath
 	}
 	return ""
 }

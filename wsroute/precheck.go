@@ -20,6 +20,12 @@ func wantsUpgrade(r *http.Request) bool {
 	return hasToken(r.Header["Upgrade"], "websocket")
 }
 
+// isHandshake says whether the request is meant as a handshake: a proxy may drop Upgrade, and
+// nothing else of it.
+func isHandshake(r *http.Request) bool {
+	return wantsUpgrade(r) || r.Header["Sec-Websocket-Key"] != nil
+}
+
 // upgradeRequired answers a plain request on a WebSocket route (RFC 9110 §15.5.22).
 func upgradeRequired() *depends.Rejection {
 	return &depends.Rejection{

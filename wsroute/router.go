@@ -35,6 +35,7 @@ type shared struct {
 	routes  []*route
 	hub     hub
 	mounted atomic.Pointer[mounted] // nil before Mount
+	wiring  atomic.Pointer[error]   // what Mount returned last; nil before it
 
 	unknown sync.Once // a peer whose address nobody knows
 	once    sync.Once // of checkServed

@@ -29,7 +29,9 @@ const (
 // Then it drains r, shuts the server down and closes the dependencies, in this
 // order, and returns nil if all of that went well. Plain requests that are still
 // being answered then have 2 s to end. If more routers are mounted in handler, it is given
-// the others, too: those that it does not know are not drained, and log a warning.
+// the others, too: those that it does not know are not drained, and log a warning. A router
+// that was not mounted, or whose last Mount failed, is not served: Serve returns the error of
+// that Mount at once.
 //
 // The server has timeouts (5 s for headers, 30 s for a request, 60 s for a
 // response, 2 min idle) and takes at most 16 KiB of headers. Query parameters and
@@ -57,6 +59,11 @@ func ServeListener(
 		engine.HandleMethodNotAllowed = true
 	}
 	routers := append([]*Router{r}, others...)
+	for _, r := range routers {
+		if err := r.wiring(); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
 	own := programRoutes(handler)
 	served := map[*shared]bool{}
 	for _, r := range routers {
@@ -83,6 +90,15 @@ func ServeListener(
 	case <-ctx.Done():
 	}
 	return errors.Join(err, stop(server, routers))
+}
+
+// wiring returns what is wrong with a router that is to be served.
+func (r *Router) wiring() error {
+	if err := r.shared.wiring.Load(); err != nil {
+		return *err
+	}
+	return errors.New("wsroute: the router is not mounted, so that all its routes would be 404: " +
+		"call Mount or Handler, and serve what they were given or return")
 }
 
 // servedKey is where a request's context has the routers that Serve knows.
@@ -178,12 +194,10 @@ func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
 	if query == req.URL.RawQuery && !found {
 		return req
 	}
-	// A proxy may drop Upgrade, and nothing else of the handshake.
-	handshake := wantsUpgrade(req) || req.Header["Sec-Websocket-Key"] != nil
 	parts := splitPath(req.URL.Path)
 	at := func(route []segment) bool { return matches(route, parts) }
 	ours := func(e *endpoint) bool { return at(e.segments) }
-	if (!handshake || !m.movable && slices.ContainsFunc(own, at)) &&
+	if (!isHandshake(req) || !m.movable && slices.ContainsFunc(own, at)) &&
 		!slices.ContainsFunc(m.endpoints, ours) {
 		return req
 	}

@@ -3,6 +3,8 @@ package mistakes
 import (
 	"context"
 	"crypto/sha256"
+	"io"
+	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -137,12 +139,30 @@ func conflict() error {
 	return ws.Mount(engine)
 }
 
+func roomPage(w http.ResponseWriter, _ *http.Request, _ struct{}) error {
+	_, err := io.WriteString(w, "a page")
+	return err
+}
+
 func conflictCorrected() error {
-	engine := gin.New()
-	engine.GET("/rooms/:room", func(c *gin.Context) { c.String(200, "a page") })
 	ws := wsroute.New(depends.New(), nil)
-	wsroute.Handle(ws, "/rooms/:room/ws", nothing, wsroute.Public)
-	return ws.Mount(engine)
+	wsroute.HandleHTTP(ws, http.MethodGet, "/rooms/:room", roomPage)
+	wsroute.Handle(ws, "/rooms/:room", nothing, wsroute.Public)
+	return ws.Mount(gin.New())
+}
+
+func twoAnswers() error {
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.HandleHTTP(ws, http.MethodGet, "/rooms/:room", roomPage)
+	wsroute.Handle(ws, "/rooms/:room", nothing, wsroute.Diagnose, wsroute.Public)
+	return ws.Mount(gin.New())
+}
+
+func twoAnswersCorrected() error {
+	ws := wsroute.New(depends.New(), nil)
+	wsroute.HandleHTTP(ws, http.MethodGet, "/rooms/:room", roomPage)
+	wsroute.Handle(ws, "/rooms/:room/ws", nothing, wsroute.Diagnose, wsroute.Public)
+	return ws.Mount(gin.New())
 }
 
 func badConfig() error {
