@@ -3,6 +3,7 @@ package wsroute
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -26,7 +27,10 @@ func (e *endpoint) acceptThenClose(
 	}
 	settings := *e.settings
 	settings.ReadLimit = refusedReadLimit
-	p := &peer{endpoint: e, conn: wsconn.New(context.Background(), &settings)}
+	settings.CloseTimeout = min(settings.CloseTimeout, time.Second)
+	p := &peer{
+		endpoint: e, conn: wsconn.New(context.Background(), &settings), counted: counted{refused: true},
+	}
 	if e.shared.hub.enter(p, e.address(asked)) != nil {
 		return false
 	}
@@ -36,7 +40,6 @@ func (e *endpoint) acceptThenClose(
 	if err != nil {
 		return hijacked
 	}
-	e.shared.hub.opened(p) // who is slow to leave is in no other's handshake's way
 	p.conn.End(refusal, refusal.CodeAfterUpgrade(), refusal.Reason, true)
 	p.conn.Open(socket, wsconn.Hooks{})
 	closed := make(chan struct{})

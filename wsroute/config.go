@@ -14,9 +14,11 @@ import (
 // default, a nil *Config all of them. [New] copies it.
 type Config struct {
 	// Logger gets one line for each refusal and one for the end of each
-	// connection, never with a credential, a query or a header's value but an Origin
-	// that is refused. They have no source (slog.HandlerOptions.AddSource), which
-	// would be usher's own. By default, slog.Default().
+	// connection, never with a credential or a query. Of headers it shows what refused a
+	// handshake: an Origin, X-Forwarded-Proto, and those of the upgrade itself. Lines have
+	// no source (slog.HandlerOptions.AddSource), which would be usher's own. A logger that
+	// blocks holds nothing up for more than a second: while one line is late, others are
+	// dropped. By default, slog.Default().
 	Logger *slog.Logger
 	// Origins are the web origins whose pages may connect, such as
 	// "https://chat.example.com": scheme, host and port, nothing else (RFC 6454 §7).
@@ -36,7 +38,8 @@ type Config struct {
 
 	// RequireTLS refuses, with 403 "tls_required", connections that did not come
 	// over TLS: to this server, or to a trusted proxy whose X-Forwarded-Proto says
-	// https or wss. By default, both come in, since TLS mostly ends at a proxy.
+	// https or wss. Of several proxies, each must have said so. By default, both come in,
+	// since TLS mostly ends at a proxy.
 	RequireTLS bool
 
 	// MapError says what a peer is told of an error that a provider or a handler
@@ -53,7 +56,8 @@ type Config struct {
 	CleanupTimeout time.Duration
 
 	// MaxConnections is how many connections the router has at once, handshakes
-	// included; more are refused with 503. By default, there is no limit.
+	// included; more are refused with 503. See [AcceptThenClose] for those that are
+	// refused by a close frame. By default, there is no limit.
 	MaxConnections int
 	// MaxHandshakes is how many handshakes are resolved at once; more are refused
 	// with 503. By default, there is no limit.

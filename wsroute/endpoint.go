@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -122,10 +123,13 @@ func tooManySubprotocols() *depends.Rejection {
 		fmt.Errorf("more than %d subprotocols are offered", bind.MaxOffers))
 }
 
-func tlsRequired() *depends.Rejection {
-	r := refusal(http.StatusForbidden, "tls_required", nil)
-	r.Detail = "connect over TLS"
-	return r
+func (e *endpoint) tlsRequired(r *http.Request) *depends.Rejection {
+	refused := refusal(http.StatusForbidden, "tls_required", fmt.Errorf(
+		"no TLS; X-Forwarded-Proto is %.200q, and that %s is in Config.TrustedProxies is %t",
+		strings.Join(r.Header["X-Forwarded-Proto"], ", "), r.RemoteAddr,
+		e.shared.proxies.trust(otherEnd(r))))
+	refused.Detail = "connect over TLS"
+	return refused
 }
 
 func (e *endpoint) originRefused(r *http.Request) *depends.Rejection {
@@ -146,13 +150,13 @@ func (e *endpoint) check(
 	case upgrade:
 		rejection = checkHandshake(r)
 	case !e.route.diagnose:
-		rejection = upgradeRequired()
+		rejection = upgradeRequired(r)
 	}
 	if rejection != nil {
 		return upgrade, rejection
 	}
 	if e.shared.config.RequireTLS && !e.shared.proxies.secure(r) {
-		return upgrade, tlsRequired()
+		return upgrade, e.tlsRequired(r)
 	}
 	if !e.allows(r) {
 		return upgrade, e.originRefused(r)

@@ -64,7 +64,7 @@ func (e *endpoint) servePlain(
 	unread := h.request.Parse()
 	switch {
 	case e.shared.config.RequireTLS && !e.shared.proxies.secure(r):
-		e.refuse(w, r, tlsRequired())
+		e.refuse(w, r, e.tlsRequired(r))
 	case !safe && h.request.Forged(e.allows):
 		e.refuse(w, r, e.originRefused(r))
 	case unread != nil:

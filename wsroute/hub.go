@@ -16,6 +16,7 @@ type hub struct {
 	mu          sync.Mutex
 	peers       map[*peer]struct{}
 	handshakes  int
+	refused     int // peers that are told by a close frame why they are refused
 	byAddress   counter[netip.Addr]
 	byPrincipal counter[principal]
 	empty       chan struct{} // made when draining begins; closed when the last peer leaves
@@ -32,12 +33,16 @@ func (h *hub) enter(p *peer, client netip.Addr) *depends.Rejection {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	address := network(client)
-	if refusal := h.full(address); refusal != nil {
+	if refusal := h.full(address, p.counted.refused); refusal != nil {
 		return refusal
 	}
 	h.peers[p] = struct{}{}
-	h.handshakes++
-	p.counted.handshake = true
+	if p.counted.refused {
+		h.refused++
+	} else {
+		h.handshakes++
+		p.counted.handshake = true
+	}
 	if h.config.MaxPerAddress > 0 {
 		p.counted.address = address
 		h.byAddress.add(address, 1)
@@ -49,7 +54,7 @@ func (h *hub) enter(p *peer, client netip.Addr) *depends.Rejection {
 func (h *hub) refuses(client netip.Addr) *depends.Rejection {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.full(network(client))
+	return h.full(network(client), false)
 }
 
 // opened notes the end of a peer's handshake.
@@ -71,6 +76,9 @@ func (h *hub) leave(p *peer) {
 	defer h.mu.Unlock()
 	delete(h.peers, p)
 	h.endHandshake(p)
+	if p.counted.refused {
+		h.refused--
+	}
 	h.byAddress.add(p.counted.address, -1)
 	if name := p.counted.principal; name != nil {
 		h.byPrincipal.add(*name, -1)

@@ -29,6 +29,7 @@ func (c counter[K]) add(key K, n int) {
 // counted is how a peer counts, until it leaves the hub.
 type counted struct {
 	handshake bool
+	refused   bool
 	address   netip.Addr // invalid if it is not counted
 	principal *principal // nil if it is not counted
 }
@@ -41,13 +42,19 @@ func limitReached(status int, reason string) *depends.Rejection {
 	return r
 }
 
-// full refuses a handshake that would be one too many; h.mu is held.
-func (h *hub) full(address netip.Addr) *depends.Rejection {
+// full refuses a peer that would be one too many; h.mu is held. Those that are refused by a
+// close frame have a share of their own, a tenth of MaxConnections.
+func (h *hub) full(address netip.Addr, refused bool) *depends.Rejection {
 	reached := func(count, limit int) bool { return limit > 0 && count >= limit }
-	switch c := h.config; {
+	c := h.config
+	peers, most := len(h.peers)-h.refused, c.MaxConnections
+	if refused {
+		peers, most = h.refused, (most+9)/10
+	}
+	switch {
 	case h.empty != nil:
 		return draining()
-	case reached(len(h.peers), c.MaxConnections):
+	case reached(peers, most):
 		return limitReached(http.StatusServiceUnavailable, "too_many_connections")
 	case reached(h.handshakes, c.MaxHandshakes):
 		return limitReached(http.StatusServiceUnavailable, "too_many_handshakes")

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"example.com/usher/depends"
@@ -45,8 +46,43 @@ func (e *endpoint) line(
 func (e *endpoint) write(line *slog.Record) {
 	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
 	if handler.Enabled(ctx, line.Level) {
-		_ = handler.Handle(ctx, *line) // as of any log that cannot be written
+		_ = handler.Handle(ctx, *line)
 	}
+}
+
+// logTimeout is how long a line of log is waited for.
+const logTimeout = time.Second
+
+// boundedHandler keeps requests and shutdown from standing still with a log that blocks: while
+// a line is late, others are dropped.
+type boundedHandler struct {
+	slog.Handler
+	late atomic.Pointer[chan struct{}] // is closed when the late line is written
+}
+
+// Handle implements [slog.Handler].
+func (h *boundedHandler) Handle(ctx context.Context, line slog.Record) error {
+	if late := h.late.Load(); late != nil {
+		select {
+		case <-*late:
+		default:
+			return nil
+		}
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		defer lost()
+		_ = h.Handler.Handle(ctx, line) // as of any log that cannot be written
+	}()
+	timeout := time.NewTimer(logTimeout)
+	defer timeout.Stop()
+	select {
+	case <-written:
+	case <-timeout.C:
+		h.late.Store(&written)
+	}
+	return nil
 }
 
 // lost is deferred: a panic of the logger is no reason to lose more than a line.

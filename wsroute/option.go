@@ -92,7 +92,9 @@ var Compress RouteOption = option{"Compress", func(rt *route) { rt.compresses = 
 // checks, that is by credentials, parameters and providers; a malformed handshake
 // or a foreign Origin is refused with HTTP as ever. A page that offers subprotocols must
 // offer one that the route speaks, since no other is selected. Nothing that the peer sends is
-// delivered, and the closing takes no longer than Limits.CloseTimeout and 3 s.
+// delivered, and the closing handshake has 1 s. Peers that are refused so do not count for
+// Config.MaxConnections: they have a tenth as many places of their own, and beyond them a
+// refusal is one of HTTP.
 //
 // It costs a stranger's handshake more than a refusal does. [Diagnose] and tickets
 // tell a page the same without it.

@@ -2,6 +2,7 @@ package wsroute
 
 import (
 	"encoding/base64"
+	"fmt"
 	"iter"
 	"net/http"
 	"strings"
@@ -27,12 +28,13 @@ func isHandshake(r *http.Request) bool {
 }
 
 // upgradeRequired answers a plain request on a WebSocket route (RFC 9110 §15.5.22).
-func upgradeRequired() *depends.Rejection {
+func upgradeRequired(r *http.Request) *depends.Rejection {
 	return &depends.Rejection{
 		Status: http.StatusUpgradeRequired,
 		Reason: "upgrade_required",
 		Detail: "this is a WebSocket endpoint",
 		Header: http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}},
+		Err:    incomplete(r),
 	}
 }
 
@@ -50,7 +52,7 @@ func checkMethod(r *http.Request) *depends.Rejection {
 // asks for, before anything of the program runs.
 func checkHandshake(r *http.Request) *depends.Rejection {
 	bad := func(reason string) *depends.Rejection {
-		return refusal(http.StatusBadRequest, reason, nil)
+		return refusal(http.StatusBadRequest, reason, incomplete(r))
 	}
 	switch {
 	case !r.ProtoAtLeast(1, 1):
@@ -58,20 +60,30 @@ func checkHandshake(r *http.Request) *depends.Rejection {
 	case !hasToken(r.Header["Connection"], "upgrade"):
 		return bad("connection_header")
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
-		r := bad("unexpected_body")
-		r.Header = http.Header{"Connection": {"close"}} // or net/http would wait for the body
-		return r
+		return bad("unexpected_body")
 	}
 	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || v[0] != version {
-		r := upgradeRequired()
-		r.Reason, r.Detail = "websocket_version", "this server speaks version 13 of the protocol"
-		r.Header["Sec-Websocket-Version"] = []string{version}
-		return r
+		old := upgradeRequired(r)
+		old.Reason, old.Detail = "websocket_version", "this server speaks version 13 of the protocol"
+		old.Header["Sec-Websocket-Version"] = []string{version}
+		old.Header["Connection"] = []string{"close", "Upgrade"}
+		return old
 	}
 	if k := r.Header["Sec-Websocket-Key"]; len(k) != 1 || !isKey(k[0]) {
 		return bad("websocket_key")
 	}
 	return nil
+}
+
+// incomplete says what a request has of a handshake; it is nil if that has not been meant.
+func incomplete(r *http.Request) error {
+	if !isHandshake(r) {
+		return nil
+	}
+	return fmt.Errorf("the handshake has %s, Upgrade %.99q, Connection %.99q, "+
+		"Sec-WebSocket-Version %.99q, %d Sec-WebSocket-Key; a proxy drops what it is not told to pass",
+		r.Proto, r.Header["Upgrade"], r.Header["Connection"], r.Header["Sec-Websocket-Version"],
+		len(r.Header["Sec-Websocket-Key"]))
 }
 
 var strictBase64 = base64.StdEncoding.Strict()

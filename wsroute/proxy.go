@@ -73,11 +73,9 @@ func (p proxies) secure(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}
-	said := r.Header["X-Forwarded-Proto"]
-	if len(said) != 1 || !p.trust(otherEnd(r)) {
-		return false
-	}
-	return strings.EqualFold(said[0], "https") || strings.EqualFold(said[0], "wss")
+	said := slices.Collect(listItems(r.Header["X-Forwarded-Proto"])) // one of each proxy
+	plain := func(s string) bool { return !strings.EqualFold(s, "https") && !strings.EqualFold(s, "wss") }
+	return len(said) > 0 && p.trust(otherEnd(r)) && !slices.ContainsFunc(said, plain)
 }
 
 // scheme is that of the URL which the client asked for, or "" if it cannot be known.

@@ -2,6 +2,7 @@ package wsroute_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -153,5 +154,88 @@ func TestRequireTLS(t *testing.T) {
 	_ = conn.Close()
 	if _, err := ws.Drain(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestForwardedProtoOfSeveralProxies: each proxy may add what it saw, in a line or a list. All
+// must have seen TLS, and the log says what they saw.
+func TestForwardedProtoOfSeveralProxies(t *testing.T) {
+	var out safeBuffer
+	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out), RequireTLS: true, TrustedProxies: []string{"127.0.0.1"}})
+	wsroute.Handle(ws, "/", echo[string])
+	wsroute.HandleHTTP(ws, http.MethodGet, "/page", says("page"))
+	srv := wstest.Start(t, ws)
+	long := strings.Repeat("x", 5000)
+	for _, test := range []struct {
+		lines []string
+		want  string // "" for a connection, else what the log says
+	}{
+		{[]string{"https"}, ""},
+		{[]string{"https,https"}, ""},
+		{[]string{"https, https"}, ""},
+		{[]string{"https", "wss"}, ""},
+		{[]string{"HTTPS,,WSS"}, ""},
+		{nil, `X-Forwarded-Proto is \"\", and that 127.0.0.1`},
+		{[]string{","}, `X-Forwarded-Proto is \",\"`},
+		{[]string{"https,http"}, `X-Forwarded-Proto is \"https,http\"`},
+		{[]string{"http,https"}, `X-Forwarded-Proto is \"http,https\"`},
+		{[]string{"https", "http"}, `X-Forwarded-Proto is \"https, http\"`},
+		{[]string{"https;https"}, `X-Forwarded-Proto is \"https;https\"`},
+		{[]string{long}, `is in Config.TrustedProxies is true`},
+	} {
+		var options []wstest.Option
+		for _, line := range test.lines {
+			options = append(options, wstest.Header("X-Forwarded-Proto", line))
+		}
+		if test.want == "" {
+			wstest.Dial[string, string](t, srv, "/", options...).Close(1000, "")
+			continue
+		}
+		before := len(out.String())
+		if r := wstest.Refused(t, srv, "/", options...); r.Status != 403 || r.Problem.Reason != "tls_required" {
+			t.Errorf("%.99q: %d %s", test.lines, r.Status, r.Body)
+		}
+		if r := wstest.Get(t, srv, "/page", options...); r.Status != 403 {
+			t.Errorf("%.99q: a page is answered %d", test.lines, r.Status)
+		}
+		if line := out.String()[before:]; strings.Count(line, test.want) != 2 || len(line) > 1200 {
+			t.Errorf("%.99q: the log says %s", test.lines, line)
+		}
+	}
+}
+
+// TestTheLogSaysWhatAHandshakeLacks: a proxy that drops a header, or speaks HTTP/1.0, is found
+// by the log. A request that is no handshake is told of no proxy.
+func TestTheLogSaysWhatAHandshakeLacks(t *testing.T) {
+	var out safeBuffer
+	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out)})
+	wsroute.Handle(ws, "/", echo[string])
+	srv := wstest.Start(t, ws)
+	good := fmt.Sprintf(handshake, "/")
+	for _, test := range []struct{ old, new, reason, want string }{
+		{"Upgrade: websocket\r\n", "", "upgrade_required", `HTTP/1.1, Upgrade [], Connection [\"keep-alive, Upgrade\"]`},
+		{"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n", "", "upgrade_required", `Upgrade [], Connection []`},
+		{"Upgrade: websocket\r\nConnection: keep-alive, Upgrade", "Connection: close", "upgrade_required", `Upgrade [], Connection [\"close\"]`},
+		{"Upgrade: websocket", "Upgrade: " + strings.Repeat("x", 5000), "upgrade_required", `Upgrade [\"xxxx`},
+		{"Connection: keep-alive, Upgrade\r\n", "", "connection_header", `Upgrade [\"websocket\"], Connection []`},
+		{"HTTP/1.1", "HTTP/1.0", "http_version", `the handshake has HTTP/1.0`},
+		{"Sec-WebSocket-Version: 13\r\n", "", "websocket_version", `Sec-WebSocket-Version []`},
+		{"Version: 13", "Version: 8", "websocket_version", `Sec-WebSocket-Version [\"8\"]`},
+		{"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", "websocket_key", `0 Sec-WebSocket-Key`},
+	} {
+		before := len(out.String())
+		exchange(t, srv, strings.Replace(good, test.old, test.new, 1))
+		line := out.String()[before:]
+		if !strings.Contains(line, "reason="+test.reason) || !strings.Contains(line, test.want) || !strings.Contains(line, "a proxy drops") || len(line) > 1000 {
+			t.Errorf("%.99q: the log says %s", test.old, line)
+		}
+		if strings.Contains(line, "dGhlIHNhbXBsZSBub25jZQ") {
+			t.Errorf("the log has the key: %s", line)
+		}
+	}
+	before := len(out.String())
+	exchange(t, srv, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if line := out.String()[before:]; strings.Contains(line, "error=") {
+		t.Errorf("a plain request: %s", line)
 	}
 }

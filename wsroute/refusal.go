@@ -147,10 +147,16 @@ func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *dep
 }
 
 // writeRejection answers a request with a refusal. It sets a write deadline, because the
-// server's may be missing, or over by now.
+// server's may be missing, or over by now. A refused handshake keeps no socket, which no limit
+// would count, and net/http waits for no body of it.
 func writeRejection(
 	w http.ResponseWriter, r *http.Request, rejection *depends.Rejection, timeout time.Duration,
 ) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
+	if wantsUpgrade(r) {
+		w.Header()["Connection"] = connectionClose
+	}
 	rejection.ServeHTTP(w, r)
 }
+
+var connectionClose = []string{"close"}

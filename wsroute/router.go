@@ -3,6 +3,7 @@ package wsroute
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -45,6 +46,7 @@ type shared struct {
 // defaults.
 func New(deps *depends.Graph, config *Config) *Router {
 	settings, bad := config.withDefaults()
+	settings.Logger = slog.New(&boundedHandler{Handler: settings.Logger.Handler()})
 	origins, badOrigins := newOriginPolicy(settings.Origins)
 	proxies, badProxies := newProxies(settings.TrustedProxies)
 	s := &shared{

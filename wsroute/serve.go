@@ -59,14 +59,12 @@ func ServeListener(
 		engine.HandleMethodNotAllowed = true
 	}
 	routers := append([]*Router{r}, others...)
+	own := programRoutes(handler)
+	served := map[*shared]bool{}
 	for _, r := range routers {
 		if err := r.wiring(); err != nil {
 			return errors.Join(err, listener.Close())
 		}
-	}
-	own := programRoutes(handler)
-	served := map[*shared]bool{}
-	for _, r := range routers {
 		served[r.shared] = true
 		handler = r.hideCredentials(handler, own)
 	}
