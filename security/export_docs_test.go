@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"time"
 )
 
 // Bounds are the defaults and limits of the schemes that are constants, as
@@ -43,8 +44,10 @@ var Bounds = map[string]any{
 // KeepsTicketsInMemory says whether tickets without a Store are kept here.
 func KeepsTicketsInMemory() bool {
 	t := &Tickets[string]{}
-	err := t.put(context.Background(), "hash", ticket[string]{For: "ann"})
-	return err == nil && t.memory.tickets["hash"].For == "ann"
+	issued := ticket[string]{For: "ann", Expires: time.Now().Add(time.Hour)}
+	err := t.put(context.Background(), "hash", issued)
+	found, _ := t.memory.take("hash", true)
+	return err == nil && found.For == "ann"
 }
 
 // KeepsNoConnection reports whether a JWKS without a Client opens a connection for each fetch.
