@@ -22,8 +22,8 @@ type problem struct {
 // Every refusal has these two, and nobody changes them in place.
 var problemType, noStore = []string{"application/problem+json"}, []string{"no-store"}
 
-// ServeHTTP answers a plain HTTP request with the refusal: its status, its
-// headers and a problem document (RFC 9457), never Err.
+// ServeHTTP answers a plain HTTP request with the refusal: its status
+// (StatusBeforeUpgrade), its headers and a problem document (RFC 9457), never Err.
 func (r *Rejection) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	status := r.StatusBeforeUpgrade()
 	title := cmp.Or(r.Title, http.StatusText(status))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,13 +23,15 @@ var ErrAbsent = errors.New("absent")
 // A Rejection must not be changed after it was returned; one value may then
 // serve any number of connections at once.
 type Rejection struct {
-	// Status is the HTTP status, 400 to 599; anything else is sent as 500. 0 derives it from
+	// Status is the HTTP status: 400 to 599, or 301, 302, 303, 307 or 308 with a Location
+	// in Header, which pages and programs follow for plain requests and no WebSocket
+	// client does. Anything else is sent as 500, and the log says so. 0 derives it from
 	// CloseCode: 3000 is 401, 3003 is 403, 3008 is 408, 1012 and 1013 are 503, 1011 is 500, and
 	// any other is 403. One of the two is required.
 	Status int
 	// CloseCode is the code after the upgrade (RFC 6455 §7.4). 0 derives it from
 	// Status: 401 is 3000, 403 is 3003, 408 is 3008, 429 and 503 are 1013,
-	// other 4xx are 1008, other 5xx are 1011.
+	// other 4xx and redirects are 1008, other 5xx are 1011.
 	CloseCode int
 	// Reason is a short stable token for machines, such as "room_full": the
 	// problem's "reason", and the reason of the close frame. Optional.
@@ -111,8 +114,9 @@ func Unavailable(retryAfter time.Duration, err error) *Rejection {
 
 // StatusBeforeUpgrade returns the HTTP status that is sent: Status, or the one for CloseCode.
 func (r *Rejection) StatusBeforeUpgrade() int {
+	redirects := slices.Contains([]int{301, 302, 303, 307, 308}, r.Status)
 	switch {
-	case r.Status >= 400 && r.Status <= 599:
+	case redirects && r.Header.Get("Location") != "", r.Status >= 400 && r.Status <= 599:
 		return r.Status
 	case r.Status != 0, r.CloseCode == 0, r.CloseCode == 1011:
 		return http.StatusInternalServerError
@@ -139,7 +143,7 @@ func (r *Rejection) CodeAfterUpgrade() int {
 		return 3008 // Timeout
 	case r.Status == http.StatusTooManyRequests, r.Status == http.StatusServiceUnavailable:
 		return 1013 // Try Again Later
-	case r.Status >= 400 && r.Status < 500:
+	case r.Status >= 300 && r.Status < 500:
 		return 1008 // Policy Violation, RFC 6455 §7.4.1
 	}
 	return 1011 // Internal Error

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"time"
 
@@ -48,6 +49,12 @@ type Config struct {
 	// it is. It is not asked about panics and the ends of connections. By
 	// default, errors are left as they are. It is called concurrently.
 	MapError func(error) *depends.Rejection
+	// WriteRefusal gives the refusals of HTTP a form of the program's own: an envelope, a
+	// page for browsers. The refusal's header is set already, and its status is sent
+	// unless WriteRefusal sends another. r has neither a body nor the credentials of the
+	// route; for a path that is none it has its header as it came. If nothing is written, as after a panic, or when nil, the answer is a problem
+	// document (RFC 9457). It is called concurrently.
+	WriteRefusal func(w http.ResponseWriter, r *http.Request, refusal *depends.Rejection)
 
 	// ResolveTimeout bounds the dependencies of one handshake, all together;
 	// after it the client is answered 503. By default, 5 s.

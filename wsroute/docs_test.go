@@ -83,6 +83,7 @@ var inWords = map[string]string{
 	"RequireTLS":     "off",
 	"Logger":         "`slog.Default()`",
 	"MapError":       "errors are left as they are",
+	"WriteRefusal":   "a problem document (RFC 9457)",
 	"Broadcast":      "revocations stay in the process",
 	"MessageBurst":   "as many as in two seconds",
 }

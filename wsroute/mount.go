@@ -117,7 +117,9 @@ func isClean(p string) bool {
 }
 
 func (s *shared) notFound(w http.ResponseWriter, req *http.Request) {
-	writeRejection(w, req, noRoute, s.config.Limits.WriteTimeout)
+	settings := (&route{}).settings(&s.config)
+	nowhere := &endpoint{shared: s, plan: &bind.Plan{}, settings: settings}
+	nowhere.writeRejection(w, req, noRoute)
 }
 
 var noRoute = depends.NotFound("not_found", nil)

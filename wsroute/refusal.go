@@ -1,10 +1,13 @@
 package wsroute
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"example.com/usher/depends"
@@ -50,6 +53,10 @@ func (e *endpoint) rejection(err error) (*depends.Rejection, error) {
 	case r != nil && r.Status != r.StatusBeforeUpgrade():
 		out := *r
 		out.Status = r.StatusBeforeUpgrade()
+		if r.Status != 0 || r.CloseCode == 0 {
+			err = fmt.Errorf("wsroute: status %d refuses nothing, so %d is sent: "+
+				"400 to 599 refuse, and a redirect with a Location: %w", r.Status, out.Status, err)
+		}
 		return &out, err
 	case r != nil:
 		return r, err
@@ -136,27 +143,73 @@ func (e *endpoint) answerError(
 	if e.route.acceptsFirst && !asked.Diagnose && e.acceptThenClose(w, r, asked, rejection) {
 		return false
 	}
-	writeRejection(w, r, rejection, e.settings.WriteTimeout)
+	e.writeRejection(w, r, rejection)
 	return true
 }
 
 // refuse answers a request for which no provider was called.
 func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection) {
 	e.logRefusal(r, rejection, rejection.Err)
-	writeRejection(w, r, rejection, e.settings.WriteTimeout)
+	e.writeRejection(w, r, rejection)
 }
 
-// writeRejection answers a request with a refusal. It sets a write deadline, because the
-// server's may be missing, or over by now. A refused handshake keeps no socket, which no limit
-// would count, and net/http waits for no body of it.
-func writeRejection(
-	w http.ResponseWriter, r *http.Request, rejection *depends.Rejection, timeout time.Duration,
+// writeRejection answers a request with a refusal, as the program does or with a problem
+// document. It sets a write deadline, because the server's may be missing, or over by now. A
+// refused handshake keeps no socket, which no limit would count.
+func (e *endpoint) writeRejection(
+	w http.ResponseWriter, r *http.Request, rejection *depends.Rejection,
 ) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(e.settings.WriteTimeout))
 	if wantsUpgrade(r) {
 		w.Header()["Connection"] = connectionClose
 	}
-	rejection.ServeHTTP(w, r)
+	if e.shared.config.WriteRefusal == nil || !e.writeOwn(w, r, rejection) {
+		rejection.ServeHTTP(w, r)
+	}
+}
+
+// writeOwn answers as the program does, and reports whether that has written anything. The
+// answer goes out whole: the request's goroutine may be busy for long.
+func (e *endpoint) writeOwn(
+	w http.ResponseWriter, r *http.Request, rejection *depends.Rejection,
+) bool {
+	own := &recorder{ResponseWriter: w}
+	rejection.ServeHTTP(own, r) // for its header and its status
+	*own = recorder{ResponseWriter: w, status: own.status}
+	w.Header().Del("Content-Type")
+	err := graph.Protect("WriteRefusal", func() error {
+		asked := &bind.Request{Plan: e.plan, HTTP: r}
+		e.shared.config.WriteRefusal(own, asked.Snapshot(), rejection)
+		return nil
+	})
+	if err != nil {
+		defer lost()
+		e.shared.config.Logger.Error("wsroute: a refusal has its usual form", "error", err)
+		return false
+	}
+	if own.begun {
+		w.Header().Set("Content-Length", strconv.Itoa(own.body.Len()))
+		w.WriteHeader(own.status)
+		_, _ = w.Write(own.body.Bytes())
+	}
+	return own.begun
+}
+
+// recorder holds an answer back, but for its header.
+type recorder struct {
+	http.ResponseWriter
+	begun  bool
+	status int
+	body   bytes.Buffer
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *recorder) WriteHeader(status int) { w.begun, w.status = true, status }
+
+// Write implements [http.ResponseWriter].
+func (w *recorder) Write(b []byte) (int, error) {
+	w.begun = true
+	return w.body.Write(b)
 }
 
 var connectionClose = []string{"close"}

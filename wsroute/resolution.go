@@ -137,7 +137,7 @@ func (h *resolution) open(in any, err error) {
 	switch {
 	case err == nil && h.request.Diagnose:
 		outcome = ErrDiagnose
-		writeRejection(h.w, h.r, upgradeRequired(h.r), p.endpoint.settings.WriteTimeout)
+		p.endpoint.writeRejection(h.w, h.r, upgradeRequired(h.r))
 		return
 	case err == nil:
 		err = h.upgrade()
