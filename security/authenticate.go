@@ -20,7 +20,8 @@ import (
 // change nothing, or Sec-Fetch-Site is same-origin, or the browser sends no Sec-Fetch-Site
 // and the Origin is that of the request's Host. The same holds for a request with [Basic]
 // that has one of these headers, which programs do not send. If pages of other origins may
-// send requests, use wsroute.HandleHTTP, which checks Config.Origins.
+// send requests, wrap the handler in wsroute.Router.CORS, or use wsroute.HandleHTTP: both
+// check Config.Origins.
 func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	var none T
 	d := scheme.Describe()

@@ -53,6 +53,11 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *gin.Context)
 func (e *endpoint) begin(
 	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
 ) *resolution {
+	if e.route.diagnose && !wantsUpgrade(r) {
+		if _, answered := e.shared.cors(w, r, e.open); answered {
+			return nil
+		}
+	}
 	upgrade, rejection := e.check(w, r)
 	if rejection != nil {
 		e.refuse(w, r, rejection)

@@ -34,11 +34,16 @@ func (r *Router) Mount(router gin.IRouter) error {
 	}
 	var all []*graph.Fault
 	for _, e := range endpoints {
-		if v := e.addTo(router); v != nil {
+		if v := e.addTo(router, e.route.verb()); v != nil {
 			found := faults{target: e.target}
 			found.add("conflict", fmt.Sprint(v), "the router has a route of that path already; "+
 				"a GET of HandleHTTP may share a WebSocket's path")
 			all = append(all, found.list...)
+		}
+	}
+	for _, e := range endpoints {
+		if e.route.diagnose { // for preflights, unless the program answers them
+			_ = e.addTo(router, http.MethodOptions)
 		}
 	}
 	return r.register(endpoints, all)
@@ -46,12 +51,12 @@ func (r *Router) Mount(router gin.IRouter) error {
 
 // addTo adds a route to gin, and returns its panic about one that it has already. The path is
 // read as without gin, which lets a parameter be empty or have a slash.
-func (e *endpoint) addTo(router gin.IRouter) (conflict any) {
+func (e *endpoint) addTo(router gin.IRouter, method string) (conflict any) {
 	defer func() { conflict = recover() }()
 	if e.sharesPath {
 		return nil
 	}
-	router.Handle(e.route.verb(), e.route.path, func(c *gin.Context) {
+	router.Handle(method, e.route.path, func(c *gin.Context) {
 		if matches(e.segments, routeParts(c.Request.URL)) {
 			e.serve(c.Writer, c.Request, c)
 		} else {

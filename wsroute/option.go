@@ -70,7 +70,8 @@ func Require[T any]() RouteOption {
 // Diagnose lets a plain GET of the route tell why a WebSocket would be refused,
 // which a browser hides from a page: the dependencies are resolved as for a
 // handshake, released with the cause [ErrDiagnose], and the answer is the
-// refusal, or 426 when all is well. Without it a plain GET is 426 at once.
+// refusal, or 426 when all is well. Pages of other origins that may connect can read the
+// answer, too (CORS). Without it a plain GET is 426 at once.
 var Diagnose RouteOption = option{"Diagnose", func(rt *route) { rt.diagnose = true }}
 
 // DropOldest is for streams of which the newest message is worth the most, such as

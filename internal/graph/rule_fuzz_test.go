@@ -48,8 +48,8 @@ func FuzzRule(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, which uint8, rule, text string) {
-		v, typ := validator.New(), types[int(which)%len(types)]
-		p, fact, _ := newParam(v, typ, tag{in: "query", name: "v", validate: rule})
+		g, typ := New(validator.New()), types[int(which)%len(types)]
+		p, fact, _ := newParam(g, typ, tag{in: "query", name: "v", validate: rule})
 		if fact != "" {
 			return
 		}
