@@ -128,11 +128,13 @@ func supplied[T any](value T) *graph.Provider {
 type Replacement struct{ provider *graph.Provider }
 
 // Override replaces the provider of Out by fn, with fn's own needs in place of
-// the original's. The original's lifetime stays.
+// the original's. The original's lifetime stays. Where it replaces a scheme, the route's scopes
+// are demanded of its value too.
 func Override[In, Out any](fn func(context.Context, In) (Out, error)) Replacement {
 	return Replacement{provider(fn)}
 }
 
 // OverrideValue replaces the provider of T by a value; nothing that the original
-// needs is resolved. T must be named if it is an interface.
+// needs is resolved. Where it replaces a scheme, the route's scopes are demanded of it too. T must
+// be named if it is an interface.
 func OverrideValue[T any](value T) Replacement { return Replacement{supplied(value)} }

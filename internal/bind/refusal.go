@@ -65,7 +65,7 @@ func insufficientScope(s *depends.Scheme, source *depends.Source, required []str
 
 // challengeOf returns the challenge that a credential in a source answers.
 func challengeOf(s *depends.Scheme, source *depends.Source) string {
-	if source.Alternative >= 0 && source.Alternative < len(s.Alternatives) {
+	if source != nil && source.Alternative >= 0 && source.Alternative < len(s.Alternatives) {
 		return s.Alternatives[source.Alternative]
 	}
 	return s.Challenge

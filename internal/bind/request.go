@@ -135,11 +135,8 @@ func (r *Request) BadParam(loc []string, code, bound string) error {
 	return r.bad
 }
 
-// Authenticate hands the one credential of a scheme to it, and checks that what it says
-// grants the scopes that the route requires.
-func (r *Request) Authenticate(
-	ctx context.Context, p *graph.Provider, scopes []string, out any,
-) error {
+// Authenticate hands the one credential of a scheme to it.
+func (r *Request) Authenticate(ctx context.Context, p *graph.Provider, out any) error {
 	scheme := SchemeOf(p)
 	c := found{source: r.source}
 	if r.renewed != nil {
@@ -154,13 +151,16 @@ func (r *Request) Authenticate(
 	if err := p.Invoke(ctx, r.credential(c), out); err != nil {
 		return c.hinted(RefuseUnknown(err, challengeOf(scheme, c.source), "invalid_credentials"))
 	}
-	if scopes == nil {
-		return nil
-	}
-	granted := p.Granted(out)
+	return nil
+}
+
+// Granted refuses a value of a scheme's type, also one that a test puts in its place, that does
+// not grant the scopes.
+func (r *Request) Granted(p *graph.Provider, scopes []string, value any) error {
+	granted := p.Granted(value)
 	for _, scope := range scopes {
 		if !slices.Contains(granted, scope) {
-			return insufficientScope(scheme, c.source, scopes)
+			return insufficientScope(SchemeOf(p), r.source, scopes)
 		}
 	}
 	return nil

@@ -134,7 +134,7 @@ func (b *builder) schemes(g *Graph, fields []field) {
 	each(g, fields, nil, func(_ *field, p, _ *Provider) bool {
 		again := seen[p]
 		seen[p] = true
-		if p.Scheme != nil && !again {
+		if p.real.Scheme != nil && !again {
 			b.plan.steps[b.add(p)].scopes = b.scopes[p]
 		}
 		return !again
@@ -221,12 +221,13 @@ func (b *builder) slot(t reflect.Type) int {
 	return len(b.record) - 1
 }
 
-// Schemes returns the providers that authenticate, in the order of their steps, which are the
-// first, and whether a request may come without their credential.
+// Schemes returns the providers that authenticate, in the order of their steps, and whether a
+// request may come without their credential.
 func (p *Plan) Schemes() iter.Seq2[*Provider, bool] {
 	return func(yield func(*Provider, bool) bool) {
 		for i := range p.steps {
-			if s := &p.steps[i]; s.provider.Scheme == nil || !yield(s.provider, s.optional) {
+			s := &p.steps[i]
+			if s.provider.Scheme != nil && !yield(s.provider, s.optional) {
 				return
 			}
 		}

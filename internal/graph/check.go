@@ -275,7 +275,7 @@ func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 		c.cycle(c.stack[i:])
 		return
 	}
-	if f.fresh && (p.Lifetime == App || p.Scheme != nil) {
+	if f.fresh && (p.Lifetime == App || p.real.Scheme != nil) {
 		c.add("bad tag", f.typ,
 			fmt.Sprintf("`depends:\"fresh\"` on %s, which %s makes once", TypeName(f.typ), p.Func.Name),
 			"drop the tag", c.path(nil)...)

@@ -16,9 +16,10 @@ type Request interface {
 	// BadParam notes a parameter that is refused, with the bound of a rule that has one, and
 	// returns the refusal of all that were.
 	BadParam(loc []string, code, bound string) error
-	// Authenticate calls a provider that has a Scheme with the credential of that, and
-	// refuses a value that does not grant the scopes.
-	Authenticate(ctx context.Context, p *Provider, scopes []string, out any) error
+	// Authenticate calls a provider that has a Scheme with the credential of that. Granted
+	// refuses a value of its type that does not grant the scopes.
+	Authenticate(ctx context.Context, p *Provider, out any) error
+	Granted(p *Provider, scopes []string, value any) error
 }
 
 // Run is one resolution of a plan.
@@ -147,15 +148,20 @@ func (r *Run) failed(i int, err error) error {
 	return Failed(s.provider.Func.Name, err)
 }
 
-func (r *Run) call(ctx context.Context, s *step) error {
-	if s.provider.Scheme != nil {
-		return r.Request.Authenticate(ctx, s.provider, s.scopes, r.pointer(s.output))
+func (r *Run) call(ctx context.Context, s *step) (err error) {
+	out := r.pointer(s.output)
+	switch p := s.provider; {
+	case p.Scheme != nil:
+		err = r.Request.Authenticate(ctx, p, out)
+	case p.In == nil:
+		err = p.Invoke(ctx, r.Request, out)
+	default:
+		err = p.Invoke(ctx, r.filled(s.input, s.fills), out)
 	}
-	var input any = r.Request
-	if !s.provider.Foreign {
-		input = r.filled(s.input, s.fills)
+	if err == nil && s.scopes != nil {
+		err = r.Request.Granted(s.provider.real, s.scopes, out)
 	}
-	return s.provider.Invoke(ctx, input, r.pointer(s.output))
+	return err
 }
 
 // pointer returns a pointer to a field of the record.

@@ -86,7 +86,7 @@ func (c *checker) grants(what string, g *Graph, fields []field, required map[*Pr
 			return true
 		}
 		found, sure = true, sure || required[p]
-		able = able && (p.Override || p.Granted != nil)
+		able = able && (p.real.Scheme == nil || p.real.Granted != nil)
 		return false
 	})
 	switch {

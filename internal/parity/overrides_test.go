@@ -92,8 +92,8 @@ var overrides = []scenario{
 	},
 	{
 		id: "S129", app: `Security(real, ["x"]) overridden`, fastapi: `the override sees ["x"]`, verdict: different,
-		why:  "scopes are checked against what a scheme grants; an override stands in for the scheme, and has passed",
-		want: `101 "o" C(1000)`,
+		why:  "no function sees the scopes: they are checked against what the value of a scheme grants, and that of an override too, so that a test is refused as the program would be",
+		want: `403 insufficient_scope [Bearer error="insufficient_scope", scope="x"]`,
 		run: func(w *world) string {
 			scoped(w)
 			gives(w, func(in struct{ P principal }) (name, error) { return name(in.P.scopes), nil })
