@@ -35,8 +35,9 @@ type Identity struct {
 // by field, so that a provider which knows more than a scheme corrects it.
 // security.JWT says what the claims hold.
 //
-// ctx is the one that the provider was called with. Outside of a handshake, but for
-// [Observe], Identify does nothing.
+// ctx is the one that the provider was called with. Once the connection is open, or, for a
+// provider that runs again, once its new value is taken, Identify does nothing; nor does it
+// with any other context, but for [Observe]'s.
 func Identify(ctx context.Context, who Identity) {
 	if a := authorisationOf(ctx); a != nil {
 		a.Update(who.over)
@@ -91,8 +92,8 @@ func Observe(
 // message, so that a machine that has slept extends nothing. A time that has
 // passed refuses the connection; the zero time says nothing.
 //
-// ctx is the one that the provider was called with. Outside of a handshake, but for
-// [Observe], ValidUntil does nothing.
+// ctx is the one that the provider was called with. As with [Identify], nothing counts that is
+// said once the connection is open.
 func ValidUntil(ctx context.Context, t time.Time) {
 	if a := authorisationOf(ctx); a != nil {
 		a.Limit(t)

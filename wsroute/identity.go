@@ -17,6 +17,7 @@ func merged(said []any) (depends.Identity, time.Time) {
 	ctx := graph.WithAuthorisation(context.Background(), &all)
 	for _, one := range said {
 		if one, ok := one.(*authorisation); ok {
+			one.Seal()
 			depends.Identify(ctx, one.Identity())
 			depends.ValidUntil(ctx, one.Until())
 		}

@@ -232,6 +232,7 @@ func (h *resolution) upgrade() error {
 		return err
 	}
 	h.peer.scope.Header = nil // a provider may keep its context
+	h.peer.authorised.Seal()
 	conn.ExpireAt(h.peer.authorised.Until())
 	conn.Open(socket, h.peer.hooks())
 	return nil

@@ -9,8 +9,9 @@ import (
 
 // Authorisation is the principal of a connection, as depends knows it, and its expiry.
 type Authorisation[ID any] struct {
-	mu sync.Mutex
-	id ID
+	mu     sync.Mutex
+	sealed bool // providers say no more
+	id     ID
 	// until is in nanoseconds since 1970, by the wall clock, which also counts while a
 	// machine sleeps; 0 is never.
 	until int64
@@ -19,11 +20,20 @@ type Authorisation[ID any] struct {
 // Empty returns another *Authorisation[ID].
 func (*Authorisation[ID]) Empty() any { return new(Authorisation[ID]) }
 
+// Seal ends the time in which Update and Limit have an effect: what they have said counts.
+func (a *Authorisation[ID]) Seal() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sealed = true
+}
+
 // Update replaces what is known of the identity.
 func (a *Authorisation[ID]) Update(next func(known ID) ID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.id = next(a.id)
+	if !a.sealed {
+		a.id = next(a.id)
+	}
 }
 
 // Replace sets both.
@@ -44,7 +54,7 @@ func (a *Authorisation[ID]) Identity() ID {
 func (a *Authorisation[ID]) Limit(until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if at := nanos(until); at != 0 && (a.until == 0 || at < a.until) {
+	if at := nanos(until); !a.sealed && at != 0 && (a.until == 0 || at < a.until) {
 		a.until = at
 	}
 }
