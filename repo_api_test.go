@@ -80,8 +80,7 @@ var implicit = []string{"Error", "GoString", "Is", "LogValue", "String", "Unwrap
 
 // unshown lists exported methods that no test or example calls, and why.
 var unshown = map[string]string{
-	"depends.Rejection.StatusBeforeUpgrade": "wsroute calls it wherever a rejection is answered by HTTP, and tests see the status",
-	"depends.Rejection.CodeAfterUpgrade":    "wsroute calls it wherever a rejection closes a connection, and tests see the code",
+	"depends.Rejection.CodeAfterUpgrade": "wsroute calls it wherever a rejection closes a connection, and tests see the code",
 }
 
 // mentions returns the names of a package that the code of a file mentions, and

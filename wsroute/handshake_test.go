@@ -113,7 +113,7 @@ func TestOnlyWhatIsReadMustDecode(t *testing.T) {
 		Room string `query:"room" default:""`
 		Who  depends.Optional[who]
 	}
-	wsroute.Handle(ws, "/ws", func(ctx context.Context, c *wsroute.Conn[string, string], in in) error { return c.Send(ctx, in.Room) })
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, c *wsroute.Conn[string, string], in in) error { return c.Send(ctx, in.Room) }, wsroute.Public)
 	wsroute.HandleHTTP(ws, http.MethodPost, "/ws", func(w http.ResponseWriter, _ *http.Request, in in) error {
 		_, err := io.WriteString(w, in.Room)
 		return err

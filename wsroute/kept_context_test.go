@@ -40,7 +40,7 @@ func TestWhatAKeptContextStillDoes(t *testing.T) {
 				}, func(ctx context.Context, _ depends.Credential) (who, error) {
 					depends.Identify(ctx, depends.Identity{Subject: "ada"})
 					ofScheme = ctx
-					return who{}, nil
+					return who{"ada"}, nil
 				})
 				depends.Provide(deps, func(ctx context.Context, _ struct{ Who who }) (gate, error) {
 					ofProvider = ctx

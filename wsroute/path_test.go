@@ -184,25 +184,25 @@ func TestAPageThatCannotShareAPath(t *testing.T) {
 		want string
 	}{
 		"Diagnose": {func(ws *wsroute.Router) {
-			wsroute.Handle(ws, "/x", echo[string], wsroute.Diagnose)
+			wsroute.Handle(ws, "/x", echo[string], wsroute.Diagnose, wsroute.Public)
 			wsroute.HandleHTTP(ws, http.MethodGet, "/x", says("x"))
 		}, "drop Diagnose"},
 		"Diagnose of a group, page first": {func(ws *wsroute.Router) {
 			wsroute.HandleHTTP(ws, http.MethodGet, "/x", says("x"))
-			wsroute.Handle(ws.Group("", wsroute.Diagnose), "/x", echo[string])
+			wsroute.Handle(ws.Group("", wsroute.Diagnose), "/x", echo[string], wsroute.Public)
 		}, "drop Diagnose"},
 		"two pages": {func(ws *wsroute.Router) {
 			wsroute.HandleHTTP(ws, http.MethodGet, "/x", says("x"))
-			wsroute.Handle(ws, "/x", echo[string])
+			wsroute.Handle(ws, "/x", echo[string], wsroute.Public)
 			wsroute.HandleHTTP(ws, http.MethodGet, "/x", says("x"))
 		}, "they are the same"},
 		"two sockets": {func(ws *wsroute.Router) {
-			wsroute.Handle(ws, "/x", echo[string])
+			wsroute.Handle(ws, "/x", echo[string], wsroute.Public)
 			wsroute.HandleHTTP(ws, http.MethodGet, "/x", says("x"))
-			wsroute.Handle(ws, "/x", echo[string])
+			wsroute.Handle(ws, "/x", echo[string], wsroute.Public)
 		}, "they are the same"},
 		"two names": {func(ws *wsroute.Router) {
-			wsroute.Handle(ws, "/:a", echo[string])
+			wsroute.Handle(ws, "/:a", echo[string], wsroute.Public)
 			wsroute.HandleHTTP(ws, http.MethodGet, "/:b", says("x"))
 		}, `one calls the parameter "a" where the other calls it "b"`},
 	} {
@@ -215,7 +215,7 @@ func TestAPageThatCannotShareAPath(t *testing.T) {
 	engine := gin.New()
 	engine.GET("/x", func(*gin.Context) {})
 	ws := wsroute.New(depends.New(), quiet())
-	wsroute.Handle(ws, "/x", echo[string])
+	wsroute.Handle(ws, "/x", echo[string], wsroute.Public)
 	if err := ws.Mount(engine); err == nil || !strings.Contains(err.Error(), "a GET of HandleHTTP may share") {
 		t.Errorf("beside a GET of gin's: %v", err)
 	}

@@ -162,7 +162,7 @@ func TestRequireTLS(t *testing.T) {
 func TestForwardedProtoOfSeveralProxies(t *testing.T) {
 	var out safeBuffer
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out), RequireTLS: true, TrustedProxies: []string{"127.0.0.1"}})
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	wsroute.HandleHTTP(ws, http.MethodGet, "/page", says("page"))
 	srv := wstest.Start(t, ws)
 	long := strings.Repeat("x", 5000)
@@ -209,7 +209,7 @@ func TestForwardedProtoOfSeveralProxies(t *testing.T) {
 func TestTheLogSaysWhatAHandshakeLacks(t *testing.T) {
 	var out safeBuffer
 	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: textLogger(&out)})
-	wsroute.Handle(ws, "/", echo[string])
+	wsroute.Handle(ws, "/", echo[string], wsroute.Public)
 	srv := wstest.Start(t, ws)
 	good := fmt.Sprintf(handshake, "/")
 	for _, test := range []struct{ old, new, reason, want string }{

@@ -192,8 +192,8 @@ func TestALogThatBlocks(t *testing.T) {
 		})
 		ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(log), MaxConnections: 1})
 		wsroute.Handle(ws, "/ws", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct {
-			_ who
-			_ gate
+			_    who
+			Gate gate
 		},
 		) error {
 			_, err := c.Receive(ctx)
@@ -261,7 +261,7 @@ func TestAHangingProviderIsAnswered(t *testing.T) {
 			wsroute.HandleHTTP(ws, http.MethodPost, "/a", func(http.ResponseWriter, *http.Request, struct{ _ gate }) error { return nil })
 			wsroute.HandleHTTP(ws, http.MethodPost, "/guard", says("x"), wsroute.Require[gate]())
 			if name != "on the body" { // a handshake has none
-				wsroute.Handle(ws, "/a", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil })
+				wsroute.Handle(ws, "/a", func(context.Context, *wsroute.Conn[string, string], struct{ _ gate }) error { return nil }, wsroute.Public)
 			}
 			srv := wstest.Start(t, ws)
 			requests := []string{

@@ -18,12 +18,12 @@ import (
 func TestServeOfARouterThatIsNotMounted(t *testing.T) {
 	faulty := func() *wsroute.Router {
 		ws := wsroute.New(depends.New(), quiet())
-		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ member }) error { return nil })
+		wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ member }) error { return nil }, wsroute.Public)
 		return ws
 	}
 	good := func() *wsroute.Router {
 		ws := wsroute.New(depends.New(), quiet())
-		wsroute.Handle(ws, "/ok", echo[string])
+		wsroute.Handle(ws, "/ok", echo[string], wsroute.Public)
 		return ws
 	}
 	const unmounted, missing = "is not mounted", "no provider for wsroute_test.member"
@@ -68,7 +68,7 @@ func TestServeOfARouterThatIsNotMounted(t *testing.T) {
 		"a second try": {func(engine *gin.Engine) (*wsroute.Router, []*wsroute.Router) {
 			deps := depends.New()
 			ws := wsroute.New(deps, quiet())
-			wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ member }) error { return nil })
+			wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ _ member }) error { return nil }, wsroute.Public)
 			if ws.Mount(engine) == nil || ws.Ready() {
 				t.Error("the first try mounted")
 			}

@@ -209,8 +209,8 @@ func TestDiagnose(t *testing.T) {
 func TestWrongProtocol(t *testing.T) {
 	srv, _ := start(t)
 	post := request(t, srv, http.MethodPost, "/ws/rooms/lobby", "")
-	if post.status != http.StatusMethodNotAllowed || post.header.Get("Allow") != http.MethodGet {
-		t.Errorf("POST is %d %v, want 405 with Allow: GET", post.status, post.header)
+	if post.status != http.StatusMethodNotAllowed || post.header.Get("Allow") != "GET, OPTIONS" {
+		t.Errorf("POST is %d %v, want 405 with Allow: GET, OPTIONS", post.status, post.header)
 	}
 	old := request(t, srv, http.MethodGet, "/ws/rooms/lobby", "", "Connection: Upgrade", "Upgrade: websocket",
 		"Sec-WebSocket-Version: 12", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
