@@ -36,9 +36,9 @@ func (v *verifier[C]) decodeClaims(payload []byte, to *C) error {
 	expires, _ := claims.GetExpirationTime() // the validator reports its error
 	issuers := v.description.Issuers
 	switch {
-	case issuers != nil && issuer == "":
+	case len(issuers) > 0 && issuer == "":
 		return missingClaim("iss", "InsecureAnyIssuer")
-	case issuers != nil && (noIssuer != nil || !slices.Contains(issuers, issuer)):
+	case len(issuers) > 0 && (noIssuer != nil || !slices.Contains(issuers, issuer)):
 		return loggable(badToken(jwt.ErrTokenInvalidIssuer, "%+.80q", issuer))
 	case noSubject != nil || subject == "" && !v.OptionalSubject:
 		return missingClaim("sub", "OptionalSubject") // else all would be the same user ""
@@ -180,7 +180,7 @@ func uncalledMethod(t reflect.Type) string {
 	validates := t.Implements(reflect.TypeFor[jwt.ClaimsValidator]())
 	for _, name := range []string{"Validate", "Valid"} {
 		for _, t := range types {
-			if _, has := t.MethodByName(name); has && !(validates && name == "Validate") {
+			if _, has := t.MethodByName(name); has && (!validates || name == "Valid") {
 				return name
 			}
 		}

@@ -49,7 +49,8 @@ type (
 	mapV4       jwt.MapClaims
 	namedFields struct {
 		Claims
-		Part checkA // no part of the claims' own methods
+		A checkA // the methods of fields with a name are not those of the claims
+		B *checkB
 	}
 )
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,11 +52,12 @@ func KeepsTicketsInMemory() bool {
 }
 
 // KeepsNoConnection reports whether a JWKS without a Client opens a connection for each fetch.
-func KeepsNoConnection() (closes bool) {
+func KeepsNoConnection() bool {
+	var closes atomic.Bool
 	endpoint := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		closes = r.Close
+		closes.Store(r.Close)
 	}))
 	defer endpoint.Close()
 	_, _, _ = (&JWKS{URL: endpoint.URL}).get()
-	return closes
+	return closes.Load()
 }

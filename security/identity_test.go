@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-
 	"log/slog"
 	"net/http"
 	"net/http/httptest"

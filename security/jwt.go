@@ -158,18 +158,16 @@ func (j JWT[C]) faults() (f faults) {
 	return f
 }
 
-// oneOrMore returns the values of a claim that are accepted; nil for any.
+// oneOrMore returns the values of a claim that are accepted; none if any is.
 func oneOrMore(one string, several []string) []string {
-	if one == "" {
-		return several
-	}
-	return []string{one}
+	all := append([]string{one}, several...)
+	return slices.DeleteFunc(all, func(value string) bool { return len(value) == 0 })
 }
 
 // addValues adds what is wrong with the values of a claim that are accepted. hint says which
 // to name, and what it means to accept any.
 func (f *faults) addValues(scheme, field, hint, one string, several []string, anyValue bool) {
-	named := len(oneOrMore(one, several)) > 0
+	named := one != "" || len(several) > 0
 	f.addIf(!named && !anyValue, scheme+" names no "+field, hint)
 	f.addIf(named && anyValue, scheme+" names an "+field+" and accepts any",
 		"set "+field+" or InsecureAny"+field+", not both")

@@ -207,8 +207,8 @@ func TestATokenWithoutExpiry(t *testing.T) {
 				t.Errorf("%+v: accepted", c)
 			case c.want == 0:
 				refusalOf(t, err)
-			case err != nil || until.Sub(time.Now()) != c.want:
-				t.Errorf("%+v: until %v, %v", c, until.Sub(time.Now()), err)
+			case err != nil || time.Until(until) != c.want:
+				t.Errorf("%+v: until %v, %v", c, time.Until(until), err)
 			}
 		})
 	}

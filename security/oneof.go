@@ -66,7 +66,7 @@ func (o oneOf[T]) Describe() depends.Scheme {
 // addRivals adds the sources of two schemes whose credentials nothing tells apart.
 func (f *faults) addRivals(a, b depends.Scheme) {
 	known := func(issuer string) bool { return slices.Contains(a.Issuers, issuer) }
-	apart := a.Issuers != nil && b.Issuers != nil && !slices.ContainsFunc(b.Issuers, known)
+	apart := len(a.Issuers) > 0 && len(b.Issuers) > 0 && !slices.ContainsFunc(b.Issuers, known)
 	for _, source := range b.Sources {
 		f.addIf(!apart && bind.Takes(a, source), fmt.Sprintf(
 			"OneOf cannot tell %s and %s apart in the %s", a.Name, b.Name, bind.Place(source)),

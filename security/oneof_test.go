@@ -110,10 +110,13 @@ func TestAlternativesThatCannotBeToldApart(t *testing.T) {
 		{"a cookie", []security.Scheme[account]{issuedBy("a", secret, security.CookieToken("c")), opaque(security.CookieToken("c"))}, []string{"JWT and Opaque apart in the cookie c"}},
 		{"a subprotocol of any name", []security.Scheme[account]{issuedBy("a", secret, security.SubprotocolToken("a")), opaque(security.SubprotocolToken("b"))}, []string{"JWT and Opaque apart in the subprotocol b"}},
 		{"a whole header and a part", []security.Scheme[account]{key(security.Header("X-Key")), opaque(depends.Source{In: "header", Name: "X-Key", Prefix: "Token"})}, []string{"APIKey and Opaque apart in the header X-Key Token"}},
+		{"a prefix of a subprotocol", []security.Scheme[account]{issuedBy("a", secret, security.SubprotocolPrefix("access_token.")), opaque(security.SubprotocolPrefix("Access_Token."))}, []string{"JWT and Opaque apart in the subprotocol Access_Token."}},
+		{"a prefix of a prefix", []security.Scheme[account]{issuedBy("a", secret, security.SubprotocolPrefix("token.v1.")), opaque(security.SubprotocolPrefix("token."))}, []string{"JWT and Opaque apart in the subprotocol token."}},
 		{"a ticket", []security.Scheme[account]{key(security.QueryToken("ticket")), &security.Tickets[account]{}}, []string{"APIKey and Ticket apart in the query ticket"}},
 
 		{"two issuers", []security.Scheme[account]{issuedBy("a", secret), issuedBy("b", secret)}, nil},
 		{"two issuers by subprotocols", []security.Scheme[account]{issuedBy("a", secret, security.SubprotocolToken("a")), issuedBy("b", secret, security.SubprotocolToken("b"))}, nil},
+		{"forms of subprotocols", []security.Scheme[account]{issuedBy("a", secret, security.SubprotocolToken("a")), opaque(security.SubprotocolPrefix("token.")), key(security.SubprotocolPrefix("key."))}, nil},
 		{"another prefix", []security.Scheme[account]{issuedBy("a", secret), basic(), opaque(depends.Source{In: "header", Name: "Authorization", Prefix: "Token"})}, nil},
 		{"another name", []security.Scheme[account]{key(security.QueryToken("key")), opaque(security.QueryToken("Key")), key(security.Header("Key"))}, nil},
 		{"cookie and header", []security.Scheme[account]{issuedBy("a", secret), issuedBy("a", secret, security.CookieToken("Authorization"))}, nil},

@@ -141,10 +141,10 @@ func TestTheZeroValueInAPlainRequest(t *testing.T) {
 			t.Errorf("%+v: %v", test.scheme, err)
 		}
 	}
-	any := config()
-	any.Issuer, any.Audience, any.InsecureAnyIssuer, any.InsecureAnyAudience, any.OptionalSubject, any.InsecureNoExpiry = "", "", true, true, true, 1
+	anybody := config()
+	anybody.Issuer, anybody.Audience, anybody.InsecureAnyIssuer, anybody.InsecureAnyAudience, anybody.OptionalSubject, anybody.InsecureNoExpiry = "", "", true, true, true, 1
 	empty := seal(jwt.SigningMethodHS256, secret, `{"alg":"HS256"}`, `{}`)
-	if _, err := security.Authenticate(request("Authorization", "Bearer "+empty), security.Scheme[Claims](any)); err != nil {
+	if _, err := security.Authenticate(request("Authorization", "Bearer "+empty), security.Scheme[Claims](anybody)); err != nil {
 		t.Errorf("claims that are empty, and signed: %v", err)
 	}
 }

@@ -84,7 +84,7 @@ func (p originPolicy) allows(r *http.Request, proxies proxies, open bool) bool {
 		return !strings.Contains(lines[0], "*")
 	case p.allowed == nil:
 		host := proxies.host(r)
-		return bind.OwnPage(r, proxies.scheme(r), host) && !(open && bind.Rebindable(host))
+		return bind.OwnPage(r, proxies.scheme(r), host) && (!open || !bind.Rebindable(host))
 	}
 	o, ok := bind.ParseOrigin(lines[0])
 	return ok && p.lists(o)

@@ -16,21 +16,21 @@ import (
 )
 
 // everyRouter mounts the same routes on gin, on gin as it may be set, and without it.
-func everyRouter(t *testing.T, make func() *wsroute.Router) map[string]*wstest.Server {
+func everyRouter(t *testing.T, newRouter func() *wsroute.Router) map[string]*wstest.Server {
 	servers := map[string]*wstest.Server{}
 	for name, set := range map[string]func(*gin.Engine){
 		"gin":            func(*gin.Engine) {},
 		"gin's raw path": func(e *gin.Engine) { e.UseRawPath = true },
 		"gin's slashes":  func(e *gin.Engine) { e.RemoveExtraSlash = true },
 	} {
-		ws, engine := make(), gin.New()
+		ws, engine := newRouter(), gin.New()
 		set(engine)
 		if err := ws.Mount(engine); err != nil {
 			t.Fatal(err)
 		}
 		servers[name] = wstest.StartHandler(t, ws, engine)
 	}
-	servers["net/http"] = wstest.Start(t, make())
+	servers["net/http"] = wstest.Start(t, newRouter())
 	return servers
 }
 

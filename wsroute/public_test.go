@@ -140,7 +140,7 @@ func TestARouteThatAuthenticatesNobodyDoesNotStart(t *testing.T) {
 				!strings.Contains(bad.Hint, "wsroute.Require") || !strings.Contains(bad.Hint, "wsroute.Public") {
 				t.Errorf("got %v", err)
 			}
-			if joined, _ := err.(interface{ Unwrap() []error }); joined != nil && len(joined.Unwrap()) != 1 { //nolint:errorlint // the report itself
+			if joined, _ := err.(interface{ Unwrap() []error }); joined != nil && len(joined.Unwrap()) != 1 {
 				t.Errorf("more than one fault: %v", err)
 			}
 		})

@@ -16,13 +16,6 @@ import (
 // headers are the header lines of a request.
 type headers map[string]string
 
-func (h headers) options() (options []wstest.Option) {
-	for name, value := range h {
-		options = append(options, wstest.Header(name, value))
-	}
-	return options
-}
-
 // opened is the status of a handshake.
 func opened(t *testing.T, srv *wstest.Server, path string, h headers) int {
 	t.Helper()

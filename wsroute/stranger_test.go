@@ -156,7 +156,7 @@ func TestARefusedHandshakeKeepsNoSocket(t *testing.T) {
 			t.Errorf("%s: Upgrade is no option of the connection:\n%s", name, raw.String())
 		}
 		if test.closed {
-			if _, err := in.ReadByte(); err != io.EOF { //nolint:errorlint // the very end
+			if _, err := in.ReadByte(); err != io.EOF {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

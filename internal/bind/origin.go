@@ -139,7 +139,7 @@ func Forged(r *http.Request, source *depends.Source, allows func(*http.Request) 
 	if source.In != "cookie" && (!IsBasic(*source) || !named && site == "") {
 		return false
 	}
-	return site != "same-origin" && !(named && allows(r))
+	return site != "same-origin" && (!named || !allows(r))
 }
 
 // Forged reports whether one of the plan's schemes found such a credential.

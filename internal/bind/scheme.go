@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -66,8 +67,7 @@ func places(s *depends.Scheme) (places []string) {
 
 // Place names a source, such as "header Authorization Bearer".
 func Place(s depends.Source) string {
-	words := slices.Compact([]string{s.In, s.Name, s.Prefix}) // some are named by their prefix
-	return strings.TrimSpace(strings.Join(words, " "))
+	return strings.TrimSpace(strings.Join(slices.Compact([]string{s.In, s.Name, s.Prefix}), " "))
 }
 
 // Takes reports whether a credential in a source may be one for a scheme.
@@ -75,9 +75,12 @@ func Takes(scheme depends.Scheme, source depends.Source) bool {
 	source = canonicalSource(source)
 	return slices.ContainsFunc(scheme.Sources, func(s depends.Source) bool {
 		s = canonicalSource(s)
-		// Of subprotocols, "bearer" stands in front of a token of any name.
-		return s.In == source.In && (s.Name == source.Name || s.In == "subprotocol") &&
-			(s.Prefix == "" || source.Prefix == "" || strings.EqualFold(s.Prefix, source.Prefix))
+		a, b := strings.ToLower(s.Prefix), strings.ToLower(source.Prefix)
+		if s.In == "subprotocol" { // without a prefix, the marker's token may be for any name
+			a, b = cmp.Or(a, bearerOffer), cmp.Or(b, bearerOffer)
+			return s.In == source.In && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a))
+		}
+		return s.In == source.In && s.Name == source.Name && (a == b || a == "" || b == "")
 	})
 }
 

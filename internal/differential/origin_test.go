@@ -102,7 +102,7 @@ func originDifferences() *differences[askedOrigin] {
 		},
 		difference[askedOrigin]{
 			name: "a port that is the scheme's is the one that is not written",
-			page: "docs/security.md", words: "where the Host names no port, it is 443 over TLS and 80 without",
+			page: "docs/security.md", words: "where the Host names no port, it is the usual one",
 			usher: func(a askedOrigin) (string, bool) {
 				origin, ok := webOrigin(a.lines[0])
 				_, address, _ := strings.Cut(origin, "://")

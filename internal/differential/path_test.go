@@ -100,25 +100,18 @@ func pathAnswer(r reply) string {
 func pathDifferences() *differences[askedPath] {
 	return namedDifferences(
 		difference[askedPath]{
-			name: "a path that is not clean or has an escaped slash is no route of a plain handler",
-			page: "docs/gin.md", words: "a path that is not clean or has an escaped slash is 404",
+			name: "a path that is not clean or has an escaped slash is no route",
+			page: "docs/gin.md", words: "or has an escaped slash is 404",
 			usher: func(a askedPath) (string, bool) {
 				clean := strings.TrimSuffix(a.decoded, "/")
 				escaped := strings.Contains(strings.ToUpper(a.raw), "%2F")
-				return "404", a.on != "gin" && (path.Clean(a.decoded) != clean || escaped)
+				return "404", path.Clean(a.decoded) != clean || escaped
 			},
 		},
 		difference[askedPath]{
 			name: "text that is not UTF-8 is refused",
 			page: "docs/declaring.md", words: "text is UTF-8",
 			usher: func(a askedPath) (string, bool) { return "422 utf8", !utf8.ValidString(a.decoded) },
-		},
-		difference[askedPath]{
-			name: "a parameter is not empty, and gin lets it be",
-			page: "docs/declaring.md", words: "A parameter of the path is never empty",
-			usher: func(a askedPath) (string, bool) {
-				return "404", a.on == "gin" && strings.HasPrefix(a.decoded, "/rooms//seats/")
-			},
 		},
 	)
 }

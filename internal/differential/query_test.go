@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,6 +210,15 @@ type asked struct {
 	err    error // of decoding the query
 }
 
+// undecoded says whether a pair that may be the parameter's does not decode.
+func (a asked) undecoded() bool {
+	return slices.ContainsFunc(strings.Split(a.raw, "&"), func(pair string) bool {
+		_, err := url.ParseQuery(pair)
+		name := regexp.MustCompile(`(?i)(^|[;?])([^a-z0-9_.-]|%[0-9a-f]{2})*(v|%76|%56)([^a-z0-9_.-]|$)`)
+		return err != nil && name.MatchString(pair)
+	})
+}
+
 func (p *parameter) isText() bool {
 	return p.name == "ip" || p.name == "addr"
 }
@@ -251,9 +261,9 @@ func isEmpty(text string) bool { return text == "" }
 func queryDifferences() *differences[asked] {
 	return namedDifferences(
 		difference[asked]{
-			name: "a query that does not decode is refused, and gin drops its bad pairs",
-			page: "docs/security.md", words: "a query that does not decode | 400",
-			usher: func(a asked) (string, bool) { return "400 invalid_query", a.err != nil },
+			name: "a parameter that does not decode is refused, and gin drops its pair",
+			page: "docs/security.md", words: "a parameter that does not decode | 400",
+			usher: func(a asked) (string, bool) { return "400 invalid_query", a.err != nil && a.undecoded() },
 		},
 		difference[asked]{
 			name: "a scalar that is there twice is refused, and gin takes the first",

@@ -124,19 +124,9 @@ func offersDifferences() *differences[askedOffers] {
 			},
 		},
 		difference[askedOffers]{
-			name:  "a token among subprotocols is found in one case and one order",
-			fault: "names match in any case, and a marker behind its token is 400, so that nobody sees it",
-			usher: wrong(trimASCII, true),
-		},
-		difference[askedOffers]{
 			name:  "white space beyond spaces and tabs is cut off an offer",
 			fault: "the offer is no token, and not the one that the route speaks",
 			usher: wrong(strings.TrimSpace, false),
-		},
-		difference[askedOffers]{
-			name:  "white space is cut off, and a token is found in one case",
-			fault: "both of the above",
-			usher: wrong(strings.TrimSpace, true),
 		},
 		difference[askedOffers]{
 			name: "an offer that is no token or is there twice spoils no other",
