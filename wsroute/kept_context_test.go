@@ -2,6 +2,7 @@ package wsroute_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,17 +34,17 @@ func TestWhatAKeptContextStillDoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				j := &journal{}
-				var ofScheme, ofProvider context.Context
+				var ofScheme, ofProvider atomic.Pointer[context.Context] // they may run again
 				deps := depends.New()
 				provideScheme(deps, depends.Scheme{
 					Name: "test", Challenge: "Bearer", Sources: []depends.Source{{In: "query", Name: "token"}},
 				}, func(ctx context.Context, _ depends.Credential) (who, error) {
 					depends.Identify(ctx, depends.Identity{Subject: "ada"})
-					ofScheme = ctx
+					ofScheme.Store(&ctx)
 					return who{"ada"}, nil
 				})
 				depends.Provide(deps, func(ctx context.Context, _ struct{ Who who }) (gate, error) {
-					ofProvider = ctx
+					ofProvider.Store(&ctx)
 					return gate{}, nil
 				}, test.options...)
 				ws := wsroute.New(deps, quiet())
@@ -57,12 +58,12 @@ func TestWhatAKeptContextStillDoes(t *testing.T) {
 				time.Sleep(test.waits)
 				synctest.Wait()
 				j.add("opened")
-				kept := ofProvider
+				kept := *ofProvider.Load()
 				switch name {
 				case "the scheme's", "the scheme's, again":
-					kept = ofScheme
+					kept = *ofScheme.Load()
 				case "one that is made of it":
-					kept = context.WithValue(ofProvider, derived{}, 1)
+					kept = context.WithValue(kept, derived{}, 1)
 				}
 				depends.Identify(kept, depends.Identity{Subject: "mallory", Session: "s"})
 				depends.ValidUntil(kept, time.Now().Add(time.Second))
