@@ -74,7 +74,9 @@ func (p proxies) secure(r *http.Request) bool {
 		return true
 	}
 	said := slices.Collect(listItems(r.Header["X-Forwarded-Proto"])) // one of each proxy
-	plain := func(s string) bool { return !strings.EqualFold(s, "https") && !strings.EqualFold(s, "wss") }
+	plain := func(s string) bool {
+		return !strings.EqualFold(s, "https") && !strings.EqualFold(s, "wss")
+	}
 	return len(said) > 0 && p.trust(otherEnd(r)) && !slices.ContainsFunc(said, plain)
 }
 

@@ -174,7 +174,8 @@ func (c *checker) itself(p *Provider) {
 		hooks.Optional(p.Out) != nil, hooks.Live(p.Out) != nil:
 		wrong(TypeName(p.Out)+" is usher's own to fill", "provide a type of the program")
 	case p.Out.Name() != "" && p.Out.PkgPath() == "":
-		wrong(TypeName(p.Out)+" says nothing about what it is", fmt.Sprintf("name it: type Token %s", p.Out))
+		wrong(TypeName(p.Out)+" says nothing about what it is",
+			fmt.Sprintf("name it: type Token %s", p.Out))
 	case p.Value.IsValid() && isNil(p.Value) && p.In == nil:
 		wrong("the supplied "+TypeName(p.Out)+" is nil", "supply it after it was made")
 	}

@@ -149,7 +149,8 @@ type shared struct {
 
 // New returns an empty graph.
 func New(validate *validator.Validate) *Graph {
-	return &Graph{validate: validate, byType: map[reflect.Type][]*Provider{}, shared: &shared{rules: map[typedRule]problem{}}}
+	s := &shared{rules: map[typedRule]problem{}}
+	return &Graph{validate: validate, byType: map[reflect.Type][]*Provider{}, shared: s}
 }
 
 // Child returns a graph that sees what g sees, and may add to it.

@@ -60,5 +60,6 @@ func isVerdict(t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer && !t.Implements(errorType) {
 		t = t.Elem()
 	}
-	return t.Kind() == reflect.Bool || t.Implements(errorType) || reflect.PointerTo(t).Implements(errorType)
+	return t.Kind() == reflect.Bool || t.Implements(errorType) ||
+		reflect.PointerTo(t).Implements(errorType)
 }
