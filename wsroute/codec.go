@@ -88,14 +88,10 @@ func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []stri
 	default:
 		t := reflect.TypeFor[Recv]()
 		bad = append(bad, jsonFaults(t, map[reflect.Type]bool{})...)
-		validate := v
-		if checked := validated(t); checked != nil {
-			bad = append(bad, tryValidate(v, checked)...)
-		} else {
-			validate = nil
-		}
+		check, faults := newRules(v, t)
+		bad = append(bad, faults...)
 		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
-			return decodeJSON(validate, in, into)
+			return decodeJSON(check, in, into)
 		}
 	}
 	c.encode = encoder[Send]()
@@ -142,22 +138,27 @@ func wrongKind(in *wsconn.Message, binary bool) *MessageError {
 	return &MessageError{Code: wsconn.CodeUnsupported, Reason: "binary_not_accepted"}
 }
 
-// decodeJSON reads a message and, unless v is nil, checks its validate tags.
-func decodeJSON[Recv any](v *validator.Validate, in *wsconn.Message, into *Recv) *MessageError {
+// decodeJSON reads a message and, unless check is nil, checks its validate tags.
+func decodeJSON[Recv any](
+	check func(reflect.Value) error, in *wsconn.Message, into *Recv,
+) *MessageError {
 	if e := wrongKind(in, false); e != nil {
 		return e
 	}
 	if err := json.Unmarshal(in.Buf.Bytes(), into); err != nil {
 		return &MessageError{Code: wsconn.CodeInvalid, Reason: "invalid_json", Err: err}
 	}
-	if v == nil {
+	if check == nil {
 		return nil
 	}
-	message := reflect.Indirect(reflect.ValueOf(into).Elem())
+	message := reflect.ValueOf(into).Elem()
+	for message.Kind() == reflect.Pointer {
+		message = message.Elem()
+	}
 	if !message.IsValid() { // a pointer, and the JSON was null
 		return &MessageError{Code: wsconn.CodePolicy, Reason: "invalid_message"}
 	}
-	err := v.Struct(message.Addr().Interface())
+	err := check(message)
 	if list, ok := errors.AsType[validator.ValidationErrors](err); ok && len(list) > maxErrors {
 		err = fmt.Errorf("%w\nand %d more", list[:maxErrors], len(list)-maxErrors)
 	}
@@ -216,31 +217,6 @@ func encodeBinary(data []byte) *wsconn.Outgoing {
 	m := wsconn.NewOutgoing(true)
 	_, _ = m.Write(data)
 	return m
-}
-
-// validated returns the struct of a message type that the validator takes, or nil.
-func validated(t reflect.Type) reflect.Type {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	reads := reflect.TypeFor[json.Unmarshaler]()
-	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reads) {
-		return nil
-	}
-	return t
-}
-
-// tryValidate runs the rules of a message type once, so that what the validator
-// panics about is found when the program starts.
-func tryValidate(v *validator.Validate, t reflect.Type) (bad []string) {
-	defer func() {
-		if r := recover(); r != nil {
-			text := fmt.Sprintf("%s: the validator does not take its rules: %v", graph.TypeName(t), r)
-			bad = []string{text}
-		}
-	}()
-	_ = v.Struct(reflect.New(t).Interface())
-	return nil
 }
 
 var ownEncoding = []reflect.Type{
