@@ -470,12 +470,13 @@ func TestCookiesAsTheyStand(t *testing.T) {
 	for line, want := range map[string]string{
 		"w=1": "nil", "v": "", "v=": "", "v=a": "a", `v={"a":1}`: `{"a":1}`, "v=é": "é", "v=a,b": "a,b", `v=a\b`: `a\b`,
 		`v="a b"`: "a b", `v="`: `"`, "w=1;v=a": "a", "w=1;  v=a=b ;x": "a=b", "V=1; v=2": "2",
+		"v =a": "a", " v\t=\ta ": "a", "\u00a0v=a": "nil", "v=\u00a0a": "\u00a0a",
 	} {
 		if got := wstest.Dial[string, string](t, srv, "/", wstest.Header("Cookie", line)).Receive(); got != want {
 			t.Errorf("%s: got %q, want %q", line, got, want)
 		}
 	}
-	for line, want := range map[string]string{"v=\xff": "utf8", `v=1; v={}`: "repeated"} {
+	for line, want := range map[string]string{"v=\xff": "utf8", `v=1; v={}`: "repeated", "v =1; v=2": "repeated"} {
 		r := wstest.Refused(t, srv, "/", wstest.Header("Cookie", line))
 		if len(r.Problem.Errors) != 1 || r.Problem.Errors[0].Code != want {
 			t.Errorf("%q: got %v, want %s", line, r.Problem.Errors, want)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -60,26 +61,22 @@ func (r *Request) credentials(s *depends.Scheme, first *found) (n int, err error
 		switch source.In {
 		case "query":
 			for _, value := range r.query.values(source.Name, r.one[:0]) {
-				n = first.add(n, source, strings.TrimSpace(value))
+				n = first.add(n, source, textproto.TrimString(value))
 			}
 		case "header":
 			for _, line := range r.HTTP.Header[source.Name] {
 				n = first.add(n, source, take(source.Prefix, line))
 			}
 		case "cookie":
-			before := n
-			for _, c := range r.HTTP.CookiesNamed(source.Name) {
-				n = first.add(n, source, c.Value)
-			}
-			switch sent, value := named(r.HTTP.Header["Cookie"], source.Name); {
-			case sent > 1:
-				n = before + sent
-				if before == 0 {
+			values := cookies(r.HTTP.Header["Cookie"], source.Name)
+			for _, value := range values {
+				if len(values) > 1 { // an empty one makes the name ambiguous all the same
+					value += "?"
+				} else if _, err := http.ParseCookie("v=" + value); err != nil {
 					first.source = source
+					return 0, errCookie
 				}
-			case sent == 1 && n == before && value != "":
-				first.source = source
-				return 0, errCookie
+				n = first.add(n, source, value)
 			}
 		case "subprotocol":
 			if n, err = r.offered(s, source, n, first); err != nil {
@@ -118,19 +115,6 @@ func (r *Request) elsewhere(s *depends.Scheme) string {
 	return Place(*first.source)
 }
 
-// named counts the cookies of a name as they were sent. Those that are empty or do not
-// parse are not among a request's cookies, and make the name ambiguous all the same.
-func named(lines []string, name string) (n int, last string) {
-	for _, line := range lines {
-		for pair := range strings.SplitSeq(line, ";") {
-			if key, value, _ := strings.Cut(pair, "="); strings.TrimSpace(key) == name {
-				n, last = n+1, strings.Trim(value, " \t\"")
-			}
-		}
-	}
-	return n, last
-}
-
 // add counts a credential, unless it is empty.
 func (c *found) add(n int, source *depends.Source, value string) int {
 	if value == "" {
@@ -162,19 +146,19 @@ func (r *Request) offered(
 // take returns the credential in a header line of a source with a prefix, or "".
 func take(prefix, line string) string {
 	if prefix == "" {
-		return strings.TrimSpace(line)
+		return textproto.TrimString(line)
 	}
-	scheme, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	scheme, rest, _ := strings.Cut(textproto.TrimString(line), " ")
 	if !strings.EqualFold(scheme, prefix) {
 		return ""
 	}
-	return strings.TrimSpace(rest)
+	return textproto.TrimString(rest)
 }
 
 // mayHold reports whether a header line may hold a credential, although not a space but
 // another character that no scheme's name has (RFC 9110 §5.6.2) ends the prefix.
 func mayHold(prefix, line string) bool {
-	line = strings.TrimSpace(line)
+	line = textproto.TrimString(line)
 	if len(line) <= len(prefix) || !strings.EqualFold(line[:len(prefix)], prefix) {
 		return false
 	}
@@ -191,7 +175,7 @@ func Offers(lines []string) []string {
 	var list []string
 	for _, line := range lines {
 		for item := range strings.SplitSeq(line, ",") {
-			if item = strings.TrimSpace(item); item == "" {
+			if item = textproto.TrimString(item); item == "" {
 				continue
 			}
 			if list = append(list, item); len(list) > MaxOffers {
@@ -320,9 +304,9 @@ func stripCookies(lines, names []string) []string {
 	for _, line := range lines {
 		var pairs []string
 		for pair := range strings.SplitSeq(line, ";") {
-			pair = strings.TrimSpace(pair)
+			pair = textproto.TrimString(pair)
 			name, _, _ := strings.Cut(pair, "=")
-			if pair != "" && !slices.Contains(names, strings.TrimSpace(name)) {
+			if pair != "" && !slices.Contains(names, textproto.TrimString(name)) {
 				pairs = append(pairs, pair)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"net/textproto"
 	"slices"
 	"strings"
 
@@ -88,10 +89,11 @@ func (r *Request) Values(in, name string) []string {
 func cookies(lines []string, name string) (found []string) {
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
-			key, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-			if key != name {
+			key, value, _ := strings.Cut(pair, "=")
+			if textproto.TrimString(key) != name {
 				continue
 			}
+			value = textproto.TrimString(value)
 			if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
 				value = value[1 : n-1]
 			}

@@ -266,13 +266,6 @@ func headerDifferences() *differences[askedHeader] {
 			},
 		},
 		difference[askedHeader]{
-			name:  "white space beyond spaces and tabs is cut off a credential",
-			fault: "it is a part of the credential: RFC 9110 has no other white space than SP and HTAB",
-			usher: func(a askedHeader) (string, bool) {
-				return a.reference(a.request, strings.TrimSpace), a.name == "key" || a.header == "Authorization"
-			},
-		},
-		difference[askedHeader]{
 			name: "a name or a password that is not UTF-8 is refused",
 			page: "security/basic.go", words: `charset="UTF-8"`, // its challenge
 			usher: func(a askedHeader) (string, bool) {
@@ -288,25 +281,7 @@ func cookieDifferences() *differences[askedHeader] {
 	right := func(a askedHeader) string {
 		return a.answer(sentCookies(a.request, textproto.TrimString, textproto.TrimString))
 	}
-	// wrong is an answer with another trimming, if it makes a difference.
-	wrong := func(trimPair func(string) string) func(a askedHeader) (string, bool) {
-		return func(a askedHeader) (string, bool) {
-			asItIs := func(name string) string { return name }
-			got := a.answer(sentCookies(a.request, trimPair, asItIs))
-			return got, isParameter(a) && got != right(a)
-		}
-	}
 	return namedDifferences(
-		difference[askedHeader]{
-			name:  "white space between a cookie's name and = belongs to the name",
-			fault: "it does not, for net/http and for FastAPI: as a credential the same cookie is found",
-			usher: wrong(textproto.TrimString),
-		},
-		difference[askedHeader]{
-			name:  "white space beyond spaces and tabs is cut off a cookie",
-			fault: "it is a part of the cookie: as a credential, a cookie that begins with it has another name",
-			usher: wrong(strings.TrimSpace),
-		},
 		difference[askedHeader]{
 			name: "a cookie is read as it stands, and net/http drops what it cannot parse",
 			page: "docs/declaring.md", words: "a cookie is read as it stands",
@@ -316,7 +291,7 @@ func cookieDifferences() *differences[askedHeader] {
 			name: "a credential's cookie that is there twice or does not parse is refused",
 			page: "docs/security.md", words: "two cookies of the name, or one that does not parse, are 400",
 			usher: func(a askedHeader) (string, bool) {
-				sent := sentCookies(a.request, strings.TrimSpace, strings.TrimSpace)
+				sent := sentCookies(a.request, textproto.TrimString, textproto.TrimString)
 				return "400 invalid_request", !isParameter(a) && (len(sent) > 1 || len(parsedCookies(a.request)) == 0)
 			},
 		},

@@ -108,13 +108,6 @@ func selected(items []string, other string) string {
 }
 
 func offersDifferences() *differences[askedOffers] {
-	// wrong is the answer to a list that is read in another way, if that makes a difference.
-	wrong := func(trim func(string) string, strict bool) func(askedOffers) (string, bool) {
-		return func(a askedOffers) (string, bool) {
-			got := offersAnswer(a.items(trim), a.secret, strict)
-			return got, got != offersAnswer(a.items(trimASCII), a.secret, false)
-		}
-	}
 	return namedDifferences(
 		difference[askedOffers]{
 			name: "a long list is refused",
@@ -122,11 +115,6 @@ func offersDifferences() *differences[askedOffers] {
 			usher: func(a askedOffers) (string, bool) {
 				return "400 too_many_subprotocols", len(a.items(trimASCII)) > 32
 			},
-		},
-		difference[askedOffers]{
-			name:  "white space beyond spaces and tabs is cut off an offer",
-			fault: "the offer is no token, and not the one that the route speaks",
-			usher: wrong(strings.TrimSpace, false),
 		},
 		difference[askedOffers]{
 			name: "an offer that is no token or is there twice spoils no other",
