@@ -33,7 +33,7 @@ func parsePattern(path string) (segments []segment, fault string) {
 				return nil, fmt.Sprintf("path %q goes on behind *%s, which takes all the rest", path, s.text)
 			}
 		}
-		if strings.ContainsAny(s.text, ":*{}?# ") {
+		if strings.ContainsAny(s.text, ":*{}?# \\") {
 			return nil, fmt.Sprintf("path %q: %q is neither text nor a whole parameter", path, part)
 		}
 		if part == "" && i < len(parts)-1 {

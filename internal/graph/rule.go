@@ -53,11 +53,31 @@ func (p *param) tryRule(v *validator.Validate) (fault string) {
 			fault = fmt.Sprintf("the validator does not take the rule: %v", r)
 		}
 	}()
-	p.check(v, reflect.New(p.typ).Elem())
-	for _, text := range samples {
-		p.set(v, reflect.New(p.typ).Elem(), []string{text})
+	for _, part := range partsOf(p.rule) {
+		tried := *p
+		tried.rule = part
+		tried.check(v, reflect.New(p.typ).Elem())
+		for _, text := range samples {
+			tried.set(v, reflect.New(p.typ).Elem(), []string{text})
+		}
 	}
 	return ""
+}
+
+// partsOf returns a rule, and each part of it: behind another that no sample keeps, a part
+// would not be tried.
+func partsOf(rule string) []string {
+	parts, dive := []string{rule}, ""
+	for item := range strings.SplitSeq(rule, ",") {
+		if item == "dive" {
+			dive += "dive,"
+			continue
+		}
+		for alternative := range strings.SplitSeq(item, "|") {
+			parts = append(parts, dive+alternative)
+		}
+	}
+	return parts
 }
 
 // judgeRule says whether a rule is about something else, would never be run, or fails whatever
