@@ -82,12 +82,13 @@ func TestResponseHeader(t *testing.T) {
 		c.Header("X-Private", "1")
 		c.Header("Content-Type", "text/html")
 		c.Writer.Header().Add("Set-Cookie", "mine=1")
+		c.Writer.Header().Add("Set-Cookie", "ours=1")
 	})
 	if err := ws.Mount(engine); err != nil {
 		t.Fatal(err)
 	}
 	srv := wstest.StartHandler(t, ws, engine)
-	const cookies = "mine=1 gate=1 sid=new"
+	const cookies = "mine=1 ours=1 gate=1 sid=new"
 	for mode, want := range map[string][2]string{
 		"": {cookies, "1"}, "again": {cookies + " sid=newer", "1"}, "del": {cookies, ""}, "set": {cookies, "2"}, "value": {cookies, "1"},
 	} {
@@ -108,7 +109,7 @@ func TestResponseHeader(t *testing.T) {
 	} {
 		socket, plain := wstest.Refused(t, srv, "/ws?token=x&mode="+mode), wstest.Get(t, srv, "/plain?token=x&mode="+mode)
 		for _, r := range []*wstest.Refusal{socket, plain} {
-			if got := fmt.Sprint(r.Status, " ", r.Problem.Reason); got != want || strings.Join(r.Header["Set-Cookie"], " ") != "mine=1" {
+			if got := fmt.Sprint(r.Status, " ", r.Problem.Reason); got != want || strings.Join(r.Header["Set-Cookie"], " ") != "mine=1 ours=1" {
 				t.Errorf("%s: %s %v", mode, got, r.Header)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -116,18 +117,19 @@ var failures = []scenario{
 		},
 	},
 	{
-		id: "S104", app: "a handler for status 401 answers 418", fastapi: `418 "custom"`, verdict: matched, want: "418 custom",
-		config: wsroute.Config{MapError: func(err error) *depends.Rejection {
+		id: "S104", app: "a handler for status 401 answers 418", fastapi: `418 "custom"`, verdict: matched, want: `418 "custom"`,
+		config: wsroute.Config{WriteRefusal: writesDetail, MapError: func(err error) *depends.Rejection {
 			var r *depends.Rejection
 			if errors.As(err, &r) && r.Status == 401 {
-				return &depends.Rejection{Status: 418, Reason: "custom"}
+				return &depends.Rejection{Status: 418, Detail: "custom"}
 			}
 			return nil
 		}},
 		run: func(w *world) string {
 			rejects(w, unauthorized())
 			ends[takesA](w, nil)
-			return w.wire("/ws")
+			_, r := w.dial(w.server(), "/ws")
+			return fmt.Sprintf("%d %q", r.Status, r.Body)
 		},
 	},
 	{
@@ -193,4 +195,10 @@ var failures = []scenario{
 			return join(w.wire("/ws", "Origin: https://evil"), w.wire("/ws", "Origin: https://ok"))
 		},
 	},
+}
+
+// writesDetail answers with a refusal's detail alone.
+func writesDetail(w http.ResponseWriter, _ *http.Request, refusal *depends.Rejection) {
+	w.WriteHeader(refusal.Status)
+	_, _ = io.WriteString(w, refusal.Detail)
 }

@@ -174,12 +174,12 @@ var handshakes = []scenario{
 	},
 	{
 		id: "S18", app: `a denial of 418 with X-H: v and "teapot"`, fastapi: "418, X-H: v, teapot", verdict: matched,
-		want: "418, X-H: v, teapot",
+		want: "418, X-H: v, teapot", config: wsroute.Config{WriteRefusal: writesDetail},
 		run: func(w *world) string {
 			rejects(w, &depends.Rejection{Status: 418, Header: http.Header{"X-H": {"v"}}, Detail: "teapot"})
 			handle(w, "/ws", idle[takesA])
 			_, r := w.dial(w.server(), "/ws")
-			return fmt.Sprintf("%d, X-H: %s, %s", r.Status, r.Header.Get("X-H"), r.Problem.Detail)
+			return fmt.Sprintf("%d, X-H: %s, %s", r.Status, r.Header.Get("X-H"), r.Body)
 		},
 	},
 	{
