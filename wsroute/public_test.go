@@ -190,6 +190,7 @@ func TestAnOverrideAuthenticatesAsWhatItReplaces(t *testing.T) {
 		"of two":               {opens[all](), depends.OverrideValue(reader{"bob"})},
 		"a guard":              {opens[guard](), depends.OverrideValue(fromHeader{})},
 		"a value of gin":       {opens[ofGin](), depends.OverrideValue(fromGin{})},
+		"a renewable scheme":   {opens[ofKey](wsroute.Renewable), depends.OverrideValue(keyHolder{"bob"})},
 		"a scheme, by Require": {opens[none](wsroute.Require[keyHolder]()), depends.OverrideValue(keyHolder{})},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -179,10 +179,10 @@ func (c *checker) itself(p *Provider) {
 	case p.Value.IsValid() && isNil(p.Value) && p.In == nil:
 		wrong("the supplied "+TypeName(p.Out)+" is nil", "supply it after it was made")
 	}
-	if p.Scheme == nil {
+	if p.real.Scheme == nil {
 		return
 	}
-	c.schemes = append(c.schemes, p)
+	c.schemes = append(c.schemes, p.real)
 	for _, f := range p.Faults {
 		c.add("unsafe", p.Out, f.Fact, f.Hint, "used"+where(p.Site, Site{}))
 	}
