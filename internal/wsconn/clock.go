@@ -91,9 +91,8 @@ func (c *Conn) lookForLife(now time.Time) {
 // ping sends a ping; c.mu is held.
 func (c *Conn) ping(now time.Time) {
 	c.nextPing = now.Add(c.set.PingInterval)
-	reads := c.socket.reads.Load()
-	taken, err := c.socket.wire.ping()
-	if err != nil {
+	reads, taken := c.socket.reads.Load(), c.socket.wire.taken()
+	if err := c.socket.wire.control(opPing, controlFrame(opPing, nil)); err != nil {
 		c.writeFailed(err)
 		return
 	}

@@ -83,16 +83,11 @@ func (w *wire) send(m *Outgoing, deflate bool, set *Settings) (sent bool, err er
 	return err == nil, err
 }
 
-// control sends a ping, a pong or the answer to the handshake.
+// control sends a ping, a pong or the answer to the handshake. A ping or pong that still
+// waits gives way to a later one (RFC 6455 §5.5.3).
 func (w *wire) control(op byte, frame []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.putControl(op, frame)
-}
-
-// putControl sends a control frame; a ping or pong that still waits gives way to a later
-// one (RFC 6455 §5.5.3). w.mu is held.
-func (w *wire) putControl(op byte, frame []byte) error {
 	for i := range w.queue {
 		if e := &w.queue[i]; e.op == op && !e.begun {
 			w.size += len(frame) - len(e.data)
@@ -104,24 +99,11 @@ func (w *wire) putControl(op byte, frame []byte) error {
 	return err
 }
 
-// ping sends a ping, and returns what the peer had taken before it.
-func (w *wire) ping() (taken int, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	taken = w.takenBytes()
-	return taken, w.putControl(opPing, controlFrame(opPing, nil))
-}
-
 // taken returns how many bytes the peer has taken, as far as that is known, without those
 // of pings: a peer that takes nothing else and answers none is lost.
 func (w *wire) taken() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.takenBytes()
-}
-
-// takenBytes is taken; w.mu is held.
-func (w *wire) takenBytes() int {
 	if n, ok := unacked(w.raw); ok {
 		return w.sent - n
 	}
@@ -136,13 +118,8 @@ func (w *wire) close(frame []byte, discard bool) {
 	if w.closed {
 		return
 	}
-	if discard {
-		w.queue = slices.DeleteFunc(w.queue, func(e entry) bool {
-			if !e.begun {
-				w.drop(&e)
-			}
-			return !e.begun
-		})
+	for i := len(w.queue) - 1; discard && i >= 0 && !w.queue[i].begun; i-- {
+		w.drop(i)
 	}
 	_, _ = w.put(opClose, frame) // the reading goroutine sees a socket that fails
 	w.closed = true
@@ -261,17 +238,18 @@ func (w *wire) dropOldest() bool {
 	if i < 0 {
 		return false
 	}
-	w.drop(&w.queue[i])
-	w.queue = slices.Delete(w.queue, i, i+1)
+	w.drop(i)
 	return true
 }
 
-// drop uncounts an entry that is not begun; w.mu is held.
-func (w *wire) drop(e *entry) {
+// drop drops an entry that is not begun; w.mu is held.
+func (w *wire) drop(i int) {
+	e := &w.queue[i]
 	w.size -= len(e.data)
 	if e.isMessage() {
 		w.messages--
 	}
+	w.queue = slices.Delete(w.queue, i, i+1)
 }
 
 // room returns when a message of n bytes may fit, when the wire has failed or is closed, or
