@@ -24,9 +24,8 @@ type clock struct {
 // start sets the timer of a connection that opens; c.mu is held.
 func (c *Conn) start(now time.Time) {
 	c.nextPing = now.Add(c.set.PingInterval)
-	pause := c.pause(now)
-	c.rings = now.Add(pause)
-	c.timer = time.AfterFunc(pause, c.ring)
+	c.timer = time.AfterFunc(never, c.ring)
+	c.rearm(now)
 }
 
 // running says whether the timer is; c.mu is held.
@@ -44,8 +43,8 @@ func (c *Conn) ring() {
 		c.pausedFor(over, now)
 	}
 	c.lookForLife(now)
-	if due, why := c.deadline(); !now.Before(due) {
-		c.close(c.endingFor(why))
+	if due, end := c.deadline(); !now.Before(due) {
+		c.close(end(c))
 		return
 	}
 	if !c.checks.IsZero() && !now.Before(c.checks) {
@@ -105,95 +104,70 @@ func (c *Conn) ping(now time.Time) {
 // never is later than whatever a clock waits for.
 const never = 100 * 365 * 24 * time.Hour
 
-// late is what a connection ends for at a time.
-type late uint8
-
-const (
-	lateHandler late = iota + 1 // in peerClosing
-	lateReceive
-	latePong
-	lateMessage
-	lateAuthorisation
-)
-
-// deadline returns when the connection ends if nothing changes, and for what; c.mu is held.
+// deadline returns when the connection ends if nothing changes, and how; c.mu is held.
 // The pong clock stands still while a full inbox keeps us from reading.
-func (c *Conn) deadline() (due time.Time, why late) {
+func (c *Conn) deadline() (due time.Time, end func(*Conn) *ending) {
 	due = c.nextPing.Add(never)
-	sooner := func(at time.Time, what late) {
-		if at.Before(due) {
-			due, why = at, what
+	sooner := func(since time.Time, wait time.Duration, how func(*Conn) *ending) {
+		if at := since.Add(wait); !since.IsZero() && at.Before(due) {
+			due, end = at, how
 		}
 	}
 	switch {
 	case c.phase == peerClosing:
-		sooner(c.grace, lateHandler)
+		sooner(c.grace, 0, (*Conn).peersEnd)
 	case !c.stalled.IsZero():
-		sooner(c.stalled.Add(c.set.StallTimeout), lateReceive)
-	case !c.asked.IsZero():
-		sooner(c.asked.Add(c.pongTime()), latePong)
+		sooner(c.stalled, c.set.StallTimeout, (*Conn).handlerStalled)
+	default:
+		sooner(c.asked, c.pongTime(), (*Conn).pingUnanswered)
 	}
-	if !c.partial.IsZero() && c.phase == open {
-		sooner(c.partial.Add(c.set.MessageTimeout), lateMessage)
+	if c.phase == open {
+		sooner(c.partial, c.set.MessageTimeout, (*Conn).messageTimeout)
 	}
-	if !c.expires.IsZero() {
-		sooner(c.expires, lateAuthorisation)
-	}
-	return due, why
+	sooner(c.expires, 0, (*Conn).expiry)
+	return due, end
 }
 
-// endingFor is how the connection ends at its deadline.
-func (c *Conn) endingFor(why late) *ending {
-	switch why {
-	case lateReceive:
-		return discarding(c.set.Errors.Stalled, CodePolicy, "handler_stalled")
-	case latePong:
-		return c.lost(fmt.Errorf("no answer to a ping for %v", c.pongTime()))
-	case lateMessage:
-		e := c.broken(breach(CodePolicy, "message_timeout",
-			"a message was not complete after %v", c.set.MessageTimeout))
-		e.discard = true
-		return e
-	case lateAuthorisation:
-		return c.expiry()
-	default:
-		return c.end
-	}
+func (c *Conn) peersEnd() *ending { return c.end }
+
+func (c *Conn) handlerStalled() *ending {
+	return discarding(c.set.Errors.Stalled, CodePolicy, "handler_stalled")
+}
+
+func (c *Conn) pingUnanswered() *ending {
+	return c.lost(fmt.Errorf("no answer to a ping for %v", c.pongTime()))
+}
+
+func (c *Conn) messageTimeout() *ending {
+	return c.broken(true, breach(CodePolicy, "message_timeout",
+		"a message was not complete after %v", c.set.MessageTimeout))
 }
 
 // rearm sets the timer to whatever comes first; c.mu is held.
 func (c *Conn) rearm(now time.Time) {
-	if c.running() {
-		pause := c.pause(now)
-		c.rings = now.Add(pause)
-		c.timer.Reset(pause)
+	if !c.running() {
+		return
 	}
-}
-
-// pause is the time until whatever comes first; c.mu is held.
-func (c *Conn) pause(now time.Time) time.Duration {
 	due, _ := c.deadline()
-	next := due.Sub(now)
+	pause := due.Sub(now)
 	if c.phase == open {
-		next = min(next, c.nextPing.Sub(now))
+		pause = min(pause, c.nextPing.Sub(now))
 	}
 	if !c.checks.IsZero() {
-		next = min(next, c.checks.Sub(now))
+		pause = min(pause, c.checks.Sub(now))
 	}
-	return next
+	c.rings = now.Add(pause)
+	c.timer.Reset(pause)
 }
 
 // stall marks that the inbox is full, or that it is not any more; c.mu is held.
 func (c *Conn) stall(full bool) {
 	now := time.Now()
-	switch {
-	case full:
+	c.stalled = time.Time{}
+	if full {
 		c.stalled = now
-	case !c.asked.IsZero():
+	} else if !c.asked.IsZero() {
 		c.asked = now // answers are read only now
-		fallthrough
-	default:
-		c.stalled = time.Time{}
 	}
 	c.rearm(now)
 }

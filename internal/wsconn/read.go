@@ -87,7 +87,7 @@ func (c *Conn) readEnded(err error) {
 		v = breach(CodeProtocol, "protocol_error", "%v", err)
 	}
 	c.lingers = true
-	if !c.close(c.broken(v)) && c.socket.wire.isEmpty() {
+	if !c.close(c.broken(false, v)) && c.socket.wire.isEmpty() {
 		c.closeSent()
 	}
 	c.mu.Unlock()
@@ -98,10 +98,10 @@ func (c *Conn) readEnded(err error) {
 }
 
 // broken is the end by a peer that broke the protocol or a limit. What is queued for it is
-// still written, unless the caller decides otherwise.
-func (c *Conn) broken(v *violation) *ending {
+// still written, unless discard is set.
+func (c *Conn) broken(discard bool, v *violation) *ending {
 	cause := fmt.Errorf("%w: %w", c.set.Errors.Protocol, v)
-	return &ending{cause: cause, code: v.code, reason: v.reason}
+	return &ending{cause: cause, code: v.code, reason: v.reason, discard: discard}
 }
 
 type reader func([]byte) (int, error)
@@ -124,10 +124,8 @@ func (c *Conn) readMessages() error {
 		}
 		if v := c.judge(m); v != nil {
 			m.Release()
-			e := c.broken(v)
-			e.discard = true
 			c.mu.Lock()
-			c.close(e)
+			c.close(c.broken(true, v))
 			c.mu.Unlock()
 			continue
 		}
