@@ -16,7 +16,7 @@ type inbox struct {
 	watching  bool      // the reading goroutine waits for room, or for the peer to go
 	inHand    bool      // the handler works on a message
 	handed    time.Time // when it got the last one
-	idle      func()    // to be called once it has none in its hands
+	idle      []func()  // to be called once it has none in its hands
 	readUntil time.Time // the deadline of what is read; zero if there is none
 }
 
@@ -131,10 +131,6 @@ func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 	if ctx != c.ctx {
 		defer context.AfterFunc(ctx, c.wake)()
 	}
-	return c.receive(ctx)
-}
-
-func (c *Conn) receive(ctx context.Context) (*Message, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.putDown()
@@ -216,19 +212,14 @@ func (c *Conn) Discard() {
 // its own.
 func (c *Conn) WhenIdle(f func()) {
 	c.mu.Lock()
-	if c.inHand {
-		before := c.idle
-		c.idle = func() {
-			if before != nil {
-				before()
-			}
-			f()
-		}
-		c.mu.Unlock()
-		return
+	wait := c.inHand
+	if wait {
+		c.idle = append(c.idle, f)
 	}
 	c.mu.Unlock()
-	f()
+	if !wait {
+		f()
+	}
 }
 
 // HandlerDone says that the handler has returned.
@@ -241,8 +232,12 @@ func (c *Conn) HandlerDone() {
 // putDown says that the handler has done with the message in its hands; c.mu is held.
 func (c *Conn) putDown() {
 	c.inHand = false
-	if c.idle != nil {
-		go c.idle()
+	if idle := c.idle; idle != nil {
 		c.idle = nil
+		go func() {
+			for _, f := range idle {
+				f()
+			}
+		}()
 	}
 }

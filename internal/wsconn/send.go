@@ -27,8 +27,7 @@ func (c *Conn) trySend(m *Outgoing, own bool) (sent bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.expire()
-	switch {
-	case c.phase >= closing, c.phase == peerClosing && !own:
+	if c.phase >= closing || c.phase == peerClosing && !own {
 		return false, c.end.cause
 	}
 	sent, err = c.socket.wire.send(m, c.socket.deflates, c.set)
