@@ -38,19 +38,14 @@ func canFulfil(params []string) bool {
 		if inner, ok := strings.CutPrefix(value, `"`); ok {
 			value = strings.TrimSuffix(inner, `"`)
 		}
+		known := false
 		switch name {
 		case "server_no_context_takeover", "client_no_context_takeover":
-			if hasValue {
-				return false
-			}
+			known = !hasValue
 		case "client_max_window_bits":
-			if hasValue && !slices.Contains(windowBits, value) {
-				return false
-			}
-		default:
-			return false
+			known = !hasValue || slices.Contains(windowBits, value)
 		}
-		if seen[name] {
+		if !known || seen[name] {
 			return false
 		}
 		seen[name] = true

@@ -45,21 +45,14 @@ func (h *heads) look() *violation {
 	if h.n < 2 {
 		return nil
 	}
-	length, size := uint64(h.head[1]&0x7f), uint8(2)
-	switch length {
-	case 126:
-		size = 4
-	case 127:
-		size = 10
-	}
-	if h.n < size {
+	length := uint64(h.head[1] & 0x7f)
+	switch more := h.head[2:h.n]; {
+	case length == 126 && len(more) < 2, length == 127 && len(more) < 8:
 		return nil
-	}
-	switch size {
-	case 4:
-		length = uint64(binary.BigEndian.Uint16(h.head[2:]))
-	case 10:
-		length = binary.BigEndian.Uint64(h.head[2:])
+	case length == 126:
+		length = uint64(binary.BigEndian.Uint16(more))
+	case length == 127:
+		length = binary.BigEndian.Uint64(more)
 	}
 	const mask = 4
 	h.n, h.left = 0, length+mask

@@ -3,7 +3,6 @@ package wsconn
 import (
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Settings are what bounds a connection. Connections share them.
@@ -69,11 +68,8 @@ const (
 // Sendable says whether a code may stand in a close frame (RFC 6455 §7.4, and 1012 to 1014
 // of the IANA registry).
 func Sendable(code int) bool {
-	switch {
-	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
-		return true
-	}
-	return false
+	return code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 ||
+		code >= 3000 && code <= 4999
 }
 
 // MaxReason is how many bytes of reason fit into a close frame: a control frame's 125 less
@@ -83,12 +79,5 @@ const MaxReason = 123
 // CutReason makes a reason fit: valid UTF-8, cut between two runes.
 func CutReason(reason string) string {
 	reason = strings.ToValidUTF8(reason, "\uFFFD")
-	if len(reason) <= MaxReason {
-		return reason
-	}
-	end := MaxReason
-	for !utf8.RuneStart(reason[end]) {
-		end--
-	}
-	return reason[:end]
+	return strings.ToValidUTF8(reason[:min(len(reason), MaxReason)], "") // without half a rune
 }

@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"crypto/sha1" //nolint:gosec // as RFC 6455 §4.2.2 says
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -27,20 +25,17 @@ type hijacker struct {
 	http.ResponseWriter
 	timeout time.Duration
 	socket  *Socket
-	refused error // what gorilla would answer, which is ours to do
 }
 
 // upgrader is what gorilla is told once for all connections.
 var upgrader = &websocket.Upgrader{
 	ReadBufferSize:    readBufferSize,
 	WriteBufferPool:   &writeBuffers,
-	EnableCompression: true,                                     // of those that offer it by now
-	CheckOrigin:       func(*http.Request) bool { return true }, // checked before any provider ran
-	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
-		if h, ok := w.(*hijacker); ok {
-			h.refused = fmt.Errorf("%d: %w", status, reason)
-		}
-	},
+	EnableCompression: true, // of those that offer it by now
+
+	// The origin was checked before any provider ran; an error is the caller's to answer.
+	CheckOrigin: func(*http.Request) bool { return true },
+	Error:       func(http.ResponseWriter, *http.Request, int, error) {},
 }
 
 // Hijack takes the connection over. What net/http had read already, early
@@ -59,14 +54,11 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return &h.socket.inner, buffered, nil
 }
 
-// ofGorilla and ofGorillaDeflating are what gorilla is given in place of a request, which was
-// checked before any provider ran, and is answered by us.
-var (
-	ofGorilla          = handshake(nil)
-	ofGorillaDeflating = handshake([]string{deflateName})
-)
+// ofGorilla is what gorilla is given in place of a request, which was checked before any
+// provider ran, and is answered by us; true has the deflating one.
+var ofGorilla = map[bool]*http.Request{false: handshake(), true: handshake(deflateName)}
 
-func handshake(extensions []string) *http.Request {
+func handshake(extensions ...string) *http.Request {
 	return &http.Request{Method: http.MethodGet, Header: http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
 		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
@@ -82,12 +74,8 @@ func Upgrade(
 	w http.ResponseWriter, r *http.Request, header http.Header, compress bool, timeout time.Duration,
 ) (s *Socket, hijacked bool, err error) {
 	h := &hijacker{ResponseWriter: w, timeout: timeout}
-	plain := ofGorilla
 	deflate := compress && offersDeflate(r.Header["Sec-Websocket-Extensions"])
-	if deflate {
-		plain = ofGorillaDeflating
-	}
-	ws, err := upgrader.Upgrade(h, plain, nil)
+	ws, err := upgrader.Upgrade(h, ofGorilla[deflate], nil)
 	if err == nil {
 		k := &h.socket.inner
 		k.ws, k.deflates, k.protocol = ws, deflate, header.Get("Sec-Websocket-Protocol")
@@ -97,7 +85,7 @@ func Upgrade(
 		if h.socket != nil {
 			_ = h.socket.inner.Close()
 		}
-		return nil, h.socket != nil, errors.Join(err, h.refused)
+		return nil, h.socket != nil, err
 	}
 	return h.socket, true, nil
 }
