@@ -118,33 +118,35 @@ func (r *Rejection) StatusBeforeUpgrade() int {
 	switch {
 	case redirects && r.Header.Get("Location") != "", r.Status >= 400 && r.Status <= 599:
 		return r.Status
-	case r.Status != 0, r.CloseCode == 0, r.CloseCode == 1011:
+	case r.Status != 0:
 		return http.StatusInternalServerError
-	case r.CloseCode == 3000:
-		return http.StatusUnauthorized
-	case r.CloseCode == 3008:
-		return http.StatusRequestTimeout
-	case r.CloseCode == 1012, r.CloseCode == 1013:
-		return http.StatusServiceUnavailable
 	}
-	return http.StatusForbidden
+	return cmp.Or(statuses[r.CloseCode], http.StatusForbidden)
+}
+
+// statuses are those of close codes, and of none.
+var statuses = map[int]int{
+	0:    http.StatusInternalServerError,
+	1011: http.StatusInternalServerError,
+	1012: http.StatusServiceUnavailable,
+	1013: http.StatusServiceUnavailable,
+	3000: http.StatusUnauthorized,
+	3008: http.StatusRequestTimeout,
 }
 
 // CodeAfterUpgrade returns the close code: CloseCode, or the one for Status.
 func (r *Rejection) CodeAfterUpgrade() int {
-	switch {
-	case r.CloseCode != 0:
-		return r.CloseCode
-	case r.Status == http.StatusUnauthorized:
-		return 3000 // Unauthorized, of the IANA registry
-	case r.Status == http.StatusForbidden:
-		return 3003 // Forbidden
-	case r.Status == http.StatusRequestTimeout:
-		return 3008 // Timeout
-	case r.Status == http.StatusTooManyRequests, r.Status == http.StatusServiceUnavailable:
-		return 1013 // Try Again Later
-	case r.Status >= 300 && r.Status < 500:
-		return 1008 // Policy Violation, RFC 6455 §7.4.1
+	if r.Status >= 300 && r.Status < 500 {
+		return cmp.Or(r.CloseCode, closeCodes[r.Status], 1008) // Policy Violation, RFC 6455 §7.4.1
 	}
-	return 1011 // Internal Error
+	return cmp.Or(r.CloseCode, closeCodes[r.Status], 1011) // Internal Error
+}
+
+// closeCodes are those of statuses, in the IANA registry.
+var closeCodes = map[int]int{
+	http.StatusUnauthorized:       3000, // Unauthorized
+	http.StatusForbidden:          3003, // Forbidden
+	http.StatusRequestTimeout:     3008, // Timeout
+	http.StatusTooManyRequests:    1013, // Try Again Later
+	http.StatusServiceUnavailable: 1013,
 }

@@ -46,6 +46,23 @@ type ownRequest interface {
 	ClientAddr() netip.Addr
 }
 
+type (
+	optionalField interface{ optional() reflect.Type }
+	liveField     interface{ live() reflect.Type }
+)
+
+// inner returns a function that asks a field's type, if it is such a struct, for the type
+// within it.
+func inner[Field any](ask func(Field) reflect.Type) func(reflect.Type) reflect.Type {
+	return func(t reflect.Type) reflect.Type {
+		field, ok := reflect.Zero(t).Interface().(Field)
+		if !ok || t.Kind() != reflect.Struct { // such as a pointer to one
+			return nil
+		}
+		return ask(field)
+	}
+}
+
 // These hooks give usher's own packages what this one alone can do with its types.
 var _ = graph.SetHooks(graph.Hooks{
 	Graph:       func(deps any) *graph.Graph { return deps.(*Graph).graph },
@@ -59,22 +76,10 @@ var _ = graph.SetHooks(graph.Hooks{
 			return ClientAddr{r.(ownRequest).ClientAddr()}
 		},
 	},
-	Absent: ErrAbsent,
-	Optional: func(t reflect.Type) reflect.Type {
-		o, ok := reflect.Zero(t).Interface().(interface{ optional() reflect.Type })
-		if !ok || t.Kind() != reflect.Struct { // such as a pointer to one
-			return nil
-		}
-		return o.optional()
-	},
-	Live: func(t reflect.Type) reflect.Type {
-		l, ok := reflect.Zero(t).Interface().(interface{ live() reflect.Type })
-		if !ok || t.Kind() != reflect.Struct {
-			return nil
-		}
-		return l.live()
-	},
-	Bind: func(live any, get func() any) { live.(interface{ bind(get func() any) }).bind(get) },
+	Absent:   ErrAbsent,
+	Optional: inner(optionalField.optional),
+	Live:     inner(liveField.live),
+	Bind:     func(live any, get func() any) { live.(interface{ bind(get func() any) }).bind(get) },
 	Fault: func(f *graph.Fault) error {
 		e := &WiringError{
 			Kind: f.Kind, Fact: f.Fact, Type: f.Type, Path: f.Path, Hint: f.Hint, Err: f.Err,
