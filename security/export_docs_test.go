@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -15,9 +16,9 @@ var Bounds = map[string]any{
 	"`Leeway`":           JWT[struct{}]{}.leeway(),
 	"`Leeway`, at most":  maxLeeway,
 	"size of a token":    fmt.Sprintf("%d KiB", maxToken>>10),
-	"a secret for HS256": fmt.Sprintf("%d bytes", secretSize("HS256")),
-	"a secret for HS384": fmt.Sprintf("%d bytes", secretSize("HS384")),
-	"a secret for HS512": fmt.Sprintf("%d bytes", secretSize("HS512")),
+	"a secret for HS256": secretSize(HS256),
+	"a secret for HS384": secretSize(HS384),
+	"a secret for HS512": secretSize(HS512),
 	"an RSA key":         fmt.Sprintf("%d bits", minRSABits),
 	"a `kid`":            fmt.Sprintf("%d bytes", maxKeyID),
 
@@ -40,6 +41,13 @@ var Bounds = map[string]any{
 	"path of a ticket":                                 fmt.Sprintf("%d KiB", maxTicketPath>>10),
 	"Origin of a ticket":                               fmt.Sprintf("%d bytes", maxTicketOrigin),
 	"body of a request for a ticket":                   fmt.Sprintf("%d KiB", maxTicketBody>>10),
+}
+
+// secretSize is the least size of a secret, as the fault of a shorter one says it.
+func secretSize(key func([]byte) Key) string {
+	fact, _ := key([]byte("x")).weakness()
+	_, least, _ := strings.Cut(fact, "asks for ")
+	return least + " bytes"
 }
 
 // KeepsTicketsInMemory says whether tickets without a Store are kept here.

@@ -33,11 +33,10 @@ type Key struct {
 	id        string
 	named     bool // WithID was called, if only with ""
 
-	// material returns a []byte or a typed public key. It is a function because
-	// no printer, logger or encoder shows what a function holds.
-	material func() any
-
-	mac func(signed string, signature []byte) bool // verifies a signature; nil for a public key
+	// Only functions hold the key itself, since no printer, logger or encoder shows what
+	// a function holds.
+	weak   func() (fact, hint string) // why it must not verify; nil of the zero Key
+	verify func(signed string, signature []byte) error
 }
 
 // HS256 is a shared secret for HMAC with SHA-256, of at least 32 random bytes
@@ -52,16 +51,28 @@ func HS512(secret []byte) Key { return symmetric(jwt.SigningMethodHS512, secret)
 
 // RS256 is a public key for RSASSA-PKCS1-v1_5 with SHA-256, of at least 2048
 // bits (RFC 7518 §3.3).
-func RS256(public *rsa.PublicKey) Key { return asymmetric(jwt.SigningMethodRS256, public) }
+func RS256(public *rsa.PublicKey) Key {
+	return asymmetric(jwt.SigningMethodRS256, public, weakRSA)
+}
 
 // ES256 is a public key on the curve P-256 for ECDSA with SHA-256 (RFC 7518 §3.4).
-func ES256(public *ecdsa.PublicKey) Key { return asymmetric(jwt.SigningMethodES256, public) }
+func ES256(public *ecdsa.PublicKey) Key {
+	return asymmetric(jwt.SigningMethodES256, public, weakCurve)
+}
 
 // EdDSA is an Ed25519 public key (RFC 8037 §3.1).
-func EdDSA(public ed25519.PublicKey) Key { return asymmetric(jwt.SigningMethodEdDSA, public) }
+func EdDSA(public ed25519.PublicKey) Key {
+	return asymmetric(jwt.SigningMethodEdDSA, public, weakEdDSA)
+}
 
-func asymmetric(method jwt.SigningMethod, public any) Key {
-	return Key{algorithm: method.Alg(), material: func() any { return public }}
+func asymmetric[P any](method jwt.SigningMethod, public P, weak func(P) (fact, hint string)) Key {
+	return Key{
+		algorithm: method.Alg(),
+		weak:      func() (fact, hint string) { return weak(public) },
+		verify: func(signed string, signature []byte) error {
+			return method.Verify(signed, signature, public)
+		},
+	}
 }
 
 // symmetric copies the secret, so that a caller who wipes or reuses its slice does not
@@ -71,15 +82,18 @@ func symmetric(method *jwt.SigningMethodHMAC, secret []byte) Key {
 	macs := sync.Pool{New: func() any { return &preparedMAC{Hash: hmac.New(method.Hash.New, secret)} }}
 	return Key{
 		algorithm: method.Alg(),
-		material:  func() any { return secret },
-		mac: func(signed string, signature []byte) bool {
+		weak:      func() (fact, hint string) { return weakSecret(secret, method.Hash.Size()) },
+		verify: func(signed string, signature []byte) error {
 			m := macs.Get().(*preparedMAC) //nolint:forcetypeassert // the pool holds nothing else
 			defer macs.Put(m)
 			m.Reset()
 			m.buffer = append(m.buffer[:0], signed...)
 			_, _ = m.Write(m.buffer)
 			m.buffer = m.Sum(m.buffer[:0])
-			return hmac.Equal(m.buffer, signature) // in constant time
+			if !hmac.Equal(m.buffer, signature) { // in constant time
+				return jwt.ErrSignatureInvalid
+			}
+			return nil
 		},
 	}
 }
@@ -88,17 +102,6 @@ func symmetric(method *jwt.SigningMethodHMAC, secret []byte) Key {
 type preparedMAC struct {
 	hash.Hash
 	buffer []byte
-}
-
-// verify returns an error if the key did not make the signature.
-func (k Key) verify(method jwt.SigningMethod, signed string, signature []byte) error {
-	if k.mac == nil {
-		return method.Verify(signed, signature, k.material())
-	}
-	if !k.mac(signed, signature) {
-		return jwt.ErrSignatureInvalid
-	}
-	return nil
 }
 
 // WithID returns the key with an ID, which tokens name as their kid (RFC 7515
@@ -114,7 +117,7 @@ func (k Key) WithID(id string) Key {
 // String returns the algorithm and the ID, never the key.
 func (k Key) String() string {
 	switch {
-	case k.material == nil:
+	case k.weak == nil:
 		return "zero Key"
 	case k.named:
 		return fmt.Sprintf("%s key %+q", k.algorithm, k.id)
@@ -146,29 +149,13 @@ func keyFaults(scheme string, keys []Key) (f faults) {
 
 // weakness returns why the key must not verify anything, or nothing.
 func (k Key) weakness() (fact, hint string) {
-	if k.material == nil {
+	if k.weak == nil {
 		return "has no algorithm", "make keys with security.HS256, HS384, HS512, RS256, ES256 or EdDSA"
 	}
-	switch key := k.material().(type) {
-	case []byte:
-		return weakSecret(key, secretSize(k.algorithm))
-	case *rsa.PublicKey:
-		return weakRSA(key)
-	case *ecdsa.PublicKey:
-		return weakCurve(key)
-	case ed25519.PublicKey:
-		return weakEdDSA(key)
-	}
-	return "", ""
+	return k.weak()
 }
 
-// secretSize is the least number of bytes of an HMAC secret: those of its hash
-// (RFC 7518 §3.2).
-func secretSize(algorithm string) int {
-	method, _ := jwt.GetSigningMethod(algorithm).(*jwt.SigningMethodHMAC)
-	return method.Hash.Size()
-}
-
+// weakSecret returns why a secret is weak; its hash has at least so many bytes (RFC 7518 §3.2).
 func weakSecret(secret []byte, least int) (fact, hint string) {
 	hint = fmt.Sprintf("make one with: openssl rand -base64 %d", least)
 	switch {

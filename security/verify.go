@@ -152,7 +152,7 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 		return nil, err
 	}
 	signed := token[:len(token)-len(parts[2])-1]
-	if err := verifySignature(h.method, signed, signature, keys); err != nil {
+	if err := verifySignature(signed, signature, keys); err != nil {
 		return nil, err
 	}
 	payload, err := strictBase64.DecodeString(parts[1])
@@ -176,10 +176,10 @@ func claimedIssuer(c depends.Credential) string {
 }
 
 // verifySignature returns an error unless one of the keys made the signature.
-func verifySignature(method jwt.SigningMethod, signed string, signature []byte, keys []Key) error {
+func verifySignature(signed string, signature []byte, keys []Key) error {
 	var err error
 	for _, k := range keys {
-		if err = k.verify(method, signed, signature); err == nil {
+		if err = k.verify(signed, signature); err == nil {
 			return nil
 		}
 	}
