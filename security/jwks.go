@@ -294,10 +294,7 @@ func (s *JWKS) get() (keys []Key, passedOver map[string]string, err error) {
 	defer cancel()
 	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil) // faults has parsed it
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
-	client := http.Client{}
-	if s.Client != nil {
-		client = *s.Client
-	}
+	client := *cmp.Or(s.Client, &http.Client{})
 	client.Jar, client.CheckRedirect = nil, sameHost
 	request.Close = s.Client == nil // a set is fetched four times an hour
 	response, err := client.Do(request)

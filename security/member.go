@@ -18,6 +18,7 @@ const maxMembers = 128
 type member struct{ name, begins string }
 
 const (
+	space  = " \t\r\n"
 	text   = `"`
 	texts  = `"[`          // a string or an array
 	number = "-0123456789" // a NumericDate (RFC 7519 §2)
@@ -47,26 +48,24 @@ func checkMembers(data []byte, registered []member) error {
 	if !utf8.Valid(data) {
 		return badToken(jwt.ErrTokenMalformed, "not UTF-8")
 	}
-	data = skipSpace(data)
-	if len(data) == 0 || data[0] != '{' {
+	data, isObject := bytes.CutPrefix(bytes.TrimLeft(data, space), []byte("{"))
+	if !isObject {
 		return badToken(jwt.ErrTokenMalformed, "not a JSON object")
 	}
-	var few [16][]byte
-	seen := few[:0]
-	for name, rest := nextMember(data[1:]); len(rest) > 0; name, rest = nextMember(rest) {
-		named := func(m member) bool { return string(name) == m.name }
-		resembles := func(m member) bool { return strings.EqualFold(string(name), m.name) }
-		if i := slices.IndexFunc(registered, named); i >= 0 {
-			if begins := registered[i].begins; begins != "" && strings.IndexByte(begins, rest[0]) < 0 {
+	seen := make([][]byte, 0, 16)
+	for name, rest := nextMember(data); len(rest) > 0; name, rest = nextMember(rest) {
+		for _, m := range registered {
+			same := string(name) == m.name
+			if same && m.begins != "" && strings.IndexByte(m.begins, rest[0]) < 0 {
 				return badToken(jwt.ErrTokenMalformed, "%s has a value of the wrong type", name)
 			}
-		} else if slices.ContainsFunc(registered, resembles) {
-			return badToken(jwt.ErrTokenMalformed, "%+.40q differs from a registered name by case", name)
-		}
-		for _, other := range seen {
-			if bytes.EqualFold(name, other) {
-				return badToken(jwt.ErrTokenMalformed, "%+.40q is there twice", name)
+			if !same && strings.EqualFold(string(name), m.name) {
+				return badToken(jwt.ErrTokenMalformed, "%+.40q differs from a registered name by case", name)
 			}
+		}
+		twice := func(other []byte) bool { return bytes.EqualFold(name, other) }
+		if slices.ContainsFunc(seen, twice) {
+			return badToken(jwt.ErrTokenMalformed, "%+.40q is there twice", name)
 		}
 		if len(seen) == maxMembers {
 			return badToken(jwt.ErrTokenMalformed, "more than %d members", maxMembers)
@@ -79,7 +78,7 @@ func checkMembers(data []byte, registered []member) error {
 // memberText returns the string or the number that an object has under a name, which may be
 // in another case, as for encoding/json; or "".
 func memberText(data []byte, wanted string) string {
-	name, rest := nextMember(bytes.TrimLeft(data, " \t\r\n{"))
+	name, rest := nextMember(bytes.TrimLeft(data, space+"{"))
 	for ; len(rest) > 0; name, rest = nextMember(rest) {
 		switch {
 		case !strings.EqualFold(string(name), wanted):
@@ -105,8 +104,9 @@ func nextMember(data []byte) (name, rest []byte) {
 		case '"':
 			end := i + stringLength(data[i:])
 			// A string in front of a colon is a name.
-			if after := skipSpace(data[end:]); depth == 0 && len(after) > 0 && after[0] == ':' {
-				return unescaped(data[i:end]), skipSpace(after[1:])
+			after, isName := bytes.CutPrefix(bytes.TrimLeft(data[end:], space), []byte(":"))
+			if depth == 0 && isName {
+				return unescaped(data[i:end]), bytes.TrimLeft(after, space)
 			}
 			i = end - 1
 		}
@@ -135,11 +135,4 @@ func unescaped(quoted []byte) []byte {
 	var s string
 	_ = json.Unmarshal(quoted, &s) // an error here is also one of the whole object
 	return []byte(s)
-}
-
-func skipSpace(data []byte) []byte {
-	for len(data) > 0 && data[0] <= ' ' {
-		data = data[1:]
-	}
-	return data
 }

@@ -162,8 +162,8 @@ func (t ticket[T]) mismatch(c depends.Credential) string {
 func (t *Tickets[T]) Handler(principal func(*http.Request) (T, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := t.issue(w, r, principal); err != nil {
-			var rejection *depends.Rejection
-			if !errors.As(err, &rejection) {
+			rejection, ok := errors.AsType[*depends.Rejection](err)
+			if !ok {
 				slog.ErrorContext(r.Context(), "security: no ticket was issued", "error", err)
 				rejection = &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error"}
 			}
