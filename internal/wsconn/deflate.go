@@ -34,10 +34,7 @@ func canFulfil(params []string) bool {
 	seen := map[string]bool{}
 	for _, param := range params {
 		name, value, hasValue := strings.Cut(param, "=")
-		name, value = strings.Trim(name, " \t"), strings.Trim(value, " \t")
-		if inner, ok := strings.CutPrefix(value, `"`); ok {
-			value = strings.TrimSuffix(inner, `"`)
-		}
+		name, value = strings.Trim(name, " \t"), strings.Trim(value, " \t\"")
 		known := false
 		switch name {
 		case "server_no_context_takeover", "client_no_context_takeover":

@@ -3,6 +3,7 @@ package wsconn
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -80,10 +81,8 @@ func (c *Conn) takenAside(m *Message) bool {
 // fits says whether there is room for a message: for two of the largest at least, and for
 // one always; c.mu is held.
 func (c *Conn) fits(m *Message) bool {
-	if c.discards || len(c.queue) == 0 {
-		return true
-	}
-	return len(c.queue) < c.set.ReadAhead && int64(c.size+m.Buf.Len()) <= 2*c.set.ReadLimit
+	return c.discards || len(c.queue) == 0 ||
+		len(c.queue) < c.set.ReadAhead && int64(c.size+m.Buf.Len()) <= 2*c.set.ReadLimit
 }
 
 // errHangup is of a peer that has ended its side while we did not read.
@@ -173,9 +172,7 @@ func (c *Conn) take() *Message {
 		c.free--
 	}
 	m := c.queue[0]
-	n := copy(c.queue, c.queue[1:])
-	c.queue[n] = nil
-	c.queue = c.queue[:n]
+	c.queue = slices.Delete(c.queue, 0, 1)
 	c.size -= m.Buf.Len()
 	if !c.stalled.IsZero() {
 		c.changed.Broadcast()
@@ -191,8 +188,7 @@ func (c *Conn) drop(n int) {
 		c.size -= m.Buf.Len()
 		m.Release()
 	}
-	clear(c.queue[n:])
-	c.queue = c.queue[:n]
+	c.queue = slices.Delete(c.queue, n, len(c.queue))
 }
 
 // Discard drops what was not received, and what comes from now on.
