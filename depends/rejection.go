@@ -83,10 +83,8 @@ func (r *Rejection) Unwrap() error { return r.Err }
 // 3000. The challenge is sent as WWW-Authenticate, which RFC 9110 §15.5.2 demands.
 func Unauthorized(challenge string, err error) *Rejection {
 	return &Rejection{
-		Status: http.StatusUnauthorized,
-		Reason: "unauthorized",
-		Header: http.Header{"Www-Authenticate": {challenge}},
-		Err:    err,
+		Status: http.StatusUnauthorized, Reason: "unauthorized",
+		Header: http.Header{"Www-Authenticate": {challenge}}, Err: err,
 	}
 }
 
@@ -105,10 +103,8 @@ func NotFound(reason string, err error) *Rejection {
 // close code 1013.
 func Unavailable(retryAfter time.Duration, err error) *Rejection {
 	return &Rejection{
-		Status:     http.StatusServiceUnavailable,
-		Reason:     "unavailable",
-		RetryAfter: retryAfter,
-		Err:        err,
+		Status: http.StatusServiceUnavailable, Reason: "unavailable",
+		RetryAfter: retryAfter, Err: err,
 	}
 }
 
