@@ -106,7 +106,11 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) ([]Ke
 	// A fetch that began before this token came may return the set from before a
 	// rotation: if it lacks the key, a second fetch is worth it.
 	for fetches := 2; ; fetches-- {
-		found, now := s.lookup(algorithm, id, named), time.Now()
+		found, others := matching(s.keys, algorithm, id, named)
+		if found == nil {
+			found = others
+		}
+		now := time.Now()
 		age := now.Sub(s.fetched)
 		current := now.Before(s.until) && age <= max(jwksOutage, 2*s.refresh())
 		switch {
@@ -174,25 +178,6 @@ func (s *JWKS) Ready(ctx context.Context) error {
 // failure returns the error of the last fetch; s.mu is held.
 func (s *JWKS) failure() error {
 	return fmt.Errorf("security: the key set cannot be fetched: %w", s.failed)
-}
-
-// lookup returns the keys for a token's algorithm and kid. A token without a kid takes those
-// without, or else any; s.mu is held.
-func (s *JWKS) lookup(algorithm, id string, named bool) (found []Key) {
-	var others []Key
-	for _, k := range s.keys {
-		switch {
-		case k.algorithm != algorithm:
-		case k.named == named && k.id == id:
-			found = append(found, k)
-		case !named:
-			others = append(others, k)
-		}
-	}
-	if found == nil {
-		return others
-	}
-	return found
 }
 
 // mayFetch reports whether a token may cause a fetch now, or wait for one; s.mu is held.

@@ -114,6 +114,21 @@ func (k Key) WithID(id string) Key {
 	return k
 }
 
+// matching returns the keys for a token's algorithm and kid. If it has no kid, others are
+// the keys for its algorithm that have one.
+func matching(keys []Key, algorithm, id string, named bool) (found, others []Key) {
+	for _, k := range keys {
+		switch {
+		case k.algorithm != algorithm:
+		case k.named == named && k.id == id:
+			found = append(found, k)
+		case !named:
+			others = append(others, k)
+		}
+	}
+	return found, others
+}
+
 // String returns the algorithm and the ID, never the key.
 func (k Key) String() string {
 	switch {

@@ -24,9 +24,7 @@ type verifier[C any] struct {
 	JWT[C]
 	description depends.Scheme
 	validator   *jwt.Validator
-	algorithms  []string         // of the keys
-	named       map[string]Key   // by ID
-	unnamed     map[string][]Key // by algorithm
+	algorithms  []string // of the keys
 	lastHeader  atomic.Pointer[header]
 }
 
@@ -37,19 +35,13 @@ func (j JWT[C]) prepare() *verifier[C] {
 		description: j.Describe(),
 		validator: jwt.NewValidator(jwt.WithIssuedAt(), jwt.WithLeeway(j.leeway()),
 			jwt.WithAudience(oneOrMore(j.Audience, j.Audiences)...)),
-		named:   map[string]Key{},
-		unnamed: map[string][]Key{},
 	}
+	v.Keys = slices.Clone(j.Keys)
 	if len(v.description.Faults) > 0 {
 		return v // Authenticate returns an error for every token
 	}
 	for _, k := range j.Keys {
 		v.algorithms = append(v.algorithms, k.algorithm)
-		if k.named {
-			v.named[k.id] = k
-		} else {
-			v.unnamed[k.algorithm] = append(v.unnamed[k.algorithm], k)
-		}
 	}
 	if j.JWKS != nil {
 		v.algorithms = []string{"RS256", "ES256", "EdDSA"}
@@ -195,23 +187,21 @@ func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) 
 	if v.JWKS != nil {
 		return v.JWKS.find(ctx, algorithm, h.id, h.named)
 	}
+	keys, _ := matching(v.Keys, algorithm, h.id, h.named)
+	if len(keys) > 0 {
+		return keys, nil
+	}
 	if !h.named {
-		if keys := v.unnamed[algorithm]; len(keys) > 0 {
-			return keys, nil
-		}
 		return nil, badToken(jwt.ErrTokenUnverifiable,
 			"it has no kid, and every %s key has an ID", algorithm)
 	}
-	key, ok := v.named[h.id]
-	if !ok {
+	same := func(k Key) bool { return k.named && k.id == h.id }
+	if i := slices.IndexFunc(v.Keys, same); i >= 0 {
 		return nil, badToken(jwt.ErrTokenUnverifiable,
-			"no key has the ID %+.40q; keys get one by WithID", h.id)
+			"its algorithm is %s, but the key is %v", algorithm, v.Keys[i])
 	}
-	if key.algorithm != algorithm {
-		return nil, badToken(jwt.ErrTokenUnverifiable,
-			"its algorithm is %s, but the key is %v", algorithm, key)
-	}
-	return []Key{key}, nil
+	return nil, badToken(jwt.ErrTokenUnverifiable,
+		"no key has the ID %+.40q; keys get one by WithID", h.id)
 }
 
 // tokenError is why a token is refused. Its text has no part of the token that is not
