@@ -41,11 +41,11 @@ type Conn struct {
 	mu      sync.Mutex
 	changed sync.Cond // of mu: a message, room for one, another phase
 	phase   phase
-	end     *ending          // nil in opening and open
-	clean   bool             // the peer's close frame is read
-	lingers bool             // the peer broke the protocol: only the end of what it sends is waited for
-	then    func()           // of AfterClose
-	leavers map[*byte]func() // to be called once the connection is not open any more
+	end     *ending            // nil in opening and open
+	clean   bool               // the peer's close frame is read
+	lingers bool               // the peer broke the protocol: only the end of what it sends is waited for
+	then    func()             // of AfterClose
+	leavers map[*func()]func() // to be called once the connection is not open any more
 
 	inbox
 	clock
@@ -242,14 +242,13 @@ func (c *Conn) OnLeave(f func()) (stop func()) {
 		return func() {}
 	}
 	if c.leavers == nil {
-		c.leavers = map[*byte]func(){}
+		c.leavers = map[*func()]func(){}
 	}
-	key := new(byte)
-	c.leavers[key] = f
+	c.leavers[&f] = f
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.leavers, key)
+		delete(c.leavers, &f)
 	}
 }
 

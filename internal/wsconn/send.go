@@ -32,14 +32,12 @@ func (c *Conn) trySend(m *Outgoing, own bool) (sent bool, err error) {
 	}
 	sent, err = c.socket.wire.send(m, c.socket.deflates, c.set)
 	switch {
-	case sent:
-		return true, nil
+	case sent, own && err == nil:
+		return sent, nil
 	case err != nil:
 		c.writeFailed(err)
-	case !own:
-		c.close(discarding(c.set.Errors.SlowReader, CodeTryAgain, "slow_reader"))
 	default:
-		return false, nil
+		c.close(discarding(c.set.Errors.SlowReader, CodeTryAgain, "slow_reader"))
 	}
 	return false, c.end.cause
 }
