@@ -61,9 +61,7 @@ func (v *verifier[C]) Authenticate(ctx context.Context, c depends.Credential) (C
 	payload, err := v.verify(ctx, c.Value)
 	if err == nil {
 		err = v.decodeClaims(payload, &claims)
-	} else if unavailable, ok := errors.AsType[*depends.Rejection](err); ok {
-		return none, unavailable
-	} else if ctx.Err() != nil {
+	} else if _, refused := errors.AsType[*depends.Rejection](err); refused || ctx.Err() != nil {
 		return none, err // the token was not checked
 	}
 	if err != nil {
