@@ -2,6 +2,7 @@ package wsroute
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -174,8 +175,8 @@ func (e *endpoint) writeOwn(
 	w http.ResponseWriter, r *http.Request, rejection *depends.Rejection,
 ) bool {
 	own := &recorder{ResponseWriter: w}
-	rejection.ServeHTTP(own, r) // for its header and its status
-	*own = recorder{ResponseWriter: w, status: own.status}
+	rejection.ServeHTTP(own, r) // for its header
+	*own = recorder{ResponseWriter: w}
 	w.Header().Del("Content-Type")
 	err := graph.Protect("WriteRefusal", func() error {
 		asked := &bind.Request{Plan: e.plan, HTTP: r}
@@ -187,29 +188,24 @@ func (e *endpoint) writeOwn(
 		e.shared.config.Logger.Error("wsroute: a refusal has its usual form", "error", err)
 		return false
 	}
-	if own.begun {
-		w.Header().Set("Content-Length", strconv.Itoa(own.body.Len()))
-		w.WriteHeader(own.status)
-		_, _ = w.Write(own.body.Bytes())
+	if own.status == 0 && own.body.Len() == 0 {
+		return false
 	}
-	return own.begun
+	w.Header().Set("Content-Length", strconv.Itoa(own.body.Len()))
+	w.WriteHeader(cmp.Or(own.status, rejection.StatusBeforeUpgrade()))
+	_, _ = w.Write(own.body.Bytes())
+	return true
 }
 
 // recorder holds an answer back, but for its header.
 type recorder struct {
 	http.ResponseWriter
-	begun  bool
-	status int
+	status int // 0 unless it is set
 	body   bytes.Buffer
 }
 
-// WriteHeader implements [http.ResponseWriter].
-func (w *recorder) WriteHeader(status int) { w.begun, w.status = true, status }
-
-// Write implements [http.ResponseWriter].
-func (w *recorder) Write(b []byte) (int, error) {
-	w.begun = true
-	return w.body.Write(b)
-}
+// WriteHeader and Write implement [http.ResponseWriter].
+func (w *recorder) WriteHeader(status int)      { w.status = status }
+func (w *recorder) Write(b []byte) (int, error) { return w.body.Write(b) }
 
 var connectionClose = []string{"close"}

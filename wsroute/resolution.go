@@ -125,34 +125,24 @@ func (h *resolution) settle(in any, err error) {
 	h.open(in, err)
 }
 
-// open writes the 101 or the refusal, and hands the connection over.
+// open writes the 101 and hands the connection over, or refuses.
 func (h *resolution) open(in any, err error) {
-	p := h.peer
-	outcome := errGone // if writing the answer panics
-	defer func() {
-		if outcome != nil {
-			h.drop(outcome)
-		}
-	}()
-	switch {
-	case err == nil && h.request.Diagnose:
-		outcome = ErrDiagnose
-		p.endpoint.writeRejection(h.w, h.r, upgradeRequired(h.r))
+	e := h.peer.endpoint
+	if err == nil && h.request.Diagnose {
+		defer h.drop(ErrDiagnose)
+		e.writeRejection(h.w, h.r, upgradeRequired(h.r))
 		return
-	case err == nil:
-		err = h.upgrade()
 	}
-	switch outcome = err; {
-	case err == nil:
-		p.endpoint.shared.hub.opened(p)
-		go p.run(in, h.end)
-	case p.endpoint.route.acceptsFirst:
-		outcome = nil
-		h.drop(err) // what was resolved need not wait for the stranger
-		fallthrough
-	default:
+	if err == nil {
+		err = graph.Protect("the ResponseWriter", h.upgrade)
+	}
+	if err != nil {
+		h.drop(err) // what was resolved need not wait for the peer
 		h.refuse(err)
+		return
 	}
+	e.shared.hub.opened(h.peer)
+	go h.peer.run(in, h.end)
 }
 
 // refuse answers with a refusal. It is flushed if the request's goroutine is busy, or ends
