@@ -129,13 +129,14 @@ func encodingFaults[Send any]() []string {
 
 // wrongKind refuses text where binary is wanted, and the reverse.
 func wrongKind(in *wsconn.Message, binary bool) *MessageError {
-	switch {
-	case in.Binary == binary:
+	if in.Binary == binary {
 		return nil
-	case binary:
-		return &MessageError{Code: wsconn.CodeUnsupported, Reason: "text_not_accepted"}
 	}
-	return &MessageError{Code: wsconn.CodeUnsupported, Reason: "binary_not_accepted"}
+	reason := "text_not_accepted"
+	if in.Binary {
+		reason = "binary_not_accepted"
+	}
+	return &MessageError{Code: wsconn.CodeUnsupported, Reason: reason}
 }
 
 // decodeJSON reads a message and, unless check is nil, checks its validate tags.
