@@ -65,7 +65,8 @@ func (e *endpoint) begin(
 	}
 	h := e.newResolution(w, r, path, c)
 	if h.request.Diagnose = !upgrade; len(h.request.Protocols) > bind.MaxOffers {
-		e.refuse(w, r, tooManySubprotocols())
+		e.refuse(w, r, refusal(http.StatusBadRequest, "too_many_subprotocols",
+			fmt.Errorf("more than %d subprotocols are offered", bind.MaxOffers)))
 		return nil
 	}
 	unread := h.request.Parse()
@@ -121,11 +122,6 @@ func (e *endpoint) address(r *bind.Request) (address netip.Addr) {
 
 func badQuery() *depends.Rejection {
 	return refusal(http.StatusBadRequest, "invalid_query", errors.New("the query does not decode"))
-}
-
-func tooManySubprotocols() *depends.Rejection {
-	return refusal(http.StatusBadRequest, "too_many_subprotocols",
-		fmt.Errorf("more than %d subprotocols are offered", bind.MaxOffers))
 }
 
 func (e *endpoint) tlsRequired(r *http.Request) *depends.Rejection {

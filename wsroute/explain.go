@@ -11,7 +11,7 @@ import (
 // messages and options. It is what a reviewer reads to know that no route is open
 // by mistake. It returns the first error of w.
 func (r *Router) Explain(w io.Writer) error {
-	for _, e := range r.shared.endpoints() {
+	for _, e := range r.shared.mounted.Load().endpoints {
 		before := [][2]string{{"origin", r.shared.origins.explain(e.open)}}
 		after := [][2]string{{"messages", "receives " + e.route.receives + ", sends " + e.route.sends}}
 		if e.route.answer != nil {

@@ -32,13 +32,11 @@ func (r *Router) Mount(router gin.IRouter) error {
 	if err != nil {
 		return err
 	}
-	var all []*graph.Fault
+	var all faults
 	for _, e := range endpoints {
 		if v := e.addTo(router, e.route.verb()); v != nil {
-			found := faults{target: e.target}
-			found.add("conflict", fmt.Sprint(v), "the router has a route of that path already; "+
+			all.add(e.target, "conflict", fmt.Sprint(v), "the router has a route of that path already; "+
 				"a GET of HandleHTTP may share a WebSocket's path")
-			all = append(all, found.list...)
 		}
 	}
 	for _, e := range endpoints {
@@ -134,7 +132,7 @@ var noRoute = depends.NotFound("not_found", nil)
 func (r *Router) compile(prefix string, onGin bool) (endpoints []*endpoint, err error) {
 	s := r.shared
 	defer s.wiring.Store(&err)
-	var bad []*graph.Fault
+	var bad faults
 	for _, text := range s.bad {
 		bad = append(bad, &graph.Fault{Kind: "bad config", Fact: text})
 	}
@@ -142,8 +140,7 @@ func (r *Router) compile(prefix string, onGin bool) (endpoints []*endpoint, err 
 	for _, rt := range s.routes {
 		t := rt.target(prefix, onGin)
 		targets = append(targets, t)
-		found := faults{target: t}
-		rt.check(&found, &s.config)
+		rt.check(t, &bad, &s.config)
 		segments, fault := parsePattern(prefix + rt.path)
 		if fault == "" {
 			t.PathNames = paramNames(segments)
@@ -151,21 +148,18 @@ func (r *Router) compile(prefix string, onGin bool) (endpoints []*endpoint, err 
 				shared: s, route: rt, target: t, segments: segments,
 				settings: rt.settings(&s.config),
 			}
-			found.conflicts(endpoints, e)
+			bad.conflicts(endpoints, e)
 			endpoints = append(endpoints, e)
 		} else {
-			found.add("bad route", fault, "write it as gin does: /rooms/:room or /files/*rest")
+			bad.add(t, "bad route", fault, "write it as gin does: /rooms/:room or /files/*rest")
 		}
-		bad = append(bad, found.list...)
 	}
 	bad = graph.Check(r.graph, targets, bad)
 	for i, t := range targets {
-		found := faults{target: t}
-		found.renewal()
+		bad.renewal(t)
 		if !t.Plain && !s.routes[i].public && !t.Authenticates() {
-			found.unguarded()
+			bad.unguarded(t)
 		}
-		bad = append(bad, found.list...)
 	}
 	if len(bad) == 0 {
 		if f := r.graph.MakeApp(s.config.CleanupTimeout); f != nil {
@@ -190,16 +184,13 @@ func (r *Router) compile(prefix string, onGin bool) (endpoints []*endpoint, err 
 	return endpoints, nil
 }
 
-// faults are what is wrong with one route.
-type faults struct {
-	target *graph.Target
-	list   []*graph.Fault
-}
+// faults are what is wrong with routes.
+type faults []*graph.Fault
 
-func (f *faults) add(kind, fact, hint string) {
-	f.list = append(f.list, &graph.Fault{
-		Kind: kind, Fact: fact, Hint: hint, Target: f.target,
-		Path: []string{"registered " + f.target.Site.String()},
+func (f *faults) add(t *graph.Target, kind, fact, hint string) {
+	*f = append(*f, &graph.Fault{
+		Kind: kind, Fact: fact, Hint: hint, Target: t,
+		Path: []string{"registered " + t.Site.String()},
 	})
 }
 
@@ -213,16 +204,15 @@ func (rt *route) target(prefix string, onGin bool) *graph.Target {
 }
 
 // unguarded refuses a route that everybody may open.
-func (f *faults) unguarded() {
-	f.add("unsafe", f.target.Label+" authenticates nobody: no scheme, no value of FromGin and "+
+func (f *faults) unguarded(t *graph.Target) {
+	f.add(t, "unsafe", t.Label+" authenticates nobody: no scheme, no value of FromGin and "+
 		"no guard that reads the request is needed to connect",
 		"guard the route or its group, as by wsroute.Require[Claims](), the type of a scheme; "+
 			"or add wsroute.Public, if everybody may connect")
 }
 
 // renewal refuses a Renewable route without one scheme whose credential fits into a message.
-func (f *faults) renewal() {
-	t := f.target
+func (f *faults) renewal(t *graph.Target) {
 	if !t.Renewable {
 		return
 	}
@@ -232,13 +222,13 @@ func (f *faults) renewal() {
 		if len(schemes) == 0 {
 			hint = "drop the option, or guard the route"
 		}
-		f.add("bad route", fmt.Sprintf(
+		f.add(t, "bad route", fmt.Sprintf(
 			"%s is Renewable, and its dependencies have %d schemes", t.Label, len(schemes)), hint)
 		return
 	}
 	s := bind.SchemeOf(schemes[0])
 	if s.Params != nil && len(s.Alternatives) <= 1 {
-		f.add("bad route", fmt.Sprintf(
+		f.add(t, "bad route", fmt.Sprintf(
 			"%s is Renewable, and %s reads %s beside its credential, which no renewal has",
 			t.Label, s.Name, strings.Join(s.Params, ", ")),
 			"drop the option; depends.Revalidate asks again while a connection is open")
@@ -264,9 +254,9 @@ func (f *faults) conflicts(before []*endpoint, e *endpoint) {
 			hint = "drop Diagnose, which answers a plain GET of the path itself"
 		}
 		if why != "" {
-			f.add("conflict", fmt.Sprintf("%s and %s cannot both be routes: %s",
+			f.add(e.target, "conflict", fmt.Sprintf("%s and %s cannot both be routes: %s",
 				other.target.Label, e.target.Label, why), hint)
-			added := f.list[len(f.list)-1]
+			added := (*f)[len(*f)-1]
 			added.Path = slices.Insert(added.Path, 0, "registered "+other.route.site.String())
 		}
 	}
@@ -282,18 +272,19 @@ func (r *Router) register(endpoints []*endpoint, faults []*graph.Fault) (err err
 	if err := graph.Report(targets, faults); err != nil {
 		return err
 	}
-	if r.shared.mounted.Load() == nil {
+	if !r.shared.mounted.Load().begun {
 		if err := r.subscribe(); err != nil {
 			return fmt.Errorf("wsroute: Config.Broadcast: %w", err)
 		}
 	}
-	r.shared.mounted.Store(newMounted(slices.Concat(r.shared.endpoints(), endpoints)))
+	r.shared.mounted.Store(newMounted(slices.Concat(r.shared.mounted.Load().endpoints, endpoints)))
 	return nil
 }
 
 // mounted is every route that was mounted, on whatever router. A program may mount once
 // more while it serves.
 type mounted struct {
+	begun     bool // Mount has succeeded
 	endpoints []*endpoint
 	secrets   bind.Names // query parameters that hold credentials
 	offers    []string   // how subprotocols begin that carry tokens, each once
@@ -301,7 +292,7 @@ type mounted struct {
 }
 
 func newMounted(endpoints []*endpoint) *mounted {
-	m := &mounted{endpoints: endpoints, secrets: bind.Names{}}
+	m := &mounted{begun: true, endpoints: endpoints, secrets: bind.Names{}}
 	for _, e := range endpoints {
 		m.movable = m.movable || !e.target.Foreign
 		maps.Copy(m.secrets, e.plan.Secrets)
@@ -314,11 +305,4 @@ func newMounted(endpoints []*endpoint) *mounted {
 	slices.Sort(m.offers)
 	m.offers = slices.Compact(m.offers)
 	return m
-}
-
-func (s *shared) endpoints() []*endpoint {
-	if all := s.mounted.Load(); all != nil {
-		return all.endpoints
-	}
-	return nil
 }

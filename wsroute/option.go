@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -145,30 +146,25 @@ func (rt *route) selectSubprotocol(offers []string, marker string) string {
 }
 
 // verb is the HTTP method.
-func (rt *route) verb() string {
-	if rt.method == "" {
-		return http.MethodGet
-	}
-	return rt.method
-}
+func (rt *route) verb() string { return cmp.Or(rt.method, http.MethodGet) }
 
 // check adds what is wrong with the route by itself.
-func (rt *route) check(found *faults, c *Config) {
+func (rt *route) check(t *graph.Target, found *faults, c *Config) {
 	for _, text := range rt.messages {
-		found.add("bad message", text, "")
+		found.add(t, "bad message", text, "")
 	}
 	if rt.method != "" && (!isToken(rt.method) || strings.ToUpper(rt.method) != rt.method) {
-		found.add("bad route", fmt.Sprintf("%q is no HTTP method", rt.method),
+		found.add(t, "bad route", fmt.Sprintf("%q is no HTTP method", rt.method),
 			"use the constants of net/http, such as http.MethodPost")
 	}
 	if rt.limits != (Limits{}) {
 		for _, text := range rt.limits.over(c.Limits).faults("Limits") {
-			found.add("bad route", text, "")
+			found.add(t, "bad route", text, "")
 		}
 	}
 	for _, name := range rt.subprotocols {
 		if !isToken(name) {
-			found.add("bad route", fmt.Sprintf("%q is no name of a subprotocol", name),
+			found.add(t, "bad route", fmt.Sprintf("%q is no name of a subprotocol", name),
 				"use letters, digits, '.', '-' and '_'")
 		}
 	}

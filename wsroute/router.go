@@ -35,7 +35,7 @@ type shared struct {
 	client  func(*http.Request) netip.Addr // of proxies
 	routes  []*route
 	hub     hub
-	mounted atomic.Pointer[mounted] // nil before Mount
+	mounted atomic.Pointer[mounted] // empty before Mount
 	wiring  atomic.Pointer[error]   // what Mount returned last; nil before it
 
 	unknown sync.Once // a peer whose address nobody knows
@@ -58,6 +58,7 @@ func New(deps *depends.Graph, config *Config) *Router {
 		},
 	}
 	s.hub.config = &s.config
+	s.mounted.Store(&mounted{})
 	return &Router{deps: deps, graph: graph.Of(deps), shared: s}
 }
 
@@ -125,7 +126,7 @@ func misuse(format string, args ...any) {
 func (r *Router) add(path string, options []RouteOption, rt *route) {
 	rt.path = r.prefix + path
 	rt.site = graph.Caller()
-	if r.shared.mounted.Load() != nil {
+	if r.shared.mounted.Load().begun {
 		misuse("Handle %s after Mount", rt.path)
 	}
 	rt.graph = r.graph
@@ -143,7 +144,7 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 // fault. wsroute/wstest's Start calls it; a test that mounts the router itself calls it
 // before Mount. After Mount it panics: a router is built for one test.
 func (r *Router) Override(replacements ...depends.Replacement) {
-	if r.shared.mounted.Load() != nil || len(replacements) > 0 && r.graph.Sealed() {
+	if r.shared.mounted.Load().begun || len(replacements) > 0 && r.graph.Sealed() {
 		misuse("Override after Mount")
 	}
 	for _, o := range replacements {

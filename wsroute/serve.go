@@ -161,10 +161,7 @@ type hidden struct {
 // hideCredentials takes credentials out of requests before next, and its logs, see them.
 func (r *Router) hideCredentials(next http.Handler, own [][]segment) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if all := r.shared.mounted.Load(); all != nil {
-			req = all.hide(req, own)
-		}
-		next.ServeHTTP(w, req)
+		next.ServeHTTP(w, r.shared.mounted.Load().hide(req, own))
 	})
 }
 
