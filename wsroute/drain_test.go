@@ -3,6 +3,8 @@ package wsroute_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -105,4 +107,25 @@ func TestDrainWindow(t *testing.T) {
 			t.Errorf("it took %v", d)
 		}
 	})
+}
+
+// TestAPlainRequestOutlivesADrain: it is answered, though the last connection has gone.
+func TestAPlainRequestOutlivesADrain(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	begun, drained := make(chan struct{}), make(chan struct{})
+	wsroute.HandleHTTP(ws, http.MethodGet, "/page", func(w http.ResponseWriter, _ *http.Request, _ none) error {
+		close(begun)
+		<-drained
+		_, err := io.WriteString(w, "whole")
+		return err
+	})
+	srv := wstest.Start(t, ws)
+	go func() {
+		<-begun
+		_, _ = ws.Drain(context.Background())
+		close(drained)
+	}()
+	if r := wstest.Get(t, srv, "/page"); r.Status != 200 || string(r.Body) != "whole" {
+		t.Errorf("got %d %s", r.Status, r.Body)
+	}
 }

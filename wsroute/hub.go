@@ -71,9 +71,13 @@ func (h *hub) endHandshake(p *peer) {
 	}
 }
 
+// leave takes a peer out, if it has entered: that of a plain request has not.
 func (h *hub) leave(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if _, here := h.peers[p]; !here {
+		return
+	}
 	delete(h.peers, p)
 	h.endHandshake(p)
 	if p.counted.refused {
