@@ -43,9 +43,6 @@ func (r *Router) Drain(ctx context.Context) (Drained, error) {
 	h.closeAll(ctx, h.beginDrain())
 	select {
 	case <-h.empty:
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return h.drained, nil
 	case <-ctx.Done():
 	}
 	h.mu.Lock()
@@ -54,6 +51,9 @@ func (r *Router) Drain(ctx context.Context) (Drained, error) {
 	for p := range h.peers {
 		report.Stuck++
 		p.conn.Cut()
+	}
+	if report.Stuck == 0 {
+		return report, nil
 	}
 	return report, fmt.Errorf("wsroute: drain: %d connections have not ended: %w",
 		report.Stuck, context.Cause(ctx))

@@ -61,10 +61,6 @@ func (h *hub) refuses(client netip.Addr) *depends.Rejection {
 func (h *hub) opened(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.endHandshake(p)
-}
-
-func (h *hub) endHandshake(p *peer) {
 	if p.counted.handshake {
 		p.counted.handshake = false
 		h.handshakes--
@@ -73,13 +69,13 @@ func (h *hub) endHandshake(p *peer) {
 
 // leave takes a peer out, if it has entered: that of a plain request has not.
 func (h *hub) leave(p *peer) {
+	h.opened(p)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, here := h.peers[p]; !here {
 		return
 	}
 	delete(h.peers, p)
-	h.endHandshake(p)
 	if p.counted.refused {
 		h.refused--
 	}

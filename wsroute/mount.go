@@ -272,8 +272,13 @@ func (r *Router) register(endpoints []*endpoint, faults []*graph.Fault) (err err
 	if err := graph.Report(targets, faults); err != nil {
 		return err
 	}
-	if !r.shared.mounted.Load().begun {
-		if err := r.subscribe(); err != nil {
+	if b := r.shared.config.Broadcast; b != nil && !r.shared.mounted.Load().begun {
+		err := b.Subscribe(func(revocation Revocation) {
+			if revocation != (Revocation{}) {
+				r.shared.revoke(revocation)
+			}
+		})
+		if err != nil {
 			return fmt.Errorf("wsroute: Config.Broadcast: %w", err)
 		}
 	}

@@ -113,19 +113,6 @@ func (r *Router) Revoke(ctx context.Context, revocation Revocation) (ended int, 
 	return ended, err
 }
 
-// subscribe takes part in the program's Broadcast.
-func (r *Router) subscribe() error {
-	b := r.shared.config.Broadcast
-	if b == nil {
-		return nil
-	}
-	return b.Subscribe(func(revocation Revocation) {
-		if revocation != (Revocation{}) {
-			r.shared.revoke(revocation)
-		}
-	})
-}
-
 // revoked is a revocation that must still be met by what has begun to resolve before it,
 // or is to be let in by a ticket from before: who they are is known only when they are
 // resolved.
