@@ -97,6 +97,7 @@ func TestARefusedPeerHasASecondToGo(t *testing.T) {
 				t.Errorf("after %v: %q", d, all)
 			}
 			_ = conn.Close()
+			synctest.Wait() // its place is free behind the end of its socket
 		}
 	})
 }
