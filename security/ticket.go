@@ -156,14 +156,16 @@ func (t ticket[T]) mismatch(c depends.Credential) string {
 //	POST /ticket   {"path":"/ws/rooms/lobby"}
 //	200            {"ticket":"…","expires_in":30}
 //
-// The body is JSON or a form. If an error of principal or of the Store is a
-// *depends.Rejection, that is the response. Any other error is logged by slog.Default, and
-// the response is 500.
+// The body is a form, or JSON with the Content-Type application/json, which fetch does not set by
+// itself. If an error of principal or of the Store is a *depends.Rejection, that is the response.
+// For any other error the response is 500. slog.Default logs both.
 func (t *Tickets[T]) Handler(principal func(*http.Request) (T, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := t.issue(w, r, principal); err != nil {
 			rejection, ok := errors.AsType[*depends.Rejection](err)
-			if !ok {
+			if ok {
+				slog.InfoContext(r.Context(), "security: a ticket is refused", "error", err)
+			} else {
 				slog.ErrorContext(r.Context(), "security: no ticket was issued", "error", err)
 				rejection = &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error"}
 			}
@@ -235,8 +237,8 @@ func wantedPath(w http.ResponseWriter, r *http.Request) (string, error) {
 	}
 	return "", &depends.Rejection{
 		Status: http.StatusUnprocessableEntity, Reason: "invalid_parameters",
-		Detail: fmt.Sprintf("path is that of the connection's URL: it begins with a slash, and has "+
-			"no query, no fragment, and at most %d bytes", maxTicketPath),
+		Detail: fmt.Sprintf("path, in a form or application/json, is that of the connection's URL: "+
+			"it has a slash in front, no query, no fragment, and at most %d bytes", maxTicketPath),
 		Params: []depends.ParamError{{Loc: []string{"body", "path"}, Code: "malformed"}},
 	}
 }

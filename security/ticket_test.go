@@ -272,3 +272,23 @@ func TestWhoGetsNoTicket(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLogSaysWhyNoTicketIsGiven: the page learns no more than a stranger.
+func TestTheLogSaysWhyNoTicketIsGiven(t *testing.T) {
+	logged := captureLog(t)
+	tickets := &security.Tickets[string]{}
+	who := func(*http.Request) (string, error) {
+		return "", depends.Unauthorized("Test", errors.New("it has expired"))
+	}
+	w := httptest.NewRecorder()
+	tickets.Handler(who).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/ticket", strings.NewReader(`{"path":"/ws"}`)))
+	if w.Code != 401 || strings.Contains(w.Body.String(), "expired") || !strings.Contains(logged.String(), "it has expired") {
+		t.Errorf("%d %s, the log has %s", w.Code, w.Body, logged)
+	}
+	who = func(*http.Request) (string, error) { return "ann", nil }
+	w = httptest.NewRecorder() // fetch sends text/plain unless it is told otherwise
+	tickets.Handler(who).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/ticket", strings.NewReader(`{"path":"/ws"}`)))
+	if w.Code != 422 || !strings.Contains(w.Body.String(), "application/json") {
+		t.Errorf("JSON without its type: %d %s", w.Code, w.Body)
+	}
+}
