@@ -29,7 +29,7 @@ func (v *verifier[C]) decodeClaims(payload []byte, to *C) error {
 	}
 	if !inRange(claims.GetExpirationTime()) || !inRange(claims.GetNotBefore()) ||
 		!inRange(claims.GetIssuedAt()) {
-		return badToken(jwt.ErrTokenInvalidClaims, "a date is not between the years 1970 and 9999")
+		return badToken(jwt.ErrTokenInvalidClaims, "a date in seconds is not between 1970 and 9999")
 	}
 	issuer, noIssuer := claims.GetIssuer()
 	subject, noSubject := claims.GetSubject()

@@ -64,7 +64,7 @@ func parseJWKS(raw []byte) (keys []Key, passedOver map[string]string, err error)
 		}
 	}
 	if keys == nil {
-		err = fmt.Errorf("no key of the key set can verify a token; passed over are %v", passedOver)
+		err = fmt.Errorf("no key can verify tokens; is it the jwks_uri? passed over: %v", passedOver)
 	}
 	return keys, passedOver, err
 }

@@ -55,7 +55,8 @@ const (
 //
 // Make one with &JWKS{URL: …}; it must not be copied, and is safe for concurrent use.
 type JWKS struct {
-	// URL is the address of the set: https, or http on this machine. Required.
+	// URL is the address of the set: https, or http on this machine. It is the jwks_uri of the
+	// issuer, and not /.well-known/openid-configuration, which names that. Required.
 	URL string
 	// Refresh is the age at which the set is fetched again: at least 10 seconds.
 	// By default, 15 minutes.

@@ -463,7 +463,9 @@ func TestTheLogSaysWhereACredentialIsLookedFor(t *testing.T) {
 	header := func(name, value string) wstest.Option { return wstest.Header(name, value) }
 	bearer := depends.Source{In: "header", Name: "Authorization", Prefix: "Bearer"}
 	one, several := []depends.Source{bearer}, []depends.Source{{In: "query", Name: "token"}, {In: "cookie", Name: "sid"}, {In: "header", Name: "x-key", Prefix: "Key"}}
+	offered := []depends.Source{{In: "subprotocol", Name: "chat"}}
 	const (
+		inOffer   = "no credential for test in subprotocol chat"
 		inOne     = "no credential for test in header Authorization Bearer"
 		inSeveral = "no credential for test in query token or cookie sid or header X-Key Key"
 		but       = ", but something stands in "
@@ -490,6 +492,10 @@ func TestTheLogSaysWhereACredentialIsLookedFor(t *testing.T) {
 		{one, "", header("Cookie", "session="+canary), inOne + but + "header Cookie"},
 		{one, "", wstest.Subprotocol("bearer, " + canary), inOne + but + "subprotocol"},
 		{one, "", wstest.Subprotocol("v1"), inOne},
+		{offered, "", none, inOffer},
+		{offered, "", wstest.Subprotocol(canary), inOffer + but + "header Sec-WebSocket-Protocol"},
+		{offered, "", wstest.Subprotocol("token, " + canary), inOffer + but + "header Sec-WebSocket-Protocol"},
+		{offered, "?token=" + canary, wstest.Subprotocol("v1"), inOffer + but + "query token"},
 		{several, "", none, inSeveral},
 		{several, "?token=", none, inSeveral},
 		{several, "", header("Authorization", "Bearer "+canary), inSeveral + but + "header Authorization"},
@@ -510,6 +516,19 @@ func TestTheLogSaysWhereACredentialIsLookedFor(t *testing.T) {
 		if log := out.String(); !strings.Contains(log, test.want+": absent") || strings.Contains(log, canary) {
 			t.Errorf("want %s, got %s", test.want, log)
 		}
+	}
+}
+
+// TestTheLogSaysWhyAnOriginCannotBeListed: null is what a page in a sandboxed frame sends.
+func TestTheLogSaysWhyAnOriginCannotBeListed(t *testing.T) {
+	var out safeBuffer
+	ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	wsroute.Handle(ws, "/ws", echo[string], wsroute.Public)
+	if r := wstest.Refused(t, wstest.Start(t, ws), "/ws", wstest.Header("Origin", "null")); r.Problem.Reason != "origin_not_allowed" {
+		t.Errorf("%+v", r)
+	}
+	if !strings.Contains(out.String(), `hint="pages in a sandboxed frame of any site send it`) {
+		t.Error(out.String())
 	}
 }
 

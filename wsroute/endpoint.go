@@ -121,12 +121,12 @@ func (e *endpoint) address(r *bind.Request) (address netip.Addr) {
 }
 
 func badQuery() *depends.Rejection {
-	return refusal(http.StatusBadRequest, "invalid_query", errors.New("the query does not decode"))
+	return refusal(http.StatusBadRequest, "invalid_query", errors.New("the query has a bad % or a ;"))
 }
 
 func (e *endpoint) tlsRequired(r *http.Request) *depends.Rejection {
 	refused := refusal(http.StatusForbidden, "tls_required", fmt.Errorf(
-		"no TLS; X-Forwarded-Proto is %.200q, and that %s is in Config.TrustedProxies is %t",
+		"no TLS: X-Forwarded-Proto is %.200q, from %s, which is in Config.TrustedProxies: %t",
 		strings.Join(r.Header["X-Forwarded-Proto"], ", "), r.RemoteAddr,
 		e.shared.proxies.trust(otherEnd(r))))
 	refused.Detail = "connect over TLS"

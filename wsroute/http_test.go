@@ -152,7 +152,7 @@ func TestHandleHTTP(t *testing.T) {
 				{"POST", "/things/0", 422, `"loc":["path","id"]`, "invalid_parameters"},
 				{"POST", "/things/7?mode=forbidden", 403, `"reason":"banned"`, "banned"},
 				{"POST", "/things/7?mode=panic", 500, `"reason":"internal_error"`, "panic"},
-				{"POST", "/things/7?mode=slow", 503, `"reason":"timeout"`, "ResolveTimeout"},
+				{"POST", "/things/7?mode=slow", 503, `"reason":"timeout"`, "ResolveTimeout, "},
 				{"POST", "/things/7?mode=expired", 401, `"reason":"token_expired"`, "expired"},
 				{"POST", "/things/7?mode=missing", 404, `"reason":"no_such_thing"`, "EOF"},
 				{"POST", "/things/7?mode=crash", 500, `"reason":"internal_error"`, "panic"},

@@ -137,7 +137,7 @@ func (e *originError) hint() string {
 	text := e.origins[0]
 	_, web := bind.ParseOrigin(text)
 	if !web && !isAppOrigin(text) || len(e.origins) > 1 || len(text) > longest {
-		return ""
+		return originAdvice(text)
 	}
 	return "to allow it: Origins: []string{" + strconv.Quote(text) + "}"
 }

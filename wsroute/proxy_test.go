@@ -175,13 +175,13 @@ func TestForwardedProtoOfSeveralProxies(t *testing.T) {
 		{[]string{"https, https"}, ""},
 		{[]string{"https", "wss"}, ""},
 		{[]string{"HTTPS,,WSS"}, ""},
-		{nil, `X-Forwarded-Proto is \"\", and that 127.0.0.1`},
+		{nil, `X-Forwarded-Proto is \"\", from 127.0.0.1`},
 		{[]string{","}, `X-Forwarded-Proto is \",\"`},
 		{[]string{"https,http"}, `X-Forwarded-Proto is \"https,http\"`},
 		{[]string{"http,https"}, `X-Forwarded-Proto is \"http,https\"`},
 		{[]string{"https", "http"}, `X-Forwarded-Proto is \"https, http\"`},
 		{[]string{"https;https"}, `X-Forwarded-Proto is \"https;https\"`},
-		{[]string{long}, `is in Config.TrustedProxies is true`},
+		{[]string{long}, `is in Config.TrustedProxies: true`},
 	} {
 		var options []wstest.Option
 		for _, line := range test.lines {

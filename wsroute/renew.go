@@ -126,7 +126,7 @@ func samePrincipal(before, after depends.Identity) error {
 		if who != (principal{}) {
 			return nil
 		}
-		err = fmt.Errorf("%w, for all that is known: its scheme calls depends.Identify for neither", err)
+		err = fmt.Errorf("%w, or nobody's: depends.Identify was given no Subject for either", err)
 	}
 	return depends.Forbidden("other_principal", err)
 }

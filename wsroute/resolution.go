@@ -50,7 +50,7 @@ func (h *resolution) run() {
 	err := graph.ErrGoexit // until a provider returns
 	h.answered.Add(1)
 	limit := h.peer.endpoint.shared.config.ResolveTimeout
-	budget := time.AfterFunc(limit, func() { h.abandon(errBudget) })
+	budget := time.AfterFunc(limit, func() { h.abandon(fmt.Errorf("%w, %v", errBudget, limit)) })
 	unwatch := context.AfterFunc(h.r.Context(), func() { h.abandon(requestEnd(h.r)) })
 	defer func() { // also when a provider ends this goroutine
 		budget.Stop()

@@ -101,16 +101,20 @@ var habits = depends.Scheme{Sources: []depends.Source{
 }}
 
 // elsewhere names a place that holds something for a scheme which has found no credential:
-// its own header without the prefix, or one of the habits. It is empty if there is none.
-func (r *Request) elsewhere(s *depends.Scheme) string {
+// its own header without the prefix, one of the habits, or subprotocols. It is empty if there is
+// none.
+func (r *Request) elsewhere(s *depends.Scheme) (place string) {
 	for _, source := range s.Sources {
 		if source.In == "header" && take("", strings.Join(r.HTTP.Header[source.Name], "")) != "" {
 			return "header " + source.Name
 		}
+		if source.In == "subprotocol" && len(r.Protocols) > 0 { // in another form, perhaps
+			place = "header Sec-WebSocket-Protocol"
+		}
 	}
 	var first found
 	if n, err := r.credentials(&habits, &first); n == 0 && err == nil {
-		return ""
+		return place
 	}
 	return Place(*first.source)
 }

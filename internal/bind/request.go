@@ -189,7 +189,7 @@ func FindCredential(r *http.Request, scheme depends.Scheme) (depends.Credential,
 	if request.Parse() != nil {
 		return depends.Credential{}, &depends.Rejection{
 			Status: http.StatusBadRequest, Reason: "invalid_query",
-			Err: errors.New("the query does not decode"),
+			Err: errors.New("the query has a bad % or a ;"),
 		}
 	}
 	c, err := request.find(s)
