@@ -101,7 +101,8 @@ func (b *LocalBroadcast) Subscribe(receive func(Revocation)) error {
 // before Revoke is called: what begins afterwards is theirs to judge. With
 // Config.Broadcast it is then published to other processes; an error is Publish's,
 // and the connections of this one have ended all the same. A revocation in which
-// nothing is set is an error, and ends nothing. ended counts those of this process.
+// nothing is set is an error, and ends nothing. ended counts those of this process: 0 says
+// that the Identity of none agrees, as that of a scheme which does not call depends.Identify.
 func (r *Router) Revoke(ctx context.Context, revocation Revocation) (ended int, err error) {
 	if revocation == (Revocation{}) {
 		return 0, errors.New("wsroute: an empty revocation: set IssuedBefore to end all connections")
