@@ -1,8 +1,10 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -33,176 +35,117 @@ func (g *Graph) judgeRule(p *param) problem {
 	key := typedRule{p.typ, p.rule}
 	bad, known := g.shared.rules[key]
 	if !known {
-		if bad.fact, bad.hint = judgeRule(g.validate, p); bad.fact == "" {
-			bad.fact = p.tryRule(g.validate)
-			bad.hint = "see the rules of go-playground/validator, and that the rule fits " + TypeName(p.typ)
-		}
+		bad = p.judgeRule(g.validate)
 		g.shared.rules[key] = bad
 	}
 	return bad
 }
 
-// tryRule runs the rule on the zero value and on others that parse, so that what the
-// validator panics about is found when the program starts.
-func (p *param) tryRule(v *validator.Validate) (fault string) {
-	if p.rule == "" {
-		return ""
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			fault = fmt.Sprintf("the validator does not take the rule: %v", r)
-		}
-	}()
-	for _, part := range partsOf(p.rule) {
-		tried := *p
-		tried.rule = part
-		tried.check(v, reflect.New(p.typ).Elem())
-		for _, text := range samples {
-			tried.set(v, reflect.New(p.typ).Elem(), []string{text})
-		}
-	}
-	return ""
-}
-
-// partsOf returns a rule, and each part of it: behind another that no sample keeps, a part
-// would not be tried.
-func partsOf(rule string) []string {
-	parts, dive := []string{rule}, ""
-	for item := range strings.SplitSeq(rule, ",") {
-		if item == "dive" {
-			dive += "dive,"
-			continue
-		}
-		for alternative := range strings.SplitSeq(item, "|") {
-			parts = append(parts, dive+alternative)
-		}
-	}
-	return parts
-}
-
-// judgeRule says whether a rule is about something else, would never be run, or fails whatever
-// comes.
-func judgeRule(v *validator.Validate, p *param) (fact, hint string) {
-	t := p.value
+// judgeRule says whether a rule is about something else, would never be run, makes the validator
+// panic, or fails whatever comes. Behind a part that no sample keeps, another would not be tried.
+func (p *param) judgeRule(v *validator.Validate) problem {
+	t, dive, values := p.value, "", p.samples()
 	if p.slice {
 		t = p.typ
 	}
 	for item := range strings.SplitSeq(p.rule, ",") {
-		if item == "dive" && p.slice {
-			t = p.value
+		if item == "dive" && t.Kind() == reflect.Slice {
+			t, dive = p.value, dive+"dive,"
 			continue
 		}
+		never := t.Kind() != reflect.String // the validator's own rules of texts hold for some
 		for alternative := range strings.SplitSeq(item, "|") {
 			name, _, _ := strings.Cut(alternative, "=")
-			if p.pointer && name == "required" { // it asks whether there is one
-				continue
+			if bad := p.judgeName(name, t); bad.fact != "" {
+				return bad
 			}
-			if fact, hint = judgeName(name, t); fact != "" {
-				return fact, hint
+			held, bad := p.try(v, dive+alternative, values)
+			if bad.fact != "" {
+				return bad
 			}
+			never = never && !held && mustHold(name)
 		}
-		if t.Kind() != reflect.String && neverHolds(v, item, t) {
-			hint = "take a string, or a rule of its values"
+		if never {
+			hint := "take a string, or a rule of its values"
 			if t == p.typ && p.slice {
 				hint = "put dive before it, for a rule of each value"
 			}
-			return "the rule " + item + " never holds for " + TypeName(t), hint
+			return problem{"the rule " + item + " never holds for " + TypeName(t), hint}
 		}
 	}
-	return "", ""
+	_, bad := p.try(v, p.rule, values)
+	return bad
 }
 
-func judgeName(name string, t reflect.Type) (fact, hint string) {
+func (p *param) judgeName(name string, t reflect.Type) (bad problem) {
 	switch {
-	case aboutSiblings(name):
-		return "the rule " + name + " is about another field, and a parameter is checked by itself",
-			"compare the two in a provider that takes both"
-	case name == "required" && (t.Kind() == reflect.Bool || isNumber(t.Kind())):
-		return "the rule required refuses " + TypeName(t) + "'s zero, which may well be sent",
-			"drop it: a parameter without a default is required; a number that may not be 0 has ne=0"
+	case aboutSiblings.MatchString(name):
+		bad.fact = "the rule " + name + " is about another field, and a parameter is checked by itself"
+		bad.hint = "compare the two in a provider that takes both"
+	case name == "required" && !p.pointer && (t.Kind() == reflect.Bool || isNumber(t.Kind())):
+		bad.fact = "the rule required refuses " + TypeName(t) + "'s zero, which may well be sent"
+		bad.hint = "drop it: a parameter without a default is required; " +
+			"a number that may not be 0 has ne=0"
 	case t.Kind() == reflect.Struct && t != timeType && !slices.Contains(ofAny, name):
-		return "the rule " + name + " is not run on a struct such as " + TypeName(t),
-			"check it in UnmarshalText or in a provider, or take a string"
+		bad.fact = "the rule " + name + " is not run on a struct such as " + TypeName(t)
+		bad.hint = "check it in UnmarshalText or in a provider, or take a string"
 	}
-	return "", ""
+	return bad
 }
 
 // ofAny are the rules that the validator runs on structs.
 var ofAny = []string{"", "required", "omitempty", "omitnil", "omitzero"}
 
-// aboutSiblings says whether a rule is about other fields of a struct.
-func aboutSiblings(name string) bool {
-	for _, prefix := range []string{"required_", "excluded_", "skip_unless"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return strings.HasSuffix(name, "field") || name == "fieldcontains" || name == "fieldexcludes"
-}
+// aboutSiblings matches the rules about other fields of a struct.
+var aboutSiblings = regexp.MustCompile(
+	`^(required_|excluded_|skip_unless)|field$|^field(contains|excludes)$`)
 
 func isNumber(k reflect.Kind) bool {
 	return reflect.Int <= k && k <= reflect.Float64 && k != reflect.Uintptr
 }
 
-// neverHolds says whether one of the validator's own rules fails for every sample of a type
-// that is no string: those of texts do. Rules of the program are its own business.
-func neverHolds(v *validator.Validate, item string, t reflect.Type) bool {
-	for alternative := range strings.SplitSeq(item, "|") {
-		name, _, _ := strings.Cut(alternative, "=")
-		if slices.Contains(ofAny, name) || slices.Contains(comparing, name) || !isBakedIn(alternative) {
-			return false
-		}
+// mustHold says whether a rule that fails for every sample of a type fails for all its values:
+// a rule of the validator's own does. Rules of the program are its own business.
+func mustHold(name string) bool {
+	if slices.Contains(ofAny, name) || slices.Contains(comparing, name) {
+		return false
 	}
-	tried := false
-	for _, value := range samplesOf(t) {
-		holds, panicked := holds(v, item, value)
-		if holds || panicked { // what panics is told as such
-			return false
-		}
-		tried = true
-	}
-	return tried
-}
-
-// holds runs one rule.
-func holds(v *validator.Validate, rule string, value reflect.Value) (ok, panicked bool) {
-	panicked = true
-	defer func() { _ = recover() }()
-	ok = v.Var(value.Interface(), rule) == nil
-	return ok, false
-}
-
-// isBakedIn says whether a rule is the validator's own.
-func isBakedIn(rule string) bool {
-	name, _, _ := strings.Cut(rule, "=")
-	_, panicked := holds(bare(), name+"=1", reflect.ValueOf("1"))
-	return !panicked
+	err := Protect("", func() error { return bare().Var("1", name+"=1") })
+	_, unknown := errors.AsType[*Panic](err)
+	return !unknown
 }
 
 // bare is a validator without rules of the program.
 var bare = sync.OnceValue(func() *validator.Validate { return validator.New() })
 
-// samplesOf returns values of a type of parameter, or of a slice of one.
-func samplesOf(t reflect.Type) (list []reflect.Value) {
-	elem := t
-	if t.Kind() == reflect.Slice && !reflect.PointerTo(t).Implements(textType) {
-		elem = t.Elem()
-		list = append(list, reflect.MakeSlice(t, 0, 0))
+// try runs a rule on the zero value and on samples, and says whether it held for one of these,
+// if there are any. What the validator panics about is so found when the program starts.
+func (p *param) try(
+	v *validator.Validate, rule string, values []reflect.Value,
+) (held bool, bad problem) {
+	defer func() {
+		if r := recover(); r != nil {
+			bad.fact = fmt.Sprintf("the validator does not take the rule: %v", r)
+			bad.hint = "see the rules of go-playground/validator, and that the rule fits " + TypeName(p.typ)
+		}
+	}()
+	_ = v.Var(reflect.Zero(p.typ).Interface(), rule)
+	held = len(values) == 0
+	for _, value := range values {
+		held = v.Var(value.Interface(), rule) == nil || held
 	}
-	parse, _ := parserFor(elem)
+	return held, bad
+}
+
+// samples returns values of the parameter that parse.
+func (p *param) samples() (list []reflect.Value) {
+	anything := *p
+	anything.rule = ""
 	for _, text := range samples {
-		value, parsed := reflect.New(elem).Elem(), false
-		_ = Protect("", func() error {
-			parsed = parse(value, text)
-			return nil
-		})
-		if !parsed {
-			continue
+		value := reflect.New(p.typ).Elem()
+		if bad, err := anything.read(nil, value, []string{text}); bad.code == "" && err == nil {
+			list = append(list, value)
 		}
-		if elem != t {
-			value = reflect.Append(reflect.MakeSlice(t, 0, 1), value)
-		}
-		list = append(list, value)
 	}
 	return list
 }
