@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -46,14 +47,12 @@ type Panic struct {
 func (p *Panic) Error() string { return fmt.Sprintf("panic in %s: %v", p.In, p.Value) }
 
 // Unwrap returns the value if it is an error whose methods do not panic.
-func (p *Panic) Unwrap() (err error) {
-	_ = Protect(p.In, func() error {
-		value, _ := p.Value.(error)
-		tryMethods(value)
-		err = value
+func (p *Panic) Unwrap() error {
+	value, ok := p.Value.(error)
+	if !ok || tryMethods(p.In, value) != nil {
 		return nil
-	})
-	return err
+	}
+	return value
 }
 
 // Protect calls f, which runs user code, and returns what [Recover] makes of its error.
@@ -68,28 +67,18 @@ func Recover(in string, err *error) {
 	if v := recover(); v != nil {
 		*err = &Panic{Value: v, Stack: debug.Stack(), In: in}
 	} else if *err != nil {
-		*err = tried(in, *err)
+		*err = cmp.Or(tryMethods(in, *err), *err)
 	}
 }
 
-// tried returns an error, or the panic of one of its methods.
-func tried(in string, err error) (result error) {
-	defer func() {
-		if v := recover(); v != nil {
-			result = &Panic{Value: v, Stack: debug.Stack(), In: in}
-		}
-	}()
-	tryMethods(err)
-	return err
-}
-
-// tryMethods calls the methods of an error that errors.Is and errors.As will call.
-func tryMethods(err error) {
-	if err != nil {
-		_ = err.Error()
-		_ = errors.Is(err, errUnused)
-		_, _ = errors.AsType[*unusedError](err)
-	}
+// tryMethods calls the methods of an error that errors.Is and errors.As will call, and returns
+// the panic of one.
+func tryMethods(in string, err error) (panicked error) {
+	defer Recover(in, &panicked)
+	_ = err.Error()
+	_ = errors.Is(err, errUnused)
+	_, _ = errors.AsType[*unusedError](err)
+	return nil
 }
 
 // unusedError is a type that no other error has.
