@@ -76,33 +76,26 @@ func didYouMean(word string, candidates []string, otherwise string) string {
 
 // closest returns the candidate that word is probably a misspelling of, or "".
 func closest(word string, candidates []string) string {
-	best, bestDistance := "", 3
-	for _, c := range candidates {
-		if d := distance(word, c); d < bestDistance && d < len(c) {
-			best, bestDistance = c, d
+	for edits := range 3 {
+		for _, c := range candidates {
+			if edits < len(c) && near(word, c, edits) {
+				return c
+			}
 		}
 	}
-	return best
+	return ""
 }
 
-// distance is the number of letters to insert, delete or replace to turn a into b
-// (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// near says whether at most so many letters must be inserted, deleted or replaced to turn a
+// into b.
+func near(a, b string, edits int) bool {
+	switch {
+	case edits < 0:
+		return false
+	case a == "" || b == "":
+		return len(a)+len(b) <= edits
+	case a[0] == b[0]:
+		return near(a[1:], b[1:], edits)
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(row[j]+1, row[j+1]+1, change)
-		}
-	}
-	return row[len(b)]
+	return near(a[1:], b, edits-1) || near(a, b[1:], edits-1) || near(a[1:], b[1:], edits-1)
 }

@@ -3,7 +3,9 @@ package graph
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // field is one field of an input struct, embedded structs laid flat.
@@ -51,15 +53,13 @@ func (in *input) addFields(g *Graph, t reflect.Type, prefix []int) {
 		f := field{name: sf.Name, index: append(slices.Clip(prefix), i), typ: sf.Type, edge: read.edge}
 		f.embedded = sf.Anonymous && read.in == ""
 		f.guard = sf.Name == "_"
-		switch {
-		case f.embedded:
-			bad.addEmbedded(sf.Type, read)
-		case !sf.IsExported() && !f.guard:
+		if !f.embedded && !f.guard && !sf.IsExported() {
 			bad.note("it is not exported, so it cannot be filled",
 				"export it, or name it _ if only its check is wanted")
 		}
 		switch {
 		case f.embedded:
+			bad.addEmbedded(sf.Type, read)
 		case read.in != "":
 			f.makeParam(g, read, &bad)
 		default:
@@ -176,18 +176,10 @@ func each(g *Graph, fields []field, by *Provider, visit func(f *field, p, by *Pr
 	}
 }
 
+// wordStart is where another word begins in a Go name.
+var wordStart = regexp.MustCompile(`([^A-Z])([A-Z])`)
+
 // snake turns a Go field name into the usual spelling of a parameter.
 func snake(name string) string {
-	var out []byte
-	for i := range len(name) {
-		c := name[i]
-		if 'A' <= c && c <= 'Z' {
-			if i > 0 && (name[i-1] < 'A' || name[i-1] > 'Z') {
-				out = append(out, '_')
-			}
-			c += 'a' - 'A'
-		}
-		out = append(out, c)
-	}
-	return string(out)
+	return strings.ToLower(wordStart.ReplaceAllString(name, "${1}_${2}"))
 }
