@@ -58,23 +58,20 @@ func (v *Values) Unlock() { v.free <- struct{}{} }
 
 // Start takes over what a run has resolved. The intervals of Revalidate begin.
 func (v *Values) Start(r *Run) {
-	for i := range v.plan.steps { // their values are released with the handshake
-		if s := &v.plan.steps[i]; s.provider.Lifetime == Handshake {
+	v.due = make([]time.Time, len(v.plan.steps))
+	for i := range v.plan.steps {
+		v.schedule(i)
+		if s := &v.plan.steps[i]; s.provider.Lifetime == Handshake { // it is released
 			r.state.record.Field(s.output).SetZero()
 		}
-	}
-	v.due = make([]time.Time, len(v.plan.steps))
-	now := time.Now()
-	for i := range v.plan.steps {
-		v.schedule(i, now)
 	}
 	v.current.Store(r.state)
 }
 
 // schedule sets when a step is due again, with some jitter: not all connections at once.
-func (v *Values) schedule(i int, now time.Time) {
+func (v *Values) schedule(i int) {
 	if every := v.plan.steps[i].provider.Revalidate; every > 0 {
-		v.due[i] = now.Add(time.Duration((0.9 + 0.2*rand.Float64()) * float64(every)))
+		v.due[i] = time.Now().Add(time.Duration((0.9 + 0.2*rand.Float64()) * float64(every)))
 	}
 }
 
@@ -114,7 +111,7 @@ func (v *Values) Check(run *Run) error {
 	}
 	err := v.rerun(run, seeds)
 	for i := range seeds {
-		v.schedule(i, time.Now())
+		v.schedule(i)
 	}
 	return err
 }
@@ -152,13 +149,12 @@ func (v *Values) rerun(run *Run, seeds map[int]bool) (err error) {
 func (v *Values) release(run *Run, steps []int, old, next *state, err error) {
 	var over []*Scope
 	for _, i := range steps {
-		switch {
-		case err == nil && v.plan.steps[i].provider.Lifetime == Handshake:
-			over = append(over, next.scopes[i], old.scopes[i])
-		case err == nil:
-			over = append(over, old.scopes[i])
-		case next.scopes[i] != old.scopes[i]:
+		gone := err != nil || v.plan.steps[i].provider.Lifetime == Handshake
+		if gone && next.scopes[i] != old.scopes[i] {
 			over = append(over, next.scopes[i])
+		}
+		if err == nil {
+			over = append(over, old.scopes[i])
 		}
 	}
 	if err != nil {
@@ -206,13 +202,10 @@ func (v *Values) End(ctx context.Context, cause error) {
 
 // endAll ends scopes in reverse order, also when a cleanup calls runtime.Goexit.
 func endAll(ctx context.Context, scopes []*Scope, cause error) {
-	n := len(scopes)
-	if n == 0 {
-		return
-	}
-	defer endAll(ctx, scopes[:n-1], cause)
-	if last := scopes[n-1]; last != nil {
-		last.End(ctx, cause)
+	for _, s := range scopes {
+		if s != nil {
+			defer s.End(ctx, cause)
+		}
 	}
 }
 
@@ -247,7 +240,7 @@ func (r *Run) rerun(steps []int) error {
 		r.state.authorisations[i] = nil
 		r.state.scopes[i] = &Scope{Budget: r.Scope.Budget, Report: r.Scope.Report}
 		if r.Plan.absent >= 0 {
-			r.state.record.Field(r.Plan.absent).Index(i).SetBool(false)
+			r.absent(i).SetBool(false)
 		}
 		if err := r.step(i); err != nil {
 			return err
@@ -262,23 +255,8 @@ func (s *state) contextOf(ctx context.Context, i int) context.Context {
 	if a, ok := AuthorisationOf(ctx).(interface{ Empty() any }); ok {
 		s.authorisations[i] = a.Empty()
 	}
-	return &stepContext{ctx, s.authorisations[i], s.scopes[i]}
-}
-
-type stepContext struct {
-	context.Context
-	authorisation any
-	scope         *Scope // nil for that of the lifetime
-}
-
-func (c *stepContext) Value(key any) any {
-	switch key {
-	case authorisationKey{}:
-		return c.authorisation
-	case scopeKey{}:
-		if c.scope != nil {
-			return c.scope
-		}
+	if s.scopes[i] != nil {
+		ctx = s.scopes[i].Context(ctx)
 	}
-	return c.Context.Value(key)
+	return WithAuthorisation(ctx, s.authorisations[i])
 }

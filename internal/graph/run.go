@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strconv"
 )
 
@@ -98,8 +99,8 @@ func (r *Run) readParams() (badAt int, bad error) {
 func (r *Run) step(i int) (err error) {
 	s := &r.Plan.steps[i]
 	defer Recover(s.provider.Func.Name, &err)
-	if r.lacks(s) {
-		r.setAbsent(i)
+	if slices.ContainsFunc(s.needs, func(need int) bool { return r.absent(need).Bool() }) {
+		r.absent(i).SetBool(true)
 		return nil
 	}
 	ctx := r.Connection
@@ -119,17 +120,8 @@ func (r *Run) step(i int) (err error) {
 	return err
 }
 
-// lacks says that something is absent that a step needs.
-func (r *Run) lacks(s *step) bool {
-	for _, need := range s.needs {
-		if r.record.Field(r.Plan.absent).Index(need).Bool() {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Run) setAbsent(i int) { r.record.Field(r.Plan.absent).Index(i).SetBool(true) }
+// absent is the mark of a step that has no value, in a plan where one may have none.
+func (r *Run) absent(i int) reflect.Value { return r.record.Field(r.Plan.absent).Index(i) }
 
 // failed returns what the call of a step's provider comes to: a nil is an error, and absence
 // may be none.
@@ -142,14 +134,14 @@ func (r *Run) failed(i int, err error) error {
 	case err == nil:
 		return nil
 	case s.optional && errors.Is(err, hooks.Absent):
-		r.setAbsent(i)
+		r.absent(i).SetBool(true)
 		return nil
 	}
 	return Failed(s.provider.Func.Name, err)
 }
 
 func (r *Run) call(ctx context.Context, s *step) (err error) {
-	out := r.pointer(s.output)
+	out := r.record.Field(s.output).Addr().Interface()
 	switch p := s.provider; {
 	case p.Scheme != nil:
 		err = r.Request.Authenticate(ctx, p, out)
@@ -163,9 +155,6 @@ func (r *Run) call(ctx context.Context, s *step) (err error) {
 	}
 	return err
 }
-
-// pointer returns a pointer to a field of the record.
-func (r *Run) pointer(field int) any { return r.record.Field(field).Addr().Interface() }
 
 // filled copies the values that an input declares into it, a field of the record, and returns
 // a pointer to that.
@@ -186,11 +175,10 @@ func (r *Run) filled(field int, fills []fill) any {
 		default:
 			value = reflect.ValueOf(f.own(r.Request))
 		}
-		if !f.optional {
+		switch {
+		case !f.optional:
 			to.Set(value)
-			continue
-		}
-		if f.step < 0 || !r.record.Field(r.Plan.absent).Index(f.step).Bool() {
+		case f.step < 0 || !r.absent(f.step).Bool():
 			to.Field(0).Set(value)
 			to.Field(1).SetBool(true)
 		}
@@ -200,15 +188,14 @@ func (r *Run) filled(field int, fills []fill) any {
 
 // bind lets a Live field of the handler's input read what is current.
 func (r *Run) bind(to reflect.Value, f *fill) {
-	if f.app != nil {
-		value := f.app.Value
-		pointer := reflect.New(value.Type())
-		pointer.Elem().Set(value)
-		hooks.Bind(to.Addr().Interface(), func() any { return pointer.Interface() })
-		return
-	}
 	values, slot := r.values, f.from
-	hooks.Bind(to.Addr().Interface(), func() any { return values.Value(slot) })
+	get := func() any { return values.Value(slot) }
+	if f.app != nil {
+		pointer := reflect.New(f.app.Value.Type())
+		pointer.Elem().Set(f.app.Value)
+		get = pointer.Interface
+	}
+	hooks.Bind(to.Addr().Interface(), get)
 }
 
 // at returns the field of v at an index path.

@@ -102,28 +102,15 @@ func (s *Scope) pending() int {
 // not its cancellation. Only the first call has an effect.
 func (s *Scope) End(ctx context.Context, cause error) {
 	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return
+	if !s.ended {
+		s.ended, s.cause = true, cause
 	}
-	s.ended, s.cause = true, cause
+	cleanups := s.cleanups
+	s.cleanups = nil
 	s.mu.Unlock()
-	s.drain(ctx)
-}
-
-// drain runs the last cleanup, and then the others.
-func (s *Scope) drain(ctx context.Context) {
-	s.mu.Lock()
-	n := len(s.cleanups)
-	if n == 0 {
-		s.mu.Unlock()
-		return
+	for _, f := range cleanups {
+		defer s.call(ctx, f, cause) // also after runtime.Goexit
 	}
-	f, cause := s.cleanups[n-1], s.cause
-	s.cleanups = s.cleanups[:n-1]
-	s.mu.Unlock()
-	defer s.drain(ctx) // also after runtime.Goexit
-	s.call(ctx, f, cause)
 }
 
 func (s *Scope) call(ctx context.Context, f CleanupFunc, cause error) {
