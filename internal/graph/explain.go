@@ -31,27 +31,24 @@ func (p *Plan) Explain(w io.Writer, before, after [][2]string) error {
 // those of providers among them.
 func (p *Plan) guards() string {
 	var names []string
-	add := func(name string) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
 	within := func(g *Graph, fields []field) {
 		for i := range fields {
-			switch f := &fields[i]; {
-			case !f.guard:
-			case behind(g, f).Override:
-				add(TypeName(f.typ) + " (overridden)")
-			case slices.Contains(p.Target.Blind, behind(g, f)):
-				add(TypeName(f.typ) + " (which asks a peer nothing)")
-			default:
-				add(TypeName(f.typ))
+			f := &fields[i]
+			if !f.guard {
+				continue
 			}
+			name := TypeName(f.typ)
+			if guard := behind(g, f); guard.Override {
+				name += " (overridden)"
+			} else if slices.Contains(p.Target.Blind, guard) {
+				name += " (which asks a peer nothing)"
+			}
+			names = unite(names, []string{name})
 		}
 	}
 	for i := range p.steps {
 		if s := &p.steps[i]; s.provider.Scheme != nil && !s.optional {
-			add(s.provider.Func.Name)
+			names = unite(names, []string{s.provider.Func.Name})
 		}
 	}
 	within(p.Target.Graph, p.Target.fields())
@@ -94,8 +91,6 @@ func (p *param) explain() string {
 		text += ", " + p.rule
 	}
 	switch {
-	case p.made.IsValid():
-		text += fmt.Sprintf(", default %v", p.made.Interface())
 	case p.def != nil:
 		text += ", default " + p.def[0]
 	case p.optional:

@@ -45,7 +45,6 @@ type param struct {
 	pointer  bool // nil if absent
 	optional bool // absent leaves the zero value
 	def      []string
-	made     reflect.Value // of def, unless each connection must get its own
 }
 
 // parser sets dst from text, and says whether it could.
@@ -90,14 +89,10 @@ func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) 
 	}
 	if read.def != nil {
 		p.optional, p.def = true, []string{*read.def}
-		made := reflect.New(t).Elem()
-		bad, panicked := p.read(g.validate, made, p.def)
+		bad, panicked := p.read(g.validate, reflect.New(t).Elem(), p.def)
 		if bad.code != "" || panicked != nil {
 			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, cmp.Or(bad.code, fmt.Sprint(panicked))),
 				"give a default that the parameter itself would accept"
-		}
-		if !p.slice && (p.code != codeText || p.value == timeType) {
-			p.made = made // which nobody can write into
 		}
 	}
 	return p, "", ""
@@ -113,9 +108,7 @@ func (p *param) read(
 		bad = p.set(v, dst, values)
 	case !p.optional:
 		bad.code = codeMissing
-	case p.made.IsValid():
-		dst.Set(p.made)
-	case p.def != nil:
+	case p.def != nil: // each connection has its own
 		bad = p.set(v, dst, p.def)
 	default:
 		bad = p.check(v, dst)
@@ -176,23 +169,19 @@ func (p *param) check(v *validator.Validate, dst reflect.Value) verdict {
 	if err == nil {
 		return verdict{}
 	}
-	list, _ := err.(validator.ValidationErrors) //nolint:errorlint // Var returns it unwrapped
-	if len(list) > 0 {
-		bad := verdict{code: list[0].Tag(), index: element(list[0].Field())}
-		if slices.Contains(bounding, bad.code) {
-			bad.bound = list[0].Param()
-		}
-		return bad
+	failed := err.(validator.ValidationErrors)[0] //nolint:errorlint // Var returns nothing else
+	bad := verdict{code: failed.Tag(), index: element(failed.Field())}
+	if slices.Contains(bounding, bad.code) {
+		bad.bound = failed.Param()
 	}
-	return verdict{code: "invalid"}
+	return bad
 }
 
 // element is the index, counted from 1, in what the validator calls an element of a slice, as
 // in "[2]", or 0.
 func element(field string) int {
-	inner, ok := strings.CutPrefix(field, "[")
-	n, err := strconv.Atoi(strings.TrimSuffix(inner, "]"))
-	if !ok || err != nil {
+	n, err := strconv.Atoi(strings.Trim(field, "[]"))
+	if err != nil {
 		return 0
 	}
 	return n + 1
@@ -253,15 +242,10 @@ func parseFloat(dst reflect.Value, text string) bool {
 
 // parseBool takes the words that FastAPI takes, in any case.
 func parseBool(dst reflect.Value, text string) bool {
-	switch strings.ToLower(text) {
-	case "1", "true", "t", "yes", "y", "on":
-		dst.SetBool(true)
-	case "0", "false", "f", "no", "n", "off":
-		dst.SetBool(false)
-	default:
-		return false
-	}
-	return true
+	text = strings.ToLower(text)
+	yes := slices.Contains([]string{"1", "true", "t", "yes", "y", "on"}, text)
+	dst.SetBool(yes)
+	return yes || slices.Contains([]string{"0", "false", "f", "no", "n", "off"}, text)
 }
 
 func parseDuration(dst reflect.Value, text string) bool {
