@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"math"
 	"sync"
 	"time"
 )
@@ -12,9 +11,7 @@ type Authorisation[ID any] struct {
 	mu     sync.Mutex
 	sealed bool // providers say no more
 	id     ID
-	// until is in nanoseconds since 1970, by the wall clock, which also counts while a
-	// machine sleeps; 0 is never.
-	until int64
+	until  time.Time // by the wall clock, which also counts while a machine sleeps; zero is never
 }
 
 // Empty returns another *Authorisation[ID].
@@ -40,7 +37,7 @@ func (a *Authorisation[ID]) Update(next func(known ID) ID) {
 func (a *Authorisation[ID]) Replace(id ID, until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.id, a.until = id, nanos(until)
+	a.id, a.until = id, until.Round(0)
 }
 
 // Identity returns what is known.
@@ -54,8 +51,8 @@ func (a *Authorisation[ID]) Identity() ID {
 func (a *Authorisation[ID]) Limit(until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if at := nanos(until); !a.sealed && at != 0 && (a.until == 0 || at < a.until) {
-		a.until = at
+	if !a.sealed && !until.IsZero() && (a.until.IsZero() || until.Before(a.until)) {
+		a.until = until.Round(0)
 	}
 }
 
@@ -63,23 +60,7 @@ func (a *Authorisation[ID]) Limit(until time.Time) {
 func (a *Authorisation[ID]) Until() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.until == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, a.until)
-}
-
-// nanos returns a time in nanoseconds since 1970, as near as they go: to the year
-// 2262. The zero time is 0, and no other is.
-func nanos(t time.Time) int64 {
-	const last = math.MaxInt64 / int64(time.Second)
-	switch {
-	case t.IsZero():
-		return 0
-	case t.Unix() >= last:
-		return math.MaxInt64
-	}
-	return max(1, t.UnixNano())
+	return a.until
 }
 
 // authorisationKey is the context key of an *Authorisation.
