@@ -21,29 +21,28 @@ func (g *Graph) MakeApp(budget time.Duration) *Fault {
 	}}
 	ctx, end := context.WithCancel(context.Background())
 	ctx = scope.Context(ctx)
-	for _, p := range g.shared.providers {
-		if failed, err := g.makeApp(ctx, p); err != nil {
-			end()
-			scope.End(context.Background(), err)
-			for _, undo := range g.shared.providers {
-				if undo.In != nil {
-					undo.Value = reflect.Value{}
-				}
-			}
-			return &Fault{
-				Kind: "failed", Type: failed.Out, Err: err,
-				Fact: failed.Func.Name + ": " + err.Error(), Path: []string{"provided by " + failed.String()},
+	for _, p := range shared.providers {
+		failed := g.makeApp(ctx, p)
+		if failed == nil {
+			continue
+		}
+		end()
+		scope.End(context.Background(), failed.Err)
+		for _, undo := range shared.providers {
+			if undo.In != nil {
+				undo.Value = reflect.Value{}
 			}
 		}
+		return failed
 	}
 	shared.app, shared.endApp = scope, end
 	return nil
 }
 
 // makeApp makes p's value if p is an App provider that has none yet.
-func (g *Graph) makeApp(ctx context.Context, p *Provider) (failed *Provider, err error) {
+func (g *Graph) makeApp(ctx context.Context, p *Provider) *Fault {
 	if p.Lifetime != App || p.Value.IsValid() {
-		return nil, nil
+		return nil
 	}
 	in := reflect.New(p.In).Elem()
 	for i := range p.input.fields {
@@ -52,8 +51,8 @@ func (g *Graph) makeApp(ctx context.Context, p *Provider) (failed *Provider, err
 			continue
 		}
 		need := p.graph.lookup(f.typ)[0]
-		if failed, err := g.makeApp(ctx, need); err != nil {
-			return failed, err
+		if failed := g.makeApp(ctx, need); failed != nil {
+			return failed
 		}
 		switch to := at(in, f.index); {
 		case f.guard:
@@ -65,17 +64,20 @@ func (g *Graph) makeApp(ctx context.Context, p *Provider) (failed *Provider, err
 		}
 	}
 	out := reflect.New(p.Out).Elem()
-	err = Protect(p.Func.Name, func() error {
+	err := Protect(p.Func.Name, func() error {
 		return p.Invoke(ctx, in.Addr().Interface(), out.Addr().Interface())
 	})
 	if err == nil && isNil(out) && (out.Kind() == reflect.Pointer || out.Kind() == reflect.Interface) {
 		err = errors.New("returned nil without an error")
 	}
 	if err != nil {
-		return p, err
+		return &Fault{
+			Kind: "failed", Type: p.Out, Err: err,
+			Fact: p.Func.Name + ": " + err.Error(), Path: []string{"provided by " + p.String()},
+		}
 	}
 	p.Value = out
-	return nil, nil
+	return nil
 }
 
 // CloseApp ends the App lifetime of the tree: the context of its providers ends, then their
@@ -90,15 +92,8 @@ func (g *Graph) CloseApp(ctx context.Context) error {
 	scope.mu.Lock()
 	scope.Report = func(err error) { errs = append(errs, err) }
 	scope.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		scope.End(ctx, nil)
-	}()
-	select {
-	case <-done:
-		return errors.Join(errs...)
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := within(ctx, func() { scope.End(ctx, nil) }); err != nil {
+		return err
 	}
+	return errors.Join(errs...)
 }

@@ -175,16 +175,9 @@ func (r *Run) endAll(over []*Scope, cause error) {
 	for _, s := range over {
 		pending += s.pending()
 	}
-	done := make(chan struct{})
-	go func() { // a cleanup may end its goroutine, and must not end the caller's
-		defer close(done)
-		endAll(r.Connection, over, cause)
-	}()
-	limit := time.NewTimer(time.Duration(pending) * r.Scope.Budget)
-	defer limit.Stop()
-	select {
-	case <-done:
-	case <-limit.C:
+	limit, cancel := context.WithTimeout(context.Background(), time.Duration(pending)*r.Scope.Budget)
+	defer cancel()
+	if within(limit, func() { endAll(r.Connection, over, cause) }) != nil {
 		r.Scope.report(errors.New("a cleanup has not returned long after its time, " +
 			"and is not waited for any more"))
 	}

@@ -113,6 +113,21 @@ func (s *Scope) End(ctx context.Context, cause error) {
 	}
 }
 
+// within calls f on a goroutine of its own, which a cleanup may end, and waits until ctx ends.
+func within(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (s *Scope) call(ctx context.Context, f CleanupFunc, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Budget)
 	defer cancel()

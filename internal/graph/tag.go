@@ -101,11 +101,10 @@ func badScopes(names []string) string {
 	if len(names) == 0 {
 		return "no scope is named"
 	}
+	bad := func(c rune) bool { return c < 0x21 || c > 0x7e || c == '"' || c == '\\' }
 	for _, name := range names {
-		for i := range len(name) {
-			if c := name[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
-				return fmt.Sprintf("%q is no name of a scope", name)
-			}
+		if strings.ContainsFunc(name, bad) {
+			return fmt.Sprintf("%q is no name of a scope", name)
 		}
 	}
 	return ""
