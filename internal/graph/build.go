@@ -18,7 +18,6 @@ type Plan struct {
 	// providers that run again need them.
 	Keeps bool
 
-	graph  *Graph
 	record reflect.Type
 	params []paramStep
 	steps  []step
@@ -82,7 +81,7 @@ type builder struct {
 
 // Build compiles a target of a graph that Check found no fault in.
 func Build(t *Target) *Plan {
-	p := &Plan{Target: t, graph: t.Graph, absent: -1, Keeps: t.Renewable}
+	p := &Plan{Target: t, absent: -1, Keeps: t.Renewable}
 	calls := len(t.required) // and those of Optional fields
 	b := &builder{plan: p, made: make(map[*Provider]int, calls), scopes: map[*Provider][]string{}}
 	b.record, p.steps = make([]reflect.StructField, 0, 2*calls+2), make([]step, 0, calls)
@@ -130,14 +129,11 @@ func unite(a, b []string) []string {
 
 // schemes lays the steps of all schemes down first: 401 comes before anything else.
 func (b *builder) schemes(g *Graph, fields []field) {
-	seen := map[*Provider]bool{}
-	each(g, fields, nil, func(_ *field, p, _ *Provider) bool {
-		again := seen[p]
-		seen[p] = true
-		if p.real.Scheme != nil && !again {
+	each(g, fields, func(_ *field, p, _ *Provider) bool {
+		if _, made := b.made[p]; p.real.Scheme != nil && !made {
 			b.plan.steps[b.add(p)].scopes = b.scopes[p]
 		}
-		return !again
+		return true
 	})
 }
 

@@ -165,15 +165,21 @@ func behind(g *Graph, f *field) *Provider {
 	return nil
 }
 
-// each calls visit for the fields that have a provider p, and then for the fields of p if it
+// each calls visit for the fields that have a provider p, and once for the fields of p if it
 // returned true. by is the provider that takes them; nil for the given ones.
-func each(g *Graph, fields []field, by *Provider, visit func(f *field, p, by *Provider) bool) {
-	for i := range fields {
-		p := behind(g, &fields[i])
-		if p != nil && visit(&fields[i], p, by) && p.input != nil {
-			each(p.graph, p.input.fields, p, visit)
+func each(g *Graph, fields []field, visit func(f *field, p, by *Provider) bool) {
+	seen := map[*Provider]bool{}
+	var walk func(g *Graph, fields []field, by *Provider)
+	walk = func(g *Graph, fields []field, by *Provider) {
+		for i := range fields {
+			p := behind(g, &fields[i])
+			if p != nil && visit(&fields[i], p, by) && p.input != nil && !seen[p] {
+				seen[p] = true
+				walk(p.graph, p.input.fields, p)
+			}
 		}
 	}
+	walk(g, fields, nil)
 }
 
 // wordStart is where another word begins in a Go name.

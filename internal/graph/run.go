@@ -74,7 +74,8 @@ func (r *Run) readParams() (badAt int, bad error) {
 	for i := range p.params {
 		ps := &p.params[i]
 		values := r.Request.Values(ps.param.in, ps.param.key)
-		wrong, err := ps.param.read(p.graph.validate, at(r.record.Field(ps.input), ps.index), values)
+		to := at(r.record.Field(ps.input), ps.index)
+		wrong, err := ps.param.read(p.Target.Graph.validate, to, values)
 		if wrong.code == "" && err == nil {
 			continue
 		}

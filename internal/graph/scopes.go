@@ -11,18 +11,14 @@ import (
 func (c *checker) credentials() {
 	for _, p := range c.schemes {
 		for _, hidden := range p.Hides {
-			c.hidden(p, hidden)
-		}
-	}
-}
-
-// hidden refuses the parameters of a source and a name.
-func (c *checker) hidden(p *Provider, source [2]string) {
-	for _, b := range c.params {
-		if source == [2]string{b.in, b.key} {
-			c.add("bad tag", nil,
-				fmt.Sprintf("`%s:%q` would read the credential of %s", b.in, b.name, p.Func.Name),
-				"take the type that the scheme provides, "+TypeName(p.Out), "declared by "+b.by.String())
+			for _, b := range c.params {
+				if hidden != [2]string{b.in, b.key} {
+					continue
+				}
+				c.add("bad tag", nil,
+					fmt.Sprintf("`%s:%q` would read the credential of %s", b.in, b.name, p.Func.Name),
+					"take the type that the scheme provides, "+TypeName(p.Out), "declared by "+b.by.String())
+			}
 		}
 	}
 }
@@ -42,8 +38,7 @@ func (c *checker) scopes(t *Target) {
 			c.add("bad route", nil, bad, "name each as its own argument")
 		}
 	}
-	seen := map[*Provider]bool{}
-	each(t.Graph, fields, nil, func(f *field, p, by *Provider) bool {
+	each(t.Graph, fields, func(f *field, _, by *Provider) bool {
 		if f.scopes != nil {
 			g, owner := t.Graph, "the handler"
 			if by != nil {
@@ -52,21 +47,16 @@ func (c *checker) scopes(t *Target) {
 			what := fmt.Sprintf("`scopes:%q` of field %s of %s", strings.Join(f.scopes, " "), f.name, owner)
 			c.grants(what, g, []field{*f}, t.required)
 		}
-		again := seen[p]
-		seen[p] = true
-		return !again
+		return true
 	})
 }
 
 // addRequired adds the providers without which the fields cannot be had: no Optional is on
 // the way to them.
 func addRequired(g *Graph, fields []field, required map[*Provider]bool) {
-	each(g, fields, nil, func(f *field, p, _ *Provider) bool {
-		if f.optional || required[p] {
-			return false
-		}
-		required[p] = true
-		return true
+	each(g, fields, func(f *field, p, _ *Provider) bool {
+		required[p] = required[p] || !f.optional
+		return !f.optional
 	})
 }
 
@@ -76,12 +66,7 @@ func (c *checker) grants(what string, g *Graph, fields []field, required map[*Pr
 	required = maps.Clone(required)
 	addRequired(g, fields, required)
 	found, able, sure := false, true, false
-	seen := map[*Provider]bool{}
-	each(g, fields, nil, func(_ *field, p, _ *Provider) bool {
-		if seen[p] {
-			return false
-		}
-		seen[p] = true
+	each(g, fields, func(_ *field, p, _ *Provider) bool {
 		if p.Scheme == nil && !p.Override { // an override stands in for whatever was behind it
 			return true
 		}
