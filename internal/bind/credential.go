@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -30,62 +31,87 @@ var (
 	errOrder = errors.New("the subprotocol bearer is the last; the token must stand behind it")
 )
 
-// found is a credential, and where it stood.
+// found is a credential, where it stood, and how many there were.
 type found struct {
 	source *depends.Source
 	value  string
+	count  int
 }
 
 // find returns the one credential of a scheme, or the refusal.
-func (r *Request) find(s *depends.Scheme) (c found, err error) {
-	n, err := r.credentials(s, &c)
+func (r *Request) find(s *depends.Scheme) (found, error) {
+	c, err := r.credentials(s)
 	switch {
 	case err != nil:
-		return c, badCredential(s, c.source, err)
-	case n == 0:
+		return c, invalidRequest(s, c.source, err, err.Error())
+	case c.count == 0:
 		return c, noCredential(s, r.elsewhere(s))
-	case n > 1:
-		return c, manyCredentials(s, c.source)
+	case c.count > 1:
+		err := fmt.Errorf("more than one credential for %s", s.Name)
+		return c, invalidRequest(s, c.source, err, "more than one credential was sent")
 	}
 	return c, nil
 }
 
-// credentials finds what the sources of a scheme hold: the first, and how many
-// there are. An error is a source that cannot be read, which is then the first.
-func (r *Request) credentials(s *depends.Scheme, first *found) (n int, err error) {
+// credentials finds the first credential that the sources of a scheme hold, and counts them.
+// An error is a source that cannot be read, which is returned then.
+func (r *Request) credentials(s *depends.Scheme) (c found, err error) {
 	for i := range s.Sources {
 		source := &s.Sources[i]
-		if n > 0 && source.Alternative != first.source.Alternative {
+		if c.count > 0 && source.Alternative != c.source.Alternative {
 			break // the first that is present decides
 		}
-		switch source.In {
-		case "query":
-			for _, value := range r.query.values(source.Name, r.one[:0]) {
-				n = first.add(n, source, textproto.TrimString(value))
+		values, err := r.read(s, source)
+		if err != nil {
+			return found{source: source}, err
+		}
+		for _, value := range values {
+			if value == "" {
+				continue
 			}
-		case "header":
-			for _, line := range r.HTTP.Header[source.Name] {
-				n = first.add(n, source, take(source.Prefix, line))
+			if c.count == 0 {
+				c.source, c.value = source, value
 			}
-		case "cookie":
-			values := cookies(r.HTTP.Header["Cookie"], source.Name)
-			for _, value := range values {
-				if len(values) > 1 { // an empty one makes the name ambiguous all the same
-					value += "?"
-				} else if _, err := http.ParseCookie("v=" + value); err != nil {
-					first.source = source
-					return 0, errCookie
-				}
-				n = first.add(n, source, value)
-			}
-		case "subprotocol":
-			if n, err = r.offered(s, source, n, first); err != nil {
-				first.source = source
-				return 0, err
-			}
+			c.count++
 		}
 	}
-	return n, nil
+	return c, nil
+}
+
+// read returns what stands in a source of a scheme, valid until the next call. What is empty
+// is no credential.
+func (r *Request) read(s *depends.Scheme, source *depends.Source) (values []string, err error) {
+	values = r.one[:0]
+	switch source.In {
+	case "query":
+		values = r.query.values(source.Name, values)
+		for i := range values {
+			values[i] = textproto.TrimString(values[i])
+		}
+	case "header":
+		for _, line := range r.HTTP.Header[source.Name] {
+			values = append(values, take(source.Prefix, line))
+		}
+	case "cookie":
+		values = cookies(r.HTTP.Header["Cookie"], source.Name)
+		if len(values) != 1 {
+			for i := range values { // an empty one makes the name ambiguous all the same
+				values[i] += "?"
+			}
+		} else if _, err := http.ParseCookie("v=" + values[0]); err != nil {
+			return nil, errCookie
+		}
+	case "subprotocol":
+		// The fetch of a page that diagnoses cannot offer one, but it can set a header.
+		if r.Diagnose && !slices.ContainsFunc(s.Sources, isBearer) {
+			for _, line := range r.HTTP.Header["Authorization"] {
+				values = append(values, take(BearerMarker, line))
+			}
+		}
+		o, err := splitOffers(r.Protocols, OfferPrefix(source), r.Plan.Speaks)
+		return append(values, o.tokens...), err
+	}
+	return values, nil
 }
 
 // habits are where clients put credentials that are looked for elsewhere. Nothing says so in
@@ -112,39 +138,11 @@ func (r *Request) elsewhere(s *depends.Scheme) (place string) {
 			place = "header Sec-WebSocket-Protocol"
 		}
 	}
-	var first found
-	if n, err := r.credentials(&habits, &first); n == 0 && err == nil {
+	first, _ := r.credentials(&habits)
+	if first.source == nil {
 		return place
 	}
 	return Place(*first.source)
-}
-
-// add counts a credential, unless it is empty.
-func (c *found) add(n int, source *depends.Source, value string) int {
-	if value == "" {
-		return n
-	}
-	if n == 0 {
-		c.source, c.value = source, value
-	}
-	return n + 1
-}
-
-// offered looks among the subprotocols.
-func (r *Request) offered(
-	s *depends.Scheme, source *depends.Source, n int, first *found,
-) (int, error) {
-	// The fetch of a page that diagnoses cannot offer a subprotocol, but it can set a header.
-	if r.Diagnose && !slices.ContainsFunc(s.Sources, isBearer) {
-		for _, line := range r.HTTP.Header["Authorization"] {
-			n = first.add(n, source, take(BearerMarker, line))
-		}
-	}
-	o, err := splitOffers(r.Protocols, OfferPrefix(source), r.Plan.Speaks)
-	for _, token := range o.tokens {
-		n = first.add(n, source, token)
-	}
-	return n, err
 }
 
 // take returns the credential in a header line of a source with a prefix, or "".
@@ -162,12 +160,9 @@ func take(prefix, line string) string {
 // mayHold reports whether a header line may hold a credential, although not a space but
 // another character that no scheme's name has (RFC 9110 §5.6.2) ends the prefix.
 func mayHold(prefix, line string) bool {
-	line = textproto.TrimString(line)
-	if len(line) <= len(prefix) || !strings.EqualFold(line[:len(prefix)], prefix) {
-		return false
-	}
-	c := line[len(prefix)]
-	return c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0
+	rest, ok := cutPrefix(textproto.TrimString(line), prefix)
+	return ok && rest != "" &&
+		(rest[0] <= ' ' || rest[0] >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, rest[0]) >= 0)
 }
 
 // MaxOffers is how many subprotocols a handshake may offer.
@@ -348,17 +343,14 @@ func stripHeaders(h http.Header, sources []depends.Source, speaks []string) {
 
 // withoutPrefix returns header lines without those that hold a credential behind a prefix, or
 // may have been meant to.
-func withoutPrefix(lines []string, prefix string) (kept []string) {
-	for _, line := range lines {
-		if take(prefix, line) == "" && !mayHold(prefix, line) {
-			kept = append(kept, line)
-		}
-	}
-	return kept
+func withoutPrefix(lines []string, prefix string) []string {
+	return slices.DeleteFunc(lines, func(line string) bool {
+		return take(prefix, line) != "" || mayHold(prefix, line)
+	})
 }
 
 func set(h http.Header, name string, lines []string) {
-	if lines == nil {
+	if len(lines) == 0 {
 		delete(h, name)
 		return
 	}

@@ -145,8 +145,7 @@ func Forged(r *http.Request, source *depends.Source, allows func(*http.Request) 
 // Forged reports whether one of the plan's schemes found such a credential.
 func (r *Request) Forged(allows func(*http.Request) bool) bool {
 	for _, s := range r.Plan.schemes {
-		var first found
-		_, _ = r.credentials(s.Scheme, &first)
+		first, _ := r.credentials(s.Scheme)
 		if first.source != nil && Forged(r.HTTP, first.source, allows) {
 			return true
 		}

@@ -35,22 +35,10 @@ func (c found) hinted(err error) error {
 		"set it by http.SetCookie)", err, c.source.Name)
 }
 
-func manyCredentials(s *depends.Scheme, first *depends.Source) error {
-	r := invalidRequest(s, first, fmt.Errorf("more than one credential for %s", s.Name))
-	r.Detail = "more than one credential was sent"
-	return r
-}
-
-func badCredential(s *depends.Scheme, source *depends.Source, err error) error {
-	r := invalidRequest(s, source, err)
-	r.Detail = err.Error()
-	return r
-}
-
 // invalidRequest refuses a request that is not well-formed (RFC 6750 §3.1).
-func invalidRequest(s *depends.Scheme, source *depends.Source, err error) *depends.Rejection {
+func invalidRequest(s *depends.Scheme, source *depends.Source, err error, detail string) error {
 	return &depends.Rejection{
-		Status: http.StatusBadRequest, Reason: "invalid_request", Err: err,
+		Status: http.StatusBadRequest, Reason: "invalid_request", Detail: detail, Err: err,
 		Header: challenge(s, source, `error="invalid_request"`),
 	}
 }

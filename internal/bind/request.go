@@ -109,13 +109,13 @@ func cookies(lines []string, name string) (found []string) {
 func (r *Request) Refused() error {
 	for i := range r.Plan.schemes {
 		s := &r.Plan.schemes[i]
-		var first found
-		switch n, err := r.credentials(s.Scheme, &first); {
-		case err == nil && n == 1:
+		switch c, err := r.credentials(s.Scheme); {
+		case err != nil:
+		case c.count == 1:
 			return nil // whether it is good comes first
-		case err == nil && n == 0 && s.optional:
+		case c.count == 0 && s.optional:
 			continue
-		case err == nil && n == 0 && r.elsewhere(s.Scheme) == "":
+		case c.count == 0 && r.elsewhere(s.Scheme) == "":
 			return s.missing
 		}
 		_, err := r.find(s.Scheme)

@@ -129,8 +129,9 @@ func check(s depends.Scheme) []depends.SchemeFault {
 	seen := map[depends.Source]bool{}
 	for _, source := range s.Sources {
 		canonical := canonicalSource(source)
-		if whole, hint := holdsMore(canonical); whole != "" {
-			fault("takes the "+whole+" header for a credential", hint)
+		whole, ok := holdsMore[canonical.Name]
+		if ok && source.In == "header" && (source.Prefix == "" || canonical.Name != "Authorization") {
+			fault("takes the "+whole[0]+" header for a credential", whole[1])
 		}
 		switch {
 		case !slices.Contains(inPlaces, source.In):
@@ -147,23 +148,13 @@ func check(s depends.Scheme) []depends.SchemeFault {
 	return faults
 }
 
-// holdsMore names a header of which a credential is but a part. What depends on the
-// place of a credential, such as that a cookie demands an Origin, would not hold for
-// one that is taken from there as a whole.
-func holdsMore(s depends.Source) (fact, hint string) {
-	if s.In != "header" {
-		return "", ""
-	}
-	switch s.Name {
-	case "Cookie":
-		return "Cookie", "name the cookie: use security.CookieToken(name)"
-	case "Sec-Websocket-Protocol":
-		return "Sec-WebSocket-Protocol", "use security.SubprotocolToken(name)"
-	case "Authorization":
-		if s.Prefix == "" {
-			return "whole Authorization",
-				"use security.BearerHeader(), which reads what follows Bearer, or a Source with a Prefix"
-		}
-	}
-	return "", ""
+// holdsMore are headers of which a credential is but a part: their name, and a hint. What depends
+// on a credential's place, such as that a cookie demands an Origin, would not hold for them.
+var holdsMore = map[string][2]string{
+	"Cookie":                 {"Cookie", "name the cookie: use security.CookieToken(name)"},
+	"Sec-Websocket-Protocol": {"Sec-WebSocket-Protocol", "use security.SubprotocolToken(name)"},
+	"Authorization": {
+		"whole Authorization",
+		"use security.BearerHeader(), which reads what follows Bearer, or a Source with a Prefix",
+	},
 }
