@@ -98,7 +98,7 @@ func (r *Request) read(s *depends.Scheme, source *depends.Source) (values []stri
 			for i := range values { // an empty one makes the name ambiguous all the same
 				values[i] += "?"
 			}
-		} else if _, err := http.ParseCookie("v=" + values[0]); err != nil {
+		} else if (&http.Cookie{Name: "v", Value: values[0]}).Valid() != nil {
 			return nil, errCookie
 		}
 	case "subprotocol":

@@ -89,11 +89,10 @@ func (r *Request) Values(in, name string) []string {
 func cookies(lines []string, name string) (found []string) {
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
-			key, value, _ := strings.Cut(pair, "=")
+			key, value, _ := strings.Cut(textproto.TrimString(pair), "=")
 			if textproto.TrimString(key) != name {
 				continue
 			}
-			value = textproto.TrimString(value)
 			if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
 				value = value[1 : n-1]
 			}
