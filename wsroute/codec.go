@@ -56,75 +56,61 @@ func (e *MessageError) Error() string {
 // Unwrap returns what is wrong with the message.
 func (e *MessageError) Unwrap() error { return e.Err }
 
-// codec reads Recv from messages and writes Send to them, chosen once a route.
+// codec reads Recv from messages and writes Send to them.
 type codec[Recv, Send any] struct {
-	decode   func(in *wsconn.Message, into *Recv) *MessageError
-	encode   func(v Send) (*wsconn.Outgoing, error)
+	check    func(reflect.Value) error // runs the validate tags of a Recv; nil if it has none
 	discards bool
 }
 
 // newCodec returns the codec of two types, and what is wrong with them.
-func newCodec[Recv, Send any](v *validator.Validate) (*codec[Recv, Send], []string) {
-	c := &codec[Recv, Send]{}
-	var bad []string
+func newCodec[Recv, Send any](v *validator.Validate) (c *codec[Recv, Send], bad []string) {
+	c = &codec[Recv, Send]{}
 	switch any((*Recv)(nil)).(type) {
+	case *string, *[]byte, *Message:
 	case *Discard:
 		c.discards = true
-	case *string:
-		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
-			*any(into).(*string) = in.Buf.String()
-			return wrongKind(in, false)
-		}
-	case *[]byte:
-		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
-			*any(into).(*[]byte) = bytes.Clone(in.Buf.Bytes())
-			return wrongKind(in, true)
-		}
-	case *Message:
-		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
-			*any(into).(*Message) = Message{in.Binary, append([]byte{}, in.Buf.Bytes()...)}
-			return nil
-		}
 	default:
 		t := reflect.TypeFor[Recv]()
-		bad = append(bad, jsonFaults(t, map[reflect.Type]bool{})...)
-		check, faults := newRules(v, t)
-		bad = append(bad, faults...)
-		c.decode = func(in *wsconn.Message, into *Recv) *MessageError {
-			return decodeJSON(check, in, into)
-		}
+		c.check, bad = newRules(v, t)
+		bad = append(jsonFaults(t, map[reflect.Type]bool{}), bad...)
 	}
-	c.encode = encoder[Send]()
-	bad = append(bad, encodingFaults[Send]()...)
+	switch any((*Send)(nil)).(type) {
+	case *string, *[]byte, *Message:
+	case *Discard:
+		bad = append(bad, "wsroute.Discard is for what comes, and cannot be sent")
+	default:
+		bad = append(bad, jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})...)
+	}
 	return c, bad
 }
 
-// encoder returns what writes a Send.
-func encoder[Send any]() func(Send) (*wsconn.Outgoing, error) {
-	switch any((*Send)(nil)).(type) {
+func (c *codec[Recv, Send]) decode(in *wsconn.Message, into *Recv) *MessageError {
+	switch v := any(into).(type) {
 	case *string:
-		return func(s Send) (*wsconn.Outgoing, error) { return encodeText(any(s).(string)) }
+		*v = in.Buf.String()
+		return wrongKind(in, false)
 	case *[]byte:
-		return func(s Send) (*wsconn.Outgoing, error) { return encodeBinary(any(s).([]byte)), nil }
+		*v = bytes.Clone(in.Buf.Bytes())
+		return wrongKind(in, true)
 	case *Message:
-		return func(s Send) (*wsconn.Outgoing, error) {
-			if m := any(s).(Message); m.Binary {
-				return encodeBinary(m.Data), nil
-			}
-			return encodeText(string(any(s).(Message).Data))
-		}
+		*v = Message{in.Binary, append([]byte{}, in.Buf.Bytes()...)}
+		return nil
 	}
-	return func(s Send) (*wsconn.Outgoing, error) { return encodeJSON(s) }
+	return decodeJSON(c.check, in, into)
 }
 
-func encodingFaults[Send any]() []string {
-	switch any((*Send)(nil)).(type) {
-	case *string, *[]byte, *Message:
-		return nil
-	case *Discard:
-		return []string{"wsroute.Discard is for what comes, and cannot be sent"}
+func (c *codec[Recv, Send]) encode(v Send) (*wsconn.Outgoing, error) { return encode(v) }
+
+func encode[Send any](v Send) (*wsconn.Outgoing, error) {
+	switch m := any(&v).(type) {
+	case *string:
+		return encodeText(*m)
+	case *[]byte:
+		return encodeMessage(Message{Binary: true, Data: *m})
+	case *Message:
+		return encodeMessage(*m)
 	}
-	return jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})
+	return encodeJSON(v)
 }
 
 // wrongKind refuses text where binary is wanted, and the reverse.
@@ -140,9 +126,7 @@ func wrongKind(in *wsconn.Message, binary bool) *MessageError {
 }
 
 // decodeJSON reads a message and, unless check is nil, checks its validate tags.
-func decodeJSON[Recv any](
-	check func(reflect.Value) error, in *wsconn.Message, into *Recv,
-) *MessageError {
+func decodeJSON(check func(reflect.Value) error, in *wsconn.Message, into any) *MessageError {
 	if e := wrongKind(in, false); e != nil {
 		return e
 	}
@@ -214,10 +198,13 @@ func encodeText(text string) (*wsconn.Outgoing, error) {
 	return m, nil
 }
 
-func encodeBinary(data []byte) *wsconn.Outgoing {
+func encodeMessage(message Message) (*wsconn.Outgoing, error) {
+	if !message.Binary {
+		return encodeText(string(message.Data))
+	}
 	m := wsconn.NewOutgoing(true)
-	_, _ = m.Write(data)
-	return m
+	_, _ = m.Write(message.Data)
+	return m, nil
 }
 
 var ownEncoding = []reflect.Type{

@@ -75,7 +75,7 @@ func (r *Room[Send]) Send(v Send) error {
 // each message anew, with who the member is now, as its providers have told
 // [depends.Identify]; it must not call the room.
 func (r *Room[Send]) SendTo(v Send, allowed func(depends.Identity) bool) error {
-	m, err := encoder[Send]()(v)
+	m, err := encode(v)
 	if err != nil {
 		return err
 	}
