@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
@@ -156,33 +155,20 @@ func decodeJSON(check func(reflect.Value) error, in *wsconn.Message, into any) *
 // maxErrors is how many faults of one message an error names.
 const maxErrors = 16
 
-// jsonEncoder is json.Marshal that leaves <, > and & as they are.
-type jsonEncoder struct {
-	to   *wsconn.Outgoing
-	json *json.Encoder
-}
+// unbroken drops the line break with which a json.Encoder ends a value.
+type unbroken struct{ *wsconn.Outgoing }
 
-// Write passes a value on, without the line break that ends it.
-func (e *jsonEncoder) Write(b []byte) (int, error) {
-	_, _ = e.to.Write(bytes.TrimSuffix(b, []byte("\n")))
+func (m unbroken) Write(b []byte) (int, error) {
+	_, _ = m.Outgoing.Write(bytes.TrimSuffix(b, []byte("\n")))
 	return len(b), nil
 }
 
-var encoders = sync.Pool{New: func() any {
-	e := &jsonEncoder{}
-	e.json = json.NewEncoder(e)
-	e.json.SetEscapeHTML(false)
-	return e
-}}
-
+// encodeJSON is json.Marshal that leaves <, > and & as they are.
 func encodeJSON(v any) (*wsconn.Outgoing, error) {
-	e := encoders.Get().(*jsonEncoder) //nolint:forcetypeassert // the pool holds nothing else
 	m := wsconn.NewOutgoing(false)
-	e.to = m
-	err := e.json.Encode(v)
-	e.to = nil
-	encoders.Put(e)
-	if err != nil {
+	e := json.NewEncoder(unbroken{m})
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		m.Release()
 		return nil, fmt.Errorf("wsroute: Send: %w", err)
 	}
