@@ -13,16 +13,16 @@ import (
 
 // originPolicy decides whose pages may connect.
 type originPolicy struct {
-	allowed map[bind.Origin]bool // nil means the page's own host; "*.name" its subdomains
-	list    []string             // as they were written, which is how most pages send theirs
+	list    []string      // as they were written; nil means the page's own host
+	allowed []bind.Origin // of the list; the host "*.name" stands for its subdomains
 }
 
 // explain says it in words, for a route that may authenticate nobody.
 func (p originPolicy) explain(open bool) string {
 	switch {
-	case p.allowed == nil && open:
+	case p.list == nil && open:
 		return "the server's own pages, at an IP address or localhost; programs"
-	case p.allowed == nil:
+	case p.list == nil:
 		return "the server's own pages; programs"
 	case len(p.list) == 0:
 		return "no page; programs"
@@ -30,15 +30,11 @@ func (p originPolicy) explain(open bool) string {
 	return strings.Join(p.list, ", ") + "; programs"
 }
 
-func newOriginPolicy(list []string) (originPolicy, []string) {
-	if list == nil {
-		return originPolicy{}, nil
-	}
-	p := originPolicy{allowed: map[bind.Origin]bool{}, list: slices.Clone(list)}
-	var bad []string
+func newOriginPolicy(list []string) (p originPolicy, bad []string) {
+	p.list = slices.Clone(list)
 	for _, text := range list {
 		if o, ok := parseListed(text); ok {
-			p.allowed[o] = true
+			p.allowed = append(p.allowed, o)
 		} else if !isAppOrigin(text) {
 			bad = append(bad, fmt.Sprintf("Config.Origins: %q is no origin: %s", text, originAdvice(text)))
 		}
@@ -76,29 +72,22 @@ func isAppOrigin(text string) bool {
 func (p originPolicy) allows(r *http.Request, proxies proxies, open bool) bool {
 	lines := r.Header["Origin"]
 	switch {
-	case len(lines) == 0:
-		return true
-	case len(lines) > 1:
-		return false
+	case len(lines) != 1:
+		return len(lines) == 0
 	case slices.Contains(p.list, lines[0]):
 		return !strings.Contains(lines[0], "*")
-	case p.allowed == nil:
+	case p.list == nil:
 		host := proxies.host(r)
 		return bind.OwnPage(r, proxies.scheme(r), host) && (!open || !bind.Rebindable(host))
 	}
 	o, ok := bind.ParseOrigin(lines[0])
-	return ok && p.lists(o)
-}
-
-// lists says whether an origin, or a name above its host as a pattern, is listed.
-func (p originPolicy) lists(o bind.Origin) bool {
-	for above, more := o.Host, true; more; o.Host = "*." + above {
-		if p.allowed[o] {
-			return true
+	return ok && slices.ContainsFunc(p.allowed, func(listed bind.Origin) bool {
+		above, pattern := strings.CutPrefix(listed.Host, "*")
+		if pattern && strings.HasSuffix(o.Host, above) {
+			listed.Host = o.Host
 		}
-		_, above, more = strings.Cut(above, ".")
-	}
-	return false
+		return listed == o
+	})
 }
 
 // originAdvice says how to write an origin instead.
