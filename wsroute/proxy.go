@@ -43,12 +43,12 @@ func (p proxies) trust(addr netip.Addr) bool {
 func (p proxies) client(r *http.Request) netip.Addr {
 	client := otherEnd(r)
 	named := slices.Collect(listItems(r.Header["X-Forwarded-For"]))
-	for len(named) > 0 && p.trust(client) {
-		next := parseAddr(named[len(named)-1])
-		if !next.IsValid() {
-			break // nobody knows who that is; the proxy is the last that is known
+	for _, name := range slices.Backward(named) {
+		next := parseAddr(name)
+		if !p.trust(client) || !next.IsValid() {
+			break // the proxy is the last that is known
 		}
-		client, named = next, named[:len(named)-1]
+		client = next
 	}
 	return client
 }
@@ -70,14 +70,12 @@ func parseAddr(text string) netip.Addr {
 
 // secure says whether the client came over TLS, as far as can be believed.
 func (p proxies) secure(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
 	said := slices.Collect(listItems(r.Header["X-Forwarded-Proto"])) // one of each proxy
 	plain := func(s string) bool {
 		return !strings.EqualFold(s, "https") && !strings.EqualFold(s, "wss")
 	}
-	return len(said) > 0 && p.trust(otherEnd(r)) && !slices.ContainsFunc(said, plain)
+	believed := len(said) > 0 && p.trust(otherEnd(r)) && !slices.ContainsFunc(said, plain)
+	return r.TLS != nil || believed
 }
 
 // scheme is that of the URL which the client asked for, or "" if it cannot be known.
@@ -103,9 +101,6 @@ func (p proxies) host(r *http.Request) string {
 
 // remote is how the log calls the other end.
 func (p proxies) remote(r *http.Request) string {
-	if len(p) == 0 {
-		return r.RemoteAddr
-	}
 	if client := p.client(r); client != otherEnd(r) {
 		return client.String()
 	}
