@@ -24,19 +24,18 @@ func parsePattern(path string) (segments []segment, fault string) {
 		s := segment{text: part}
 		if part != "" && (part[0] == ':' || part[0] == '*') {
 			s = segment{text: part[1:], kind: part[0]}
-			switch {
-			case s.text == "":
-				return nil, fmt.Sprintf("path %q has a parameter without a name", path)
-			case slices.Contains(paramNames(segments), s.text):
-				return nil, fmt.Sprintf("path %q names %q twice", path, s.text)
-			case s.kind == '*' && i < len(parts)-1:
-				return nil, fmt.Sprintf("path %q goes on behind *%s, which takes all the rest", path, s.text)
-			}
 		}
-		if strings.ContainsAny(s.text, ":*{}?# \\") {
+		last := i == len(parts)-1
+		switch {
+		case s.kind != 0 && s.text == "":
+			return nil, fmt.Sprintf("path %q has a parameter without a name", path)
+		case s.kind != 0 && slices.Contains(paramNames(segments), s.text):
+			return nil, fmt.Sprintf("path %q names %q twice", path, s.text)
+		case s.kind == '*' && !last:
+			return nil, fmt.Sprintf("path %q goes on behind *%s, which takes all the rest", path, s.text)
+		case strings.ContainsAny(s.text, ":*{}?# \\"):
 			return nil, fmt.Sprintf("path %q: %q is neither text nor a whole parameter", path, part)
-		}
-		if part == "" && i < len(parts)-1 {
+		case part == "" && !last:
 			return nil, fmt.Sprintf("path %q has an empty segment", path)
 		}
 		segments = append(segments, s)
@@ -66,15 +65,12 @@ func clash(a, b []segment) string {
 		switch {
 		case x == y:
 			continue
-		case x.kind == 0 && y.kind == 0:
-			return ""
 		case x.kind == '*' || y.kind == '*':
 			return "one takes all the rest where the other goes on"
-		case x.kind == y.kind:
+		case x.kind == ':' && y.kind == ':':
 			return fmt.Sprintf("one calls the parameter %q where the other calls it %q", x.text, y.text)
-		default:
-			return "" // a literal is preferred to a parameter
 		}
+		return "" // a literal is preferred to a parameter
 	}
 	if len(a) == len(b) {
 		return samePath
@@ -116,11 +112,11 @@ func (e *endpoint) pathValues(path string) (values []bind.PathValue) {
 	rest := path[1:]
 	for _, s := range e.segments {
 		part, tail, _ := strings.Cut(rest, "/")
-		switch s.kind {
-		case ':':
+		if s.kind == '*' {
+			part = rest
+		}
+		if s.kind != 0 {
 			values = append(values, bind.PathValue{Name: s.text, Value: part})
-		case '*':
-			values = append(values, bind.PathValue{Name: s.text, Value: rest})
 		}
 		rest = tail
 	}
