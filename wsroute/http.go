@@ -171,14 +171,11 @@ func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // abort ends the connection of an answer that is not whole. net/http does so for a panic
 // with [http.ErrAbortHandler], of which gin.Recovery would make a proper end.
 func abort(w http.ResponseWriter) {
-	if h, ok := innermost(w).(http.Hijacker); ok {
-		switch conn, _, err := h.Hijack(); {
-		case err == nil:
-			_ = conn.Close()
-			return
-		case errors.Is(err, http.ErrHijacked):
-			return
-		}
+	conn, _, err := http.NewResponseController(innermost(w)).Hijack()
+	switch {
+	case err == nil:
+		_ = conn.Close()
+	case !errors.Is(err, http.ErrHijacked):
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own word
 	}
-	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own word
 }
