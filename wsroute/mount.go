@@ -28,14 +28,15 @@ func (r *Router) Mount(router gin.IRouter) error {
 	if g, ok := router.(interface{ BasePath() string }); ok {
 		prefix = strings.TrimSuffix(g.BasePath(), "/")
 	}
-	endpoints, err := r.compile(prefix, true)
-	if err != nil {
-		return err
-	}
-	var all faults
+	_, err := r.mount(prefix, router)
+	return err
+}
+
+// addAll adds routes to gin, and returns the conflicts with what that has already.
+func addAll(router gin.IRouter, endpoints []*endpoint) (bad faults) {
 	for _, e := range endpoints {
 		if v := e.addTo(router, e.route.verb()); v != nil {
-			all.add(e.target, "conflict", fmt.Sprint(v), "the router has a route of that path already; "+
+			bad.add(e.target, "conflict", fmt.Sprint(v), "the router has a route of that path already; "+
 				"a GET of HandleHTTP may share a WebSocket's path")
 		}
 	}
@@ -44,7 +45,7 @@ func (r *Router) Mount(router gin.IRouter) error {
 			_ = e.addTo(router, http.MethodOptions)
 		}
 	}
-	return r.register(endpoints, all)
+	return bad
 }
 
 // addTo adds a route to gin, and returns its panic about one that it has already. The path is
@@ -68,20 +69,20 @@ func (e *endpoint) addTo(router gin.IRouter, method string) (conflict any) {
 // http.Handler, for a program without gin. Paths that are no route are 404, and
 // none is redirected: no WebSocket client follows.
 func (r *Router) Handler() (http.Handler, error) {
-	endpoints, err := r.compile("", false)
+	endpoints, err := r.mount("", nil)
 	if err != nil {
 		return nil, err
 	}
-	ordered := slices.SortedStableFunc(slices.Values(endpoints), func(a, b *endpoint) int {
+	slices.SortStableFunc(endpoints, func(a, b *endpoint) int {
 		return prefer(a.segments, b.segments)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if e := find(ordered, req); e != nil {
+		if e := find(endpoints, req); e != nil {
 			e.serve(w, req, nil)
 		} else {
 			r.shared.notFound(w, req)
 		}
-	}), r.register(endpoints, nil)
+	}), nil
 }
 
 // find returns the first route of a request's path and method, or else the first WebSocket
@@ -92,10 +93,9 @@ func find(endpoints []*endpoint, req *http.Request) (found *endpoint) {
 		if e.sharesPath || !matches(e.segments, parts) {
 			continue
 		}
-		switch verb := e.route.verb(); {
-		case req.Method == verb:
-			return e
-		case e.route.method == http.MethodGet && req.Method == http.MethodHead:
+		switch {
+		case req.Method == e.route.verb(),
+			req.Method == http.MethodHead && e.route.method == http.MethodGet:
 			return e
 		case e.route.method == "" && found == nil:
 			found = e
@@ -127,32 +127,64 @@ func (s *shared) notFound(w http.ResponseWriter, req *http.Request) {
 
 var noRoute = depends.NotFound("not_found", nil)
 
-// compile checks all routes below a prefix and compiles their plans; onGin says
-// that there is a gin context to read from.
-func (r *Router) compile(prefix string, onGin bool) (endpoints []*endpoint, err error) {
+// mount checks all routes below a prefix, adds them to gin unless router is nil, and makes them
+// known to Serve.
+func (r *Router) mount(prefix string, router gin.IRouter) (endpoints []*endpoint, err error) {
 	s := r.shared
 	defer s.wiring.Store(&err)
-	var bad faults
+	endpoints, targets, bad := r.check(prefix, router != nil)
+	if len(bad) == 0 {
+		s.plan(endpoints)
+	}
+	if len(bad) == 0 && router != nil {
+		bad = addAll(router, endpoints)
+	}
+	if err := graph.Report(targets, bad); err != nil {
+		return nil, err
+	}
+	before := s.mounted.Load()
+	if b := s.config.Broadcast; b != nil && !before.begun {
+		err := b.Subscribe(func(revocation Revocation) {
+			if revocation != (Revocation{}) {
+				s.revoke(revocation)
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("wsroute: Config.Broadcast: %w", err)
+		}
+	}
+	s.mounted.Store(newMounted(slices.Concat(before.endpoints, endpoints)))
+	return endpoints, nil
+}
+
+// check returns the routes below a prefix, and all that is wrong with them. It makes the App
+// values if nothing is. onGin says that there is a gin context to read from.
+func (r *Router) check(
+	prefix string, onGin bool,
+) (endpoints []*endpoint, targets []*graph.Target, bad faults) {
+	s := r.shared
 	for _, text := range s.bad {
 		bad = append(bad, &graph.Fault{Kind: "bad config", Fact: text})
 	}
-	targets := make([]*graph.Target, 0, len(s.routes))
 	for _, rt := range s.routes {
-		t := rt.target(prefix, onGin)
+		t := &graph.Target{
+			Label: rt.verb() + " " + prefix + rt.path, Func: rt.fn, Site: rt.site, In: rt.in,
+			Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable,
+			Foreign: onGin, Plain: rt.answer != nil,
+		}
 		targets = append(targets, t)
 		rt.check(t, &bad, &s.config)
 		segments, fault := parsePattern(prefix + rt.path)
-		if fault == "" {
-			t.PathNames = paramNames(segments)
-			e := &endpoint{
-				shared: s, route: rt, target: t, segments: segments,
-				settings: rt.settings(&s.config),
-			}
-			bad.conflicts(endpoints, e)
-			endpoints = append(endpoints, e)
-		} else {
+		if fault != "" {
 			bad.add(t, "bad route", fault, "write it as gin does: /rooms/:room or /files/*rest")
+			continue
 		}
+		t.PathNames = paramNames(segments)
+		e := &endpoint{
+			shared: s, route: rt, target: t, segments: segments, settings: rt.settings(&s.config),
+		}
+		bad.conflicts(endpoints, e)
+		endpoints = append(endpoints, e)
 	}
 	bad = graph.Check(r.graph, targets, bad)
 	for i, t := range targets {
@@ -166,9 +198,11 @@ func (r *Router) compile(prefix string, onGin bool) (endpoints []*endpoint, err 
 			bad = append(bad, f)
 		}
 	}
-	if err := graph.Report(targets, bad); err != nil {
-		return nil, err
-	}
+	return endpoints, targets, bad
+}
+
+// plan compiles the plans of routes, and warns of guards that ask a peer nothing.
+func (s *shared) plan(endpoints []*endpoint) {
 	warned := map[*graph.Provider]bool{}
 	for _, e := range endpoints {
 		e.plan, e.open = bind.NewPlan(graph.Build(e.target)), !e.target.Authenticates()
@@ -181,26 +215,17 @@ func (r *Router) compile(prefix string, onGin bool) (endpoints []*endpoint, err 
 			}
 		}
 	}
-	return endpoints, nil
 }
 
 // faults are what is wrong with routes.
 type faults []*graph.Fault
 
-func (f *faults) add(t *graph.Target, kind, fact, hint string) {
-	*f = append(*f, &graph.Fault{
-		Kind: kind, Fact: fact, Hint: hint, Target: t,
-		Path: []string{"registered " + t.Site.String()},
-	})
-}
-
-// target is what package graph has to know of a route.
-func (rt *route) target(prefix string, onGin bool) *graph.Target {
-	return &graph.Target{
-		Label: rt.verb() + " " + prefix + rt.path, Func: rt.fn, Site: rt.site, In: rt.in,
-		Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable,
-		Foreign: onGin, Plain: rt.answer != nil,
+func (f *faults) add(t *graph.Target, kind, fact, hint string, sites ...graph.Site) {
+	fault := &graph.Fault{Kind: kind, Fact: fact, Hint: hint, Target: t}
+	for _, site := range append(sites, t.Site) {
+		fault.Path = append(fault.Path, "registered "+site.String())
 	}
+	*f = append(*f, fault)
 }
 
 // unguarded refuses a route that everybody may open.
@@ -238,10 +263,10 @@ func (f *faults) renewal(t *graph.Target) {
 // conflicts adds the routes that cannot stand beside a new one.
 func (f *faults) conflicts(before []*endpoint, e *endpoint) {
 	for _, other := range before {
-		if other.route.verb() != e.route.verb() {
+		why, hint := clash(other.segments, e.segments), ""
+		if why == "" || other.route.verb() != e.route.verb() {
 			continue
 		}
-		why, hint := clash(other.segments, e.segments), ""
 		socket, page := other, e
 		if page.route.answer == nil {
 			socket, page = e, other
@@ -253,37 +278,9 @@ func (f *faults) conflicts(before []*endpoint, e *endpoint) {
 			}
 			hint = "drop Diagnose, which answers a plain GET of the path itself"
 		}
-		if why != "" {
-			f.add(e.target, "conflict", fmt.Sprintf("%s and %s cannot both be routes: %s",
-				other.target.Label, e.target.Label, why), hint)
-			added := (*f)[len(*f)-1]
-			added.Path = slices.Insert(added.Path, 0, "registered "+other.route.site.String())
-		}
+		fact := other.target.Label + " and " + e.target.Label + " cannot both be routes: " + why
+		f.add(e.target, "conflict", fact, hint, other.route.site)
 	}
-}
-
-// register makes routes known to Serve, unless the router around them would not have them.
-func (r *Router) register(endpoints []*endpoint, faults []*graph.Fault) (err error) {
-	defer r.shared.wiring.Store(&err)
-	targets := make([]*graph.Target, 0, len(endpoints))
-	for _, e := range endpoints {
-		targets = append(targets, e.target)
-	}
-	if err := graph.Report(targets, faults); err != nil {
-		return err
-	}
-	if b := r.shared.config.Broadcast; b != nil && !r.shared.mounted.Load().begun {
-		err := b.Subscribe(func(revocation Revocation) {
-			if revocation != (Revocation{}) {
-				r.shared.revoke(revocation)
-			}
-		})
-		if err != nil {
-			return fmt.Errorf("wsroute: Config.Broadcast: %w", err)
-		}
-	}
-	r.shared.mounted.Store(newMounted(slices.Concat(r.shared.mounted.Load().endpoints, endpoints)))
-	return nil
 }
 
 // mounted is every route that was mounted, on whatever router. A program may mount once
