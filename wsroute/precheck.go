@@ -17,9 +17,7 @@ const version = "13"
 const keyLength = 16
 
 // wantsUpgrade says whether the request is a handshake at all, well-formed or not.
-func wantsUpgrade(r *http.Request) bool {
-	return hasToken(r.Header["Upgrade"], "websocket")
-}
+func wantsUpgrade(r *http.Request) bool { return hasToken(r.Header["Upgrade"], "websocket") }
 
 // isHandshake says whether the request is meant as a handshake: a proxy may drop Upgrade, and
 // nothing else of it.

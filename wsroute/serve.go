@@ -53,23 +53,28 @@ func Serve(
 func ServeListener(
 	ctx context.Context, listener net.Listener, r *Router, handler http.Handler, others ...*Router,
 ) error {
+	var own [][]segment
 	if engine, ok := handler.(*gin.Engine); ok {
+		own = programRoutes(engine)
 		engine.RedirectTrailingSlash = false
 		engine.RedirectFixedPath = false
 		engine.HandleMethodNotAllowed = true
 	}
 	routers := append([]*Router{r}, others...)
-	own := programRoutes(handler)
 	served := map[*shared]bool{}
 	for _, r := range routers {
 		if err := r.wiring(); err != nil {
 			return errors.Join(err, listener.Close())
 		}
 		served[r.shared] = true
-		handler = r.hideCredentials(handler, own)
 	}
 	server := &http.Server{
-		Handler:           handler,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			for _, r := range routers {
+				req = r.shared.mounted.Load().hide(req, own)
+			}
+			handler.ServeHTTP(w, req)
+		}),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -158,19 +163,8 @@ type hidden struct {
 	offers []string // header lines of subprotocols
 }
 
-// hideCredentials takes credentials out of requests before next, and its logs, see them.
-func (r *Router) hideCredentials(next http.Handler, own [][]segment) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		next.ServeHTTP(w, r.shared.mounted.Load().hide(req, own))
-	})
-}
-
 // programRoutes returns the routes of a gin engine, but for those of all the rest of a path.
-func programRoutes(handler http.Handler) (routes [][]segment) {
-	engine, ok := handler.(*gin.Engine)
-	if !ok {
-		return nil
-	}
+func programRoutes(engine *gin.Engine) (routes [][]segment) {
 	for _, route := range engine.Routes() {
 		segments, fault := parsePattern(route.Path)
 		if fault == "" && segments[len(segments)-1].kind != '*' {
@@ -200,12 +194,9 @@ func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
 	if !ok {
 		sent = &hidden{req.URL.RawQuery, req.Header["Sec-Websocket-Protocol"]}
 	}
-	req = req.WithContext(context.WithValue(req.Context(), hiddenKey{}, sent))
-	url := *req.URL
-	req.URL = &url
+	req = req.Clone(context.WithValue(req.Context(), hiddenKey{}, sent))
 	m.secrets.Strip(req)
 	if found {
-		req.Header = req.Header.Clone()
 		delete(req.Header, "Sec-Websocket-Protocol")
 		if lines != nil {
 			req.Header["Sec-Websocket-Protocol"] = lines
