@@ -2,8 +2,8 @@ package wsroute
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -25,16 +25,10 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// settable returns what of a header providers may change; nil for an empty one.
-func settable(set http.Header) (header http.Header) {
-	for name, values := range set {
-		if !ofHandshake(name) {
-			if header == nil {
-				header = http.Header{}
-			}
-			header[name] = slices.Clip(values)
-		}
-	}
+// settable returns what of a header providers may change.
+func settable(set http.Header) http.Header {
+	header := set.Clone()
+	maps.DeleteFunc(header, func(name string, _ []string) bool { return ofHandshake(name) })
 	return header
 }
 
