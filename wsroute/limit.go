@@ -18,10 +18,7 @@ type counter[K comparable] map[K]int
 
 func (c counter[K]) add(key K, n int) {
 	var zero K
-	if key == zero {
-		return
-	}
-	if c[key] += n; c[key] == 0 {
+	if c[key] += n; key == zero || c[key] == 0 {
 		delete(c, key)
 	}
 }
@@ -91,9 +88,6 @@ func (h *hub) admit(p *peer) error {
 
 // network returns what is counted as one address.
 func network(addr netip.Addr) netip.Addr {
-	if !addr.Is6() {
-		return addr
-	}
-	prefix, _ := addr.Prefix(networkBits) // it fits
+	prefix, _ := addr.Prefix(min(networkBits, addr.BitLen())) // it fits
 	return prefix.Addr()
 }
