@@ -29,17 +29,14 @@ type Revocation struct {
 
 // matches reports whether a connection is meant that began at a time.
 func (r Revocation) matches(who depends.Identity, since time.Time) bool {
-	since = knownSince(who, since)
 	agrees := func(wanted, have string) bool { return wanted == "" || wanted == have }
-	if !agrees(r.Issuer, who.Issuer) || !agrees(r.Subject, who.Subject) ||
-		!agrees(r.Session, who.Session) || !agrees(r.TokenID, who.TokenID) {
-		return false
-	}
 	issued := who.IssuedAt
 	if issued.IsZero() {
-		issued = since
+		issued = knownSince(who, since)
 	}
-	return r.IssuedBefore.IsZero() || issued.Before(r.IssuedBefore)
+	return agrees(r.Issuer, who.Issuer) && agrees(r.Subject, who.Subject) &&
+		agrees(r.Session, who.Session) && agrees(r.TokenID, who.TokenID) &&
+		(r.IssuedBefore.IsZero() || issued.Before(r.IssuedBefore))
 }
 
 // knownSince is when it was found out who a connection's peer is, of which the resolution
