@@ -70,7 +70,7 @@ func dial(s *Server, path string, options []Option) (*websocket.Conn, *http.Resp
 	for _, o := range options {
 		o.apply(header)
 	}
-	d := websocket.Dialer{NetDialContext: s.dialContext, HandshakeTimeout: timeout}
+	d := websocket.Dialer{NetDialContext: s.dial, HandshakeTimeout: timeout}
 	return d.Dial("ws://"+s.Host+path, header)
 }
 

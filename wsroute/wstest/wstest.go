@@ -35,9 +35,12 @@ type Server struct {
 	// Host is what a request's Host is, such as "127.0.0.1:10001".
 	Host string
 
-	dial func(context.Context) (net.Conn, error)
+	dial dialer
 	stop func()
 }
+
+// dialer connects to the server, whatever the address.
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Start puts the overrides in the place of r's providers of their types, mounts r and
 // serves it in memory. A wiring fault fails the test with the report. A router is
@@ -57,7 +60,7 @@ func StartLoopback(t testing.TB, r *wsroute.Router, overrides ...depends.Replace
 		t.Fatal(err)
 	}
 	var d net.Dialer
-	return serve(t, r, handler, l, func(ctx context.Context) (net.Conn, error) {
+	return serve(t, r, handler, l, func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return d.DialContext(ctx, "tcp", l.Addr().String())
 	})
 }
@@ -67,7 +70,9 @@ func StartLoopback(t testing.TB, r *wsroute.Router, overrides ...depends.Replace
 func StartHandler(t testing.TB, r *wsroute.Router, handler http.Handler) *Server {
 	t.Helper()
 	l := memconn.Listen()
-	return serve(t, r, handler, l, func(ctx context.Context) (net.Conn, error) { return l.Dial(ctx) })
+	return serve(t, r, handler, l, func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return l.Dial(ctx)
+	})
 }
 
 func mount(t testing.TB, r *wsroute.Router, overrides []depends.Replacement) http.Handler {
@@ -81,8 +86,7 @@ func mount(t testing.TB, r *wsroute.Router, overrides []depends.Replacement) htt
 }
 
 func serve(
-	t testing.TB, r *wsroute.Router, handler http.Handler, l net.Listener,
-	dial func(context.Context) (net.Conn, error),
+	t testing.TB, r *wsroute.Router, handler http.Handler, l net.Listener, dial dialer,
 ) *Server {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -104,20 +108,13 @@ func serve(
 func (s *Server) Stop() { s.stop() }
 
 // Connect opens a raw connection to the server, for tests of the protocol itself.
-func (s *Server) Connect(ctx context.Context) (net.Conn, error) { return s.dial(ctx) }
-
-func (s *Server) dialContext(ctx context.Context, _, _ string) (net.Conn, error) {
-	return s.dial(ctx)
-}
+func (s *Server) Connect(ctx context.Context) (net.Conn, error) { return s.dial(ctx, "", "") }
 
 // Client returns an HTTP client whose every request goes to the server, whatever
 // its URL's host; it keeps no connection.
 func (s *Server) Client() *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext:       s.dialContext,
-		},
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: s.dial},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
