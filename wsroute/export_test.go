@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ var (
 	ParseOrigin = func(s string) bool { _, ok := parseListed(s); return ok }
 	Matches     = func(pattern, path string) bool {
 		segments, _ := parsePattern(pattern)
-		return matches(segments, splitPath(path))
+		return matches(segments, strings.Split(path, "/"))
 	}
 )
 

@@ -104,19 +104,14 @@ func find(endpoints []*endpoint, req *http.Request) (found *endpoint) {
 	return found
 }
 
-// routeParts returns the parts of a path, or nil for one that has no route: one that is not
-// clean, or has an escaped slash.
+// routeParts returns the parts of a path, or nil for one that has no route: one with empty or
+// dotted segments, or with an escaped slash.
 func routeParts(u *url.URL) []string {
-	if !isClean(u.Path) || strings.Count(u.Path, "/") != strings.Count(u.EscapedPath(), "/") {
+	clean := strings.TrimSuffix(u.Path, "/") == strings.TrimSuffix(path.Clean(u.Path), "/")
+	if !clean || strings.Count(u.Path, "/") != strings.Count(u.EscapedPath(), "/") {
 		return nil
 	}
-	return splitPath(u.Path)
-}
-
-// isClean says that a path begins with a slash, and has no empty or dotted segments.
-func isClean(p string) bool {
-	clean := path.Clean(p)
-	return strings.HasPrefix(p, "/") && (clean == p || clean != "/" && clean+"/" == p)
+	return strings.Split(u.Path, "/")
 }
 
 func (s *shared) notFound(w http.ResponseWriter, req *http.Request) {

@@ -8,7 +8,7 @@ import (
 	"example.com/usher/internal/bind"
 )
 
-// segment is one part of a route's path between slashes.
+// segment is one part of a route's path between slashes; the first, before a slash, is empty.
 type segment struct {
 	text string // literal text, or the parameter's name
 	kind byte   // 0 for literal, ':' for one segment, '*' for the rest
@@ -19,7 +19,7 @@ func parsePattern(path string) (segments []segment, fault string) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, fmt.Sprintf("path %q does not begin with /", path)
 	}
-	parts := strings.Split(path[1:], "/")
+	parts := strings.Split(path, "/")
 	for i, part := range parts {
 		s := segment{text: part}
 		if part != "" && (part[0] == ':' || part[0] == '*') {
@@ -35,7 +35,7 @@ func parsePattern(path string) (segments []segment, fault string) {
 			return nil, fmt.Sprintf("path %q goes on behind *%s, which takes all the rest", path, s.text)
 		case strings.ContainsAny(s.text, ":*{}?# \\"):
 			return nil, fmt.Sprintf("path %q: %q is neither text nor a whole parameter", path, part)
-		case part == "" && !last:
+		case part == "" && i > 0 && !last:
 			return nil, fmt.Sprintf("path %q has an empty segment", path)
 		}
 		segments = append(segments, s)
@@ -84,17 +84,8 @@ func prefer(a, b []segment) int {
 	return slices.CompareFunc(a, b, func(x, y segment) int { return int(x.kind) - int(y.kind) })
 }
 
-// splitPath parts a path at its slashes. Routes are matched with the parts, so that a long path
-// is read once, and not for each route.
-func splitPath(path string) []string {
-	rest, ok := strings.CutPrefix(path, "/")
-	if !ok {
-		return nil
-	}
-	return strings.Split(rest, "/")
-}
-
-// matches says whether the parts of a path are those of one of the route's.
+// matches says whether the parts of a path are those of one of the route's. They are parted
+// once, so that a long path is not read for each route.
 func matches(segments []segment, parts []string) bool {
 	for i, s := range segments {
 		switch {
@@ -109,16 +100,15 @@ func matches(segments []segment, parts []string) bool {
 
 // pathValues returns the parameters in a path of the route's.
 func (e *endpoint) pathValues(path string) (values []bind.PathValue) {
-	rest := path[1:]
 	for _, s := range e.segments {
-		part, tail, _ := strings.Cut(rest, "/")
+		part, rest, _ := strings.Cut(path, "/")
 		if s.kind == '*' {
-			part = rest
+			part = path
 		}
 		if s.kind != 0 {
 			values = append(values, bind.PathValue{Name: s.text, Value: part})
 		}
-		rest = tail
+		path = rest
 	}
 	return values
 }

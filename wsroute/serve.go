@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -183,7 +184,7 @@ func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
 	if query == req.URL.RawQuery && !found {
 		return req
 	}
-	parts := splitPath(req.URL.Path)
+	parts := strings.Split(req.URL.Path, "/")
 	at := func(route []segment) bool { return matches(route, parts) }
 	ours := func(e *endpoint) bool { return at(e.segments) }
 	if (!isHandshake(req) || !m.movable && slices.ContainsFunc(own, at)) &&
