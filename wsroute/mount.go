@@ -185,7 +185,10 @@ func (r *Router) check(
 	for i, t := range targets {
 		bad.renewal(t)
 		if !t.Plain && !s.routes[i].public && !t.Authenticates() {
-			bad.unguarded(t)
+			bad.add(t, "unsafe", t.Label+" authenticates nobody: no scheme, no value of FromGin and "+
+				"no guard that reads the request is needed to connect",
+				"guard the route or its group, as by wsroute.Require[Claims](), the type of a scheme; "+
+					"or add wsroute.Public, if everybody may connect")
 		}
 	}
 	if len(bad) == 0 {
@@ -221,14 +224,6 @@ func (f *faults) add(t *graph.Target, kind, fact, hint string, sites ...graph.Si
 		fault.Path = append(fault.Path, "registered "+site.String())
 	}
 	*f = append(*f, fault)
-}
-
-// unguarded refuses a route that everybody may open.
-func (f *faults) unguarded(t *graph.Target) {
-	f.add(t, "unsafe", t.Label+" authenticates nobody: no scheme, no value of FromGin and "+
-		"no guard that reads the request is needed to connect",
-		"guard the route or its group, as by wsroute.Require[Claims](), the type of a scheme; "+
-			"or add wsroute.Public, if everybody may connect")
 }
 
 // renewal refuses a Renewable route without one scheme whose credential fits into a message.
