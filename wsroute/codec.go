@@ -224,9 +224,10 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) (bad []string) {
 		}
 		return append(bad, jsonFaults(t.Elem(), seen)...)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			f := t.Field(i)
-			if !inJSON(f) {
+		for f := range t.Fields() {
+			k := f.Type.Kind() // the exported fields of an embedded struct are the outer one's
+			embedded := f.Anonymous && (k == reflect.Struct || k == reflect.Pointer)
+			if f.Tag.Get("json") == "-" || !f.IsExported() && !embedded {
 				continue
 			}
 			for _, fault := range jsonFaults(f.Type, seen) {
@@ -235,12 +236,4 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) (bad []string) {
 		}
 	}
 	return bad
-}
-
-// inJSON reports whether encoding/json looks at a field: an exported one, or an embedded struct,
-// whose exported fields count as the outer one's.
-func inJSON(f reflect.StructField) bool {
-	k := f.Type.Kind()
-	embedded := f.Anonymous && (k == reflect.Struct || k == reflect.Pointer)
-	return f.Tag.Get("json") != "-" && (f.IsExported() || embedded)
 }
