@@ -52,21 +52,18 @@ var (
 
 // renewer resolves parts of an open connection anew.
 type renewer struct {
-	peer     *peer
-	request  *bind.Request // without credentials
-	values   *graph.Values
-	messages bool // the peer may send a credential as a message
-	busy     atomic.Bool
-	spent    time.Time // the renewals fill their budget until then; guarded by values
+	peer    *peer
+	request *bind.Request // without credentials
+	values  *graph.Values
+	busy    atomic.Bool
+	spent   time.Time // the renewals fill their budget until then; guarded by values
 }
 
 // keepForRenewal prepares a connection whose parts will be resolved again.
 func (p *peer) keepForRenewal(values *graph.Values, run *graph.Run, request *bind.Request) {
 	values.Start(run)
 	p.authorised.Replace(merged(values.Authorisations()))
-	p.renewer = &renewer{
-		peer: p, request: request.Keep(), values: values, messages: p.endpoint.route.renewable,
-	}
+	p.renewer = &renewer{peer: p, request: request.Keep(), values: values}
 	p.conn.CheckAt(values.Due())
 }
 
@@ -81,13 +78,12 @@ func (p *peer) hooks() wsconn.Hooks {
 // run calls what resolves again, when nothing else does, within the budget. credential says
 // that one is verified.
 func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
-	p, conn := r.peer, r.peer.conn
-	config, hub := &p.endpoint.shared.config, &p.endpoint.shared.hub
+	p, conn, shared := r.peer, r.peer.conn, r.peer.endpoint.shared
 	if err := r.values.Lock(conn.Context()); err != nil {
 		return err
 	}
 	defer r.values.Unlock()
-	budget := time.AfterFunc(config.ResolveTimeout, func() {
+	budget := time.AfterFunc(shared.config.ResolveTimeout, func() {
 		conn.End(errBudget, wsconn.CodeTryAgain, "timeout", true)
 	})
 	defer budget.Stop()
@@ -95,18 +91,16 @@ func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 	known := time.Now()
 	accept := func(said []any) error {
 		who, until := merged(said)
-		if credential {
+		if credential { // revocations from before were the providers' to judge, but for a ticket's
 			if err := samePrincipal(p.authorised.Identity(), who); err != nil {
 				return err
 			}
+			known = knownSince(who, known)
 		}
 		p.authorised.Replace(who, until)
 		conn.ExpireAt(until)
-		budget.Stop()   // what is replaced takes its own time
-		if credential { // revocations from before were the providers' to judge, but for a ticket's
-			known = knownSince(who, known)
-		}
-		return hub.revokedSince(who, known, p.since)
+		budget.Stop() // what is replaced takes its own time
+		return shared.hub.revokedSince(who, known, p.since)
 	}
 	err := resolve(&graph.Run{
 		Request: r.request, Connection: ctx, Handshake: ctx, Scope: &p.scope,
@@ -114,9 +108,8 @@ func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 	})
 	if err != nil {
 		p.refuse(err)
-		return err
 	}
-	return nil
+	return err
 }
 
 // samePrincipal refuses a credential that is not known to be the same principal's.
@@ -177,8 +170,8 @@ func (r *renewer) renew(credential string) error {
 // renewal reports whether a message is a credential, and returns what verifies it, which says
 // whether it is a good one. It runs on the reading goroutine.
 func (r *renewer) renewal(in *wsconn.Message) (taken bool, verify func() bool) {
-	text := in.Buf.Bytes()
-	if !r.messages || !bytes.Contains(text, []byte("$renew")) && !bytes.Contains(text, []byte(`\u`)) {
+	text, renewable := in.Buf.Bytes(), r.peer.endpoint.route.renewable
+	if !renewable || !bytes.Contains(text, []byte("$renew")) && !bytes.Contains(text, []byte(`\u`)) {
 		return false, nil // as most messages
 	}
 	var members map[string]json.RawMessage
@@ -221,7 +214,7 @@ func (r *renewer) answer() *wsconn.Outgoing {
 // that is not Renewable, where nothing happens. until is zero if they never expire.
 func (c *Conn[Recv, Send]) Renew(credential string) (until time.Time, err error) {
 	r := c.peer.renewer
-	if r == nil || !r.messages {
+	if r == nil || !r.peer.endpoint.route.renewable {
 		return time.Time{}, errors.New("wsroute: Renew: the route is not Renewable")
 	}
 	if err := r.renew(credential); err != nil {
