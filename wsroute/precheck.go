@@ -52,6 +52,7 @@ func checkHandshake(r *http.Request) *depends.Rejection {
 	bad := func(reason string) *depends.Rejection {
 		return refusal(http.StatusBadRequest, reason, incomplete(r))
 	}
+	v, k := r.Header["Sec-Websocket-Version"], r.Header["Sec-Websocket-Key"]
 	switch {
 	case !r.ProtoAtLeast(1, 1):
 		return bad("http_version")
@@ -59,15 +60,13 @@ func checkHandshake(r *http.Request) *depends.Rejection {
 		return bad("connection_header")
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
 		return bad("unexpected_body")
-	}
-	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || v[0] != version {
+	case len(v) != 1 || v[0] != version:
 		old := upgradeRequired(r)
 		old.Reason, old.Detail = "websocket_version", "this server speaks version 13 of the protocol"
 		old.Header["Sec-Websocket-Version"] = []string{version}
 		old.Header["Connection"] = []string{"close", "Upgrade"}
 		return old
-	}
-	if k := r.Header["Sec-Websocket-Key"]; len(k) != 1 || !isKey(k[0]) {
+	case len(k) != 1 || !isKey(k[0]):
 		return bad("websocket_key")
 	}
 	return nil
