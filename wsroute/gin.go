@@ -26,11 +26,8 @@ func FromGin[T any](deps *depends.Graph, read func(*gin.Context) (T, error)) {
 		Func:    graph.DescribeFunc(read),
 		Site:    graph.Caller(),
 		Foreign: true,
-		Invoke: func(_ context.Context, request, out any) error {
-			value, err := read(request.(*bind.Request).Foreign.(*gin.Context))
-			if err == nil {
-				*out.(*T) = value
-			}
+		Invoke: func(_ context.Context, request, out any) (err error) {
+			*out.(*T), err = read(request.(*bind.Request).Foreign.(*gin.Context))
 			return err
 		},
 	})
