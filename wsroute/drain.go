@@ -96,9 +96,7 @@ func (h *hub) closeAll(ctx context.Context, open []*peer) {
 	share := min(h.config.DrainWindow/n, time.Second/drainPace)
 	begin, due := time.Now(), time.Duration(0)
 	for _, p := range open {
-		if share > 0 {
-			due += 2 * rand.N(share)
-		}
+		due += 2 * rand.N(share+1)
 		if early := due - time.Since(begin); early > 0 { // a timer that was late is made up for
 			select {
 			case <-time.After(early):
