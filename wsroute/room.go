@@ -28,8 +28,7 @@ func (c *Conn[Recv, Send]) sends(Send) *peer { return c.peer }
 // room when it ends or the peer's close frame is read, or when leave is called. Joining
 // again changes nothing.
 func (r *Room[Send]) Join(conn member[Send]) (leave func()) {
-	var none Send
-	p := conn.sends(none)
+	p := conn.sends(*new(Send))
 	leave = func() { r.leave(p) }
 	r.mu.Lock()
 	defer r.mu.Unlock()
