@@ -19,6 +19,14 @@ import (
 // timeout bounds everything that waits.
 const timeout = 10 * time.Second
 
+// must fails the test if there is an error; what says where it comes from.
+func must(t testing.TB, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("wstest: %s: %v", what, err)
+	}
+}
+
 // Option adds something to a handshake request.
 type Option interface{ apply(http.Header) }
 
@@ -90,14 +98,11 @@ func (p *Peer[Recv, Send]) Send(v Recv) {
 		}
 	default:
 		var err error
-		if data, err = json.Marshal(v); err != nil {
-			p.t.Fatalf("wstest: Send: %v", err)
-		}
+		data, err = json.Marshal(v)
+		must(p.t, "Send", err)
 	}
 	_ = p.WebSocket.SetWriteDeadline(time.Now().Add(timeout))
-	if err := p.WebSocket.WriteMessage(kind, data); err != nil {
-		p.t.Fatalf("wstest: Send: %v", err)
-	}
+	must(p.t, "Send", p.WebSocket.WriteMessage(kind, data))
 }
 
 // Receive returns the next message. The end of the connection fails the test, as
@@ -107,9 +112,7 @@ func (p *Peer[Recv, Send]) Receive() Send {
 	var v Send
 	_ = p.WebSocket.SetReadDeadline(time.Now().Add(timeout))
 	kind, data, err := p.WebSocket.ReadMessage()
-	if err != nil {
-		p.t.Fatalf("wstest: Receive: %v", err)
-	}
+	must(p.t, "Receive", err)
 	binary := kind == websocket.BinaryMessage
 	switch into := any(&v).(type) {
 	case *wsroute.Message:
@@ -135,9 +138,7 @@ func (p *Peer[Recv, Send]) Receive() Send {
 func (p *Peer[Recv, Send]) Close(code int, reason string) *wsroute.CloseError {
 	p.t.Helper()
 	frame, deadline := websocket.FormatCloseMessage(code, reason), time.Now().Add(timeout)
-	if err := p.WebSocket.WriteControl(websocket.CloseMessage, frame, deadline); err != nil {
-		p.t.Fatalf("wstest: Close: %v", err)
-	}
+	must(p.t, "Close", p.WebSocket.WriteControl(websocket.CloseMessage, frame, deadline))
 	return p.Closed()
 }
 
@@ -203,16 +204,12 @@ func Get(t testing.TB, s *Server, path string, options ...Option) *Refusal {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Host+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, path, err)
 	for _, o := range options {
 		o.apply(r.Header)
 	}
 	response, err := s.Client().Do(r)
-	if err != nil {
-		t.Fatalf("wstest: %s: %v", path, err)
-	}
+	must(t, path, err)
 	return refusal(t, response)
 }
 
@@ -222,9 +219,7 @@ func refusal(t testing.TB, response *http.Response) *Refusal {
 	_ = response.Body.Close()
 	r := &Refusal{Status: response.StatusCode, Header: response.Header, Body: body}
 	if response.Header.Get("Content-Type") == "application/problem+json" {
-		if err := json.Unmarshal(body, &r.Problem); err != nil {
-			t.Fatalf("wstest: the problem document is no JSON: %v", err)
-		}
+		must(t, "the problem document is no JSON", json.Unmarshal(body, &r.Problem))
 	}
 	return r
 }

@@ -56,9 +56,7 @@ func StartLoopback(t testing.TB, r *wsroute.Router, overrides ...depends.Replace
 	t.Helper()
 	handler := mount(t, r, overrides)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, "StartLoopback", err)
 	var d net.Dialer
 	return serve(t, r, handler, l, func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return d.DialContext(ctx, "tcp", l.Addr().String())
