@@ -93,7 +93,7 @@ func config() *wsroute.Config {
 }
 
 // program adds the socket to the plain routes.
-func program() (*wsroute.Router, *gin.Engine, error) {
+func program() (*depends.Graph, *wsroute.Router, *gin.Engine, error) {
 	engine := gin.New()
 	engine.Use(gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}), gin.Recovery(), middleware)
 	rooms := engine.Group("/orgs/:org/rooms/:room")
@@ -104,28 +104,34 @@ func program() (*wsroute.Router, *gin.Engine, error) {
 	depends.Provide(deps, findRoom)
 	ws := wsroute.New(deps, config())
 	wsroute.Handle(ws, "/ws", join)
-	return ws, engine, ws.Mount(rooms)
+	return deps, ws, engine, ws.Mount(rooms)
 }
 
 // serve is a server of the program's own, in place of wsroute.Serve.
-func serve(ctx context.Context, listener net.Listener, ws *wsroute.Router, engine *gin.Engine) error {
+func serve(
+	ctx context.Context, listener net.Listener, deps *depends.Graph, ws *wsroute.Router, engine *gin.Engine,
+) error {
 	engine.RedirectTrailingSlash = false
 	engine.HandleMethodNotAllowed = true
 	server := &http.Server{Handler: engine, ReadHeaderTimeout: 5 * time.Second}
+	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
 		stop, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		_, _ = ws.Drain(stop)
-		_ = server.Shutdown(stop)
+		_, err := ws.Drain(stop)
+		stopped <- errors.Join(err, server.Shutdown(stop), deps.Close(stop))
 	}()
-	return server.Serve(listener)
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	ws, engine, err := program()
+	deps, ws, engine, err := program()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -133,5 +139,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Print(serve(ctx, listener, ws, engine))
+	if err := serve(ctx, listener, deps, ws, engine); err != nil {
+		log.Fatal(err)
+	}
 }
