@@ -273,14 +273,19 @@ var (
 	heading   = regexp.MustCompile(`^#{1,6}\s+(.*?)[\s#]*$`)
 	noAnchor  = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 	linkTexts = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+	placed    = regexp.MustCompile(`<a id="([^"]+)"></a>`)
 )
 
 // anchors returns what a link can name of a document: its headings in lower case,
-// with dashes for spaces and without punctuation. A second one of a name gets -1.
+// with dashes for spaces and without punctuation, of which a second one of a name gets -1; and
+// places with an id.
 func anchors(text string) map[string]bool {
 	all, seen := map[string]bool{}, map[string]int{}
 	_, prose := fences(text)
 	for _, line := range prose {
+		for _, id := range placed.FindAllStringSubmatch(line, -1) {
+			all[id[1]] = true
+		}
 		m := heading.FindStringSubmatch(line)
 		if m == nil {
 			continue
@@ -325,8 +330,9 @@ func TestRelativeLinks(t *testing.T) {
 }
 
 func TestAnchors(t *testing.T) {
-	got := anchors("# A title\n## What `f()` does, and why\n### [Link](x.md) ##\n# A title\n#no\n```\n# comment\n```\n")
-	want := map[string]bool{"a-title": true, "what-f-does-and-why": true, "link": true, "a-title-1": true}
+	got := anchors("# A title\n## What `f()` does, and why\n### [Link](x.md) ##\n# A title\n#no\n```\n# comment\n```\n" +
+		"| a | <a id=\"b\"></a><a id=\"c_d\"></a>e |\n")
+	want := map[string]bool{"a-title": true, "what-f-does-and-why": true, "link": true, "a-title-1": true, "b": true, "c_d": true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("anchors (-want +got):\n%s", diff)
 	}

@@ -62,7 +62,7 @@ func reasons(f goFile, all map[string]bool) {
 }
 
 var (
-	reasonRow  = regexp.MustCompile("(?m)^\\| (`[a-z0-9_`, ]+`) \\| [0-9, ]+ \\|")
+	reasonRow  = regexp.MustCompile("(?m)^\\| (`[a-z0-9_`, ]+`) \\| [0-9, ]+ \\| (.*)")
 	reasonName = regexp.MustCompile("`([a-z0-9_]+)`")
 )
 
@@ -77,13 +77,24 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	}
 	explained := map[string]bool{}
 	page := readText(t, "docs/troubleshooting.md", "it explains each reason")
-	for _, row := range reasonRow.FindAllStringSubmatch(page, -1) {
+	refused, closed, _ := strings.Cut(page, "\n## An open connection is closed\n")
+	for i, row := range reasonRow.FindAllStringSubmatch(page, -1) {
+		prefix := ""
+		if i >= len(reasonRow.FindAllString(refused, -1)) {
+			prefix = "closed-"
+		}
 		for _, name := range reasonName.FindAllStringSubmatch(row[1], -1) {
 			explained[name[1]] = true
+			if anchor := `<a id="` + prefix + name[1] + `"></a>`; !strings.Contains(row[2], anchor) {
+				t.Errorf("no link can name the row of %s in docs/troubleshooting.md: put %s into its last cell", name[1], anchor)
+			}
 			if !strings.Contains(code, strconv.Quote(name[1])) {
 				t.Errorf("docs/troubleshooting.md explains %s, which nothing is refused with: take it out", name[1])
 			}
 		}
+	}
+	if len(reasonRow.FindAllString(closed, -1)) == 0 {
+		t.Error("docs/troubleshooting.md has no row for the end of a connection")
 	}
 	for name := range used {
 		if !explained[name] {

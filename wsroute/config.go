@@ -19,7 +19,8 @@ type Config struct {
 	// handshake: an Origin, X-Forwarded-Proto, and those of the upgrade itself. Lines have
 	// no source (slog.HandlerOptions.AddSource), which would be usher's own. A logger that
 	// blocks holds nothing up for more than a second: while one line is late, others are
-	// dropped. By default, slog.Default().
+	// dropped. What each reason means, and what to do, is in docs/troubleshooting.md. By
+	// default, slog.Default().
 	Logger *slog.Logger
 	// Origins are the web origins whose pages may connect, such as
 	// "https://chat.example.com": scheme, host and port, nothing else (RFC 6454 §7).
