@@ -36,9 +36,12 @@ func start(t *testing.T, shared *Shared) process {
 	return process{t, ws, wstest.StartHandler(t, ws, engine)}
 }
 
+// join returns a peer that is in the room.
 func (p process) join() *wstest.Peer[string, Said] {
 	p.t.Helper()
-	return wstest.Dial[string, Said](p.t, p.srv, "/room", wstest.Header("X-Key", "k"))
+	peer := wstest.Dial[string, Said](p.t, p.srv, "/room", wstest.Header("X-Key", "k"))
+	synctest.Wait() // until the handler has joined it
+	return peer
 }
 
 // ticket asks for one.
