@@ -21,11 +21,14 @@ func newRules(
 	if t == nil {
 		return nil, nil
 	}
+	rules, bad := unreached(t, map[reflect.Type]bool{})
 	check = func(message reflect.Value) error { return v.Struct(message.Addr().Interface()) }
-	if path != "" {
+	switch {
+	case path != "" && !rules:
+		return nil, bad
+	case path != "":
 		check = func(message reflect.Value) error { return v.Var(message.Interface(), path) }
 	}
-	_, bad = unreached(t, map[reflect.Type]bool{})
 	defer func() {
 		if r := recover(); r != nil {
 			bad = append(bad,
@@ -73,7 +76,8 @@ func unreached(t reflect.Type, seen map[reflect.Type]bool) (rules bool, bad []st
 	for f := range t.Fields() {
 		inner, path := structIn(f.Type)
 		rule := f.Tag.Get("validate")
-		if inner == nil || rule == "-" || !f.IsExported() && !f.Anonymous {
+		unread := f.Tag.Get("json") == "-" && !encodesItself(t)
+		if inner == nil || unread || rule == "-" || !f.IsExported() && !f.Anonymous {
 			continue
 		}
 		ruled, more := unreached(inner, seen)

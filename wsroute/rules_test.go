@@ -32,6 +32,14 @@ type (
 	}
 )
 
+// readsItself fills a field that encoding/json would not.
+type readsItself struct {
+	Parts []piece `json:"-"`
+}
+
+// UnmarshalJSON reads the parts alone.
+func (r *readsItself) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &r.Parts) }
+
 // UnmarshalJSON reads the text alone.
 func (s *selfRead) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &s.Text) }
 
@@ -68,6 +76,7 @@ func TestRulesOfMessagesAreRun(t *testing.T) {
 		"a tree":                   {receives[node], []string{`{"kids":[{"kids":[]}]}`}, []string{`{"kids":[{"kids":[{"text":"long"}]}]}`}},
 		"a time":                   {receives[time.Time], []string{`"2000-01-01T00:00:00Z"`}, nil},
 		"a slice of times":         {receives[[]time.Time], []string{`["2000-01-01T00:00:00Z"]`}, nil},
+		"a slice without rules":    {receives[[]*struct{ Text string }], []string{`[null]`, `[{}]`, `null`}, nil},
 		"a slice of strings":       {receives[[]string], []string{`["long"]`}, nil},
 		"any":                      {receives[any], []string{`null`, `{"text":"long"}`}, nil},
 	} {
@@ -117,7 +126,10 @@ func TestRulesThatTheValidatorWouldNotReachDoNotStart(t *testing.T) {
 		hidden  struct{ pieces []piece }
 		noRules struct{ Parts []struct{ Text string } }
 		times   struct{ At []time.Time }
-		dives   struct {
+		unread  struct {
+			Parts []piece `json:"-"`
+		}
+		dives struct {
 			Parts [][]piece `validate:"dive,dive"`
 		}
 	)
@@ -138,6 +150,8 @@ func TestRulesThatTheValidatorWouldNotReachDoNotStart(t *testing.T) {
 		"not exported":   {receives[hidden], ""},
 		"no rules":       {receives[noRules], ""},
 		"times":          {receives[times], ""},
+		"not of JSON":    {receives[unread], ""},
+		"reads itself":   {receives[readsItself], "field Parts of wsroute_test.readsItself"},
 		"dives twice":    {receives[dives], ""},
 		"is only sent": {func(r *wsroute.Router) {
 			wsroute.Handle(r, "/", func(context.Context, *wsroute.Conn[string, inSlice], none) error { return nil }, wsroute.Public)

@@ -32,6 +32,9 @@ type typedRule struct {
 
 // judgeRule says what is wrong with the rule of a parameter. Routes have many in common.
 func (g *Graph) judgeRule(p *param) problem {
+	if p.rule == "" {
+		return problem{}
+	}
 	key := typedRule{p.typ, p.rule}
 	bad, known := g.shared.rules[key]
 	if !known {
