@@ -424,3 +424,40 @@ func TestALostPeersMessagesHaveNoGap(t *testing.T) {
 		})
 	}
 }
+
+// exitingHijacker ends its goroutine in the middle of an upgrade, as a test's writer that fails
+// its test does.
+type exitingHijacker struct{ http.ResponseWriter }
+
+func (exitingHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	runtime.Goexit()
+	return nil, nil, nil
+}
+
+// TestAWriterThatEndsTheUpgradeLeavesNothing: what was resolved is released, and nobody counts.
+func TestAWriterThatEndsTheUpgradeLeavesNothing(t *testing.T) {
+	j := &journal{}
+	ws := wsroute.New(five(j, nil), quiet())
+	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], fiveInput) error { return nil }, wsroute.Public)
+	handler, err := ws.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := wstest.StartHandler(t, ws, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(exitingHijacker{w}, r)
+	}))
+	conn, err := srv.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, ask("")); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(conn) // until net/http gives the connection up
+	if drained, err := ws.Drain(t.Context()); err != nil || drained.Stuck != 0 {
+		t.Errorf("Drain: %+v, %v", drained, err)
+	}
+	if !strings.HasSuffix(j.String(), "-1(error)") {
+		t.Errorf("journal %q", j)
+	}
+}

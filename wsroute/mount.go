@@ -24,6 +24,9 @@ import (
 // values; its text is a report to read in a terminal. With an error nothing may
 // be served.
 func (r *Router) Mount(router gin.IRouter) error {
+	if router == nil {
+		misuse("Mount on a nil router")
+	}
 	prefix := ""
 	if g, ok := router.(interface{ BasePath() string }); ok {
 		prefix = strings.TrimSuffix(g.BasePath(), "/")

@@ -188,7 +188,7 @@ func (e *endpoint) writeOwn(
 		e.shared.config.Logger.Error("wsroute: a refusal has its usual form", "error", err)
 		return false
 	}
-	if own.status == 0 && own.body.Len() == 0 {
+	if !own.begun {
 		return false
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(own.body.Len()))
@@ -200,12 +200,18 @@ func (e *endpoint) writeOwn(
 // recorder holds an answer back, but for its header.
 type recorder struct {
 	http.ResponseWriter
+	begun  bool
 	status int // 0 unless it is set
 	body   bytes.Buffer
 }
 
-// WriteHeader and Write implement [http.ResponseWriter].
-func (w *recorder) WriteHeader(status int)      { w.status = status }
-func (w *recorder) Write(b []byte) (int, error) { return w.body.Write(b) }
+// WriteHeader implements [http.ResponseWriter].
+func (w *recorder) WriteHeader(status int) { w.begun, w.status = true, status }
+
+// Write implements [http.ResponseWriter].
+func (w *recorder) Write(b []byte) (int, error) {
+	w.begun = true
+	return w.body.Write(b)
+}
 
 var connectionClose = []string{"close"}

@@ -280,6 +280,7 @@ func TestPanicsAtRegistrationNameTheirPlace(t *testing.T) {
 		"an override of another router's mounted graph": func() {
 			wsroute.New(deps, nil).Override(depends.OverrideValue(User{}))
 		},
+		"a nil router":   func() { _ = wsroute.New(depends.New(), nil).Mount(nil) },
 		"a second start": func() { wstest.Start(t, ws) },
 	} {
 		func() {

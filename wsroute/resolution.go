@@ -134,7 +134,14 @@ func (h *resolution) open(in any, err error) {
 		return
 	}
 	if err == nil {
+		returned := false
+		defer func() {
+			if !returned { // the ResponseWriter has ended this goroutine
+				h.drop(graph.ErrGoexit)
+			}
+		}()
 		err = graph.Protect("the ResponseWriter", h.upgrade)
+		returned = true
 	}
 	if err != nil {
 		h.drop(err) // what was resolved need not wait for the peer

@@ -195,7 +195,9 @@ func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
 	if !ok {
 		sent = &hidden{req.URL.RawQuery, req.Header["Sec-Websocket-Protocol"]}
 	}
+	trailer := req.Trailer // which net/http fills behind the body
 	req = req.Clone(context.WithValue(req.Context(), hiddenKey{}, sent))
+	req.Trailer = trailer
 	m.secrets.Strip(req)
 	if found {
 		delete(req.Header, "Sec-Websocket-Protocol")
