@@ -483,3 +483,30 @@ func TestOtherSocketsOfAnEngine(t *testing.T) {
 		}
 	}
 }
+
+// TestTrailersBehindAHiddenCredential are there once the body is read: net/http fills the very map
+// that the request came with.
+func TestTrailersBehindAHiddenCredential(t *testing.T) {
+	deps := depends.New()
+	bearer(deps)
+	ws := wsroute.New(deps, quiet())
+	wsroute.Handle(ws, "/r/:id", func(context.Context, *wsroute.Conn[string, string], struct{ _ who }) error { return nil })
+	engine := gin.New()
+	engine.POST("/r/:id", func(c *gin.Context) {
+		body, err := io.ReadAll(c.Request.Body)
+		_, _ = fmt.Fprint(c.Writer, string(body), " ", c.Request.Trailer.Get("X-Sum"), " ", c.Query("token"), err)
+	})
+	if err := ws.Mount(engine); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := wstest.StartHandler(t, ws, engine).Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(conn, "POST /r/1?token=secret HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"+
+		"Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n")
+	answer, _ := io.ReadAll(conn)
+	if !strings.HasSuffix(string(answer), "\r\n\r\nhi 7 <nil>") {
+		t.Errorf("got %q", answer)
+	}
+}
