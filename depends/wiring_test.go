@@ -177,6 +177,7 @@ var faults = map[string]func(*depends.Graph) []route{
 			Pointer   *netip.Addr  `query:"b" validate:"omitempty,ipv6"`
 			Own       own          `query:"c" validate:"len=3"`
 			Elements  []netip.Addr `query:"d" validate:"dive,ipv6"`
+			Kinds     []string     `query:"kinds" validate:"max=2,oneof=a b"`
 			Bytes     net.IP       `query:"e" validate:"ip"`
 			Number    int          `query:"f" validate:"alphanum"`
 			Bool      bool         `query:"g" validate:"uuid|email"`

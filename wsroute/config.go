@@ -53,8 +53,9 @@ type Config struct {
 	// WriteRefusal gives the refusals of HTTP a form of the program's own: an envelope, a
 	// page for browsers. The refusal's header is set already, and its status is sent
 	// unless WriteRefusal sends another. r has neither a body nor the credentials of the
-	// route; for a path that is none it has its header as it came. If nothing is written, as after a panic, or when nil, the answer is a problem
-	// document (RFC 9457). It is called concurrently.
+	// route; for a path that is none it has its header as it came. If nothing is written, as
+	// after a panic, or when nil, the answer is a problem document (RFC 9457). It is called
+	// concurrently.
 	WriteRefusal func(w http.ResponseWriter, r *http.Request, refusal *depends.Rejection)
 
 	// ResolveTimeout bounds the dependencies of one handshake, all together;

@@ -91,7 +91,8 @@ func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) 
 		p.optional, p.def = true, []string{*read.def}
 		bad, panicked := p.read(g.validate, reflect.New(t).Elem(), p.def)
 		if bad.code != "" || panicked != nil {
-			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, cmp.Or(bad.code, fmt.Sprint(panicked))),
+			why := cmp.Or(bad.code, fmt.Sprint(panicked))
+			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, why),
 				"give a default that the parameter itself would accept"
 		}
 	}

@@ -18,9 +18,13 @@ var samples = []string{
 	"2000-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "::1", "192.0.2.1", "a@example.com",
 }
 
+// diveFirst is the hint for a rule of values that stands for their list.
+const diveFirst = "put dive before it, for a rule of each value"
+
 // comparing are the rules that may fail or hold for each sample, and be right all the same.
 var comparing = []string{
-	"len", "min", "max", "eq", "ne", "gt", "gte", "lt", "lte", "oneof", "oneofci", "noneof", "noneofci",
+	"len", "min", "max", "eq", "ne", "gt", "gte", "lt", "lte",
+	"oneof", "oneofci", "noneof", "noneofci",
 	"eq_ignore_case", "ne_ignore_case", "unique", "required", "isdefault",
 }
 
@@ -64,6 +68,10 @@ func (p *param) judgeRule(v *validator.Validate) problem {
 			}
 			held, bad := p.try(v, dive+alternative, values)
 			if bad.fact != "" {
+				_, ofEach := p.try(v, "dive,"+alternative, values)
+				if p.slice && dive == "" && ofEach.fact == "" {
+					bad.hint = diveFirst
+				}
 				return bad
 			}
 			never = never && !held && mustHold(name)
@@ -71,7 +79,7 @@ func (p *param) judgeRule(v *validator.Validate) problem {
 		if never {
 			hint := "take a string, or a rule of its values"
 			if t == p.typ && p.slice {
-				hint = "put dive before it, for a rule of each value"
+				hint = diveFirst
 			}
 			return problem{"the rule " + item + " never holds for " + TypeName(t), hint}
 		}

@@ -43,7 +43,7 @@ type Conn struct {
 	phase   phase
 	end     *ending            // nil in opening and open
 	clean   bool               // the peer's close frame is read
-	lingers bool               // the peer broke the protocol: only the end of what it sends is waited for
+	lingers bool               // the peer broke the protocol: only the end of its bytes is waited for
 	then    func()             // of AfterClose
 	leavers map[*func()]func() // to be called once the connection is not open any more
 
