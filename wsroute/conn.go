@@ -94,4 +94,7 @@ func (c *Conn[Recv, Send]) Subprotocol() string { return c.peer.conn.Subprotocol
 
 // RemoteAddr returns the address of the other end of the TCP connection, which
 // may be a proxy's.
-func (c *Conn[Recv, Send]) RemoteAddr() net.Addr { return c.peer.conn.RemoteAddr() }
+func (c *Conn[Recv, Send]) RemoteAddr() net.Addr {
+	_, remote := c.peer.conn.Addrs()
+	return remote
+}

@@ -24,7 +24,7 @@ const (
 )
 
 // Conn is a connection. Its methods are safe for concurrent use, but for Receive, which one
-// goroutine calls. Subprotocol, RemoteAddr and Send are for one that was opened.
+// goroutine calls. Subprotocol, Addrs and Send are for one that was opened.
 type Conn struct {
 	ctx    context.Context // ends when the connection does, with the cause
 	cancel context.CancelCauseFunc
@@ -84,8 +84,10 @@ func (c *Conn) Context() context.Context { return c.ctx }
 // Subprotocol returns what was selected in the handshake, or "".
 func (c *Conn) Subprotocol() string { return c.socket.protocol }
 
-// RemoteAddr returns the address of the other end of the TCP connection.
-func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
+// Addrs returns the addresses of both ends of the TCP connection.
+func (c *Conn) Addrs() (local, remote net.Addr) {
+	return c.socket.LocalAddr(), c.socket.RemoteAddr()
+}
 
 // Open gives the connection its socket and begins to read. If the connection has ended
 // meanwhile, the peer is told now. It is called once.

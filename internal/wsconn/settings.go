@@ -52,6 +52,7 @@ type Hooks struct {
 // registry), and two that only stand for something.
 const (
 	CodeNormal       = 1000
+	CodeGoingAway    = 1001
 	CodeProtocol     = 1002
 	CodeUnsupported  = 1003
 	CodeNoStatus     = 1005 // a close frame without a code
