@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
 	"example.com/usher/depends"
@@ -84,6 +85,9 @@ type Config struct {
 	// the same peers. By default, Revoke ends the connections of this one alone.
 	Broadcast Broadcast
 
+	// Trace is told what happens, each of them: see [Trace]. By default, nobody is.
+	Trace []*Trace
+
 	// Limits bound each connection. A group or a route may have others: [Limits] is an
 	// option, too.
 	Limits Limits
@@ -104,7 +108,13 @@ func (c *Config) withDefaults() (Config, []string) {
 	if out.Logger == nil {
 		out.Logger = slog.Default()
 	}
+	out.Trace = slices.Clone(out.Trace)
 	bad := append(negative("Config", out), out.Limits.faults("Config.Limits")...)
+	for i, t := range out.Trace {
+		if t == nil {
+			bad = append(bad, fmt.Sprintf("Config.Trace[%d] is nil", i))
+		}
+	}
 	out.ResolveTimeout = cmp.Or(out.ResolveTimeout, 5*time.Second)
 	out.CleanupTimeout = cmp.Or(out.CleanupTimeout, 5*time.Second)
 	out.DrainWindow = cmp.Or(out.DrainWindow, 10*time.Second)

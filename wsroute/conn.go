@@ -90,7 +90,7 @@ func (c *Conn[Recv, Send]) Close(code int, reason string) error {
 }
 
 // Subprotocol returns what was selected in the handshake, or "".
-func (c *Conn[Recv, Send]) Subprotocol() string { return c.peer.conn.Subprotocol() }
+func (c *Conn[Recv, Send]) Subprotocol() string { return c.peer.subprotocol }
 
 // RemoteAddr returns the address of the other end of the TCP connection, which
 // may be a proxy's.

@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,7 +25,8 @@ type endpoint struct {
 	segments []segment
 	plan     *bind.Plan
 	settings *wsconn.Settings
-	open     bool // it authenticates nobody
+	open     bool                                                                         // it authenticates nobody
+	traces   func(context.Context, *graph.Provider) (_ context.Context, done func(error)) // or nil
 
 	page       *endpoint // answers a plain GET or HEAD of a WebSocket's path; nil for none
 	sharesPath bool      // it is the page of a WebSocket, which passes requests on
@@ -42,6 +44,9 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *gin.Context)
 	if e.route.answer != nil {
 		e.servePlain(w, r, path, c)
 		return
+	}
+	if e.shared.config.Trace != nil && (wantsUpgrade(r) || !e.route.diagnose) {
+		r = e.traced(r)
 	}
 	if h := e.begin(w, r, path, c); h != nil {
 		h.run()

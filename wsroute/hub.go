@@ -67,6 +67,18 @@ func (h *hub) opened(p *peer) {
 	}
 }
 
+// open returns how many handshakes there are, and the peers whose connections are open.
+func (h *hub) open() (handshakes int, peers []*peer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p := range h.peers {
+		if !p.counted.handshake && !p.counted.refused {
+			peers = append(peers, p)
+		}
+	}
+	return h.handshakes, peers
+}
+
 // leave takes a peer out, if it has entered: that of a plain request has not.
 func (h *hub) leave(p *peer) {
 	h.opened(p)

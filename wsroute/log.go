@@ -36,7 +36,7 @@ func (e *endpoint) line(
 		line.AddAttrs(slog.String("error", short(err.Error())))
 	}
 	if p, ok := errors.AsType[*graph.Panic](err); ok {
-		line.AddAttrs(slog.String("stack", string(p.Stack)))
+		line.AddAttrs(slog.String("stack", p.Stack))
 	}
 	return &line
 }
@@ -105,6 +105,7 @@ func short(text string) string {
 }
 
 func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {
+	e.answered(r, rejection.Status, rejection.Reason, err)
 	attrs := append(make([]slog.Attr, 0, 3),
 		slog.Int("status", rejection.Status), slog.String("reason", rejection.Reason))
 	level := slog.LevelInfo

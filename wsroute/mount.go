@@ -208,6 +208,9 @@ func (s *shared) plan(endpoints []*endpoint) {
 	for _, e := range endpoints {
 		e.plan, e.open = bind.NewPlan(graph.Build(e.target)), !e.target.Authenticates()
 		e.plan.Speaks = e.route.subprotocols
+		if s.config.Trace != nil {
+			e.traces = e.provider
+		}
 		for _, p := range e.target.Blind {
 			if !warned[p] {
 				warned[p] = true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"example.com/usher/internal/graph"
@@ -14,20 +15,23 @@ import (
 // peer is one connection, from the beginning of its handshake to its last
 // cleanup. It is kept as long as the socket, so it holds nothing of the request.
 type peer struct {
-	endpoint   *endpoint
-	conn       *wsconn.Conn
-	scope      graph.Scope // of the Connection lifetime
-	authorised authorisation
-	renewer    *renewer // nil unless something may be resolved again
-	failed     bool     // the handler has
-	counted    counted
-	values     requestValues
-	remote     string
-	since      time.Time
+	endpoint    *endpoint
+	conn        *wsconn.Conn
+	scope       graph.Scope // of the Connection lifetime
+	authorised  authorisation
+	renewer     *renewer    // nil unless something may be resolved again
+	failed      bool        // the handler has
+	handling    atomic.Bool // the handler has not returned
+	subprotocol string      // that was selected, or ""
+	counted     counted
+	values      requestValues
+	remote      string
+	since       time.Time
 }
 
 func newPeer(values context.Context, e *endpoint, remote string) *peer {
-	p := &peer{endpoint: e, remote: remote, since: time.Now(), values: requestValues{values}}
+	p := &peer{endpoint: e, remote: remote, since: time.Now()}
+	p.values.Context = values
 	p.conn = wsconn.New(&p.values, e.settings)
 	p.scope = graph.Scope{
 		Budget: e.shared.config.CleanupTimeout, Authorisation: &p.authorised,
@@ -38,12 +42,18 @@ func newPeer(values context.Context, e *endpoint, remote string) *peer {
 
 // requestValues has the values of a request's context, such as a span, for the context of
 // its connection, but for what usher has put there.
-type requestValues struct{ context.Context }
+type requestValues struct {
+	context.Context
+	traced atomic.Pointer[traced] // whose context takes its place; nil for none
+}
 
 // Value implements [context.Context].
 func (v *requestValues) Value(key any) any {
-	if key == (hiddenKey{}) {
+	if key == (hiddenKey{}) || key == (tracedKey{}) {
 		return nil
+	}
+	if t := v.traced.Load(); t != nil {
+		return t.ctx.Value(key)
 	}
 	return v.Context.Value(key)
 }
@@ -69,8 +79,10 @@ func (p *peer) end(result error) {
 	defer func() {
 		p.conn.AfterClose(func() {
 			defer p.endpoint.shared.hub.leave(p)
+			code, reason, byPeer := closeCode(p.conn.Outcome())
+			p.closed(code, reason)
 			defer lost()
-			p.endpoint.write(p.lastLine(result))
+			p.endpoint.write(p.lastLine(result, code, reason, byPeer))
 		})
 	}()
 	defer func() { p.scope.End(p.conn.Context(), result) }()
@@ -87,6 +99,8 @@ func (p *peer) end(result error) {
 func (p *peer) handle(in any) (err error) {
 	rt := p.endpoint.route
 	defer graph.Recover(rt.fn.Name, &err)
+	p.handling.Store(true)
+	defer p.handling.Store(false)
 	return rt.serve(p.conn.Context(), p, in)
 }
 
@@ -108,19 +122,18 @@ func (p *peer) conclude(result error) error {
 	return result
 }
 
+// closeCode returns the close code and the reason of whoever closed first, 1006 if nobody did.
+func closeCode(end wsconn.Outcome) (code int, reason string, byPeer bool) {
+	if closed, ok := errors.AsType[*CloseError](end.Cause); ok {
+		return closed.Code, closed.Reason, true
+	}
+	return cmp.Or(end.Code, wsconn.CodeAbnormal), end.Reason, false
+}
+
 // lastLine is the connection's one line of log.
-func (p *peer) lastLine(result error) *slog.Record {
-	end := p.conn.Outcome()
-	code, reason := end.Code, end.Reason
-	closed, byPeer := errors.AsType[*CloseError](end.Cause)
-	switch {
-	case byPeer:
-		code, reason = closed.Code, closed.Reason
-		if result == end.Cause { //nolint:errorlint // the very same, of which code and reason say all
-			result = nil
-		}
-	case code == 0:
-		code = wsconn.CodeAbnormal
+func (p *peer) lastLine(result error, code int, reason string, byPeer bool) *slog.Record {
+	if byPeer && errors.As(result, new(*CloseError)) { // of which code and reason say all
+		result = nil
 	}
 	level := slog.LevelInfo
 	if p.failed || code == wsconn.CodeInternal && !byPeer {

@@ -136,6 +136,7 @@ func (e *endpoint) answerError(
 ) bool {
 	if errors.Is(err, errUpgrade) || errors.Is(err, errGone) {
 		remote := e.shared.proxies.remote(r)
+		e.answered(r, statusGone, "", err)
 		e.log(slog.LevelInfo, "connection refused", remote, err, slog.Int("status", statusGone))
 		return false
 	}

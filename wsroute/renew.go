@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -68,11 +69,12 @@ func (p *peer) keepForRenewal(values *graph.Values, run *graph.Run, request *bin
 }
 
 // hooks are what the connection asks.
-func (p *peer) hooks() wsconn.Hooks {
-	if p.renewer == nil {
-		return wsconn.Hooks{}
+func (p *peer) hooks(r *http.Request) wsconn.Hooks {
+	hooks := wsconn.Hooks{Trace: p.opened(r)}
+	if p.renewer != nil {
+		hooks.Aside, hooks.Check = p.renewer.renewal, p.renewer.check
 	}
-	return wsconn.Hooks{Aside: p.renewer.renewal, Check: p.renewer.check}
+	return hooks
 }
 
 // run calls what resolves again, when nothing else does, within the budget. credential says
@@ -104,6 +106,7 @@ func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 	}
 	err := resolve(&graph.Run{
 		Request: r.request, Connection: ctx, Handshake: ctx, Scope: &p.scope,
+		Trace:  p.endpoint.traces,
 		Accept: accept, Failed: p.refuse, Retire: conn.WhenIdle,
 	})
 	if err != nil {

@@ -70,6 +70,7 @@ func (h *resolution) resolve() (in any, err error) {
 	p := h.peer
 	run := &h.resolver
 	run.Plan, run.Request = p.endpoint.plan.Plan, &h.request
+	run.Trace = p.endpoint.traces
 	run.Connection = p.scope.Context(p.conn.Context())
 	p.scope.Header, h.scope.Header = &h.header, &h.header
 	if run.Plan.Handshake {
@@ -228,9 +229,11 @@ func (h *resolution) upgrade() error {
 	if err != nil {
 		return err
 	}
+	e.answered(h.r, http.StatusSwitchingProtocols, "", nil)
+	h.peer.subprotocol = protocol
 	h.peer.scope.Header = nil // a provider may keep its context
 	h.peer.authorised.Seal()
 	conn.ExpireAt(h.peer.authorised.Until())
-	conn.Open(socket, h.peer.hooks())
+	conn.Open(socket, h.peer.hooks(h.r))
 	return nil
 }

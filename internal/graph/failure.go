@@ -4,7 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"runtime"
+	"strings"
 )
 
 // ErrGoexit is the failure of user code that ended its goroutine.
@@ -39,7 +40,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // print Stack beside it.
 type Panic struct {
 	Value any
-	Stack []byte
+	Stack string // its calls, the innermost first
 	In    string
 }
 
@@ -65,10 +66,27 @@ func Protect(in string, f func() error) (err error) {
 // does with an error whose own methods panic, such as a nil *T in an error interface.
 func Recover(in string, err *error) {
 	if v := recover(); v != nil {
-		*err = &Panic{Value: v, Stack: debug.Stack(), In: in}
+		*err = &Panic{Value: v, Stack: calls(), In: in}
 	} else if *err != nil {
 		*err = cmp.Or(tryMethods(in, *err), *err)
 	}
+}
+
+// maxCalls is how many calls of a stack are told.
+const maxCalls = 24
+
+// calls returns the stack of a panic that was recovered by the caller's caller, on one line.
+func calls() string {
+	const above = 4 // runtime.Callers, calls, Recover and the panic
+	pcs := make([]uintptr, maxCalls)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(above, pcs)])
+	var list []string
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		list = append(list, Func{funcName(f.Function), site(f.Function, f.File, f.Line)}.String())
+	}
+	return strings.Join(list, " < ")
 }
 
 // tryMethods calls the methods of an error that errors.Is and errors.As will call, and returns

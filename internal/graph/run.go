@@ -37,6 +37,9 @@ type Run struct {
 	// are used. Failed gets the error of one before its values are released.
 	Accept func([]any) error
 	Failed func(error)
+	// Trace is told of each call of a provider, and returns the context of the call and what is
+	// told of its end; nil tells nobody.
+	Trace func(context.Context, *Provider) (_ context.Context, done func(error))
 	// Retire calls release once nothing uses the values that were replaced.
 	Retire func(release func())
 
@@ -99,7 +102,6 @@ func (r *Run) readParams() (badAt int, bad error) {
 // a provider is kept shallow: a decoder of tokens needs much of a stack.
 func (r *Run) step(i int) (err error) {
 	s := &r.Plan.steps[i]
-	defer Recover(s.provider.Func.Name, &err)
 	if slices.ContainsFunc(s.needs, func(need int) bool { return r.absent(need).Bool() }) {
 		r.absent(i).SetBool(true)
 		return nil
@@ -113,6 +115,12 @@ func (r *Run) step(i int) (err error) {
 	}
 	if r.state != nil {
 		ctx = r.state.contextOf(ctx, i)
+	}
+	if r.Trace != nil {
+		var done func(error)
+		ctx, done = r.Trace(ctx, s.provider)
+		err = ErrGoexit // until the provider returns
+		defer func() { done(err) }()
 	}
 	err = r.call(ctx, s)
 	if err != nil || s.nilable {
@@ -142,6 +150,7 @@ func (r *Run) failed(i int, err error) error {
 }
 
 func (r *Run) call(ctx context.Context, s *step) (err error) {
+	defer Recover(s.provider.Func.Name, &err)
 	out := r.record.Field(s.output).Addr().Interface()
 	switch p := s.provider; {
 	case p.Scheme != nil:

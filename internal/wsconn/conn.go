@@ -24,7 +24,7 @@ const (
 )
 
 // Conn is a connection. Its methods are safe for concurrent use, but for Receive, which one
-// goroutine calls. Subprotocol, Addrs and Send are for one that was opened.
+// goroutine calls. Addrs and Send are for one that was opened.
 type Conn struct {
 	ctx    context.Context // ends when the connection does, with the cause
 	cancel context.CancelCauseFunc
@@ -80,9 +80,6 @@ func New(values context.Context, set *Settings) *Conn {
 // Context ends when the connection does; context.Cause says why. A Send with a context
 // derived from it is the handler's own.
 func (c *Conn) Context() context.Context { return c.ctx }
-
-// Subprotocol returns what was selected in the handshake, or "".
-func (c *Conn) Subprotocol() string { return c.socket.protocol }
 
 // Addrs returns the addresses of both ends of the TCP connection.
 func (c *Conn) Addrs() (local, remote net.Addr) {

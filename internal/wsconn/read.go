@@ -57,6 +57,8 @@ func (c *Conn) read() (then func()) {
 		timer.Stop()
 	}
 	_ = c.socket.Close()
+	c.socket.wire.abandon()
+	c.tellDropped(c.Outcome().Cause)
 	c.mu.Lock()
 	c.phase = closed
 	for c.then == nil {
@@ -129,6 +131,9 @@ func (c *Conn) readMessages() error {
 			c.mu.Unlock()
 			continue
 		}
+		if t := c.hooks.Trace; t != nil {
+			t.Received(m.Buf.Len())
+		}
 		c.deliver(m)
 	}
 }
@@ -194,11 +199,17 @@ func (c *Conn) pinged(data string) error {
 func (c *Conn) ponged(string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pongs > 0 { // we have asked for it
-		c.pongs--
-		return nil
+	if c.pongs == 0 { // we have not asked for it
+		return c.countControl()
 	}
-	return c.countControl()
+	c.pongs--
+	if c.pongs == 0 && c.hooks.Trace != nil { // it answers the last ping
+		roundTrip := time.Since(c.nextPing.Add(-c.set.PingInterval))
+		c.mu.Unlock()
+		defer c.mu.Lock()
+		c.hooks.Trace.Pong(roundTrip)
+	}
+	return nil
 }
 
 // countControl counts a ping or a pong. It runs on the reading goroutine.

@@ -15,7 +15,11 @@ func (c *Conn) Send(ctx context.Context, m *Outgoing) error {
 		if ctx.Err() != nil && c.ctx.Err() == nil {
 			return context.Cause(ctx)
 		}
-		if sent, err := c.trySend(m, owner == c); sent || err != nil {
+		sent, err := c.trySend(m, owner == c)
+		if sent {
+			c.sent(m)
+		}
+		if sent || err != nil {
 			return err
 		}
 		c.socket.wire.room(len(m.frame(c.socket.deflates)), c.set, ctx.Done())

@@ -46,6 +46,8 @@ type Hooks struct {
 	Aside func(*Message) (taken bool, work func() bool)
 	// Check is called on its own goroutine at the time of [Conn.CheckAt].
 	Check func()
+	// Trace is told what happens; nil for nobody.
+	Trace *Trace
 }
 
 // Close codes that are sent (RFC 6455 §7.4.1; 1012, 1013 and 3000 are of the IANA

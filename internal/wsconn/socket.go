@@ -21,7 +21,6 @@ type socket struct {
 	ws       *websocket.Conn // nil during the handshake
 	wire     *wire
 	deflates bool
-	protocol string
 	early    *bytes.Reader // read by net/http before the hijack; nil if nothing is left
 	reads    atomic.Int64  // how often something came
 
@@ -43,7 +42,7 @@ func (k *socket) begin(c *Conn) {
 	k.conn = c
 	k.wire.mu.Lock()
 	defer k.wire.mu.Unlock()
-	k.wire.flushed = c.flushed
+	k.wire.owner = c
 }
 
 // Read lets gorilla have what the peer sends, up to a head that breaks the protocol.

@@ -78,7 +78,7 @@ func Upgrade(
 	ws, err := upgrader.Upgrade(h, ofGorilla[deflate], nil)
 	if err == nil {
 		k := &h.socket.inner
-		k.ws, k.deflates, k.protocol = ws, deflate, header.Get("Sec-Websocket-Protocol")
+		k.ws, k.deflates = ws, deflate
 		err = k.wire.control(opNone, answer(r.Header.Get("Sec-Websocket-Key"), deflate, header))
 	}
 	if err != nil {

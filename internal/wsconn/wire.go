@@ -18,7 +18,7 @@ type wire struct {
 	raw     syscall.RawConn // of the socket; nil if it has none
 	try     tryWriter       // nil if the socket cannot be tried without blocking
 	timeout time.Duration
-	flushed func(err error) // called without the lock behind each backlog, with what failed
+	owner   *Conn // is told of each backlog that is written, without the lock; nil for none
 
 	mu       sync.Mutex
 	queue    []entry
@@ -118,8 +118,8 @@ func (w *wire) close(frame []byte, discard bool) {
 	if w.closed {
 		return
 	}
-	for i := len(w.queue) - 1; discard && i >= 0 && !w.queue[i].begun; i-- {
-		w.drop(i)
+	if discard {
+		w.dropWaiting()
 	}
 	_, _ = w.put(opClose, frame) // the reading goroutine sees a socket that fails
 	w.closed = true
@@ -196,13 +196,13 @@ func (w *wire) flush() {
 		}
 	}
 	w.flushing = false
-	err, flushed := w.err, w.flushed
+	err, owner := w.err, w.owner
 	if err == nil {
 		_ = w.conn.SetWriteDeadline(time.Time{}) // it would fail the next direct write
 	}
 	w.mu.Unlock()
-	if flushed != nil {
-		flushed(err)
+	if owner != nil {
+		owner.flushed(err)
 	}
 }
 
@@ -242,12 +242,37 @@ func (w *wire) dropOldest() bool {
 	return true
 }
 
+// waiting returns how much is queued: messages that are not begun, and bytes.
+func (w *wire) waiting() (messages, bytes int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.messages, w.size
+}
+
+// dropWaiting drops all entries that are not begun; w.mu is held.
+func (w *wire) dropWaiting() {
+	for i := len(w.queue) - 1; i >= 0 && !w.queue[i].begun; i-- {
+		w.drop(i)
+	}
+}
+
+// abandon drops all that was not begun when the socket was closed.
+func (w *wire) abandon() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dropWaiting()
+}
+
 // drop drops an entry that is not begun; w.mu is held.
 func (w *wire) drop(i int) {
 	e := &w.queue[i]
 	w.size -= len(e.data)
 	if e.isMessage() {
 		w.messages--
+		if w.owner != nil && w.owner.hooks.Trace != nil {
+			w.owner.hooks.Trace.dropped++
+			w.owner.hooks.Trace.size += len(e.data)
+		}
 	}
 	w.queue = slices.Delete(w.queue, i, i+1)
 }
@@ -286,7 +311,6 @@ func (w *wire) wait(enough func() bool, done <-chan struct{}) {
 }
 
 func (w *wire) isEmpty() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.size == 0
+	_, bytes := w.waiting()
+	return bytes == 0
 }

@@ -1,0 +1,57 @@
+package wsconn
+
+import "time"
+
+// Tracer is told what happens on a connection, without a lock.
+type Tracer interface {
+	// Received is told of each message, and of the bytes of its payload.
+	Received(bytes int)
+	// Sent is told of each message that is queued, and of the bytes that wait then.
+	Sent(bytes, queued int)
+	// Dropped is told of messages that were queued and will not be sent, and of the bytes of
+	// their frames: they gave way to newer ones, or the connection has ended for the cause.
+	Dropped(messages, bytes int, cause error)
+	// Pong is told how long a ping was on its way.
+	Pong(roundTrip time.Duration)
+}
+
+// Trace is a Tracer of one connection.
+type Trace struct {
+	Tracer
+	dropped, size int // messages that are not told yet, and their bytes; the wire's lock guards them
+}
+
+// sent tells of a message that was queued.
+func (c *Conn) sent(m *Outgoing) {
+	if c.hooks.Trace == nil {
+		return
+	}
+	c.tellDropped(nil) // for it
+	_, queued := c.socket.wire.waiting()
+	c.hooks.Trace.Sent(m.plain.Len()-headRoom, queued)
+}
+
+// tellDropped tells of what was dropped since.
+func (c *Conn) tellDropped(cause error) {
+	t, w := c.hooks.Trace, c.socket.wire
+	if t == nil {
+		return
+	}
+	w.mu.Lock()
+	messages, bytes := t.dropped, t.size
+	t.dropped, t.size = 0, 0
+	w.mu.Unlock()
+	if messages > 0 {
+		t.Dropped(messages, bytes, cause)
+	}
+}
+
+// Queued returns how many messages wait to be sent, and how many bytes.
+func (c *Conn) Queued() (messages, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.socket == nil {
+		return 0, 0
+	}
+	return c.socket.wire.waiting()
+}
