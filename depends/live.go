@@ -16,6 +16,8 @@ import (
 // reads no old one afterwards. A value that was replaced is released when the handler
 // calls Receive again, or at once if it has no message in its hands, so call Get for
 // each message.
+//
+// A Live[Optional[T]] is for what may come and go; an Optional[Live[T]] does not start.
 type Live[T any] struct{ get func() any }
 
 // Get returns the current value, for any goroutine. The zero Live has the zero T.

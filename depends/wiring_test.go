@@ -243,9 +243,10 @@ var faults = map[string]func(*depends.Graph) []route{
 			*Embedded
 			Users
 			Token
-			_ depends.Optional[Token]
-			_ *http.Request
-			_ depends.ClientAddr
+			_    depends.Optional[Token]
+			Late depends.Optional[depends.Live[Token]]
+			_    *http.Request
+			_    depends.ClientAddr
 		}
 		_ = in{}.hidden
 		return []route{to[in](deps, "/")}

@@ -264,3 +264,61 @@ func TestAReplacedValueOutlivesItsUse(t *testing.T) {
 		}
 	})
 }
+
+// TestALiveOptional comes and goes while the connection is open, and one that App providers
+// give is always there.
+func TestALiveOptional(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &roles{of: map[string]string{}}
+		deps := depends.New()
+		depends.Supply(deps, store)
+		depends.Provide(deps, func(context.Context, struct{}) (role, error) {
+			name, err := store.get("ada")
+			if name == "" && err == nil {
+				err = depends.ErrAbsent
+			}
+			return role{name: name}, err
+		}, depends.Revalidate(time.Minute))
+		type desk struct{ of string }
+		depends.Provide(deps, func(_ context.Context, in struct{ Role role }) (desk, error) { return desk{in.Role.name + "'s"}, nil })
+		ws := wsroute.New(deps, quiet())
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
+			First depends.Optional[role]
+			Now   depends.Live[depends.Optional[role]]
+			Desk  depends.Live[depends.Optional[desk]]
+			Store depends.Live[depends.Optional[*roles]]
+		},
+		) error {
+			for {
+				if _, err := conn.Receive(ctx); err != nil {
+					return err
+				}
+				if got := in.Store.Get(); !got.OK || got.Value != store {
+					t.Errorf("the App value is %v", got)
+				}
+				if err := conn.Send(ctx, fmt.Sprint(in.First.OK, in.Now.Get(), in.Desk.Get())); err != nil {
+					return err
+				}
+			}
+		}, wsroute.Public)
+		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+		_ = peer.WebSocket.SetReadDeadline(time.Time{})
+		for _, step := range []struct{ role, want string }{
+			{"", "false {{ {0 0 <nil>}} false} {{} false}"},
+			{"clerk", "false {{clerk {0 0 <nil>}} true} {{clerk's} true}"},
+			{"", "false {{ {0 0 <nil>}} false} {{} false}"},
+			{"boss", "false {{boss {0 0 <nil>}} true} {{boss's} true}"},
+		} {
+			store.set(func() { store.of["ada"] = step.role })
+			for range 10 { // answers pings
+				time.Sleep(9 * time.Second)
+				peer.Send("?")
+				peer.Receive()
+			}
+			peer.Send("?")
+			if got := peer.Receive(); got != step.want {
+				t.Errorf("role %q: got %q, want %q", step.role, got, step.want)
+			}
+		}
+	})
+}

@@ -68,8 +68,8 @@ type fill struct {
 	own      func(request any) any // what the request says
 	app      *Provider             // whose value it is
 	optional bool
-	live     bool
-	step     int // for an optional field: the step that may be absent; -1 if it cannot
+	live     reflect.Type // see field
+	step     int          // for an optional field: the step that may be absent; -1 if it cannot
 }
 
 type builder struct {
@@ -197,7 +197,7 @@ func (b *builder) inputs(g *Graph, in *input) inputs {
 
 // edge lays down the dependency of one field.
 func (b *builder) edge(g *Graph, f *field, to *inputs, fl *fill) {
-	b.plan.Keeps = b.plan.Keeps || f.live
+	b.plan.Keeps = b.plan.Keeps || f.live != nil
 	i := b.dependency(g, f)
 	if i < 0 {
 		fl.app = behind(g, f)

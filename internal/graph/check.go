@@ -208,7 +208,7 @@ func (c *checker) field(g *Graph, f *field, by *Provider) {
 		c.early(by, fmt.Sprintf("the %s parameter %q", f.param.in, f.param.name))
 	case lifetime == App && f.own != nil:
 		c.early(by, "the request")
-	case f.live && by != nil:
+	case f.live != nil && by != nil:
 		fact := fmt.Sprintf("field %s of %s: a provider is run again when what it needs has changed",
 			f.name, by.Func.Name)
 		c.add("bad field", f.typ, fact, "take "+TypeName(f.typ)+" itself; Live is for handlers",

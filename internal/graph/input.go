@@ -20,7 +20,7 @@ type field struct {
 	embedded bool                  // nothing is set: its fields follow
 	guard    bool                  // nothing is set: only success counts
 	optional bool
-	live     bool
+	live     reflect.Type // of a Live field: what is within it, T or Optional[T]; else nil
 }
 
 // input is an input struct, analysed once.
@@ -113,16 +113,20 @@ func (f *field) makeDependency(read tag, bad *problems) {
 			`add a source such as query:"`+snake(f.name)+`", or validate in the provider`)
 	}
 	name := TypeName(f.typ)
+	if elem := hooks.Live(f.typ); elem != nil {
+		f.live, f.typ = elem, elem
+		if f.guard || f.fresh {
+			bad.note("a Live value is read, and made once", "give the field a name, and drop the tag")
+		}
+	}
 	if elem := hooks.Optional(f.typ); elem != nil {
 		f.optional, f.typ = true, elem
 		if f.guard {
 			bad.note("an optional guard guards nothing", "name the type itself, or drop the field")
 		}
-	}
-	if elem := hooks.Live(f.typ); elem != nil {
-		f.live, f.typ = true, elem
-		if f.guard || f.fresh {
-			bad.note("a Live value is read, and made once", "give the field a name, and drop the tag")
+		if inner := hooks.Live(elem); inner != nil {
+			bad.note("a Live value is always there",
+				"write depends.Live[depends.Optional["+TypeName(inner)+"]]")
 		}
 	}
 	if f.own = hooks.Own[f.typ]; f.own == nil {

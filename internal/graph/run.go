@@ -172,38 +172,45 @@ func (r *Run) filled(field int, fills []fill) any {
 	input := r.record.Field(field)
 	for i := range fills {
 		f := &fills[i]
-		to := at(input, f.index)
-		var value reflect.Value
-		switch {
-		case f.live:
+		if to := at(input, f.index); f.live != nil {
 			r.bind(to, f)
-			continue
-		case f.from >= 0:
-			value = r.record.Field(f.from)
-		case f.app != nil:
-			value = f.app.Value
-		default:
-			value = reflect.ValueOf(f.own(r.Request))
-		}
-		switch {
-		case !f.optional:
-			to.Set(value)
-		case f.step < 0 || !r.absent(f.step).Bool():
-			to.Field(0).Set(value)
-			to.Field(1).SetBool(true)
+		} else {
+			r.set(to, f)
 		}
 	}
 	return input.Addr().Interface()
+}
+
+// set sets a field of an input, or an Optional, to the value that it declares.
+func (r *Run) set(to reflect.Value, f *fill) {
+	var value reflect.Value
+	switch {
+	case f.from >= 0:
+		value = r.record.Field(f.from)
+	case f.app != nil:
+		value = f.app.Value
+	default:
+		value = reflect.ValueOf(f.own(r.Request))
+	}
+	switch {
+	case !f.optional:
+		to.Set(value)
+	case f.step < 0 || !r.absent(f.step).Bool():
+		to.Field(0).Set(value)
+		to.Field(1).SetBool(true)
+	}
 }
 
 // bind lets a Live field of the handler's input read what is current.
 func (r *Run) bind(to reflect.Value, f *fill) {
 	values, slot := r.values, f.from
 	get := func() any { return values.Value(slot) }
-	if f.app != nil {
-		pointer := reflect.New(f.app.Value.Type())
-		pointer.Elem().Set(f.app.Value)
-		get = pointer.Interface
+	if f.app != nil || f.optional {
+		get = func() any {
+			now, to := Run{Plan: values.plan, record: values.current.Load().record}, reflect.New(f.live)
+			now.set(to.Elem(), f)
+			return to.Interface()
+		}
 	}
 	hooks.Bind(to.Addr().Interface(), get)
 }
