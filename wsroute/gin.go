@@ -16,7 +16,8 @@ import (
 //
 // read is called as a provider would be, on the request's goroutine and at most once, if the
 // route needs a T at all. It must neither keep the context, which gin recycles, nor write a
-// response.
+// response. If T has a method Scopes() []string, [Scopes] and the tag scopes ask it as they ask
+// the value of a scheme.
 func FromGin[T any](deps *depends.Graph, read func(*gin.Context) (T, error)) {
 	if read == nil {
 		misuse("FromGin of a nil function")
@@ -26,6 +27,7 @@ func FromGin[T any](deps *depends.Graph, read func(*gin.Context) (T, error)) {
 		Func:    graph.DescribeFunc(read),
 		Site:    graph.Caller(),
 		Foreign: true,
+		Granted: bind.Grants[T](),
 		Invoke: func(_ context.Context, request, out any) (err error) {
 			*out.(*T), err = read(request.(*bind.Request).Foreign.(*gin.Context))
 			return err

@@ -174,7 +174,8 @@ func (r *Router) check(
 		rt.check(t, &bad, &s.config)
 		segments, fault := parsePattern(prefix + rt.path)
 		if fault != "" {
-			bad.add(t, "bad route", fault, "write it as gin does: /rooms/:room or /files/*rest")
+			bad.add(t, "bad route", fault, "write it as gin does: /rooms/:room or /files/*rest; "+
+				"in a group, an empty one is its own path")
 			continue
 		}
 		t.PathNames = paramNames(segments)

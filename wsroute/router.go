@@ -81,7 +81,7 @@ func (r *Router) Group(prefix string, options ...RouteOption) *Router {
 func (r *Router) Deps() *depends.Graph { return r.deps }
 
 // Handle registers a handler for GET requests of path that upgrade. The path is
-// as gin writes it: /rooms/:room, /files/*rest.
+// as gin writes it: /rooms/:room, /files/*rest; in a group, an empty one is the group's own.
 //
 // In is a struct that declares what the handler needs; see package depends. It
 // is filled before the upgrade, and whatever cannot be had refuses the

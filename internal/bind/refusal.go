@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/graph"
 )
 
 // noCredential refuses a request without a credential. elsewhere is a place where something
@@ -43,11 +44,13 @@ func invalidRequest(s *depends.Scheme, source *depends.Source, err error, detail
 	}
 }
 
-func insufficientScope(s *depends.Scheme, source *depends.Source, required []string) error {
-	err := fmt.Errorf("%s does not grant all of %q", s.Name, required)
+func insufficientScope(p *graph.Provider, source *depends.Source, required []string) error {
+	err := fmt.Errorf("%s does not grant all of %q", p.Func.Name, required)
 	r := depends.Forbidden("insufficient_scope", err)
-	scope := `scope="` + strings.Join(required, " ") + `"`
-	r.Header = challenge(s, source, `error="insufficient_scope", `+scope)
+	if p.Scheme != nil {
+		scope := `scope="` + strings.Join(required, " ") + `"`
+		r.Header = challenge(SchemeOf(p), source, `error="insufficient_scope", `+scope)
+	}
 	return r
 }
 

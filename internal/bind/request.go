@@ -161,7 +161,7 @@ func (r *Request) Granted(p *graph.Provider, scopes []string, value any) error {
 	granted := p.Granted(value)
 	for _, scope := range scopes {
 		if !slices.Contains(granted, scope) {
-			return insufficientScope(SchemeOf(p), r.source, scopes)
+			return insufficientScope(p, r.source, scopes)
 		}
 	}
 	return nil
@@ -221,8 +221,8 @@ func (r *Request) Renewed(credential string) (*Request, error) {
 }
 
 // Snapshot returns the request that dependencies may keep: without the
-// credentials of the plan's schemes, without a body unless the request is WithBody, and with a
-// context that has the values of the request's but not its end.
+// credentials of the plan's schemes, without a body unless the request is WithBody, with the
+// route as its Pattern, and with a context that has the values of the request's but not its end.
 func (r *Request) Snapshot() *http.Request {
 	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
 	out.Body, out.GetBody, out.Response = http.NoBody, nil, nil
@@ -232,6 +232,9 @@ func (r *Request) Snapshot() *http.Request {
 		stripForm(out, r.Plan.Secrets)
 	} else { // middleware may have parsed them; they can be parsed again
 		out.Form, out.PostForm, out.MultipartForm = nil, nil, nil
+	}
+	if r.Plan.Plan != nil {
+		out.Pattern = r.Plan.Target.Label
 	}
 	for _, v := range r.Path {
 		out.SetPathValue(v.Name, v.Value)

@@ -32,10 +32,16 @@ func ProvideScheme[T any](
 	for _, f := range s.Faults {
 		p.Faults = append(p.Faults, graph.Fault{Fact: f.Fact, Hint: f.Hint})
 	}
-	if _, says := any(*new(T)).(scoped); says {
-		p.Granted = func(value any) []string { return any(*value.(*T)).(scoped).Scopes() }
-	}
+	p.Granted = Grants[T]()
 	graph.Of(g).Register(p)
+}
+
+// Grants returns what the scopes of a T are, by a pointer to it; nil if it has no method Scopes.
+func Grants[T any]() func(value any) []string {
+	if _, says := any(*new(T)).(scoped); !says {
+		return nil
+	}
+	return func(value any) []string { return any(*value.(*T)).(scoped).Scopes() }
 }
 
 // scoped is a value that says which scopes it grants (RFC 6749 §3.3).

@@ -131,7 +131,7 @@ func unite(a, b []string) []string {
 func (b *builder) schemes(g *Graph, fields []field) {
 	each(g, fields, func(_ *field, p, _ *Provider) bool {
 		if _, made := b.made[p]; p.real.Scheme != nil && !made {
-			b.plan.steps[b.add(p)].scopes = b.scopes[p]
+			b.add(p)
 		}
 		return true
 	})
@@ -154,6 +154,9 @@ func (b *builder) add(p *Provider) int {
 	s := step{provider: p, inputs: inputs{input: -1}, optional: !b.plan.Target.required[p]}
 	if p.input != nil {
 		s.inputs = b.inputs(p.graph, p.input)
+	}
+	if p.real.grants() {
+		s.scopes = b.scopes[p]
 	}
 	s.output = b.slot(p.Out)
 	s.nilable = p.Out.Kind() == reflect.Pointer || p.Out.Kind() == reflect.Interface

@@ -208,7 +208,7 @@ func (g *Graph) Override(o *Provider) {
 		p.Override, p.real = true, &was
 		if p.In != nil {
 			p.input = analyse(was.graph, p.In)
-		} else if was.Scheme == nil { // a value is there before every connection
+		} else if !was.grants() { // a value is there before every connection
 			p.Lifetime = App
 		} else { // its scopes are checked for each
 			p.Invoke = func(_ context.Context, _, out any) error {

@@ -60,6 +60,10 @@ func addRequired(g *Graph, fields []field, required map[*Provider]bool) {
 	})
 }
 
+// grants says whether scopes are asked of a provider's value: a scheme's, and one of the foreign
+// router's that has any.
+func (p *Provider) grants() bool { return p.Scheme != nil || p.Granted != nil }
+
 // grants checks that a peer whom the fields let in has been granted their scopes. required
 // are the providers that the route needs in any case.
 func (c *checker) grants(what string, g *Graph, fields []field, required map[*Provider]bool) {
@@ -67,7 +71,7 @@ func (c *checker) grants(what string, g *Graph, fields []field, required map[*Pr
 	addRequired(g, fields, required)
 	found, able, sure := false, true, false
 	each(g, fields, func(_ *field, p, _ *Provider) bool {
-		if p.Scheme == nil && !p.Override { // an override stands in for whatever was behind it
+		if !p.grants() && !p.Override { // an override stands in for whatever was behind it
 			return true
 		}
 		found, sure = true, sure || required[p]
