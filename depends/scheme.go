@@ -84,6 +84,10 @@ type Scheme struct {
 	// Alternatives are the challenges of the sources' alternatives, by their number,
 	// if there are several: a 400 or 403 names that of the credential that was found.
 	Alternatives []string
+	// Format is what the credential is, such as "JWT", for readers of wsroute.Router.Routes;
+	// empty says nothing. Once says that it is good for one handshake.
+	Format string
+	Once   bool
 	// Params are query parameters that the scheme reads beside its credential,
 	// and that are hidden like it.
 	Params []string

@@ -103,6 +103,7 @@ func (j JWT[C]) Describe() depends.Scheme {
 	}
 	return depends.Scheme{
 		Name:      "JWT",
+		Format:    "JWT",
 		Sources:   slices.Clone(sources),
 		Issuers:   oneOrMore(j.Issuer, j.Issuers),
 		Challenge: j.challenge(""),

@@ -108,7 +108,7 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 			`export it and embed nothing that encodes itself, or tag it json:"-"`)
 	}
 	return depends.Scheme{
-		Name: "Ticket", Sources: []depends.Source{QueryToken("ticket")},
+		Name: "Ticket", Format: "ticket", Once: true, Sources: []depends.Source{QueryToken("ticket")},
 		Challenge: ticketChallenge, Faults: f, AllowZero: t.AllowZero,
 	}
 }

@@ -1,28 +1,102 @@
 package wsroute
 
 import (
+	"fmt"
 	"io"
 	"strings"
+
+	"example.com/usher/internal/graph"
 )
 
-// Explain prints, for each mounted route, what guards it and what happens before
+// Explain prints, for each of [Router.Routes], what guards it and what happens before
 // its handler runs, in that order: the origins that may connect, parameters,
 // schemes with the places of their credentials, providers, the handler, its
-// messages and options. It is what a reviewer reads to know that no route is open
-// by mistake. It returns the first error of w.
+// messages, options and limits that are not the defaults. It is what a reviewer reads to know
+// that no route is open by mistake. It returns the first error of w.
 func (r *Router) Explain(w io.Writer) error {
-	for _, e := range r.shared.mounted.Load().endpoints {
-		before := [][2]string{{"origin", r.shared.origins.explain(e.open)}}
-		after := [][2]string{{"messages", "receives " + e.route.receives + ", sends " + e.route.sends}}
-		if e.route.answer != nil {
-			before, after = nil, nil
+	for i, route := range r.Routes() {
+		e := r.shared.mounted.Load().endpoints[i]
+		text := e.target.Label + " (" + route.Site + ")\n"
+		line := func(word, says string) {
+			if says != "" {
+				text += fmt.Sprintf("  %-12s%s\n", word, says)
+			}
 		}
-		if e.route.named != nil {
-			after = append(after, [2]string{"options", strings.Join(e.route.named, ", ")})
+		line("guarded by", route.guards())
+		if e.route.answer == nil {
+			line("origin", r.shared.origins.explain(e.open))
 		}
-		if err := e.plan.Explain(w, before, after); err != nil {
+		for _, p := range route.Params {
+			line("parameter", p.explain())
+		}
+		for _, c := range route.Credentials {
+			line("scheme", c.explain())
+		}
+		for _, call := range route.calls {
+			line("provider", call)
+		}
+		line("handler", e.target.Func.String()+" takes "+graph.TypeName(e.target.In))
+		if e.route.answer == nil {
+			line("messages", "receives "+graph.TypeName(e.route.receives)+", sends "+graph.TypeName(e.route.sends))
+			line("limits", route.Limits.unlike(defaultLimits))
+		}
+		line("options", strings.Join(route.Options, ", "))
+		if _, err := io.WriteString(w, text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// guards names what can refuse the connection: schemes that are not optional, and guards.
+func (r *Route) guards() string {
+	var names []string
+	for _, c := range r.Credentials {
+		if !c.Optional {
+			names = append(names, c.Scheme)
+		}
+	}
+	for _, g := range r.Guards {
+		name := graph.TypeName(g.Type)
+		switch {
+		case !g.MayRefuse:
+			name += " (overridden)"
+		case !g.Asks:
+			name += " (which asks a peer nothing)"
+		}
+		names = append(names, name)
+	}
+	if names == nil {
+		return "nothing: everybody who may connect at all is let in"
+	}
+	return strings.Join(names, ", then ")
+}
+
+func (p *Param) explain() string {
+	text := fmt.Sprintf("%s %s %s", p.In, p.Name, graph.TypeName(p.Type))
+	if p.Rules != "" {
+		text += ", " + p.Rules
+	}
+	switch {
+	case p.Default != nil:
+		text += ", default " + *p.Default
+	case !p.Required:
+		text += ", optional"
+	}
+	return text
+}
+
+func (c *CredentialInfo) explain() string {
+	var wires []string
+	for _, s := range c.Sources {
+		wires = append(wires, s.Wire)
+	}
+	text := graph.TypeName(c.Type) + " by " + c.Scheme + ", from " + strings.Join(wires, " or ")
+	if c.Optional {
+		text += ", optional"
+	}
+	if c.Scopes != nil {
+		text += ", with the scopes " + strings.Join(c.Scopes, " ")
+	}
+	return text
 }

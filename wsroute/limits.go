@@ -69,13 +69,19 @@ var defaultLimits = Limits{
 
 func (l Limits) apply(rt *route) {
 	rt.limits = l.over(rt.limits)
-	var set []string
-	for name, value := range reflect.ValueOf(l).Fields() {
-		if !value.IsZero() {
-			set = append(set, fmt.Sprintf("%s: %v", name.Name, value))
+	rt.named = append(rt.named, "Limits{"+l.unlike(Limits{})+"}")
+}
+
+// unlike prints the limits that are not those of base.
+func (l Limits) unlike(base Limits) string {
+	var list []string
+	of := reflect.ValueOf(base)
+	for field, value := range reflect.ValueOf(l).Fields() {
+		if !value.Equal(of.FieldByIndex(field.Index)) {
+			list = append(list, fmt.Sprintf("%s: %v", field.Name, value))
 		}
 	}
-	rt.named = append(rt.named, "Limits{"+strings.Join(set, ", ")+"}")
+	return strings.Join(list, ", ")
 }
 
 // over returns l with the limits of base where it has none. A burst belongs to its rate.

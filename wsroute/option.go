@@ -32,14 +32,15 @@ func (o option) apply(rt *route) {
 // route is a registered handler.
 type route struct {
 	path     string
+	group    string // the prefix of its groups
 	site     graph.Site
 	graph    *graph.Graph
 	in       reflect.Type
 	fn       graph.Func
 	guards   []graph.Guard
 	messages []string // what is wrong with the message types
-	receives string
-	sends    string
+	receives reflect.Type
+	sends    reflect.Type
 	named    []string // the options that are no guards
 	serve    func(ctx context.Context, p *peer, in any) error
 

@@ -107,8 +107,8 @@ func Handle[Recv, Send, In any](
 	r.add(path, options, &route{
 		in:       reflect.TypeFor[In](),
 		fn:       graph.DescribeFunc(handler),
-		receives: graph.TypeName(reflect.TypeFor[Recv]()),
-		sends:    graph.TypeName(reflect.TypeFor[Send]()),
+		receives: reflect.TypeFor[Recv](),
+		sends:    reflect.TypeFor[Send](),
 		messages: bad,
 		discards: codec.discards,
 		serve: func(ctx context.Context, p *peer, in any) error {
@@ -124,7 +124,7 @@ func misuse(format string, args ...any) {
 }
 
 func (r *Router) add(path string, options []RouteOption, rt *route) {
-	rt.path = r.prefix + path
+	rt.path, rt.group = r.prefix+path, r.prefix
 	rt.site = graph.Caller()
 	if r.shared.mounted.Load().begun {
 		misuse("Handle %s after Mount", rt.path)

@@ -17,7 +17,7 @@ var (
 	update = flag.Bool("update", false, "rewrite the golden files")
 	line   = regexp.MustCompile(`\.go:\d+`)
 	// In a test the package has its path's name, and in a program it is main.
-	run = strings.NewReplacer("walkthrough/", "", "walkthrough.", "main.")
+	run = strings.NewReplacer("walkthrough/", "", " walkthrough.", " main.")
 )
 
 // shown compares what docs/walkthrough.md shows with what there is.

@@ -42,8 +42,8 @@ type boundScheme struct {
 // NewPlan prepares a plan to read requests.
 func NewPlan(compiled *graph.Plan) *Plan {
 	p := &Plan{Plan: compiled, Secrets: Names{}, reads: Names{}}
-	for provider, optional := range compiled.Schemes() {
-		p.add(SchemeOf(provider), optional)
+	for _, s := range compiled.Schemes() {
+		p.add(SchemeOf(s.Provider), s.Optional)
 	}
 	p.reads.add(compiled.Reads("query")...)
 	return p

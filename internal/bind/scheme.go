@@ -24,7 +24,7 @@ func ProvideScheme[T any](
 	s := canonical(scheme)
 	p := &graph.Provider{
 		Out: reflect.TypeFor[T](), Func: graph.Func{Name: s.Name}, Site: graph.Caller(),
-		Scheme: s, Places: places(s), Hides: hides(s),
+		Scheme: s, Hides: hides(s),
 		Invoke: func(ctx context.Context, in, out any) error {
 			return authenticate(ctx, in.(*depends.Credential), out.(*T))
 		},
@@ -74,6 +74,23 @@ func places(s *depends.Scheme) (places []string) {
 // Place names a source, such as "header Authorization Bearer".
 func Place(s depends.Source) string {
 	return strings.TrimSpace(strings.Join(slices.Compact([]string{s.In, s.Name, s.Prefix}), " "))
+}
+
+// Wire shows a source as it is on the wire, with <credential> for the credential.
+func Wire(s depends.Source) string {
+	switch value := "<credential>"; s.In {
+	case "query":
+		return "?" + s.Name + "=" + value
+	case "cookie":
+		return "Cookie: " + s.Name + "=" + value
+	case "subprotocol":
+		if s.Prefix == "" {
+			value = "<credential in base64url>"
+		}
+		return "Sec-WebSocket-Protocol: " + OfferPrefix(&s) + value
+	default:
+		return s.Name + ": " + strings.TrimLeft(s.Prefix+" "+value, " ")
+	}
 }
 
 // Takes reports whether a credential in a source may be one for a scheme.

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"iter"
 	"reflect"
 	"slices"
 	"strconv"
@@ -218,17 +217,4 @@ func (b *builder) edge(g *Graph, f *field, to *inputs, fl *fill) {
 func (b *builder) slot(t reflect.Type) int {
 	b.record = append(b.record, reflect.StructField{Name: "F" + strconv.Itoa(len(b.record)), Type: t})
 	return len(b.record) - 1
-}
-
-// Schemes returns the providers that authenticate, in the order of their steps, and whether a
-// request may come without their credential.
-func (p *Plan) Schemes() iter.Seq2[*Provider, bool] {
-	return func(yield func(*Provider, bool) bool) {
-		for i := range p.steps {
-			s := &p.steps[i]
-			if s.provider.Scheme != nil && !yield(s.provider, s.optional) {
-				return
-			}
-		}
-	}
 }

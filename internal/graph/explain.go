@@ -1,100 +1,102 @@
 package graph
 
 import (
-	"fmt"
-	"io"
+	"reflect"
 	"slices"
 	"strings"
 )
 
-// Explain prints what guards the route and in which order things happen, between
-// the lines that the caller knows: each is a word and what it says.
-func (p *Plan) Explain(w io.Writer, before, after [][2]string) error {
-	t := p.Target
-	lines := append([][2]string{{"guarded by", p.guards()}}, before...)
+// ParamInfo is a parameter of a route.
+type ParamInfo struct {
+	In, Name string
+	Type     reflect.Type
+	Rules    string
+	Default  *string
+	Required bool
+	List     bool
+}
+
+// Params returns the parameters in the order in which they are read.
+func (p *Plan) Params() (list []ParamInfo) {
 	for _, ps := range p.params {
-		lines = append(lines, [2]string{"parameter", ps.param.explain()})
+		q := ps.param
+		info := ParamInfo{q.in, q.name, q.typ, q.rule, nil, !q.optional, q.slice}
+		if q.def != nil {
+			info.Default = &q.def[0]
+		}
+		list = append(list, info)
 	}
-	for i := range p.steps {
-		lines = append(lines, p.steps[i].explain())
-	}
-	lines = append(lines, [2]string{"handler", t.Func.String() + " takes " + TypeName(t.In)})
-	text := t.Label + where(t.Site, Site{}) + "\n"
-	for _, l := range append(lines, after...) {
-		text += fmt.Sprintf("  %-12s%s\n", l[0], l[1])
-	}
-	_, err := io.WriteString(w, text)
-	return err
+	return list
 }
 
-// guards names what can refuse the connection: schemes that are not optional, and guards,
-// those of providers among them.
-func (p *Plan) guards() string {
-	var names []string
-	within := func(g *Graph, fields []field) {
+// SchemeInfo is a scheme of a route.
+type SchemeInfo struct {
+	Provider *Provider
+	Optional bool     // a request may come without its credential
+	Scopes   []string // that it must grant
+}
+
+// Schemes returns the providers that authenticate, in the order of their steps.
+func (p *Plan) Schemes() (list []SchemeInfo) {
+	for _, s := range p.steps {
+		if s.provider.Scheme != nil {
+			list = append(list, SchemeInfo{s.provider, s.optional, s.scopes})
+		}
+	}
+	return list
+}
+
+// GuardInfo is a guard of a route.
+type GuardInfo struct {
+	Type      reflect.Type
+	Asks      bool // something of the request
+	MayRefuse bool // no value of a test stands in its place
+}
+
+// Guards returns the guards of the route and of its providers.
+func (p *Plan) Guards() (list []GuardInfo) {
+	add := func(g *Graph, fields []field) {
 		for i := range fields {
-			f := &fields[i]
-			if !f.guard {
-				continue
+			if f := &fields[i]; f.guard {
+				q := behind(g, f)
+				info := GuardInfo{f.typ, !slices.Contains(p.Target.Blind, q), !q.Override || q.In != nil}
+				if !slices.Contains(list, info) {
+					list = append(list, info)
+				}
 			}
-			name := TypeName(f.typ)
-			if guard := behind(g, f); guard.Override {
-				name += " (overridden)"
-			} else if slices.Contains(p.Target.Blind, guard) {
-				name += " (which asks a peer nothing)"
-			}
-			names = unite(names, []string{name})
 		}
 	}
-	for i := range p.steps {
-		if s := &p.steps[i]; s.provider.Scheme != nil && !s.optional {
-			names = unite(names, []string{s.provider.Func.Name})
+	add(p.Target.Graph, p.Target.fields())
+	for _, s := range p.steps {
+		if s.provider.input != nil && !s.optional {
+			add(s.provider.graph, s.provider.input.fields)
 		}
 	}
-	within(p.Target.Graph, p.Target.fields())
-	for i := range p.steps {
-		if s := &p.steps[i]; s.provider.input != nil && !s.optional {
-			within(s.provider.graph, s.provider.input.fields)
-		}
-	}
-	if names == nil {
-		return "nothing: everybody who may connect at all is let in"
-	}
-	return strings.Join(names, ", then ")
+	return list
 }
 
-// explain says where a value comes from, and what about it is not as usual.
-func (s *step) explain() [2]string {
-	p, more := s.provider, ""
-	if p.Lifetime != Connection {
-		more += ", " + p.Lifetime.String()
+// Calls says which provider is called for each value but those of schemes, in order, and what
+// about it is not as usual.
+func (p *Plan) Calls() (list []string) {
+	for _, s := range p.steps {
+		q := s.provider
+		if q.Scheme != nil {
+			continue
+		}
+		text := TypeName(q.Out) + " by " + q.String()
+		if q.Lifetime != Connection {
+			text += ", " + q.Lifetime.String()
+		}
+		if s.optional {
+			text += ", optional"
+		}
+		if q.Override {
+			text += ", overridden"
+		}
+		if s.scopes != nil {
+			text += ", with the scopes " + strings.Join(s.scopes, " ")
+		}
+		list = append(list, text)
 	}
-	if s.optional {
-		more += ", optional"
-	}
-	if p.Override {
-		more += ", overridden"
-	}
-	if s.scopes != nil {
-		more += ", with the scopes " + strings.Join(s.scopes, " ")
-	}
-	if p.Scheme == nil {
-		return [2]string{"provider", TypeName(p.Out) + " by " + p.String() + more}
-	}
-	from := strings.Join(p.Places, " or ")
-	return [2]string{"scheme", TypeName(p.Out) + " by " + p.Func.Name + ", from " + from + more}
-}
-
-func (p *param) explain() string {
-	text := fmt.Sprintf("%s %s %s", p.in, p.name, TypeName(p.typ))
-	if p.rule != "" {
-		text += ", " + p.rule
-	}
-	switch {
-	case p.def != nil:
-		text += ", default " + p.def[0]
-	case p.optional:
-		text += ", optional"
-	}
-	return text
+	return list
 }

@@ -117,7 +117,6 @@ type Provider struct {
 	// Scheme describes a provider that authenticates, for package bind; nil for all others.
 	Scheme  any
 	Faults  []Fault                  // why it must not start: a fact and a hint each
-	Places  []string                 // where its credential stands, for Explain
 	Hides   [][2]string              // the parameters that it keeps to itself: source and name
 	Granted func(value any) []string // the scopes of a value, by a pointer; nil if its type has none
 

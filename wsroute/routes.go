@@ -1,0 +1,131 @@
+package wsroute
+
+import (
+	"reflect"
+	"slices"
+
+	"example.com/usher/depends"
+	"example.com/usher/internal/bind"
+	"example.com/usher/internal/graph"
+)
+
+// Route is a route as it was mounted: what [Router.Explain] prints, for documents and tests.
+type Route struct {
+	Method, Path string // the path as gin writes it, with the prefix of the mount
+	Group        string // the prefix of its groups
+	Site         string // where it was registered: folder/file:line
+	Kind         string // "loop", "send-only" for a Conn that discards, or "http"
+	Handler      string // the name of the function
+	Params       []Param
+	Credentials  []CredentialInfo // all must be had, but for those that are optional
+	Guards       []Guard          // outermost first
+	Receives     []MessageInfo
+	Sends        []MessageInfo
+	Subprotocols []string
+	Origins      []string // Config.Origins; nil for the default
+	Limits       Limits   // none of them zero but where that is the default
+	Options      []string
+
+	Public, Diagnose, AcceptThenClose, Renewable, Compress, DropOldest bool
+
+	calls []string // of providers
+}
+
+// Param is a parameter of a request.
+type Param struct {
+	In, Name string // In is "path", "query", "header" or "cookie"
+	Type     reflect.Type
+	Rules    string  // those of go-playground/validator
+	Default  *string // nil for none
+	Required bool
+	List     bool // it may come more than once
+}
+
+// CredentialInfo is what a scheme of a route asks for.
+type CredentialInfo struct {
+	Scheme    string
+	Type      reflect.Type // of the value that the scheme makes of it
+	Optional  bool         // without it a peer is let in, too
+	Scopes    []string     // that it must grant
+	Challenge string
+	Format    string // such as "JWT"; may be empty
+	Once      bool   // it is good for one handshake
+	Sources   []CredentialSource
+}
+
+// CredentialSource is one of the places where a credential may stand.
+type CredentialSource struct {
+	depends.Source
+	Wire string // as it is on the wire, such as "Authorization: Bearer <credential>"
+}
+
+// Guard is a dependency that must be had, and whose value nobody takes.
+type Guard struct {
+	Type      reflect.Type
+	Asks      bool // something of the request; otherwise it refuses all peers or none
+	MayRefuse bool // no value of a test stands in its place
+}
+
+// MessageInfo is a type of messages.
+type MessageInfo struct {
+	Type  reflect.Type
+	Frame string // "text", "binary", or "any" for a Message
+}
+
+// Routes returns the routes of the router and its groups in the order of their registration,
+// once they are mounted.
+func (r *Router) Routes() (list []Route) {
+	for _, e := range r.shared.mounted.Load().endpoints {
+		rt, t := e.route, e.target
+		route := Route{
+			Method: rt.verb(), Path: t.Label[len(rt.verb())+1:], Group: rt.group, Site: t.Site.String(), Kind: "http",
+			Handler: rt.fn.Name, Options: slices.Clone(rt.named), calls: e.plan.Calls(),
+		}
+		for _, p := range e.plan.Params() {
+			route.Params = append(route.Params, Param(p))
+		}
+		for _, s := range e.plan.Plan.Schemes() {
+			route.Credentials = append(route.Credentials, credentialInfo(s))
+		}
+		for _, g := range e.plan.Guards() {
+			route.Guards = append(route.Guards, Guard(g))
+		}
+		if rt.answer == nil {
+			route.Kind, route.Receives, route.Sends = "loop", messageInfo(rt.receives), messageInfo(rt.sends)
+			if rt.discards {
+				route.Kind = "send-only"
+			}
+			route.Origins, route.Limits = slices.Clone(r.shared.origins.list), Limits(e.settings.Limits)
+			route.Subprotocols = slices.Clone(rt.subprotocols)
+			route.Public, route.Diagnose, route.AcceptThenClose = rt.public, rt.diagnose, rt.acceptsFirst
+			route.Renewable, route.Compress, route.DropOldest = rt.renewable, rt.compresses, rt.drops
+		}
+		list = append(list, route)
+	}
+	return list
+}
+
+func credentialInfo(s graph.SchemeInfo) CredentialInfo {
+	scheme := bind.SchemeOf(s.Provider)
+	info := CredentialInfo{
+		Scheme: scheme.Name, Type: s.Provider.Out, Optional: s.Optional, Scopes: slices.Clone(s.Scopes),
+		Challenge: scheme.Challenge, Format: scheme.Format, Once: scheme.Once,
+	}
+	for _, source := range scheme.Sources {
+		info.Sources = append(info.Sources, CredentialSource{source, bind.Wire(source)})
+	}
+	return info
+}
+
+func messageInfo(t reflect.Type) []MessageInfo {
+	frame := "text"
+	switch t {
+	case reflect.TypeFor[Discard]():
+		return nil
+	case reflect.TypeFor[Message]():
+		frame = "any"
+	case reflect.TypeFor[[]byte]():
+		frame = "binary"
+	}
+	return []MessageInfo{{t, frame}}
+}
