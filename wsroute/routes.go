@@ -78,9 +78,10 @@ func (r *Router) Routes() (list []Route) {
 	for _, e := range r.shared.mounted.Load().endpoints {
 		rt, t := e.route, e.target
 		route := Route{
-			Method: rt.verb(), Path: t.Label[len(rt.verb())+1:], Group: rt.group, Site: t.Site.String(), Kind: "http",
+			Method: rt.verb(), Path: t.Label[len(rt.verb())+1:], Group: rt.group, Site: t.Site.String(),
 			Handler: rt.fn.Name, Options: slices.Clone(rt.named), calls: e.plan.Calls(),
 		}
+		route.Kind = "http"
 		for _, p := range e.plan.Params() {
 			route.Params = append(route.Params, Param(p))
 		}

@@ -186,6 +186,9 @@ func (b *builder) inputs(g *Graph, in *input) inputs {
 		case f.own == nil:
 			b.edge(g, f, &to, &fl)
 		}
+		if value, overridden := g.shared.own[f.typ]; overridden {
+			fl.own = func(any) any { return value.Interface() }
+		}
 		if !f.guard {
 			to.fills = append(to.fills, fl)
 		}

@@ -142,13 +142,14 @@ type shared struct {
 	providers []*Provider // in the order of registration
 	unused    []*Provider // overrides of no provider, or of one that is overridden already
 	rules     map[typedRule]problem
+	own       map[reflect.Type]reflect.Value // of usher's own types, in a test
 	app       *Scope
 	endApp    context.CancelFunc // ends the context of App providers
 }
 
 // New returns an empty graph.
 func New(validate *validator.Validate) *Graph {
-	s := &shared{rules: map[typedRule]problem{}}
+	s := &shared{rules: map[typedRule]problem{}, own: map[reflect.Type]reflect.Value{}}
 	return &Graph{validate: validate, byType: map[reflect.Type][]*Provider{}, shared: s}
 }
 
@@ -195,7 +196,10 @@ func (g *Graph) lookup(t reflect.Type) []*Provider {
 
 // Override puts a replacement in the place of all providers of its type in g's tree.
 func (g *Graph) Override(o *Provider) {
-	used := false
+	_, used := hooks.Own[o.Out]
+	if used = used && o.In == nil; used {
+		g.shared.own[o.Out] = o.Value
+	}
 	for _, p := range g.shared.providers {
 		if p.Out != o.Out || p.Override {
 			continue

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -52,8 +51,18 @@ type Peer[Recv, Send any] struct {
 	WebSocket *websocket.Conn
 	// Response is the 101.
 	Response *http.Response
+	// Timeout is how long Receive and Closed wait: 10 s, unless it is set.
+	Timeout time.Duration
 
-	t testing.TB
+	t       testing.TB
+	pending chan frame // that is read already, or nil
+}
+
+// frame is a message that was read, or the end.
+type frame struct {
+	kind int
+	data []byte
+	err  error
 }
 
 // Dial connects to a path, which may have a query. A refusal fails the test.
@@ -69,8 +78,12 @@ func Dial[Recv, Send any](
 		}
 		t.Fatalf("wstest: %s: %v", path, err)
 	}
-	t.Cleanup(func() { _ = ws.Close() })
-	return &Peer[Recv, Send]{WebSocket: ws, Response: response, t: t}
+	p := &Peer[Recv, Send]{WebSocket: ws, Response: response, Timeout: timeout, t: t}
+	t.Cleanup(func() { // with a word, so that the server's log has no warning
+		_ = p.sendClose(websocket.CloseNormalClosure, "")
+		_ = ws.Close()
+	})
+	return p
 }
 
 func dial(s *Server, path string, options []Option) (*websocket.Conn, *http.Response, error) {
@@ -110,10 +123,12 @@ func (p *Peer[Recv, Send]) Send(v Recv) {
 func (p *Peer[Recv, Send]) Receive() Send {
 	p.t.Helper()
 	var v Send
-	_ = p.WebSocket.SetReadDeadline(time.Now().Add(timeout))
-	kind, data, err := p.WebSocket.ReadMessage()
-	must(p.t, "Receive", err)
-	binary := kind == websocket.BinaryMessage
+	f, ok := p.next(p.Timeout)
+	if !ok {
+		p.t.Fatalf("wstest: Receive: nothing came within %v", p.Timeout)
+	}
+	must(p.t, "Receive", f.err)
+	data, binary := f.data, f.kind == websocket.BinaryMessage
 	switch into := any(&v).(type) {
 	case *wsroute.Message:
 		*into = wsroute.Message{Binary: binary, Data: data}
@@ -129,36 +144,68 @@ func (p *Peer[Recv, Send]) Receive() Send {
 		}
 	}
 	if binary {
-		p.t.Fatalf("wstest: Receive: a message of kind %d, which is no %T", kind, v)
+		p.t.Fatalf("wstest: Receive: a message of kind %d, which is no %T", f.kind, v)
 	}
 	return v
+}
+
+// next returns what the server sends next, unless nothing comes for a while: then a later call
+// gets it.
+func (p *Peer[Recv, Send]) next(wait time.Duration) (f frame, ok bool) {
+	if p.pending == nil {
+		pending := make(chan frame, 1)
+		p.pending = pending
+		go func() {
+			kind, data, err := p.WebSocket.ReadMessage()
+			pending <- frame{kind, data, err}
+		}()
+	}
+	select {
+	case f = <-p.pending:
+		p.pending = nil
+		return f, true
+	case <-time.After(wait):
+		return f, false
+	}
+}
+
+// NothingSent fails the test if the server sends or closes anything for a while, which a
+// synctest bubble does not wait for. Pings are answered meanwhile.
+func (p *Peer[Recv, Send]) NothingSent(wait time.Duration) {
+	p.t.Helper()
+	if f, ok := p.next(wait); ok {
+		p.t.Fatalf("wstest: NothingSent: %q came, %v", f.data, f.err)
+	}
 }
 
 // Close sends a close frame and waits for the server's answer.
 func (p *Peer[Recv, Send]) Close(code int, reason string) *wsroute.CloseError {
 	p.t.Helper()
-	frame, deadline := websocket.FormatCloseMessage(code, reason), time.Now().Add(timeout)
-	must(p.t, "Close", p.WebSocket.WriteControl(websocket.CloseMessage, frame, deadline))
+	must(p.t, "Close", p.sendClose(code, reason))
 	return p.Closed()
+}
+
+func (p *Peer[Recv, Send]) sendClose(code int, reason string) error {
+	data, deadline := websocket.FormatCloseMessage(code, reason), time.Now().Add(timeout)
+	return p.WebSocket.WriteControl(websocket.CloseMessage, data, deadline)
 }
 
 // Closed waits for the server to close, skipping messages, and returns its code
 // and reason; 1006 stands for a connection that ended without a close frame.
 func (p *Peer[Recv, Send]) Closed() *wsroute.CloseError {
 	p.t.Helper()
-	_ = p.WebSocket.SetReadDeadline(time.Now().Add(timeout))
+	until := time.Now().Add(p.Timeout)
 	for {
-		_, _, err := p.WebSocket.ReadMessage()
-		if err == nil {
-			continue
+		f, ok := p.next(time.Until(until))
+		if !ok {
+			p.t.Fatalf("wstest: the connection did not close within %v", p.Timeout)
 		}
-		if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
+		if closed, ok := errors.AsType[*websocket.CloseError](f.err); ok {
 			return &wsroute.CloseError{Code: closed.Code, Reason: closed.Text}
 		}
-		if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
-			p.t.Fatalf("wstest: the connection did not close within %v", timeout)
+		if f.err != nil {
+			return &wsroute.CloseError{Code: websocket.CloseAbnormalClosure, Reason: f.err.Error()}
 		}
-		return &wsroute.CloseError{Code: websocket.CloseAbnormalClosure, Reason: err.Error()}
 	}
 }
 

@@ -23,6 +23,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gin-gonic/gin"
+
 	"example.com/usher/depends"
 	"example.com/usher/internal/graph"
 	"example.com/usher/internal/memconn"
@@ -63,10 +65,17 @@ func StartLoopback(t testing.TB, r *wsroute.Router, overrides ...depends.Replace
 	})
 }
 
-// StartHandler serves in memory a handler in which r is mounted already, such as
-// a gin engine with middleware.
-func StartHandler(t testing.TB, r *wsroute.Router, handler http.Handler) *Server {
+// StartHandler serves in memory a handler in which r is mounted, such as a gin engine with
+// middleware. If r is not mounted yet, handler must be such an engine: the overrides take their
+// places, as in [Start], and r is mounted on it.
+func StartHandler(
+	t testing.TB, r *wsroute.Router, handler http.Handler, overrides ...depends.Replacement,
+) *Server {
 	t.Helper()
+	if _, ok := handler.(gin.IRouter); ok && r.Routes() == nil || len(overrides) > 0 {
+		r.Override(overrides...)
+		must(t, "StartHandler", r.Mount(handler.(gin.IRouter)))
+	}
 	l := memconn.Listen()
 	return serve(t, r, handler, l, func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return l.Dial(ctx)
