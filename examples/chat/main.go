@@ -4,7 +4,8 @@
 //	go run ./examples/chat
 //
 // Then open the URL that it prints, in two windows, as alice (wonderland) and
-// bob (builder).
+// bob (builder). The second line that it prints gets a token for curl and other programs. With
+// -explain it prints what guards each WebSocket instead, and ends.
 //
 // CHAT_KEY is the key that signs the tokens, of at least 32 bytes. Without it a
 // random one is used, and tokens end with the process.
@@ -39,6 +40,7 @@ type settings struct {
 	ttl  time.Duration
 
 	proxies, origins []string
+	explain          bool
 }
 
 func main() {
@@ -47,6 +49,7 @@ func main() {
 	flag.DurationVar(&s.ttl, "token-ttl", 15*time.Minute, "how long a token lives")
 	flag.Func("trusted-proxies", "addresses of reverse proxies, with commas between them", into(&s.proxies))
 	flag.Func("origins", "origins of pages that may connect, if this server has a name; with commas between them", into(&s.origins))
+	flag.BoolVar(&s.explain, "explain", false, "print what guards each WebSocket, and end")
 	flag.Parse()
 	if key, ok := os.LookupEnv("CHAT_KEY"); ok {
 		s.key = []byte(key)
@@ -70,17 +73,20 @@ func into(list *[]string) func(string) error {
 	}
 }
 
-// run serves until ctx ends, and prints its address to stdout.
+// run serves until ctx ends, and prints its address to stdout, and how to get a token.
 func run(ctx context.Context, s settings, logger *slog.Logger, stdout io.Writer) error {
 	ws, engine, err := newChat(s, logger)
 	if err != nil {
 		return err
 	}
+	if s.explain {
+		return ws.Explain(stdout)
+	}
 	listener, err := net.Listen("tcp", s.addr)
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintln(stdout, pageURL(listener.Addr()))
+	_, _ = fmt.Fprintf(stdout, "%s\ncurl -d 'username=alice&password=wonderland' %[1]s/token\n", pageURL(listener.Addr()))
 	return wsroute.ServeListener(ctx, listener, ws, engine)
 }
 

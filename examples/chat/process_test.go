@@ -56,6 +56,10 @@ func TestProcess(t *testing.T) {
 				t.Fatalf("no line on stdout: %v\n%s", err, stderr)
 			}
 			base := strings.TrimSpace(line)
+			curl, err := lines.ReadString('\n')
+			if answer := runs(t, curl); err != nil || !strings.Contains(answer, `"access_token":"eyJ`) {
+				t.Errorf("%q, %v: got %s", curl, err, answer)
+			}
 			ws := connect(t, base, signIn(t, base))
 			defer ws.Close()
 			_ = ws.SetReadDeadline(time.Now().Add(2 * stopWithin))
@@ -100,6 +104,37 @@ func TestProcessWithAShortKey(t *testing.T) {
 		if text := stderr.String(); !strings.Contains(text, "CHAT_KEY") || !strings.Contains(text, "32 bytes") || strings.Contains(text, "hunter2") {
 			t.Errorf("CHAT_KEY=%q: stderr is %q, want the reason without the key", key, text)
 		}
+	}
+}
+
+// runs does what a command line with curl does, also where there is none.
+func runs(t *testing.T, line string) string {
+	t.Helper()
+	if curl, err := exec.LookPath("curl"); err == nil {
+		line = strings.Replace(line, "curl", curl+" -s", 1)
+		answer, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		return string(answer)
+	}
+	_, rest, _ := strings.Cut(line, "-d '")
+	form, address, _ := strings.Cut(rest, "' ")
+	response, err := http.Post(strings.TrimSpace(address), "application/x-www-form-urlencoded", strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, _ := io.ReadAll(response.Body)
+	return string(answer)
+}
+
+// TestProcessExplains what guards its WebSockets, and ends.
+func TestProcessExplains(t *testing.T) {
+	cmd, stdout, stderr := program(t, nil, "-explain")
+	printed, _ := io.ReadAll(stdout)
+	if err := cmd.Wait(); err != nil || !strings.Contains(string(printed), "GET /ws/rooms/:room") || !strings.Contains(string(printed), "?ticket=<credential>") {
+		t.Errorf("it ended with %v and printed\n%s%s", err, printed, stderr)
 	}
 }
 
