@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"time"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
@@ -28,16 +29,43 @@ func mallocs(times int, run func()) float64 {
 	return float64(after.Mallocs-before.Mallocs) / float64(times)
 }
 
+// traceNothing has every function of a Trace, each of which does nothing.
+func traceNothing() *wsroute.Trace {
+	return &wsroute.Trace{
+		HandshakeStart: func(ctx context.Context, _ wsroute.HandshakeInfo) context.Context { return ctx },
+		HandshakeDone:  func(context.Context, wsroute.HandshakeInfo, wsroute.HandshakeResult) {},
+		Opened:         func(ctx context.Context, _ wsroute.ConnInfo) context.Context { return ctx },
+		ProviderStart:  func(ctx context.Context, _ wsroute.ProviderInfo) context.Context { return ctx },
+		ProviderDone:   func(context.Context, wsroute.ProviderInfo, time.Duration, error) {},
+		Received:       func(context.Context, wsroute.ReceivedInfo) {},
+		Sent:           func(context.Context, wsroute.SentInfo) {},
+		Dropped:        func(context.Context, wsroute.DropInfo) {},
+		Pong:           func(context.Context, string, time.Duration) {},
+		Closed:         func(context.Context, wsroute.ClosedInfo) {},
+	}
+}
+
 // The counts are those of the server and of the smallest client there is. They
 // may fall; what makes them rise should be worth it. Six are of the line of log, which is written
-// by a goroutine of its own, so that a log that blocks holds nobody up.
+// by a goroutine of its own, so that a log that blocks holds nobody up. Without a Trace there are
+// none for it.
 func TestAllocationsOfHandshakes(t *testing.T) {
+	t.Run("no Trace", func(t *testing.T) { allocationsOfHandshakes(t, 137, 80, 108, 88) })
+	t.Run("a Trace", func(t *testing.T) { allocationsOfHandshakes(t, 143, 80, 113, 90, traceNothing()) })
+}
+
+func allocationsOfHandshakes(
+	t *testing.T, accepted, noToken, badParameter, foreignOrigin float64, trace ...*wsroute.Trace,
+) {
+	t.Helper()
 	if raceEnabled {
 		t.Skip("the race detector allocates too")
 	}
 	deps := depends.New()
 	bearer(deps)
-	ws := wsroute.New(deps, quiet())
+	config := quiet()
+	config.Trace = trace
+	ws := wsroute.New(deps, config)
 	type in struct {
 		Who   who
 		Room  string `path:"room" validate:"alphanum,max=64"`
@@ -78,10 +106,10 @@ func TestAllocationsOfHandshakes(t *testing.T) {
 		run  func()
 		most float64
 	}{
-		{"accepted", ask("101", "/lobby?since=7", token, closing), 137},
-		{"no token", ask("401", "/lobby?since=7", "Connection: close\r\n", " "), 80},
-		{"bad parameter", ask("422", "/lobby?since=-1", token+"Connection: close\r\n", " "), 108},
-		{"foreign origin", ask("403", "/lobby?since=7", "Origin: https://evil.example\r\nConnection: close\r\n", " "), 88},
+		{"accepted", ask("101", "/lobby?since=7", token, closing), accepted},
+		{"no token", ask("401", "/lobby?since=7", "Connection: close\r\n", " "), noToken},
+		{"bad parameter", ask("422", "/lobby?since=-1", token+"Connection: close\r\n", " "), badParameter},
+		{"foreign origin", ask("403", "/lobby?since=7", "Origin: https://evil.example\r\nConnection: close\r\n", " "), foreignOrigin},
 	} {
 		if got := mallocs(200, test.run); got > test.most {
 			t.Errorf("%s: %.1f allocations, want at most %v", test.name, got, test.most)
@@ -90,15 +118,23 @@ func TestAllocationsOfHandshakes(t *testing.T) {
 }
 
 // TestAllocationsOfMessages: of one that is received and one that is sent, with JSON and
-// its rules.
+// its rules. A Trace adds none.
 func TestAllocationsOfMessages(t *testing.T) {
+	t.Run("no Trace", func(t *testing.T) { allocationsOfMessages(t) })
+	t.Run("a Trace", func(t *testing.T) { allocationsOfMessages(t, traceNothing()) })
+}
+
+func allocationsOfMessages(t *testing.T, trace ...*wsroute.Trace) {
+	t.Helper()
 	if raceEnabled {
 		t.Skip("the race detector allocates too")
 	}
 	type say struct {
 		Text string `json:"text" validate:"min=1,max=100"`
 	}
-	ws := wsroute.New(depends.New(), quiet())
+	config := quiet()
+	config.Trace = trace
+	ws := wsroute.New(depends.New(), config)
 	wsroute.Handle(ws, "/ws", echo[say], wsroute.Public)
 	srv := wstest.Start(t, ws)
 	conn, err := srv.Connect(t.Context())

@@ -120,7 +120,8 @@ type traced struct {
 	endpoint *endpoint
 	ctx      context.Context
 	begun    time.Time
-	done     atomic.Bool // the handshake is
+	done     atomic.Bool  // the handshake is
+	socket   wsconn.Trace // what the connection reports to
 
 	received, receivedBytes, sent, sentBytes atomic.Int64
 }
@@ -172,7 +173,8 @@ func (p *peer) opened(r *http.Request) *wsconn.Trace {
 		}
 	})
 	p.values.traced.Store(t)
-	return &wsconn.Trace{Tracer: t}
+	t.socket.Tracer = t
+	return &t.socket
 }
 
 func (t *traced) tell(f func(*Trace)) { t.endpoint.tell(f) }

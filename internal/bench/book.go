@@ -25,9 +25,12 @@ type goal struct {
 }
 
 // byRatio is a goal for usher's ratio to the server written by hand.
-func byRatio(most float64) goal {
+func byRatio(most float64) goal { return byRatioOf("usher", "hand", most) }
+
+// byRatioOf is a goal for one server's ratio to another.
+func byRatioOf(server, to string, most float64) goal {
 	return goal{fmt.Sprintf("≤ %.2f", most), func(r *row) bool {
-		ratio, ok := r.ratio("usher", "hand")
+		ratio, ok := r.ratio(server, to)
 		return ok && ratio.median <= most
 	}}
 }

@@ -19,6 +19,7 @@ import (
 // servers are what can be run, by name.
 var servers = map[string]func(context.Context, net.Listener, identity) error{
 	"usher":  serveUsher,
+	"traced": serveTraced,
 	"hand":   serveHand,
 	"coder":  serveCoder,
 	"gws":    serveGWS,

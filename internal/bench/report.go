@@ -12,8 +12,10 @@ import (
 func ratios(b *book) string {
 	var text strings.Builder
 	for _, r := range b.rows {
-		if ratio, ok := r.ratio("usher", "hand"); ok {
-			fmt.Fprintf(&text, "%s %.3f\n", r.name, ratio.median)
+		for _, of := range [][2]string{{"usher", "hand"}, {"traced", "usher"}} {
+			if ratio, ok := r.ratio(of[0], of[1]); ok {
+				fmt.Fprintf(&text, "%s %.3f\n", r.name, ratio.median)
+			}
 		}
 	}
 	return text.String()
@@ -41,6 +43,9 @@ func document(b *book) string {
 	}
 	text.WriteString("| benchmark | usher | by hand | lean | to by hand | to lean | goal | holds |\n|---|---|---|---|---|---|---|---|\n")
 	for _, r := range b.rows {
+		if len(r.values["traced"]) > 0 {
+			continue
+		}
 		usher, _ := summarise(r.values["usher"])
 		cells := []string{r.name, cell(usher, r.unit), "", "", "", "", r.goal.text, r.holds()}
 		for i, name := range []string{"hand", "lean"} {
@@ -50,6 +55,16 @@ func document(b *book) string {
 			}
 		}
 		text.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	}
+	text.WriteString("\n## A Trace\n\n" + traceNotes)
+	text.WriteString("| benchmark | without | with one | ratio | goal | holds |\n|---|---|---|---|---|---|\n")
+	for _, r := range b.rows {
+		if with, ok := summarise(r.values["traced"]); ok {
+			without, _ := summarise(r.values["usher"])
+			ratio, _ := r.ratio("traced", "usher")
+			fmt.Fprintf(&text, "| %s | %s | %s | %v | %s | %s |\n",
+				r.name, cell(without, r.unit), cell(with, r.unit), ratio, r.goal.text, r.holds())
+		}
 	}
 	text.WriteString("\n## The other libraries\n\n" + otherNotes)
 	text.WriteString("| benchmark | coder/websocket | gws | melody |\n|---|---|---|---|\n")
@@ -119,5 +134,8 @@ const pairNotes = "\"By hand\" is gin and gorilla/websocket, with a goroutine an
 	"- `mount`: registering and mounting routes of 20 dependencies each.\n" +
 	"- `resolve`: for each dependency of a chain of so many that only compute. `params`: for each of four query parameters\n" +
 	"  with a rule; by hand with url.ParseQuery, strconv and validator. Both without a handshake around them.\n\n"
+
+const traceNotes = "usher without a `Config.Trace` and with one whose functions do nothing, in turns: of an accepted handshake, of its\n" +
+	"allocations, and of one message there and one back.\n\n"
 
 const otherNotes = "The same room by hand on other libraries, with fewer rounds: the median, and its ratio to \"by hand\".\n\n"

@@ -26,6 +26,7 @@ var (
 	goalMallocs  = byMore(20)
 	goalMemory   = byRatio(0.5)
 	goalEcho     = byRatio(1.10)
+	goalTrace    = byRatioOf("traced", "usher", 1.02)
 	goalResolve  = byValue(60, "ns")
 	goalParam    = byValue(100, "ns")
 	goalMount    = byValue(1000, "ms")
@@ -52,7 +53,7 @@ type suite struct {
 
 // run runs every benchmark of the suite. After an error nothing may be printed.
 func (s *suite) run() error {
-	steps := []func() error{s.handshakesHS256, s.otherAlgorithms, s.allocations, s.echoes, s.broadcasts, s.idles, s.bursts, s.mountings, s.smalls}
+	steps := []func() error{s.handshakesHS256, s.otherAlgorithms, s.allocations, s.echoes, s.tracings, s.broadcasts, s.idles, s.bursts, s.mountings, s.smalls}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err

@@ -27,7 +27,11 @@ func TestSmoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range s.book.rows {
-		for _, name := range pair {
+		names := pair
+		if strings.HasPrefix(r.name, "trace/") {
+			names = traces
+		}
+		for _, name := range names {
 			if (strings.HasPrefix(r.name, "mount/") || strings.HasPrefix(r.name, "resolve/")) && name == "hand" {
 				continue
 			}
@@ -40,7 +44,7 @@ func TestSmoke(t *testing.T) {
 	for _, want := range []string{
 		"| handshake/accepted |", "| handshake/no-token |", "| handshake/bad-token |", "| handshake/bad-parameter |",
 		"| handshake/foreign-origin |", "| handshake/accepted-RS256 |", "| handshake/accepted-ES256 |", "| echo/64-B |",
-		"| echo/4096-B |", "| broadcast/10 |", "| mallocs/accepted |", "| memory/20 |", "| rss/20 |", "| burst/50 |", "| drain/50 |", "| mount/20-routes |",
+		"| echo/4096-B |", "| trace/mallocs |", "| trace/handshake |", "| trace/echo-64-B |", "| trace/echo-4096-B |", "| broadcast/10 |", "| mallocs/accepted |", "| memory/20 |", "| rss/20 |", "| burst/50 |", "| drain/50 |", "| mount/20-routes |",
 		"| resolve/1 |", "| resolve/25 |", "| params/int |", "| params/string |", "| params/alphanum |",
 		"| github.com/gorilla/websocket | v", "`make bench`",
 	} {
@@ -48,7 +52,7 @@ func TestSmoke(t *testing.T) {
 			t.Errorf("the document lacks %q:\n%s", want, text)
 		}
 	}
-	if got := ratios(&s.book); !strings.Contains(got, "\necho/64-B ") || strings.Contains(got, "mount") {
+	if got := ratios(&s.book); !strings.Contains(got, "\necho/64-B ") || !strings.Contains(got, "\ntrace/handshake ") || strings.Contains(got, "mount") {
 		t.Errorf("the ratios are\n%s", got)
 	}
 }

@@ -136,14 +136,19 @@ func (s *suite) echoes() error {
 }
 
 func (s *suite) echoRound(names []string, size int) (err error) {
-	const talkers = 8
 	all, err := startAll(names, "HS256")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, all.stop()) }()
+	return all.echo(s.book.row(fmt.Sprintf("echo/%d-B", size), "µs", goalEcho), size, s.messages)
+}
+
+// echo adds to a row what a message there and back costs each server.
+func (e ensemble) echo(row *row, size, messages int) (err error) {
+	const talkers = 8
 	groups := map[*process][]*talker{}
-	for _, p := range all {
+	for _, p := range e {
 		for range talkers {
 			t, err := openTalker(p, roomPath+"lobby", size)
 			if err != nil {
@@ -153,8 +158,7 @@ func (s *suite) echoRound(names []string, size int) (err error) {
 			groups[p] = append(groups[p], t)
 		}
 	}
-	row := s.book.row(fmt.Sprintf("echo/%d-B", size), "µs", goalEcho)
-	err = all.inTurn(row, s.messages, func(p *process, n int) error {
+	err = e.inTurn(row, messages, func(p *process, n int) error {
 		return spread(talkers, talkers, func(i int, _ *bufio.Reader) error {
 			return groups[p][i].echo(n / talkers)
 		})

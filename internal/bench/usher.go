@@ -90,6 +90,15 @@ func usherKey(id identity) security.Key {
 
 // serveUsher serves the rooms with usher until ctx ends.
 func serveUsher(ctx context.Context, listener net.Listener, id identity) error {
+	return serveWithTrace(ctx, listener, id)
+}
+
+// serveTraced does so with a Trace.
+func serveTraced(ctx context.Context, listener net.Listener, id identity) error {
+	return serveWithTrace(ctx, listener, id, nothingTraced())
+}
+
+func serveWithTrace(ctx context.Context, listener net.Listener, id identity, trace ...*wsroute.Trace) error {
 	deps := depends.New()
 	depends.Supply(deps, users)
 	depends.Supply(deps, &halls{})
@@ -98,7 +107,7 @@ func serveUsher(ctx context.Context, listener net.Listener, id identity) error {
 		Keys: []security.Key{usherKey(id)}, Issuer: issuer, Audience: audience, Leeway: leeway,
 	})
 	ws := wsroute.New(deps, &wsroute.Config{
-		Logger: newLogger(), Origins: []string{origin}, DrainTimeout: drainTimeout,
+		Logger: newLogger(), Origins: []string{origin}, DrainTimeout: drainTimeout, Trace: trace,
 		Limits: wsroute.Limits{
 			ReadLimit: readLimit, WriteTimeout: writeTimeout,
 			PingInterval: pingInterval, PongTimeout: pongTimeout, CloseTimeout: closeTimeout,
