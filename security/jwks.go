@@ -262,7 +262,7 @@ func (s *JWKS) fetch(ended chan struct{}) {
 	close(ended)
 	if changed {
 		defer func() { _ = recover() }() // a logger that panics must not end the program
-		slog.Info("security: keys of the key set cannot verify tokens", "passed_over", passedOver)
+		slog.Info("keys of the key set cannot verify tokens", "passed_over", passedOver)
 	}
 }
 

@@ -164,9 +164,9 @@ func (t *Tickets[T]) Handler(principal func(*http.Request) (T, error)) http.Hand
 		if err := t.issue(w, r, principal); err != nil {
 			rejection, ok := errors.AsType[*depends.Rejection](err)
 			if ok {
-				slog.InfoContext(r.Context(), "security: a ticket is refused", "error", err)
+				slog.InfoContext(r.Context(), "ticket refused", "error", err)
 			} else {
-				slog.ErrorContext(r.Context(), "security: no ticket was issued", "error", err)
+				slog.ErrorContext(r.Context(), "ticket not issued", "error", err)
 				rejection = &depends.Rejection{Status: http.StatusInternalServerError, Reason: "internal_error"}
 			}
 			rejection.ServeHTTP(w, r)

@@ -20,8 +20,8 @@ type Config struct {
 	// handshake: an Origin, X-Forwarded-Proto, and those of the upgrade itself. Lines have
 	// no source (slog.HandlerOptions.AddSource), which would be usher's own. A logger that
 	// blocks holds nothing up for more than a second: while one line is late, others are
-	// dropped. What each reason means, and what to do, is in docs/troubleshooting.md. By
-	// default, slog.Default().
+	// dropped. docs/operating.md has all lines, and docs/troubleshooting.md says what each
+	// reason means, and what to do. By default, slog.Default().
 	Logger *slog.Logger
 	// Origins are the web origins whose pages may connect, such as
 	// "https://chat.example.com": scheme, host and port, nothing else (RFC 6454 §7).
@@ -85,7 +85,8 @@ type Config struct {
 	// the same peers. By default, Revoke ends the connections of this one alone.
 	Broadcast Broadcast
 
-	// Trace is told what happens, each of them: see [Trace]. By default, nobody is.
+	// Trace is told what happens, each of them: see [Trace], and docs/operating.md. By
+	// default, nobody is.
 	Trace []*Trace
 
 	// Limits bound each connection. A group or a route may have others: [Limits] is an

@@ -168,7 +168,7 @@ func TestAProviderThatIgnoresThatTheClientLeft(t *testing.T) {
 				_ = conn.Close()
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
-				j.want(t, "wsroute: the client left during the handshake")
+				j.want(t, "wsroute: the client left before the answer")
 				if got := log.String(); mapped || strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=INFO") || !strings.Contains(got, "status=499") {
 					t.Errorf("MapError was asked: %t; the log:\n%s", mapped, got)
 				}

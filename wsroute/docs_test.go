@@ -82,6 +82,7 @@ var inWords = map[string]string{
 	"TrustedProxies": "none",
 	"RequireTLS":     "off",
 	"Logger":         "`slog.Default()`",
+	"Trace":          "nobody is told",
 	"MapError":       "errors are left as they are",
 	"WriteRefusal":   "a problem document (RFC 9457)",
 	"Broadcast":      "revocations stay in the process",

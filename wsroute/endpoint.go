@@ -95,8 +95,8 @@ func (e *endpoint) begin(
 	address := e.address(&h.request)
 	if e.shared.config.MaxPerAddress > 0 && !address.IsValid() {
 		e.shared.unknown.Do(func() {
-			e.log(slog.LevelWarn, "MaxPerAddress does not count a peer without an address, "+
-				"as at a Unix socket", h.peer.remote, nil)
+			e.log(slog.LevelWarn, "MaxPerAddress does not count peers without an address",
+				h.peer.remote, nil)
 		})
 	}
 	if refusal := e.shared.hub.enter(h.peer, address); refusal != nil {

@@ -77,7 +77,7 @@ func short(cause error) string {
 		return ""
 	case errors.As(cause, &closed):
 		return fmt.Sprintf("(%d)", closed.Code)
-	case strings.Contains(cause.Error(), "left during"):
+	case strings.Contains(cause.Error(), "left before"):
 		return "(gone)"
 	case strings.Contains(cause.Error(), "ResolveTimeout"):
 		return "(budget)"

@@ -106,8 +106,10 @@ func short(text string) string {
 
 func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {
 	e.answered(r, rejection.Status, rejection.Reason, err)
-	attrs := append(make([]slog.Attr, 0, 3),
-		slog.Int("status", rejection.Status), slog.String("reason", rejection.Reason))
+	attrs := append(make([]slog.Attr, 0, 3), slog.Int("status", rejection.Status))
+	if rejection.Reason != "" {
+		attrs = append(attrs, slog.String("reason", rejection.Reason))
+	}
 	level := slog.LevelInfo
 	if rejection.Status >= http.StatusInternalServerError {
 		level = slog.LevelError

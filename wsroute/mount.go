@@ -215,7 +215,7 @@ func (s *shared) plan(endpoints []*endpoint) {
 		for _, p := range e.target.Blind {
 			if !warned[p] {
 				warned[p] = true
-				s.config.Logger.Warn("wsroute: a guard asks a peer nothing: it refuses all of them or none",
+				s.config.Logger.Warn("a guard asks a peer nothing: it refuses all of them or none",
 					"guard", graph.TypeName(p.Out), "provider", p.String(), "route", e.target.Label)
 			}
 		}

@@ -135,9 +135,7 @@ func (e *endpoint) answerError(
 	w http.ResponseWriter, r *http.Request, asked *bind.Request, err error,
 ) bool {
 	if errors.Is(err, errUpgrade) || errors.Is(err, errGone) {
-		remote := e.shared.proxies.remote(r)
-		e.answered(r, statusGone, "", err)
-		e.log(slog.LevelInfo, "connection refused", remote, err, slog.Int("status", statusGone))
+		e.logRefusal(r, &depends.Rejection{Status: statusGone}, err)
 		return false
 	}
 	rejection, err := e.rejection(err)
@@ -185,8 +183,7 @@ func (e *endpoint) writeOwn(
 		return nil
 	})
 	if err != nil {
-		defer lost()
-		e.shared.config.Logger.Error("wsroute: a refusal has its usual form", "error", err)
+		e.log(slog.LevelError, "WriteRefusal failed", e.shared.proxies.remote(r), err)
 		return false
 	}
 	if !own.begun {

@@ -20,7 +20,7 @@ var ErrDiagnose = errors.New("wsroute: resolved to diagnose, not to connect")
 
 var (
 	errBudget = errors.New("wsroute: the dependencies took longer than ResolveTimeout")
-	errGone   = errors.New("wsroute: the client left during the handshake")
+	errGone   = errors.New("wsroute: the client left before the answer")
 	errLate   = errors.New("wsroute: the deadline of the request's context has passed")
 
 	// errUpgrade is a failure after the hijack, when nobody can be answered.
@@ -109,7 +109,7 @@ func (h *resolution) abandon(cause error) {
 		return nil
 	})
 	if err != nil {
-		h.peer.log(slog.LevelError, "a refusal was not written", err)
+		h.peer.log(slog.LevelError, "refusal not written", err)
 	}
 }
 

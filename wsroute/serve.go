@@ -112,8 +112,7 @@ type servedKey struct{}
 func (s *shared) checkServed(ctx context.Context) {
 	s.once.Do(func() {
 		if served, ok := ctx.Value(servedKey{}).(map[*shared]bool); ok && !served[s] {
-			s.config.Logger.Warn("wsroute: Serve does not know a router that it serves, " +
-				"and will not drain it: give it to Serve, too")
+			s.config.Logger.Warn("Serve does not know a router that it serves, and will not drain it")
 		}
 	})
 }
@@ -135,8 +134,7 @@ func stop(server *http.Server, routers []*Router) (err error) {
 		err = errors.Join(err, <-drained)
 	}
 	if late := bounded(shutdownTimeout, server.Shutdown); late != nil {
-		routers[0].shared.config.Logger.Warn(
-			"wsroute: requests were cut off by the shutdown", "error", late.Error())
+		routers[0].shared.config.Logger.Warn("requests cut off by the shutdown", "error", late.Error())
 		err = errors.Join(err, server.Close())
 	}
 	for _, r := range routers {
@@ -149,7 +147,7 @@ func stop(server *http.Server, routers []*Router) (err error) {
 func (r *Router) drainLogged(ctx context.Context) error {
 	drained, err := r.Drain(ctx)
 	if drained.Forced+drained.Stuck > 0 {
-		r.shared.config.Logger.Warn("wsroute: not every connection closed cleanly",
+		r.shared.config.Logger.Warn("not every connection closed cleanly",
 			"clean", drained.Clean, "forced", drained.Forced, "stuck", drained.Stuck)
 	}
 	return err

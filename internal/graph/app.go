@@ -17,7 +17,7 @@ func (g *Graph) MakeApp(budget time.Duration) *Fault {
 		return nil
 	}
 	scope := &Scope{Budget: budget, Report: func(err error) {
-		slog.Error("usher: App cleanup", "error", err)
+		slog.Error("App cleanup failed", "error", err)
 	}}
 	ctx, end := context.WithCancel(context.Background())
 	ctx = scope.Context(ctx)

@@ -207,7 +207,7 @@ var messages = []scenario{
 	},
 	{
 		id: "S36", app: "the client leaves before the accept", fastapi: "RuntimeError on accept", verdict: beaten,
-		want: "+A B ends after 0s -A(the client left during the handshake), no error in the log",
+		want: "+A B ends after 0s -A(the client left before the answer), no error in the log",
 		run: func(w *world) string {
 			yields[A, none](w, "A")
 			depends.Provide(w.deps, func(ctx context.Context, _ struct{ _ A }) (B, error) {
