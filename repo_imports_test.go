@@ -25,7 +25,7 @@ internal/...     std internal/...
 depends          std github.com/go-playground/validator/v10 internal/graph
 security         std github.com/golang-jwt/jwt/v5 depends internal/bind
 wsroute          std github.com/gin-gonic/gin github.com/go-playground/validator/v10 depends internal/...
-wsroute/wstest   std github.com/gorilla/websocket depends wsroute internal/...
+wsroute/wstest   std github.com/gorilla/websocket github.com/gin-gonic/gin github.com/golang-jwt/jwt/v5 depends security wsroute internal/...
 examples/...     * !internal/... !examples/...
 `
 
@@ -155,7 +155,7 @@ func TestImportFault(t *testing.T) {
 		{"wsroute", module + "/wsroute/wstest", false, true},
 		{"wsroute", module + "/internal/memconn", false, false},
 		{"wsroute/wstest", module + "/wsroute", false, false},
-		{"wsroute/wstest", gin, false, true},
+		{"wsroute/wstest", "github.com/go-playground/validator/v10", false, true},
 		{"wsroute/wstest", module + "/examples/chat", true, true},
 		{"examples/chat", gin, false, false},
 		{"examples/chat", module + "/internal/memconn", false, true},
