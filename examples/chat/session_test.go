@@ -89,10 +89,10 @@ func TestRenew(t *testing.T) {
 		var both sync.WaitGroup // each answers pings meanwhile
 		for peer, after := range map[*wstest.Peer[Say, Said]]time.Duration{ends: time.Minute, renews: 90 * time.Second} {
 			both.Go(func() {
-				_ = peer.WebSocket.SetReadDeadline(time.Time{})
-				_, _, err := peer.WebSocket.ReadMessage()
-				if d := time.Since(start); !websocket.IsCloseError(err, 3000) || d > after+time.Millisecond || d < after-2*time.Second {
-					t.Errorf("after %v: %v", d, err)
+				peer.Timeout = 2 * after
+				got := peer.Closed()
+				if d := time.Since(start); got.Code != 3000 || d > after+time.Millisecond || d < after-2*time.Second {
+					t.Errorf("after %v: %v", d, got)
 				}
 			})
 		}

@@ -8,8 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"example.com/usher/wsroute/wstest"
 )
 
@@ -71,10 +69,10 @@ func TestAConnectionEndsWithItsToken(t *testing.T) {
 		srv, _ := start(t)
 		peer := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
 		opened := time.Now()
-		_ = peer.WebSocket.SetReadDeadline(time.Time{})
-		_, _, err := peer.WebSocket.ReadMessage()
-		if d := time.Since(opened); !websocket.IsCloseError(err, 3000) || d > testSettings.ttl+time.Millisecond || d < testSettings.ttl-2*time.Second {
-			t.Errorf("after %v: %v", d, err)
+		peer.Timeout = 2 * testSettings.ttl
+		got := peer.Closed()
+		if d := time.Since(opened); got.Code != 3000 || d > testSettings.ttl+time.Millisecond || d < testSettings.ttl-2*time.Second {
+			t.Errorf("after %v: %v", d, got)
 		}
 	})
 }

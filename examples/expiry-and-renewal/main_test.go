@@ -40,26 +40,24 @@ func TestLife(t *testing.T) {
 
 		time.Sleep(19 * time.Second)
 		_ = c.WebSocket.SetWriteDeadline(time.Time{}) // those of Send have passed
-		_ = c.WebSocket.SetReadDeadline(time.Time{})
 		if err := c.WebSocket.WriteMessage(websocket.TextMessage, []byte(`{"$renew":"`+token(key)+`"}`)); err != nil {
 			t.Fatal(err)
 		}
 		if _, m, err := c.WebSocket.ReadMessage(); err != nil || string(m) != `{"$renewed":"2000-01-01T00:01:30Z"}` {
 			t.Errorf("got %s, %v", m, err)
 		}
-		_ = c.WebSocket.SetReadDeadline(time.Time{})
-		_, _, err = c.WebSocket.ReadMessage()
-		if d := time.Since(start); !websocket.IsCloseError(err, 3000) || d < 89*time.Second || d > 91*time.Second {
-			t.Errorf("after %v: %v", d, err)
+		c.Timeout = 2 * time.Minute
+		got := c.Closed()
+		if d := time.Since(start); got.Code != 3000 || d < 89*time.Second || d > 91*time.Second {
+			t.Errorf("after %v: %v", d, got)
 		}
 
 		c = wstest.Dial[string, Price](t, srv, "/prices?token="+token(key))
 		ask(c, "tin")
 		plans.Set("ada", "")
-		_ = c.WebSocket.SetReadDeadline(time.Time{})
-		_, _, err = c.WebSocket.ReadMessage()
-		if !websocket.IsCloseError(err, 3003) {
-			t.Errorf("without a plan: %v", err)
+		c.Timeout = time.Minute
+		if got := c.Closed(); got.Code != 3003 {
+			t.Errorf("without a plan: %v", got)
 		}
 	})
 }

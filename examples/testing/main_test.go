@@ -102,10 +102,10 @@ func TestAnHour(t *testing.T) {
 		srv := wstest.Start(t, newRouter(), depends.OverrideValue(User{"eve"}))
 		peer := wstest.Dial[string, string](t, srv, "/quote")
 		start := time.Now()
-		_ = peer.WebSocket.SetReadDeadline(time.Time{}) // Closed waits for seconds only
-		_, _, err := peer.WebSocket.ReadMessage()
-		if time.Since(start) != time.Hour || err == nil || err.Error() != "websocket: close 3000: token_expired" {
-			t.Errorf("after %v: %v", time.Since(start), err)
+		peer.NothingSent(59 * time.Minute)
+		peer.Timeout = 2 * time.Minute
+		if got := peer.Closed(); time.Since(start) != time.Hour || got.Reason != "token_expired" {
+			t.Errorf("after %v: %v", time.Since(start), got)
 		}
 	})
 }
