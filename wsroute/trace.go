@@ -16,10 +16,11 @@ import (
 // into Config.Trace. Any function may be nil, and costs nothing then.
 //
 // All are called while usher waits, so they must be quick, and concurrently. A context that one
-// returns takes the place of the one it was given: it must be derived from that. Nothing of the
-// info is a credential, a query or a path, and Route is the route's label, such as
-// "GET /rooms/:room", so that both may be labels of a metric. A panic is logged. The structs may
-// get more fields.
+// returns takes the place of the one it was given: it must be derived from that. Nothing of an
+// info is a credential, a query or a path. Route, such as "GET /rooms/:room", the names of
+// providers, and the status and reason of a handshake may be labels of a metric; the code and
+// reason of a ClosedInfo may be the peer's own choice. A panic is logged. The structs may get
+// more fields.
 type Trace struct {
 	// HandshakeStart is told of each request to a WebSocket route, but for the plain GET of
 	// one with Diagnose. The providers get what it returns.
