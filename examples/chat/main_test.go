@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -105,38 +106,45 @@ func request(t *testing.T, srv *wstest.Server, method, path, body string, header
 	return answer{response.StatusCode, response.Header, string(text)}
 }
 
+// TestTwoTalk: a message has the time of the bubble's clock, which starts at midnight, and the
+// history has the same.
 func TestTwoTalk(t *testing.T) {
-	srv, _ := start(t)
-	alice := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
-	alice.Send(Say{"hi"})
-	if got, want := alice.Receive(), (Said{"alice", "hi"}); got != want {
-		t.Errorf("alice got %+v, want %+v", got, want)
-	}
+	midnight := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	synctest.Test(t, func(t *testing.T) {
+		srv, _ := start(t)
+		alice := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
+		alice.Send(Say{"hi"})
+		if got, want := alice.Receive(), (Said{"alice", "hi", midnight}); got != want {
+			t.Errorf("alice got %+v, want %+v", got, want)
+		}
 
-	bob := wstest.Dial[string, string](t, srv, "/ws/rooms/lobby?since=0&token="+tokenFor(t, "bob"))
-	if got, want := bob.Receive(), `{"from":"alice","text":"hi"}`; got != want {
-		t.Errorf("bob's history is %s, want %s", got, want)
-	}
-	bob.Send(`{"text":"<b>hello</b>"}`)
-	if got, want := bob.Receive(), `{"from":"bob","text":"<b>hello</b>"}`; got != want {
-		t.Errorf("bob got %s, want %s", got, want)
-	}
-	if got, want := alice.Receive(), (Said{"bob", "<b>hello</b>"}); got != want {
-		t.Errorf("alice got %+v, want %+v", got, want)
-	}
+		bob := wstest.Dial[string, string](t, srv, "/ws/rooms/lobby?since=0&token="+tokenFor(t, "bob"))
+		if got, want := bob.Receive(), `{"from":"alice","text":"hi","at":"2000-01-01T00:00:00Z"}`; got != want {
+			t.Errorf("bob's history is %s, want %s", got, want)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		later := midnight.Add(2 * time.Second)
+		bob.Send(`{"text":"<b>hello</b>"}`)
+		if got, want := bob.Receive(), `{"from":"bob","text":"<b>hello</b>","at":"2000-01-01T00:00:02Z"}`; got != want {
+			t.Errorf("bob got %s, want %s", got, want)
+		}
+		if got, want := alice.Receive(), (Said{"bob", "<b>hello</b>", later}); got != want {
+			t.Errorf("alice got %+v, want %+v", got, want)
+		}
 
-	late := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby?since=1", as(t, "alice"))
-	if got, want := late.Receive(), (Said{"bob", "<b>hello</b>"}); got != want {
-		t.Errorf("since=1 got %+v, want %+v", got, want)
-	}
-	elsewhere := wstest.Dial[Say, Said](t, srv, "/ws/rooms/cellar", as(t, "bob"))
-	elsewhere.Send(Say{"echo"})
-	if got, want := elsewhere.Receive(), (Said{"bob", "echo"}); got != want {
-		t.Errorf("the other room got %+v, want %+v", got, want)
-	}
-	if got := alice.Close(1000, ""); got.Code != 1000 {
-		t.Errorf("closing was answered with %v", got)
-	}
+		late := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby?since=1", as(t, "alice"))
+		if got, want := late.Receive(), (Said{"bob", "<b>hello</b>", later}); got != want {
+			t.Errorf("since=1 got %+v, want %+v", got, want)
+		}
+		elsewhere := wstest.Dial[Say, Said](t, srv, "/ws/rooms/cellar", as(t, "bob"))
+		elsewhere.Send(Say{"echo"})
+		if got, want := elsewhere.Receive(), (Said{"bob", "echo", later}); got != want {
+			t.Errorf("the other room got %+v, want %+v", got, want)
+		}
+		if got := alice.Close(1000, ""); got.Code != 1000 {
+			t.Errorf("closing was answered with %v", got)
+		}
+	})
 }
 
 func TestBadMessageCloses(t *testing.T) {

@@ -66,7 +66,7 @@ func TestProcess(t *testing.T) {
 			if err := ws.WriteMessage(websocket.TextMessage, []byte(`{"text":"hi"}`)); err != nil {
 				t.Fatal(err)
 			}
-			if _, got, err := ws.ReadMessage(); err != nil || string(got) != `{"from":"alice","text":"hi"}` {
+			if _, got, err := ws.ReadMessage(); err != nil || !strings.HasPrefix(string(got), `{"from":"alice","text":"hi","at":"20`) {
 				t.Fatalf("got %s, %v", got, err)
 			}
 

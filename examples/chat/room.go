@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // maxHistory is how many messages a room remembers for new members. All of them fit into the
@@ -18,6 +19,8 @@ const nothingBefore = -1
 type Said struct {
 	From string `json:"from"`
 	Text string `json:"text"`
+
+	At time.Time `json:"at"` // when the room got it, to the second, in UTC
 }
 
 // member is a connection in a room. Its Send, called with a context that is not its handler's,
@@ -129,10 +132,11 @@ func (r *room) remove(m member) (left int) {
 	return len(r.members)
 }
 
-// Say sends a message to everybody in the room.
-func (r *room) Say(said Said) {
+// Say sends a message to everybody in the room, with the time.
+func (r *room) Say(from, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	said := Said{from, text, time.Now().UTC().Truncate(time.Second)}
 	if len(r.history) == maxHistory {
 		r.history = append(r.history[:0], r.history[1:]...)
 	}

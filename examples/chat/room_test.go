@@ -29,7 +29,7 @@ func TestHistory(t *testing.T) {
 	room := rooms.Join("a", User{"x"}, &listener{}, 0)
 	const said = maxHistory + 50
 	for _, text := range texts(1, said) {
-		room.Say(Said{"x", text})
+		room.Say("x", text)
 	}
 	for since, want := range map[int][]string{
 		0:             texts(51, said), // the last hundred
@@ -51,7 +51,7 @@ func TestHistory(t *testing.T) {
 func TestEmptyRoomIsForgotten(t *testing.T) {
 	var rooms Rooms
 	one, two := &listener{}, &listener{}
-	rooms.Join("a", User{"x"}, one, 0).Say(Said{"x", "1"})
+	rooms.Join("a", User{"x"}, one, 0).Say("x", "1")
 	rooms.Join("a", User{"x"}, two, 0)
 	rooms.Leave("a", one)
 	if len(rooms.open) != 1 {
@@ -62,7 +62,7 @@ func TestEmptyRoomIsForgotten(t *testing.T) {
 	if len(rooms.open) != 0 {
 		t.Error("an empty room is kept")
 	}
-	rooms.Join("a", User{"x"}, one, 0).Say(Said{"x", "2"})
+	rooms.Join("a", User{"x"}, one, 0).Say("x", "2")
 	if diff := cmp.Diff([]string{"1", "2"}, one.heard); diff != "" {
 		t.Errorf("after the room was forgotten (-want +got):\n%s", diff)
 	}
@@ -79,7 +79,7 @@ func TestJoinWhileOthersTalk(t *testing.T) {
 	for i := range talkers {
 		wg.Go(func() {
 			for j := range each {
-				room.Say(Said{"x", fmt.Sprint(i, ".", j)})
+				room.Say("x", fmt.Sprint(i, ".", j))
 			}
 		})
 	}
@@ -99,7 +99,7 @@ func TestJoinWhileOthersTalk(t *testing.T) {
 
 // A full history has to fit into a connection's queue, or joining would end it.
 func TestHistoryFitsTheQueue(t *testing.T) {
-	longest := len(`{"from":"","text":""}`) + 64 + 500*len(`\u0001`)
+	longest := len(`{"from":"","text":"","at":"2000-01-01T00:00:00Z"}`) + 64 + 500*len(`\u0001`)
 	if size := maxHistory * longest; size > 1<<20 {
 		t.Errorf("the history can take %d bytes, more than wsroute queues", size)
 	}

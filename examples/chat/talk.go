@@ -37,6 +37,6 @@ func talk(ctx context.Context, conn *wsroute.Conn[Say, Said], in talkInput) erro
 		if err != nil {
 			return err
 		}
-		room.Say(Said{From: in.User.Name, Text: say.Text})
+		room.Say(in.User.Name, say.Text)
 	}
 }
