@@ -36,10 +36,17 @@ var screens = []struct {
 }
 
 func scheme(name string) chromedp.Action[chromedp.Void] {
+	return prefers(map[string]string{"color-scheme": name, "reduced-motion": "reduce"})
+}
+
+// prefers sets what the reader wants, by the names of the media features after "prefers-".
+func prefers(wishes map[string]string) chromedp.Action[chromedp.Void] {
+	var features []*emulation.MediaFeature
+	for name, value := range wishes {
+		features = append(features, &emulation.MediaFeature{Name: "prefers-" + name, Value: value})
+	}
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-			{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"},
-		}})
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
 		return err
 	})
 }
@@ -67,6 +74,20 @@ func (w *window) inspects(view string) {
 	}
 	if got := value[[]string](w, nameless); len(got) > 0 {
 		w.t.Errorf("%s: nothing says what these are: %q", view, got)
+	}
+}
+
+// touches wants each of these, or its label, to be large enough for a finger: 44 px, WCAG 2.2, 2.5.5.
+func (w *window) touches(ids ...string) {
+	w.t.Helper()
+	for _, id := range ids {
+		size := value[[]float64](w, fmt.Sprintf(`(() => {
+			const { width, height } = (document.querySelector("label:has(#%[1]s)") ?? document.getElementById(%[1]q)).getBoundingClientRect();
+			return [width, height];
+		})()`, id))
+		if min(size[0], size[1]) < 44 {
+			w.t.Errorf("%s is %v px, too small for a finger", id, size)
+		}
 	}
 }
 
@@ -105,6 +126,7 @@ func TestLooks(t *testing.T) {
 	alice.has("room")
 	alice.says("rooms", "lobby")
 	alice.inspects("3-rooms")
+	alice.touches("account", "room", "go")
 	alice.joins("no-room")
 	alice.says("status", "422")
 	alice.inspects("4-refused")
@@ -119,9 +141,15 @@ func TestLooks(t *testing.T) {
 	bob.types("It is there!" + kb.Enter)
 	alice.hears("bob", "It is there!")
 	alice.inspects("5-talking")
+	alice.touches("account", "leave", "text", "send")
+	alice.clicks("account")
+	alice.inspects("5-talking-menu")
+	alice.touches("stay", "sign-out", "sign-out-everywhere")
+	alice.types(kb.Escape)
 	s.end(t, os.Kill)
 	alice.says("countdown", "in ")
 	alice.inspects("6-lost")
+	alice.touches("now", "give-up")
 }
 
 func long(n int) string {
@@ -136,14 +164,18 @@ func long(n int) string {
 func TestLooksOfTheEnds(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", key, "-token-ttl", "50s")
 	alice := enter(t, s, "alice", "lobby")
-	alice.clicks("stay")
-	alice.says("expiry", "signed out in")
+	alice.picks("stay")
+	alice.says("expiry", "Then you are signed out.")
+	alice.inspects("7-ends-soon-menu")
+	alice.types(kb.Escape)
 	alice.inspects("7-ends-soon")
-	alice.clicks("stay")
+	alice.clicks("stay-now")
+	alice.has("text")
 	alice.says("aside", "Sign-in renewed at")
 	alice.inspects("8-renewed")
+	alice.until(`document.getElementById("ending").hidden`)
 	elsewhere := signIn(t, s, "alice")
-	elsewhere.clicks("sign-out")
+	elsewhere.picks("sign-out-everywhere")
 	elsewhere.says("status", "Signed out, here and wherever else you were.")
 	elsewhere.inspects("9-signed-out-everywhere")
 	alice.says("status", "This account was signed out.")

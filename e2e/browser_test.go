@@ -203,6 +203,15 @@ func (w *window) types(keys string) {
 	w.do(chromedp.KeyEvent(keys))
 }
 
+// picks clicks something in the menu of the sign-in.
+func (w *window) picks(id string) {
+	w.t.Helper()
+	if w.counts("#menu:popover-open") == 0 {
+		w.clicks("account")
+	}
+	w.clicks(id)
+}
+
 func (w *window) clicks(id string) {
 	w.t.Helper()
 	w.do(chromedp.Click(chromedp.ID(id)))

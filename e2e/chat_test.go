@@ -81,7 +81,7 @@ func TestTwoTalk(t *testing.T) {
 	bob.clicks("leave")
 	bob.has("room")
 	alice.until(`!document.getElementById("members").innerText.includes("bob")`)
-	alice.clicks("sign-out")
+	alice.picks("sign-out-everywhere")
 	alice.has("username")
 	if alice.counts("#who:not([hidden])") != 0 {
 		t.Error("alice has signed out, and is still named")
@@ -199,8 +199,8 @@ func TestExpiryAndRenewal(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", key, "-token-ttl", "3s")
 	alice := enter(t, s, "alice", "lobby")
 	for range 3 { // longer than a token lives
-		before := value[string](alice, `document.getElementById("expiry").textContent`)
-		alice.until(fmt.Sprintf(`document.getElementById("expiry").textContent !== %q`, before))
+		before := value[string](alice, `document.querySelector("#expiry time").dateTime`)
+		alice.until(fmt.Sprintf(`document.querySelector("#expiry time").dateTime !== %q`, before))
 	}
 	alice.says("status", "Connected.")
 	alice.types("still here" + kb.Enter)
@@ -208,8 +208,9 @@ func TestExpiryAndRenewal(t *testing.T) {
 
 	alice.says("aside", "Sign-in renewed at")
 
-	alice.clicks("stay")
-	alice.says("expiry", "signed out in")
+	alice.picks("stay")
+	alice.says("expiry", "Then you are signed out.")
+	alice.says("ending", "You will be signed out in less than a minute.")
 	alice.says("status", "Your sign-in has run out. (3000 token_expired) Sign in again to go on to lobby.")
 	alice.has("password")
 	alice.types(passwords["alice"] + kb.Enter)
@@ -221,7 +222,7 @@ func TestExpiryAndRenewal(t *testing.T) {
 func TestRevocation(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", key)
 	here, there, bob := enter(t, s, "alice", "lobby"), enter(t, s, "alice", "cellar"), enter(t, s, "bob", "lobby")
-	here.clicks("sign-out")
+	here.picks("sign-out-everywhere")
 	here.says("status", "Signed out, here and wherever else you were.")
 	here.has("username")
 	there.says("status", "This account was signed out. (3000 revoked) Sign in again to go on to cellar.")
@@ -242,4 +243,16 @@ func TestViolationsAreSeen(t *testing.T) {
 	if len(w.wrongs()) == 0 {
 		t.Error("inline styles were refused, and nobody saw it")
 	}
+}
+
+// Signing out on one page leaves the others alone.
+func TestSignOutHere(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", key)
+	here, there := enter(t, s, "alice", "lobby"), enter(t, s, "alice", "lobby")
+	here.picks("sign-out")
+	here.says("status", "Signed out.")
+	here.has("username")
+	there.types("still here" + kb.Enter)
+	there.hears("alice", "still here")
+	there.says("status", "Connected.")
 }

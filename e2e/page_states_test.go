@@ -45,14 +45,14 @@ func TestRestart(t *testing.T) {
 func TestTheEndInTheLobby(t *testing.T) {
 	t.Run("expired", func(t *testing.T) {
 		alice := signIn(t, serve(t, "127.0.0.1:0", key, "-token-ttl", "2s"), "alice")
-		alice.clicks("stay")
+		alice.picks("stay")
 		alice.says("status", "Your sign-in has run out.")
 		alice.has("password")
 	})
 	t.Run("revoked", func(t *testing.T) {
 		s := serve(t, "127.0.0.1:0", key)
 		here, there := signIn(t, s, "alice"), signIn(t, s, "alice")
-		here.clicks("sign-out")
+		here.picks("sign-out-everywhere")
 		there.says("status", "Your sign-in is not valid any more: you have signed out elsewhere, or the server was restarted.")
 		there.has("password")
 		there.types(passwords["alice"] + kb.Enter)
@@ -65,7 +65,7 @@ func TestSignOutWithoutAnAnswer(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", key)
 	alice := enter(t, s, "alice", "lobby")
 	s.end(t, os.Kill)
-	alice.clicks("sign-out")
+	alice.picks("sign-out-everywhere")
 	alice.says("status", "Signed out on this page. The server has not answered: elsewhere you may be signed in still.")
 	alice.has("username")
 }

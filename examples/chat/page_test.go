@@ -49,16 +49,41 @@ func TestPageIsPlain(t *testing.T) {
 func TestPageHasItsElements(t *testing.T) {
 	html, _ := static.ReadFile("static/index.html")
 	js, _ := static.ReadFile("static/app.js")
-	for _, m := range regexp.MustCompile(`\$\("([a-z-]+)"\)|show\("([a-z-]+)", "([a-z-]+)"\)`).FindAllStringSubmatch(string(js), -1) {
+	for _, m := range regexp.MustCompile(`(?:\$|[bB]usy)\("([a-z-]+)"|show\("([a-z-]+)", "([a-z-]+)"\)`).FindAllStringSubmatch(string(js), -1) {
 		for _, id := range m[1:] {
 			if id != "" && !strings.Contains(string(html), `id="`+id+`"`) {
 				t.Errorf("app.js uses %q, which index.html does not have", id)
 			}
 		}
 	}
+	for _, m := range regexp.MustCompile(` (for|popovertarget|aria-labelledby|aria-describedby)="([^"]+)"`).FindAllStringSubmatch(string(html), -1) {
+		if !strings.Contains(string(html), `id="`+m[2]+`"`) {
+			t.Errorf("%s refers to %q, which is not there", m[1], m[2])
+		}
+	}
 	for _, m := range regexp.MustCompile(`<input id="([a-z-]+)"`).FindAllStringSubmatch(string(html), -1) {
 		if !strings.Contains(string(html), `<label for="`+m[1]+`"`) {
 			t.Errorf("the input %q has no label", m[1])
 		}
+	}
+}
+
+// What ends the sign-in is a step away: it is in the menu, after the way to stay, and is never the
+// main action.
+func TestSignOutIsInTheMenu(t *testing.T) {
+	html, _ := static.ReadFile("static/index.html")
+	_, rest, found := strings.Cut(string(html), `<div id="menu" popover`)
+	menu, _, _ := strings.Cut(rest, "</div>")
+	if !found || !regexp.MustCompile(`(?s)id="stay".*<button id="sign-out" class="quiet".*<button id="sign-out-everywhere" class="quiet"`).MatchString(menu) {
+		t.Errorf("the menu is\n%s", menu)
+	}
+}
+
+// Every animation stops for readers who want less motion, those of ::before and ::after too, which
+// the selector * does not match.
+func TestLessMotion(t *testing.T) {
+	css, _ := static.ReadFile("static/style.css")
+	if want := "prefers-reduced-motion: reduce) {\n  *,\n  ::before,\n  ::after {\n    animation: none !important;"; !strings.Contains(string(css), want) {
+		t.Errorf("style.css does not have\n%s", want)
 	}
 }

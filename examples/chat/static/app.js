@@ -24,7 +24,10 @@ let recent = []; // the rooms that were joined, the last one first
 function show(view, focus) {
   for (const id of ["sign-in", "lobby", "chat"]) $(id).hidden = id !== view;
   $("who").hidden = view === "sign-in";
+  $("place").hidden = view !== "chat";
+  $("menu").hidePopover();
   $("name").textContent = user;
+  $("portrait").replaceChildren(face(user));
   showEnd();
   document.title = view === "chat" ? `${talk.room} – Chat` : "Chat";
   $(focus).focus();
@@ -32,19 +35,37 @@ function show(view, focus) {
   look();
 }
 
-// tell says how things are: tone is "", "good", "busy" or "bad". Its buttons
-// come and go; whoever was on one that goes is brought to where work goes on.
+// tell says how things are, in a text or an array of texts and elements: tone is "", "good",
+// "busy", "bad" or "unseen". Its buttons come and go; whoever was on one that goes is brought to where
+// work goes on.
 function tell(text, tone = "", { until = 0, now = "", giveUp = false } = {}) {
   $("aside").textContent = "";
   const from = document.activeElement;
-  if ($("status").textContent !== text) $("status").textContent = text;
+  const said = element("p", "", "");
+  said.append(...[text].flat());
+  if ($("status").textContent !== said.textContent) $("status").replaceChildren(...said.childNodes);
   $("notice").dataset.tone = tone;
   $("now").hidden = now === "";
   $("now").textContent = now;
   $("give-up").hidden = !giveUp;
-  if (from?.hidden) $($("chat").hidden ? "room" : "text").focus();
+  if (from?.hidden) goOn();
   countDown(until);
 }
+
+// goOn brings the focus to where work goes on.
+function goOn() {
+  $($("chat").hidden ? "room" : "text").focus();
+}
+
+// busy makes a button look and sound busy, with a text for as long, or not any more.
+function busy(id, text = "") {
+  const button = $(id);
+  button.dataset.idle ??= button.textContent;
+  button.ariaBusy = String(text !== "");
+  button.textContent = text || button.dataset.idle;
+}
+
+const isBusy = (id) => $(id).ariaBusy === "true";
 
 let ticking = 0;
 
@@ -76,15 +97,26 @@ function element(tag, className, text) {
   return made;
 }
 
-// ---- signing in
+// roomName sets the name of a room off from the words around it.
+const roomName = (name) => element("b", "", name);
 
-let signingIn = false;
+// clock is a time as the reader writes it, without seconds, and with the day unless it is today.
+function clock(ms) {
+  const then = new Date(ms);
+  const today = then.toDateString() === new Date().toDateString();
+  const day = today ? {} : { day: "numeric", month: "short" };
+  const made = element("time", "", then.toLocaleString([], { ...day, hour: "numeric", minute: "2-digit" }));
+  made.dateTime = then.toISOString();
+  return made;
+}
+
+// ---- signing in
 
 $("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (signingIn) return;
-  signingIn = true;
-  tell("Signing in …", "busy");
+  if (isBusy("enter")) return;
+  busy("enter", "Signing in …");
+  tell("Signing in …", "unseen"); // for those who listen: the button shows it
   try {
     const form = new URLSearchParams(new FormData(event.target));
     const response = await fetch("/token", { method: "POST", body: form, signal: AbortSignal.timeout(10_000) });
@@ -105,11 +137,9 @@ $("sign-in").addEventListener("submit", async (event) => {
   } catch {
     tell("The server cannot be reached.", "bad");
   } finally {
-    signingIn = false;
+    busy("enter");
   }
 });
-
-const time = (ms, options) => new Date(ms).toLocaleTimeString([], options);
 
 // renewed goes on with a new token, also on the connection that is open.
 function renewed(token) {
@@ -117,21 +147,22 @@ function renewed(token) {
   showEnd();
 }
 
+const lastMinute = 60_000;
 let ending = 0;
 
-// showEnd shows until when the token holds; or, if it is not renewed, when its user is signed
-// out, in the last minute by the second.
+// showEnd says until when the sign-in lasts, and what happens then. Whoever does not stay is
+// warned in the last minute.
 function showEnd() {
   clearTimeout(ending);
+  $("ending").hidden = true;
   if (!session) return;
   const stay = $("stay").checked;
-  const left = Math.max(0, Math.ceil((session.ends - Date.now()) / 1000));
-  const last = !stay && left < 60;
-  $("expiry").dataset.last = String(last);
-  if (stay) $("expiry").textContent = `until ${time(session.ends)}`;
-  else if (last) $("expiry").textContent = `signed out in ${left} s`;
-  else $("expiry").textContent = `signed out at ${time(session.ends, { hour: "numeric", minute: "2-digit" })}`;
-  if (!stay) ending = setTimeout(showEnd, last ? 250 : 1_000);
+  const then = stay ? "It is renewed for as long as this page is open." : "Then you are signed out.";
+  $("expiry").replaceChildren("Your sign-in lasts until ", clock(session.ends), `. ${then}`);
+  if (stay) return;
+  const calm = session.ends - Date.now() - lastMinute;
+  $("ending").hidden = calm > 0;
+  if (calm > 0) ending = setTimeout(showEnd, calm);
 }
 
 $("stay").addEventListener("change", () => {
@@ -139,11 +170,17 @@ $("stay").addEventListener("change", () => {
   showEnd();
 });
 
+$("stay-now").addEventListener("click", () => {
+  $("stay").click();
+  goOn();
+});
+
 // signOut forgets the sign-in on this page. why says so if it was not the user who wanted it.
 function signOut(why, tone = "bad") {
   link?.leave();
   session.leave();
   link = session = null;
+  busy("go");
   $("username").value = user;
   tell(why, tone);
   show("sign-in", user ? "password" : "username");
@@ -155,14 +192,21 @@ const endings = {
   unknown: ["Signed out on this page. The server has not answered: elsewhere you may be signed in still.", "bad"],
 };
 
-// Signing out ends everything that the account has open, here and elsewhere.
-$("sign-out").addEventListener("click", async () => {
-  const told = session.end();
+// forget leaves nothing on the page of whoever has signed out.
+function forget(text, tone) {
   returnTo = user = "";
   talk = null;
   recent = [];
+  signOut(text, tone);
+}
+
+$("sign-out").addEventListener("click", () => forget("Signed out.", "good"));
+
+// This ends everything that the account has open, here and elsewhere.
+$("sign-out-everywhere").addEventListener("click", async () => {
+  const told = session.end();
   const doing = "Signing out …";
-  signOut(doing, "busy");
+  forget(doing, "busy");
   const [text, tone] = endings[await told];
   if ($("status").textContent === doing) tell(text, tone); // nobody has signed in meanwhile
 });
@@ -175,7 +219,9 @@ $("join").addEventListener("submit", (event) => {
 });
 
 function join(room) {
+  if (isBusy("go") && talk?.room === room) return;
   link?.leave();
+  $("room").value = room;
   if (talk?.room !== room) talk = { room, seen: null, expected: 0, last: "", members: [], opened: false };
   link = new Link(room, session.token, { since, tell: changed, hear });
 }
@@ -210,16 +256,18 @@ function changed(state) {
   }
   switch (state.is) {
     case "connecting":
-      tell(`Connecting to ${mine.room} …`, "busy", { giveUp: true });
+      if (!mine.opened) busy("go", "Joining …");
+      tell(["Connecting to ", roomName(mine.room), " …"], "busy", { giveUp: true });
       break;
     case "open":
+      busy("go");
       tell(state.restarted ? "Connected. The server has restarted." : "Connected.", "good");
       if (!mine.opened) begin(mine);
       if ($("chat").hidden) show("chat", "text");
       else look();
       break;
     case "renewed":
-      $("aside").textContent = `Sign-in renewed at ${time(Date.now())}`;
+      $("aside").replaceChildren("Sign-in renewed at ", clock(Date.now()));
       break;
     case "lost":
       tell(state.why, "busy", { giveUp: true });
@@ -246,9 +294,10 @@ function begin(mine) {
 }
 
 function stopped(mine, { why, signIn }) {
+  busy("go");
   if (signIn) {
     returnTo = mine.room;
-    signOut(`${why} Sign in again to go on to ${mine.room}.`);
+    signOut([`${why} Sign in again to go on to `, roomName(mine.room), "."]);
     return;
   }
   if (mine.opened) {
@@ -256,7 +305,7 @@ function stopped(mine, { why, signIn }) {
     return;
   }
   talk = null;
-  tell(`${mine.room} was not joined. ${why}`, "bad");
+  tell([roomName(mine.room), ` was not joined. ${why}`], "bad");
   $("room").value = mine.room;
   $("room").ariaInvalid = "true";
   $("room").select();
@@ -273,6 +322,7 @@ $("now").addEventListener("click", () => {
 
 $("give-up").addEventListener("click", () => {
   link?.leave();
+  busy("go");
   if (talk.opened) tell("Not connected.", "bad", { now: "Join again" });
   else tell("");
   $(talk.opened ? "now" : "room").focus();
@@ -371,9 +421,13 @@ $("say").addEventListener("submit", (event) => {
 function hear(said) {
   talk.seen = (talk.seen ?? 0) + 1;
   const message = element("div", said.from === user ? "message mine" : "message", "");
-  message.classList.toggle("more", said.from === talk.last); // the same one goes on
-  talk.last = said.from;
-  message.append(face(said.from), element("p", "from", said.from), element("p", "text", said.text));
+  const at = clock(said.at ?? Date.now());
+  const head = element("p", "head", "");
+  head.append(element("span", "from", said.from), " ", at);
+  const last = `${at.textContent} ${said.from}`;
+  message.classList.toggle("more", last === talk.last); // the same one goes on, in the same minute
+  talk.last = last;
+  message.append(face(said.from), head, element("p", "text", said.text));
   append(message, said.from === user);
   if (talk.seen >= talk.expected) $("messages").ariaBusy = "false";
   if (!talk.members.includes(said.from) && $("messages").ariaBusy !== "true") look();
