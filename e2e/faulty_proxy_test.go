@@ -84,6 +84,22 @@ func closes(t *testing.T, code int, reason string) http.HandlerFunc {
 	}
 }
 
+// says opens connections and sends each a message.
+func says(t *testing.T, message string) http.HandlerFunc {
+	upgrader := websocket.Upgrader{Subprotocols: []string{"bearer"}}
+	return func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if err := conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
+			t.Error(err)
+		}
+		_, _, _ = conn.ReadMessage() // until the page is gone
+	}
+}
+
 // refuses answers with a problem document.
 func refuses(status int, reason string, retryAfter int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/http"
 	"regexp"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,6 +51,47 @@ func TestExpiryIsAClockTime(t *testing.T) {
 	}
 	if alice.counts("#ending:not([hidden])") != 0 {
 		t.Error("alice is warned of an end that is a quarter of an hour away")
+	}
+}
+
+// TestOldMessagesHaveADay: an hour alone would say little about the day before.
+func TestOldMessagesHaveADay(t *testing.T) {
+	b := stand(t, serve(t, "127.0.0.1:0", key))
+	alice := signIn(t, b.server, "alice")
+	b.does(says(t, `{"from":"bob","text":"hi","at":"2025-01-31T12:00:00Z"}`))
+	alice.joins("lobby")
+	alice.hears("bob", "hi")
+	if got := value[string](alice, `document.querySelector(".message time").innerText`); !strings.HasPrefix(got, "Jan 31, ") {
+		t.Errorf("the time is %q", got)
+	}
+}
+
+// TestMessageWithoutATime has the one at which it came.
+func TestMessageWithoutATime(t *testing.T) {
+	b := stand(t, serve(t, "127.0.0.1:0", key))
+	alice := signIn(t, b.server, "alice")
+	b.does(says(t, `{"from":"bob","text":"hi"}`))
+	alice.joins("lobby")
+	alice.hears("bob", "hi")
+	at, err := time.Parse(time.RFC3339, value[string](alice, `document.querySelector(".message time").dateTime`))
+	if err != nil || time.Since(at).Abs() > time.Minute {
+		t.Errorf("the time is %v, %v", at, err)
+	}
+}
+
+// TestMenuByKeyboard: it opens, is walked through and closes without a mouse.
+func TestMenuByKeyboard(t *testing.T) {
+	alice := enter(t, serve(t, "127.0.0.1:0", key), "alice", "lobby")
+	value[any](alice, `document.getElementById("account").focus()`)
+	alice.types(kb.Enter)
+	for _, id := range []string{"stay", "sign-out", "sign-out-everywhere"} {
+		alice.types(kb.Tab)
+		alice.has(id)
+	}
+	alice.types(kb.Escape)
+	alice.has("account")
+	if alice.counts("#menu:popover-open") != 0 {
+		t.Error("the menu is still open")
 	}
 }
 

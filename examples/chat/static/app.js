@@ -100,11 +100,11 @@ function element(tag, className, text) {
 // roomName sets the name of a room off from the words around it.
 const roomName = (name) => element("b", "", name);
 
-// clock is a time as the reader writes it, without seconds, and with the day unless it is today.
+// clock is a time as the reader writes it, without seconds, and with the day if that is half a
+// day away.
 function clock(ms) {
   const then = new Date(ms);
-  const today = then.toDateString() === new Date().toDateString();
-  const day = today ? {} : { day: "numeric", month: "short" };
+  const day = Math.abs(then - Date.now()) < 12 * 3_600_000 ? {} : { day: "numeric", month: "short" };
   const made = element("time", "", then.toLocaleString([], { ...day, hour: "numeric", minute: "2-digit" }));
   made.dateTime = then.toISOString();
   return made;
@@ -200,6 +200,7 @@ function forget(text, tone) {
   signOut(text, tone);
 }
 
+// The page forgets its token; other pages have their own.
 $("sign-out").addEventListener("click", () => forget("Signed out.", "good"));
 
 // This ends everything that the account has open, here and elsewhere.
