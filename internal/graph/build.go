@@ -27,7 +27,7 @@ type Plan struct {
 // Reads returns the names of the parameters that are read from a source, such as "query".
 func (p *Plan) Reads(source string) (names []string) {
 	for _, ps := range p.params {
-		if ps.param.in == source {
+		if ps.param.In == source {
 			names = append(names, ps.param.key)
 		}
 	}

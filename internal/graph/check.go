@@ -205,7 +205,7 @@ func (c *checker) field(g *Graph, f *field, by *Provider) {
 	}
 	switch {
 	case lifetime == App && f.param != nil:
-		c.early(by, fmt.Sprintf("the %s parameter %q", f.param.in, f.param.name))
+		c.early(by, fmt.Sprintf("the %s parameter %q", f.param.In, f.param.Name))
 	case lifetime == App && f.own != nil:
 		c.early(by, "the request")
 	case f.live != nil && by != nil:
@@ -220,7 +220,7 @@ func (c *checker) field(g *Graph, f *field, by *Provider) {
 		if found := g.lookup(t); len(found) > 0 && t.PkgPath() != "" {
 			c.add("bad tag", t, fmt.Sprintf(
 				"`%s:%q`: %s has a provider, and would be read from the request",
-				f.param.in, f.param.name, TypeName(t)),
+				f.param.In, f.param.Name, TypeName(t)),
 				"drop the tag, or read the parameter into another type", c.path(found[0])...)
 		}
 	case !f.embedded:
@@ -251,14 +251,14 @@ func (c *checker) param(p *param) {
 	}
 	by := c.stack[len(c.stack)-1].place
 	c.params = append(c.params, boundParam{p, by})
-	if p.in != "path" || slices.Contains(t.PathNames, p.name) {
+	if p.In != "path" || slices.Contains(t.PathNames, p.Name) {
 		return
 	}
-	hint := fmt.Sprintf("add /:%s to the path, or take it from the query", p.name)
+	hint := fmt.Sprintf("add /:%s to the path, or take it from the query", p.Name)
 	if len(t.PathNames) > 0 {
-		hint = didYouMean(p.name, t.PathNames, "the path has "+strings.Join(t.PathNames, ", "))
+		hint = didYouMean(p.Name, t.PathNames, "the path has "+strings.Join(t.PathNames, ", "))
 	}
-	c.add("bad tag", nil, fmt.Sprintf("`path:%q`: %s has no parameter of that name", p.name, t.Label),
+	c.add("bad tag", nil, fmt.Sprintf("`path:%q`: %s has no parameter of that name", p.Name, t.Label),
 		hint, "declared by "+by.String())
 }
 

@@ -6,25 +6,10 @@ import (
 	"strings"
 )
 
-// ParamInfo is a parameter of a route.
-type ParamInfo struct {
-	In, Name string
-	Type     reflect.Type
-	Rules    string
-	Default  *string
-	Required bool
-	List     bool
-}
-
 // Params returns the parameters in the order in which they are read.
 func (p *Plan) Params() (list []ParamInfo) {
 	for _, ps := range p.params {
-		q := ps.param
-		info := ParamInfo{q.in, q.name, q.typ, q.rule, nil, !q.optional, q.slice}
-		if q.def != nil {
-			info.Default = &q.def[0]
-		}
-		list = append(list, info)
+		list = append(list, ps.param.ParamInfo)
 	}
 	return list
 }

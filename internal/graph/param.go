@@ -30,21 +30,26 @@ type verdict struct {
 	index int    // of the value at fault, counted from 1; 0 for the parameter itself
 }
 
+// ParamInfo is the declaration of a request parameter.
+type ParamInfo struct {
+	In, Name string
+	Type     reflect.Type // of the field
+	Rules    string
+	Default  *string
+	Required bool // otherwise an absent one leaves the zero value
+	List     bool // takes every value
+}
+
 // param is a request parameter: how to read it, parse it and check it.
 type param struct {
-	in, name string
-	key      string       // the name as the request holds it
-	place    string       // of a panic
-	typ      reflect.Type // of the field
-	value    reflect.Type // of one value: the element of a slice or a pointer
-	parse    parser
-	code     string // of a value that does not parse
-	rule     string
-	byValue  bool // the rule must see the value, not a pointer to it
-	slice    bool // takes every value
-	pointer  bool // nil if absent
-	optional bool // absent leaves the zero value
-	def      []string
+	ParamInfo
+	key     string       // the name as the request holds it
+	place   string       // of a panic
+	value   reflect.Type // of one value: the element of a slice or a pointer
+	parse   parser
+	code    string // of a value that does not parse
+	byValue bool   // the rule must see the value, not a pointer to it
+	pointer bool   // nil if absent
 }
 
 // parser sets dst from text, and says whether it could.
@@ -58,15 +63,15 @@ var (
 
 // newParam compiles a parameter, or says what is wrong with its declaration.
 func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) {
-	p = &param{in: read.in, name: read.name, key: read.name, typ: t, value: t, rule: read.validate}
-	p.place = "the " + p.in + " parameter " + p.name
-	if p.in == "header" {
-		p.key = textproto.CanonicalMIMEHeaderKey(p.name)
+	p = &param{key: read.name, place: "the " + read.in + " parameter " + read.name, value: t}
+	p.ParamInfo = ParamInfo{read.in, read.name, t, read.validate, read.def, read.def == nil, false}
+	if p.In == "header" {
+		p.key = textproto.CanonicalMIMEHeaderKey(p.Name)
 	}
 	if !reflect.PointerTo(t).Implements(textType) { // net.IP is a []byte, and one text
-		p.slice, p.pointer = t.Kind() == reflect.Slice, t.Kind() == reflect.Pointer
-		if p.optional = p.slice || p.pointer; p.optional {
-			p.value = t.Elem()
+		p.List, p.pointer = t.Kind() == reflect.Slice, t.Kind() == reflect.Pointer
+		if p.List || p.pointer {
+			p.value, p.Required = t.Elem(), false
 		}
 	}
 	p.parse, p.code = parserFor(p.value)
@@ -75,7 +80,7 @@ func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) 
 		return nil, TypeName(t) + " cannot be a parameter",
 			"use a string, a bool, a number, time.Time, time.Duration, " +
 				"an encoding.TextUnmarshaler, or a pointer to or slice of one"
-	case p.in == "path" && (p.optional || read.def != nil):
+	case p.In == "path" && !p.Required:
 		return nil, "a path parameter is always there", "take the plain type without a default"
 	case p.pointer && read.def != nil:
 		return nil, "a pointer with a default is never nil", "take the plain type, or drop the default"
@@ -83,13 +88,12 @@ func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) 
 	// The validator reads a pointer to the value without an allocation, but a
 	// rule about presence then looks at the pointer.
 	p.byValue = p.pointer || slices.ContainsFunc([]string{"required", "omit", "excluded", "isdefault"},
-		func(word string) bool { return strings.Contains(p.rule, word) })
+		func(word string) bool { return strings.Contains(p.Rules, word) })
 	if bad := g.judgeRule(p); bad.fact != "" {
 		return nil, bad.fact, bad.hint
 	}
 	if read.def != nil {
-		p.optional, p.def = true, []string{*read.def}
-		bad, panicked := p.read(g.validate, reflect.New(t).Elem(), p.def)
+		bad, panicked := p.read(g.validate, reflect.New(t).Elem(), nil)
 		if bad.code != "" || panicked != nil {
 			why := cmp.Or(bad.code, fmt.Sprint(panicked))
 			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, why),
@@ -107,10 +111,10 @@ func (p *param) read(
 	switch {
 	case len(values) > 0:
 		bad = p.set(v, dst, values)
-	case !p.optional:
+	case p.Required:
 		bad.code = codeMissing
-	case p.def != nil: // each connection has its own
-		bad = p.set(v, dst, p.def)
+	case p.Default != nil: // each connection has its own
+		bad = p.set(v, dst, []string{*p.Default})
 	default:
 		bad = p.check(v, dst)
 	}
@@ -118,8 +122,8 @@ func (p *param) read(
 }
 
 func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) verdict {
-	if p.slice {
-		list := reflect.MakeSlice(p.typ, len(values), len(values))
+	if p.List {
+		list := reflect.MakeSlice(p.Type, len(values), len(values))
 		for i, text := range values {
 			if code := p.one(list.Index(i), text); code != "" {
 				return verdict{code: code, index: i + 1}
@@ -128,7 +132,7 @@ func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) v
 		dst.Set(list)
 		return p.check(v, dst)
 	}
-	if len(values) > 1 && p.in != "header" { // two readers may take different ones
+	if len(values) > 1 && p.In != "header" { // two readers may take different ones
 		return verdict{code: codeRepeated}
 	}
 	text, target := values[0], dst
@@ -157,16 +161,16 @@ var bounding = []string{"len", "min", "max", "gt", "gte", "lt", "lte"}
 
 // check runs the rule on a value that parsed.
 func (p *param) check(v *validator.Validate, dst reflect.Value) verdict {
-	if p.rule == "" {
+	if p.Rules == "" {
 		return verdict{}
 	}
 	subject := dst
 	if !p.byValue {
 		subject = dst.Addr()
-	} else if p.pointer && dst.IsNil() && !strings.Contains(p.rule, "required") {
+	} else if p.pointer && dst.IsNil() && !strings.Contains(p.Rules, "required") {
 		return verdict{} // absent, and nothing demands it
 	}
-	err := v.Var(subject.Interface(), p.rule)
+	err := v.Var(subject.Interface(), p.Rules)
 	if err == nil {
 		return verdict{}
 	}

@@ -36,10 +36,10 @@ type typedRule struct {
 
 // judgeRule says what is wrong with the rule of a parameter. Routes have many in common.
 func (g *Graph) judgeRule(p *param) problem {
-	if p.rule == "" {
+	if p.Rules == "" {
 		return problem{}
 	}
-	key := typedRule{p.typ, p.rule}
+	key := typedRule{p.Type, p.Rules}
 	bad, known := g.shared.rules[key]
 	if !known {
 		bad = p.judgeRule(g.validate)
@@ -52,10 +52,10 @@ func (g *Graph) judgeRule(p *param) problem {
 // panic, or fails whatever comes. Behind a part that no sample keeps, another would not be tried.
 func (p *param) judgeRule(v *validator.Validate) problem {
 	t, dive, values := p.value, "", p.samples()
-	if p.slice {
-		t = p.typ
+	if p.List {
+		t = p.Type
 	}
-	for item := range strings.SplitSeq(p.rule, ",") {
+	for item := range strings.SplitSeq(p.Rules, ",") {
 		if item == "dive" && t.Kind() == reflect.Slice {
 			t, dive = p.value, dive+"dive,"
 			continue
@@ -69,7 +69,7 @@ func (p *param) judgeRule(v *validator.Validate) problem {
 			held, bad := p.try(v, dive+alternative, values)
 			if bad.fact != "" {
 				_, ofEach := p.try(v, "dive,"+alternative, values)
-				if p.slice && dive == "" && ofEach.fact == "" {
+				if p.List && dive == "" && ofEach.fact == "" {
 					bad.hint = diveFirst
 				}
 				return bad
@@ -78,13 +78,13 @@ func (p *param) judgeRule(v *validator.Validate) problem {
 		}
 		if never {
 			hint := "take a string, or a rule of its values"
-			if t == p.typ && p.slice {
+			if t == p.Type && p.List {
 				hint = diveFirst
 			}
 			return problem{"the rule " + item + " never holds for " + TypeName(t), hint}
 		}
 	}
-	_, bad := p.try(v, p.rule, values)
+	_, bad := p.try(v, p.Rules, values)
 	return bad
 }
 
@@ -137,10 +137,10 @@ func (p *param) try(
 	defer func() {
 		if r := recover(); r != nil {
 			bad.fact = fmt.Sprintf("the validator does not take the rule: %v", r)
-			bad.hint = "see the rules of go-playground/validator, and that the rule fits " + TypeName(p.typ)
+			bad.hint = "see the rules of go-playground/validator, and that the rule fits " + TypeName(p.Type)
 		}
 	}()
-	_ = v.Var(reflect.Zero(p.typ).Interface(), rule)
+	_ = v.Var(reflect.Zero(p.Type).Interface(), rule)
 	held = len(values) == 0
 	for _, value := range values {
 		held = v.Var(value.Interface(), rule) == nil || held
@@ -151,9 +151,9 @@ func (p *param) try(
 // samples returns values of the parameter that parse.
 func (p *param) samples() (list []reflect.Value) {
 	anything := *p
-	anything.rule = ""
+	anything.Rules = ""
 	for _, text := range samples {
-		value := reflect.New(p.typ).Elem()
+		value := reflect.New(p.Type).Elem()
 		if bad, err := anything.read(nil, value, []string{text}); bad.code == "" && err == nil {
 			list = append(list, value)
 		}

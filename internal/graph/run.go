@@ -76,7 +76,7 @@ func (r *Run) readParams() (badAt int, bad error) {
 	badAt = -1
 	for i := range p.params {
 		ps := &p.params[i]
-		values := r.Request.Values(ps.param.in, ps.param.key)
+		values := r.Request.Values(ps.param.In, ps.param.key)
 		to := at(r.record.Field(ps.input), ps.index)
 		wrong, err := ps.param.read(p.Target.Graph.validate, to, values)
 		if wrong.code == "" && err == nil {
@@ -89,7 +89,7 @@ func (r *Run) readParams() (badAt int, bad error) {
 			panicked = err
 			continue
 		}
-		loc := []string{ps.param.in, ps.param.name}
+		loc := []string{ps.param.In, ps.param.Name}
 		if wrong.index > 0 {
 			loc = append(loc, strconv.Itoa(wrong.index-1))
 		}
