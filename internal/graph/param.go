@@ -15,17 +15,9 @@ import (
 	"github.com/go-playground/validator/v10"
 )
 
-// Codes of a parameter that does not parse. A failed rule has the rule's name.
-const (
-	codeMissing  = "missing"
-	codeRepeated = "repeated"
-	codeText     = "invalid" // of a type's own UnmarshalText
-	codeUTF8     = "utf8"
-)
-
 // verdict is what is wrong with a parameter; nothing, if it has no code.
 type verdict struct {
-	code  string
+	code  string // such as "missing"; that of a rule is the rule's name
 	bound string // of the rule that failed, as its tag has it
 	index int    // of the value at fault, counted from 1; 0 for the parameter itself
 }
@@ -112,7 +104,7 @@ func (p *param) read(
 	case len(values) > 0:
 		bad = p.set(v, dst, values)
 	case p.Required:
-		bad.code = codeMissing
+		bad.code = "missing"
 	case p.Default != nil: // each connection has its own
 		bad = p.set(v, dst, []string{*p.Default})
 	default:
@@ -133,7 +125,7 @@ func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) v
 		return p.check(v, dst)
 	}
 	if len(values) > 1 && p.In != "header" { // two readers may take different ones
-		return verdict{code: codeRepeated}
+		return verdict{code: "repeated"}
 	}
 	text, target := values[0], dst
 	if p.pointer {
@@ -148,7 +140,7 @@ func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) v
 
 func (p *param) one(dst reflect.Value, text string) string {
 	if !utf8.ValidString(text) {
-		return codeUTF8
+		return "utf8"
 	}
 	if !p.parse(dst, text) {
 		return p.code
@@ -200,7 +192,7 @@ func parserFor(t reflect.Type) (parse parser, code string) {
 	case t == durationType:
 		return parseDuration, "duration"
 	case reflect.PointerTo(t).Implements(textType):
-		return parseText, codeText
+		return parseText, "invalid"
 	}
 	switch t.Kind() {
 	case reflect.String:
