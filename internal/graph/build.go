@@ -81,9 +81,7 @@ type builder struct {
 // Build compiles a target of a graph that Check found no fault in.
 func Build(t *Target) *Plan {
 	p := &Plan{Target: t, absent: -1, Keeps: t.Renewable}
-	calls := len(t.required) // and those of Optional fields
-	b := &builder{plan: p, made: make(map[*Provider]int, calls), scopes: map[*Provider][]string{}}
-	b.record, p.steps = make([]reflect.StructField, 0, 2*calls+2), make([]step, 0, calls)
+	b := &builder{plan: p, made: map[*Provider]int{}, scopes: map[*Provider][]string{}}
 	fields := t.fields()
 	if t.scoped {
 		b.require(t.Graph, fields, t.Scopes)

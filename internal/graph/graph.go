@@ -19,7 +19,6 @@ package graph
 import (
 	"context"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/go-playground/validator/v10"
@@ -182,14 +181,9 @@ func (g *Graph) Register(p *Provider) {
 
 // lookup returns the providers of t that g sees, its own first. More than one is
 // an ambiguity.
-func (g *Graph) lookup(t reflect.Type) []*Provider {
-	var found []*Provider
-	for at := g; at != nil; at = at.parent {
-		if more := at.byType[t]; found == nil {
-			found = more // without an allocation
-		} else {
-			found = append(slices.Clip(found), more...)
-		}
+func (g *Graph) lookup(t reflect.Type) (found []*Provider) {
+	for ; g != nil; g = g.parent {
+		found = append(found, g.byType[t]...)
 	}
 	return found
 }
