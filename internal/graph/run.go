@@ -122,21 +122,17 @@ func (r *Run) step(i int) (err error) {
 		err = ErrGoexit // until the provider returns
 		defer func() { done(err) }()
 	}
-	err = r.call(ctx, s)
-	if err != nil || s.nilable {
-		err = r.failed(i, err)
-	}
-	return err
+	return r.result(i, r.call(ctx, s))
 }
 
 // absent is the mark of a step that has no value, in a plan where one may have none.
 func (r *Run) absent(i int) reflect.Value { return r.record.Field(r.Plan.absent).Index(i) }
 
-// failed returns what the call of a step's provider comes to: a nil is an error, and absence
+// result returns what the call of a step's provider comes to: a nil is an error, and absence
 // may be none.
-func (r *Run) failed(i int, err error) error {
+func (r *Run) result(i int, err error) error {
 	s := &r.Plan.steps[i]
-	if err == nil && r.record.Field(s.output).IsNil() {
+	if err == nil && s.nilable && r.record.Field(s.output).IsNil() {
 		err = errors.New("returned nil without an error")
 	}
 	switch {
@@ -203,16 +199,12 @@ func (r *Run) set(to reflect.Value, f *fill) {
 
 // bind lets a Live field of the handler's input read what is current.
 func (r *Run) bind(to reflect.Value, f *fill) {
-	values, slot := r.values, f.from
-	get := func() any { return values.Value(slot) }
-	if f.app != nil || f.optional {
-		get = func() any {
-			now, to := Run{Plan: values.plan, record: values.current.Load().record}, reflect.New(f.live)
-			now.set(to.Elem(), f)
-			return to.Interface()
-		}
-	}
-	hooks.Bind(to.Addr().Interface(), get)
+	values := r.values
+	hooks.Bind(to.Addr().Interface(), func() any {
+		now, to := Run{Plan: values.plan, record: values.current.Load().record}, reflect.New(f.live)
+		now.set(to.Elem(), f)
+		return to.Interface()
+	})
 }
 
 // at returns the field of v at an index path.
