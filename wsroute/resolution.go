@@ -173,7 +173,7 @@ func (h *resolution) drop(cause error) {
 }
 
 // pending says whether there is anything to release.
-func (h *resolution) pending() bool { return h.scope.Pending() || h.peer.scope.Pending() }
+func (h *resolution) pending() bool { return h.scope.Pending()+h.peer.scope.Pending() > 0 }
 
 // release releases all that was resolved for a request that opens no connection.
 func (h *resolution) release(cause error) {

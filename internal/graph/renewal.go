@@ -43,14 +43,10 @@ func (r *Run) Keep() *Values {
 func (v *Values) Lock(ctx context.Context) error {
 	select {
 	case <-v.free:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if ctx.Err() != nil { // both were ready
-		v.Unlock()
-		return context.Cause(ctx)
-	}
-	return nil
 }
 
 // Unlock lets the next one in. It is no mutex: a wait for a provider must end with its context.
@@ -85,11 +81,6 @@ func (v *Values) Due() time.Time {
 		}
 	}
 	return first
-}
-
-// Value returns a pointer to the current value in a field of the record.
-func (v *Values) Value(field int) any {
-	return v.current.Load().record.Field(field).Addr().Interface()
 }
 
 // Authorisations returns what each step says of the connection, an *Authorisation or nil.
@@ -173,12 +164,12 @@ func (v *Values) release(run *Run, steps []int, old, next *state, err error) {
 func (r *Run) endAll(over []*Scope, cause error) {
 	pending := 1
 	for _, s := range over {
-		pending += s.pending()
+		pending += s.Pending()
 	}
 	limit, cancel := context.WithTimeout(context.Background(), time.Duration(pending)*r.Scope.Budget)
 	defer cancel()
 	if within(limit, func() { endAll(r.Connection, over, cause) }) != nil {
-		r.Scope.report(errors.New("a cleanup has not returned long after its time, " +
+		r.Scope.Report(errors.New("a cleanup has not returned long after its time, " +
 			"and is not waited for any more"))
 	}
 }

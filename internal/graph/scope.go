@@ -14,7 +14,7 @@ type CleanupFunc = func(ctx context.Context, cause error) error
 // safe for concurrent use. The zero value is ready but for Budget.
 type Scope struct {
 	Budget time.Duration // for each cleanup
-	Report func(error)   // gets the error of each cleanup that fails; nil drops it
+	Report func(error)   // gets the error of each cleanup that fails
 	// Authorisation is the connection's *Authorisation; nil for none.
 	Authorisation any
 	// Header is that of the answer, while the request is resolved; nil for none.
@@ -84,11 +84,8 @@ func (s *Scope) Add(ctx context.Context, f CleanupFunc) {
 	s.call(ctx, f, cause)
 }
 
-// Pending says whether there is anything to release.
-func (s *Scope) Pending() bool { return s.pending() > 0 }
-
-// pending is how many cleanups there are; nil has none.
-func (s *Scope) pending() int {
+// Pending is how many cleanups there are; nil has none.
+func (s *Scope) Pending() int {
 	if s == nil {
 		return 0
 	}
@@ -134,14 +131,8 @@ func (s *Scope) call(ctx context.Context, f CleanupFunc, cause error) {
 	err := ErrGoexit // until f returns
 	defer func() {
 		if err != nil {
-			s.report(fmt.Errorf("cleanup: %w", err))
+			s.Report(fmt.Errorf("cleanup: %w", err))
 		}
 	}()
 	err = Protect("a cleanup", func() error { return f(ctx, cause) })
-}
-
-func (s *Scope) report(err error) {
-	if s.Report != nil {
-		s.Report(err)
-	}
 }

@@ -12,12 +12,12 @@ func (c *checker) credentials() {
 	for _, p := range c.schemes {
 		for _, hidden := range p.Hides {
 			for _, b := range c.params {
-				if hidden != [2]string{b.In, b.key} {
-					continue
+				if hidden == [2]string{b.In, b.key} {
+					c.add("bad tag", nil,
+						fmt.Sprintf("`%s:%q` would read the credential of %s", b.In, b.Name, p.Func.Name),
+						"take the type that the scheme provides, "+TypeName(p.Out),
+						"declared by "+b.by.String())
 				}
-				c.add("bad tag", nil,
-					fmt.Sprintf("`%s:%q` would read the credential of %s", b.In, b.Name, p.Func.Name),
-					"take the type that the scheme provides, "+TypeName(p.Out), "declared by "+b.by.String())
 			}
 		}
 	}
