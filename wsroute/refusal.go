@@ -93,11 +93,7 @@ func (e *endpoint) closing(err error) (code int, reason string, logged error) {
 func (e *endpoint) declared(err error) (r *depends.Rejection, logged error) {
 	ask := e.shared.config.MapError
 	if err != nil && ask != nil && !isOurs(err) && !isPanic(err) {
-		failed := graph.Protect("MapError", func() error {
-			r = ask(err)
-			return nil
-		})
-		if failed != nil {
+		if failed := protect("MapError", func() { r = ask(err) }); failed != nil {
 			return nil, errors.Join(err, failed)
 		}
 	}
@@ -114,6 +110,13 @@ func isOurs(err error) bool {
 
 // isTimeout reports whether a request was not resolved in its time.
 func isTimeout(err error) bool { return errors.Is(err, errBudget) || errors.Is(err, errLate) }
+
+// protect calls what may panic, and returns the panic as an error.
+func protect(in string, f func()) (err error) {
+	defer graph.Recover(in, &err)
+	f()
+	return nil
+}
 
 func isPanic(err error) bool {
 	_, ok := errors.AsType[*graph.Panic](err)
@@ -177,10 +180,9 @@ func (e *endpoint) writeOwn(
 	rejection.ServeHTTP(own, r) // for its header
 	*own = recorder{ResponseWriter: w}
 	w.Header().Del("Content-Type")
-	err := graph.Protect("WriteRefusal", func() error {
+	err := protect("WriteRefusal", func() {
 		asked := &bind.Request{Plan: e.plan, HTTP: r}
 		e.shared.config.WriteRefusal(own, asked.Snapshot(), rejection)
-		return nil
 	})
 	if err != nil {
 		e.log(slog.LevelError, "WriteRefusal failed", e.shared.proxies.remote(r), err)

@@ -103,10 +103,9 @@ func (h *resolution) abandon(cause error) {
 	}
 	defer h.answered.Done()
 	h.peer.conn.End(cause, 0, "", true)
-	err := graph.Protect("the ResponseWriter", func() error {
+	err := protect("the ResponseWriter", func() {
 		h.w.Header().Set("Connection", "close") // the request's goroutine is busy
 		h.refuse(cause)
-		return nil
 	})
 	if err != nil {
 		h.peer.log(slog.LevelError, "refusal not written", err)
