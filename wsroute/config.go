@@ -101,27 +101,35 @@ type Config struct {
 
 // withDefaults returns a copy of c with every zero field set, and what is wrong
 // with the others.
-func (c *Config) withDefaults() (Config, []string) {
-	var out Config
-	if c != nil {
-		out = *c
-	}
-	if out.Logger == nil {
-		out.Logger = slog.Default()
-	}
+func (c *Config) withDefaults() (out Config, bad []string) {
+	out = filled(*cmp.Or(c, &Config{}), Config{
+		Logger:         slog.Default(),
+		ResolveTimeout: 5 * time.Second, CleanupTimeout: 5 * time.Second,
+		DrainWindow: 10 * time.Second, DrainTimeout: 30 * time.Second,
+	})
+	out.Limits = out.Limits.over(defaultLimits)
+	bad = append(negative("Config", out), out.Limits.faults("Config.Limits")...)
 	out.Trace = slices.Clone(out.Trace)
-	bad := append(negative("Config", out), out.Limits.faults("Config.Limits")...)
 	for i, t := range out.Trace {
 		if t == nil {
 			bad = append(bad, fmt.Sprintf("Config.Trace[%d] is nil", i))
+			continue
+		}
+		whole := filled(*t, noTrace)
+		out.Trace[i] = &whole
+	}
+	return out, bad
+}
+
+// filled returns a struct with the fields of base where its own are zero.
+func filled[T any](settings, base T) T {
+	of := reflect.ValueOf(base)
+	for field, value := range reflect.ValueOf(&settings).Elem().Fields() {
+		if value.IsZero() {
+			value.Set(of.FieldByIndex(field.Index))
 		}
 	}
-	out.ResolveTimeout = cmp.Or(out.ResolveTimeout, 5*time.Second)
-	out.CleanupTimeout = cmp.Or(out.CleanupTimeout, 5*time.Second)
-	out.DrainWindow = cmp.Or(out.DrainWindow, 10*time.Second)
-	out.DrainTimeout = cmp.Or(out.DrainTimeout, 30*time.Second)
-	out.Limits = out.Limits.over(defaultLimits)
-	return out, bad
+	return settings
 }
 
 // negative names the fields of a struct that are below zero.

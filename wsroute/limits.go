@@ -89,13 +89,7 @@ func (l Limits) over(base Limits) Limits {
 	if l.MessageRate != 0 && l.MessageBurst == 0 {
 		base.MessageBurst = max(1, int(2*l.MessageRate))
 	}
-	of := reflect.ValueOf(base)
-	for i, field := 0, reflect.ValueOf(&l).Elem(); i < field.NumField(); i++ {
-		if field.Field(i).IsZero() {
-			field.Field(i).Set(of.Field(i))
-		}
-	}
-	return l
+	return filled(l, base)
 }
 
 // faults says what is wrong with limits, alone or over the defaults.

@@ -102,15 +102,25 @@ type ClosedInfo struct {
 	Received, ReceivedBytes, Sent, SentBytes int64
 }
 
+// noTrace has a function for each that a Trace lacks.
+var noTrace = Trace{
+	HandshakeStart: func(ctx context.Context, _ HandshakeInfo) context.Context { return ctx },
+	HandshakeDone:  func(context.Context, HandshakeInfo, HandshakeResult) {},
+	Opened:         func(ctx context.Context, _ ConnInfo) context.Context { return ctx },
+	ProviderStart:  func(ctx context.Context, _ ProviderInfo) context.Context { return ctx },
+	ProviderDone:   func(context.Context, ProviderInfo, time.Duration, error) {},
+	Received:       func(context.Context, ReceivedInfo) {},
+	Sent:           func(context.Context, SentInfo) {},
+	Dropped:        func(context.Context, DropInfo) {},
+	Pong:           func(context.Context, string, time.Duration) {},
+	Closed:         func(context.Context, ClosedInfo) {},
+}
+
 // tell calls f with each Trace. A panic of one is logged, and is no reason to end anything.
 func (e *endpoint) tell(f func(*Trace)) {
 	for _, t := range e.shared.config.Trace {
-		failed := graph.Protect("a Trace", func() error {
-			f(t)
-			return nil
-		})
-		if failed != nil {
-			e.log(slog.LevelError, "trace failed", "", failed)
+		if err := protect("a Trace", func() { f(t) }); err != nil {
+			e.log(slog.LevelError, "trace failed", "", err)
 		}
 	}
 }
@@ -135,29 +145,18 @@ type tracedKey struct{}
 func (e *endpoint) traced(r *http.Request) *http.Request {
 	t := &traced{endpoint: e, begun: time.Now()}
 	t.ctx = context.WithValue(r.Context(), tracedKey{}, t)
-	t.tell(func(to *Trace) {
-		if to.HandshakeStart != nil {
-			t.ctx = to.HandshakeStart(t.ctx, HandshakeInfo{t.route()})
-		}
-	})
+	t.tell(func(to *Trace) { t.ctx = to.HandshakeStart(t.ctx, HandshakeInfo{t.route()}) })
 	return r.WithContext(t.ctx)
 }
 
 // answered tells, once, of the answer to a handshake.
 func (e *endpoint) answered(r *http.Request, status int, reason string, err error) {
-	if e.shared.config.Trace == nil {
-		return
-	}
 	t, _ := r.Context().Value(tracedKey{}).(*traced)
 	if t == nil || t.done.Swap(true) {
 		return
 	}
 	result := HandshakeResult{status, reason, time.Since(t.begun), err}
-	t.tell(func(to *Trace) {
-		if to.HandshakeDone != nil {
-			to.HandshakeDone(t.ctx, HandshakeInfo{t.route()}, result)
-		}
-	})
+	t.tell(func(to *Trace) { to.HandshakeDone(t.ctx, HandshakeInfo{t.route()}, result) })
 }
 
 // opened tells of a connection that opens, and returns what its socket reports to; nil for
@@ -168,11 +167,7 @@ func (p *peer) opened(r *http.Request) *wsconn.Trace {
 	}
 	t := r.Context().Value(tracedKey{}).(*traced) //nolint:forcetypeassert // of this very request
 	t.ctx, t.begun = context.WithoutCancel(t.ctx), time.Now()
-	t.tell(func(to *Trace) {
-		if to.Opened != nil {
-			t.ctx = to.Opened(t.ctx, ConnInfo{t.route()})
-		}
-	})
+	t.tell(func(to *Trace) { t.ctx = to.Opened(t.ctx, ConnInfo{t.route()}) })
 	p.values.traced.Store(t)
 	t.socket.Tracer = t
 	return &t.socket
@@ -186,40 +181,24 @@ func (t *traced) route() string { return t.endpoint.target.Label }
 func (t *traced) Received(bytes int) {
 	t.received.Add(1)
 	t.receivedBytes.Add(int64(bytes))
-	t.tell(func(to *Trace) {
-		if to.Received != nil {
-			to.Received(t.ctx, ReceivedInfo{t.route(), bytes})
-		}
-	})
+	t.tell(func(to *Trace) { to.Received(t.ctx, ReceivedInfo{t.route(), bytes}) })
 }
 
 // Sent implements [wsconn.Tracer].
 func (t *traced) Sent(bytes, queued int) {
 	t.sent.Add(1)
 	t.sentBytes.Add(int64(bytes))
-	t.tell(func(to *Trace) {
-		if to.Sent != nil {
-			to.Sent(t.ctx, SentInfo{t.route(), bytes, queued})
-		}
-	})
+	t.tell(func(to *Trace) { to.Sent(t.ctx, SentInfo{t.route(), bytes, queued}) })
 }
 
 // Dropped implements [wsconn.Tracer].
 func (t *traced) Dropped(messages, bytes int, cause error) {
-	t.tell(func(to *Trace) {
-		if to.Dropped != nil {
-			to.Dropped(t.ctx, DropInfo{t.route(), messages, bytes, cause})
-		}
-	})
+	t.tell(func(to *Trace) { to.Dropped(t.ctx, DropInfo{t.route(), messages, bytes, cause}) })
 }
 
 // Pong implements [wsconn.Tracer].
 func (t *traced) Pong(roundTrip time.Duration) {
-	t.tell(func(to *Trace) {
-		if to.Pong != nil {
-			to.Pong(t.ctx, t.route(), roundTrip)
-		}
-	})
+	t.tell(func(to *Trace) { to.Pong(t.ctx, t.route(), roundTrip) })
 }
 
 // closed tells of the end of a connection that was opened.
@@ -229,15 +208,12 @@ func (p *peer) closed(code int, reason string) {
 		return
 	}
 	info := ClosedInfo{
-		Route: t.route(), Code: code, Reason: reason, Cause: p.conn.Outcome().Cause, Took: time.Since(t.begun),
+		Route: t.route(), Code: code, Reason: reason,
+		Cause: p.conn.Outcome().Cause, Took: time.Since(t.begun),
 		Received: t.received.Load(), ReceivedBytes: t.receivedBytes.Load(),
 		Sent: t.sent.Load(), SentBytes: t.sentBytes.Load(),
 	}
-	t.tell(func(to *Trace) {
-		if to.Closed != nil {
-			to.Closed(t.ctx, info)
-		}
-	})
+	t.tell(func(to *Trace) { to.Closed(t.ctx, info) })
 }
 
 // provider is told of the providers of a route: see [graph.Run].
@@ -246,17 +222,9 @@ func (e *endpoint) provider(
 ) (_ context.Context, done func(error)) {
 	begun := time.Now()
 	info := ProviderInfo{e.target.Label, p.Func.Name, depends.Lifetime(p.Lifetime)}
-	e.tell(func(t *Trace) {
-		if t.ProviderStart != nil {
-			ctx = t.ProviderStart(ctx, info)
-		}
-	})
+	e.tell(func(t *Trace) { ctx = t.ProviderStart(ctx, info) })
 	return ctx, func(err error) {
 		took := time.Since(begun)
-		e.tell(func(t *Trace) {
-			if t.ProviderDone != nil {
-				t.ProviderDone(ctx, info, took, err)
-			}
-		})
+		e.tell(func(t *Trace) { t.ProviderDone(ctx, info, took, err) })
 	}
 }
