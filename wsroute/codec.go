@@ -55,35 +55,23 @@ func (e *MessageError) Error() string {
 // Unwrap returns what is wrong with the message.
 func (e *MessageError) Unwrap() error { return e.Err }
 
-// codec reads Recv from messages and writes Send to them.
-type codec[Recv, Send any] struct {
-	check    func(reflect.Value) error // runs the validate tags of a Recv; nil if it has none
-	discards bool
-}
-
-// newCodec returns the codec of two types, and what is wrong with them.
-func newCodec[Recv, Send any](v *validator.Validate) (c *codec[Recv, Send], bad []string) {
-	c = &codec[Recv, Send]{}
-	switch any((*Recv)(nil)).(type) {
-	case *string, *[]byte, *Message:
-	case *Discard:
-		c.discards = true
-	default:
-		t := reflect.TypeFor[Recv]()
-		c.check, bad = newRules(v, t)
-		bad = append(jsonFaults(t, map[reflect.Type]bool{}), bad...)
-	}
-	switch any((*Send)(nil)).(type) {
-	case *string, *[]byte, *Message:
-	case *Discard:
+// messageRules returns what runs the validate tags of a type that is received, nil if it has
+// none, and what is wrong with the types of messages.
+func messageRules(
+	v *validator.Validate, receives, sends reflect.Type,
+) (check func(reflect.Value) error, bad []string) {
+	check, bad = newRules(v, receives)
+	if sends == reflect.TypeFor[Discard]() {
 		bad = append(bad, "wsroute.Discard is for what comes, and cannot be sent")
-	default:
-		bad = append(bad, jsonFaults(reflect.TypeFor[Send](), map[reflect.Type]bool{})...)
 	}
-	return c, bad
+	return check, slices.Concat(jsonFaults(receives, map[reflect.Type]bool{}), bad,
+		jsonFaults(sends, map[reflect.Type]bool{}))
 }
 
-func (c *codec[Recv, Send]) decode(in *wsconn.Message, into *Recv) *MessageError {
+// decode reads a message and, unless check is nil, checks its validate tags.
+func decode[Recv any](
+	check func(reflect.Value) error, in *wsconn.Message, into *Recv,
+) *MessageError {
 	switch v := any(into).(type) {
 	case *string:
 		*v = in.Buf.String()
@@ -95,10 +83,8 @@ func (c *codec[Recv, Send]) decode(in *wsconn.Message, into *Recv) *MessageError
 		*v = Message{in.Binary, append([]byte{}, in.Buf.Bytes()...)}
 		return nil
 	}
-	return decodeJSON(c.check, in, into)
+	return decodeJSON(check, in, into)
 }
-
-func (c *codec[Recv, Send]) encode(v Send) (*wsconn.Outgoing, error) { return encode(v) }
 
 func encode[Send any](v Send) (*wsconn.Outgoing, error) {
 	switch m := any(&v).(type) {
@@ -124,7 +110,6 @@ func wrongKind(in *wsconn.Message, binary bool) *MessageError {
 	return &MessageError{Code: wsconn.CodeUnsupported, Reason: reason}
 }
 
-// decodeJSON reads a message and, unless check is nil, checks its validate tags.
 func decodeJSON(check func(reflect.Value) error, in *wsconn.Message, into any) *MessageError {
 	if e := wrongKind(in, false); e != nil {
 		return e

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"reflect"
 
 	"example.com/usher/internal/wsconn"
 )
@@ -19,7 +20,7 @@ import (
 // handler returns; others must let go of it then.
 type Conn[Recv, Send any] struct {
 	peer  *peer
-	codec *codec[Recv, Send]
+	check func(reflect.Value) error // runs the validate tags of a Recv; nil if it has none
 }
 
 // Receive waits for the next message. A message that is not a Recv is a
@@ -38,7 +39,7 @@ func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
 		return zero, err
 	}
 	var v Recv
-	bad := c.codec.decode(in, &v)
+	bad := decode(c.check, in, &v)
 	in.Release()
 	if bad != nil {
 		return zero, bad
@@ -63,7 +64,7 @@ func (c *Conn[Recv, Send]) Discard() { c.peer.conn.Discard() }
 // After the end of the connection Send returns its cause. Text that is not UTF-8
 // and a value that does not encode are errors, and nothing is sent.
 func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
-	m, err := c.codec.encode(v)
+	m, err := encode(v)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *gin.Context)
 		e.servePlain(w, r, path, c)
 		return
 	}
-	if e.shared.config.Trace != nil && (wantsUpgrade(r) || !e.route.diagnose) {
+	if e.shared.config.Trace != nil && (wantsUpgrade(r) || !e.route.Diagnose) {
 		r = e.traced(r)
 	}
 	if h := e.begin(w, r, path, c); h != nil {
@@ -58,7 +58,7 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *gin.Context)
 func (e *endpoint) begin(
 	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
 ) *resolution {
-	if e.route.diagnose && !wantsUpgrade(r) {
+	if e.route.Diagnose && !wantsUpgrade(r) {
 		if _, answered := e.shared.cors(w, r, e.open); answered {
 			return nil
 		}
@@ -155,7 +155,7 @@ func (e *endpoint) check(
 	switch {
 	case upgrade:
 		rejection = checkHandshake(r)
-	case !e.route.diagnose:
+	case !e.route.Diagnose:
 		rejection = upgradeRequired(r)
 	}
 	if rejection != nil {

@@ -2,6 +2,7 @@ package wsroute
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -45,9 +46,9 @@ func HandleHTTP[In any](
 		misuse("HandleHTTP %s with a nil handler", path)
 	}
 	r.add(path, options, &route{
-		in:     reflect.TypeFor[In](),
-		fn:     graph.DescribeFunc(handler),
-		method: method,
+		Route: Route{Method: cmp.Or(method, http.MethodGet)},
+		in:    reflect.TypeFor[In](),
+		fn:    graph.DescribeFunc(handler),
 		answer: func(w http.ResponseWriter, r *http.Request, in any) error {
 			return handler(w, r, *in.(*In))
 		},

@@ -69,7 +69,7 @@ var defaultLimits = Limits{
 
 func (l Limits) apply(rt *route) {
 	rt.limits = l.over(rt.limits)
-	rt.named = append(rt.named, "Limits{"+l.unlike(Limits{})+"}")
+	rt.Options = append(rt.Options, "Limits{"+l.unlike(Limits{})+"}")
 }
 
 // unlike prints the limits that are not those of base.
@@ -110,6 +110,6 @@ func (l Limits) faults(what string) (bad []string) {
 func (rt *route) settings(c *Config) *wsconn.Settings {
 	return &wsconn.Settings{
 		Limits: wsconn.Limits(rt.limits.over(c.Limits)), Errors: ends,
-		DropOldest: rt.drops, Discard: rt.discards,
+		DropOldest: rt.DropOldest, Discard: rt.receives == reflect.TypeFor[Discard](),
 	}
 }

@@ -119,7 +119,7 @@ func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err
 		attrs = append(attrs, slog.String("hint", o.hint()))
 	}
 	text := "connection refused"
-	if e.route.method != "" {
+	if e.route.answer != nil {
 		text = "request refused"
 	}
 	e.log(level, text, e.shared.proxies.remote(r), err, attrs...)

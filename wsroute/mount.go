@@ -38,13 +38,13 @@ func (r *Router) Mount(router gin.IRouter) error {
 // addAll adds routes to gin, and returns the conflicts with what that has already.
 func addAll(router gin.IRouter, endpoints []*endpoint) (bad faults) {
 	for _, e := range endpoints {
-		if v := e.addTo(router, e.route.verb()); v != nil {
+		if v := e.addTo(router, e.route.Method); v != nil {
 			bad.add(e.target, "conflict", fmt.Sprint(v), "the router has a route of that path already; "+
 				"a GET of HandleHTTP may share a WebSocket's path")
 		}
 	}
 	for _, e := range endpoints {
-		if e.route.diagnose { // for preflights, unless the program answers them
+		if e.route.Diagnose { // for preflights, unless the program answers them
 			_ = e.addTo(router, http.MethodOptions)
 		}
 	}
@@ -97,10 +97,10 @@ func find(endpoints []*endpoint, req *http.Request) (found *endpoint) {
 			continue
 		}
 		switch {
-		case req.Method == e.route.verb(),
-			req.Method == http.MethodHead && e.route.method == http.MethodGet:
+		case req.Method == e.route.Method, req.Method == http.MethodHead &&
+			e.route.Method == http.MethodGet && e.route.answer != nil:
 			return e
-		case e.route.method == "" && found == nil:
+		case e.route.answer == nil && found == nil:
 			found = e
 		}
 	}
@@ -166,8 +166,8 @@ func (r *Router) check(
 	}
 	for _, rt := range s.routes {
 		t := &graph.Target{
-			Label: rt.verb() + " " + prefix + rt.path, Func: rt.fn, Site: rt.site, In: rt.in,
-			Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.renewable,
+			Label: rt.Method + " " + prefix + rt.path, Func: rt.fn, Site: rt.site, In: rt.in,
+			Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.Renewable,
 			Foreign: onGin, Plain: rt.answer != nil,
 		}
 		targets = append(targets, t)
@@ -188,7 +188,7 @@ func (r *Router) check(
 	bad = graph.Check(r.graph, targets, bad)
 	for i, t := range targets {
 		bad.renewal(t)
-		if !t.Plain && !s.routes[i].public && !t.Authenticates() {
+		if !t.Plain && !s.routes[i].Public && !t.Authenticates() {
 			bad.add(t, "unsafe", t.Label+" authenticates nobody: no scheme, no value of FromGin and "+
 				"no guard that reads the request is needed to connect",
 				"guard the route or its group, as by wsroute.Require[Claims](), the type of a scheme; "+
@@ -208,7 +208,7 @@ func (s *shared) plan(endpoints []*endpoint) {
 	warned := map[*graph.Provider]bool{}
 	for _, e := range endpoints {
 		e.plan, e.open = bind.NewPlan(graph.Build(e.target)), !e.target.Authenticates()
-		e.plan.Speaks = e.route.subprotocols
+		e.plan.Speaks = e.route.Subprotocols
 		if s.config.Trace != nil {
 			e.traces = e.provider
 		}
@@ -261,7 +261,7 @@ func (f *faults) renewal(t *graph.Target) {
 func (f *faults) conflicts(before []*endpoint, e *endpoint) {
 	for _, other := range before {
 		why, hint := clash(other.segments, e.segments), ""
-		if why == "" || other.route.verb() != e.route.verb() {
+		if why == "" || other.route.Method != e.route.Method {
 			continue
 		}
 		socket, page := other, e
@@ -269,7 +269,7 @@ func (f *faults) conflicts(before []*endpoint, e *endpoint) {
 			socket, page = e, other
 		}
 		if why == samePath && socket.route.answer == nil && page.route.answer != nil {
-			if !socket.route.diagnose {
+			if !socket.route.Diagnose {
 				socket.page, page.sharesPath = page, true
 				continue
 			}

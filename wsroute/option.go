@@ -1,7 +1,6 @@
 package wsroute
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -25,14 +24,15 @@ type option struct {
 func (o option) apply(rt *route) {
 	o.set(rt)
 	if o.name != "" {
-		rt.named = append(rt.named, o.name)
+		rt.Options = append(rt.Options, o.name)
 	}
 }
 
 // route is a registered handler.
 type route struct {
+	Route // of which Routes fills in the rest
+
 	path     string
-	group    string // the prefix of its groups
 	site     graph.Site
 	graph    *graph.Graph
 	in       reflect.Type
@@ -41,23 +41,12 @@ type route struct {
 	messages []string // what is wrong with the message types
 	receives reflect.Type
 	sends    reflect.Type
-	named    []string // the options that are no guards
-	serve    func(ctx context.Context, p *peer, in any) error
+	limits   Limits // that the route and its groups set
+	scopes   []string
 
-	// Of a route for plain HTTP alone; the method is empty for a WebSocket.
-	method string
+	// One of them is set: serve for a WebSocket, answer for plain HTTP.
+	serve  func(ctx context.Context, p *peer, in any) error
 	answer func(http.ResponseWriter, *http.Request, any) error
-
-	limits       Limits // that the route and its groups set
-	drops        bool
-	discards     bool // what comes is dropped
-	renewable    bool
-	compresses   bool
-	diagnose     bool
-	acceptsFirst bool // a refusal is a close frame
-	public       bool // it may authenticate nobody
-	scopes       []string
-	subprotocols []string
 }
 
 // Require guards a route or a group with the provider of T: it must succeed,
@@ -74,20 +63,20 @@ func Require[T any]() RouteOption {
 // handshake, released with the cause [ErrDiagnose], and the answer is the
 // refusal, or 426 when all is well. Pages of other origins that may connect can read the
 // answer, too (CORS). Without it a plain GET is 426 at once.
-var Diagnose RouteOption = option{"Diagnose", func(rt *route) { rt.diagnose = true }}
+var Diagnose RouteOption = option{"Diagnose", func(rt *route) { rt.Diagnose = true }}
 
 // DropOldest is for streams of which the newest message is worth the most, such as
 // positions or prices: when a slow reader's queue is full, the oldest message that
 // waits is dropped. Without it the handler's own Send waits for room, and a message
 // from anybody else closes the connection with 1013.
-var DropOldest RouteOption = option{"DropOldest", func(rt *route) { rt.drops = true }}
+var DropOldest RouteOption = option{"DropOldest", func(rt *route) { rt.DropOldest = true }}
 
 // Compress lets a client negotiate permessage-deflate (RFC 7692) without context
 // takeover. Limits.ReadLimit then bounds a message both as it comes and as it is
 // inflated. It costs processor time and memory for each message. A message must not
 // hold a secret beside what a stranger can choose: its length would tell (RFC 7692
 // §8). By default, nothing is compressed.
-var Compress RouteOption = option{"Compress", func(rt *route) { rt.compresses = true }}
+var Compress RouteOption = option{"Compress", func(rt *route) { rt.Compress = true }}
 
 // AcceptThenClose lets a page learn why it is refused: browsers hide an HTTP
 // refusal (they report 1006), so the connection is accepted and closed with the
@@ -102,7 +91,7 @@ var Compress RouteOption = option{"Compress", func(rt *route) { rt.compresses = 
 // It costs a stranger's handshake more than a refusal does. [Diagnose] and tickets
 // tell a page the same without it.
 var AcceptThenClose RouteOption = option{"AcceptThenClose", func(rt *route) {
-	rt.acceptsFirst = true
+	rt.AcceptThenClose = true
 }}
 
 // Public lets a WebSocket route authenticate nobody: everybody may connect whose Origin is
@@ -112,7 +101,7 @@ var AcceptThenClose RouteOption = option{"AcceptThenClose", func(rt *route) {
 // lets everybody pass, and a value that is no guard proves nothing. As an option of a
 // group, Public changes nothing for those of its routes that authenticate, nor for
 // [HandleHTTP].
-var Public RouteOption = option{"Public", func(rt *route) { rt.public = true }}
+var Public RouteOption = option{"Public", func(rt *route) { rt.Public = true }}
 
 // Scopes demands OAuth 2.0 scopes (RFC 6749 §3.3) of every scheme that a route
 // uses: what authenticated must grant them, or the connection is refused with 403
@@ -131,14 +120,14 @@ func Scopes(names ...string) RouteOption {
 // default, a route selects none.
 func Subprotocols(names ...string) RouteOption {
 	return option{"Subprotocols(" + strings.Join(names, ", ") + ")", func(rt *route) {
-		rt.subprotocols = names
+		rt.Subprotocols = names
 	}}
 }
 
 // selectSubprotocol returns the route's first choice among the client's offers. The marker
 // of a token is selected if nothing else is: a browser that offered it would fail otherwise.
 func (rt *route) selectSubprotocol(offers []string, marker string) string {
-	for _, name := range rt.subprotocols {
+	for _, name := range rt.Subprotocols {
 		if slices.Contains(offers, name) {
 			return name
 		}
@@ -146,16 +135,13 @@ func (rt *route) selectSubprotocol(offers []string, marker string) string {
 	return marker
 }
 
-// verb is the HTTP method.
-func (rt *route) verb() string { return cmp.Or(rt.method, http.MethodGet) }
-
 // check adds what is wrong with the route by itself.
 func (rt *route) check(t *graph.Target, found *faults, c *Config) {
 	for _, text := range rt.messages {
 		found.add(t, "bad message", text, "")
 	}
-	if rt.method != "" && (!isToken(rt.method) || strings.ToUpper(rt.method) != rt.method) {
-		found.add(t, "bad route", fmt.Sprintf("%q is no HTTP method", rt.method),
+	if !isToken(rt.Method) || strings.ToUpper(rt.Method) != rt.Method {
+		found.add(t, "bad route", fmt.Sprintf("%q is no HTTP method", rt.Method),
 			"use the constants of net/http, such as http.MethodPost")
 	}
 	if rt.limits != (Limits{}) {
@@ -163,7 +149,7 @@ func (rt *route) check(t *graph.Target, found *faults, c *Config) {
 			found.add(t, "bad route", text, "")
 		}
 	}
-	for _, name := range rt.subprotocols {
+	for _, name := range rt.Subprotocols {
 		if !isToken(name) {
 			found.add(t, "bad route", fmt.Sprintf("%q is no name of a subprotocol", name),
 				"use letters, digits, '.', '-' and '_'")

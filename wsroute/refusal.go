@@ -143,7 +143,7 @@ func (e *endpoint) answerError(
 	}
 	rejection, err := e.rejection(err)
 	e.logRefusal(r, rejection, err)
-	if e.route.acceptsFirst && !asked.Diagnose && e.acceptThenClose(w, r, asked, rejection) {
+	if e.route.AcceptThenClose && !asked.Diagnose && e.acceptThenClose(w, r, asked, rejection) {
 		return false
 	}
 	e.writeRejection(w, r, rejection)

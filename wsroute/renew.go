@@ -35,7 +35,7 @@ import (
 // that was let in without one is closed with 1008 "nothing_to_renew". Who
 // sends a second one before the first is answered is closed with 1008. Protocols of
 // the program's own call [Conn.Renew] instead.
-var Renewable RouteOption = option{"Renewable", func(rt *route) { rt.renewable = true }}
+var Renewable RouteOption = option{"Renewable", func(rt *route) { rt.Renewable = true }}
 
 // A peer may renew renewBurst times at once, and then once in each renewInterval.
 const (
@@ -173,7 +173,7 @@ func (r *renewer) renew(credential string) error {
 // renewal reports whether a message is a credential, and returns what verifies it, which says
 // whether it is a good one. It runs on the reading goroutine.
 func (r *renewer) renewal(in *wsconn.Message) (taken bool, verify func() bool) {
-	text, renewable := in.Buf.Bytes(), r.peer.endpoint.route.renewable
+	text, renewable := in.Buf.Bytes(), r.peer.endpoint.route.Renewable
 	if !renewable || !bytes.Contains(text, []byte("$renew")) && !bytes.Contains(text, []byte(`\u`)) {
 		return false, nil // as most messages
 	}
@@ -217,7 +217,7 @@ func (r *renewer) answer() *wsconn.Outgoing {
 // that is not Renewable, where nothing happens. until is zero if they never expire.
 func (c *Conn[Recv, Send]) Renew(credential string) (until time.Time, err error) {
 	r := c.peer.renewer
-	if r == nil || !r.peer.endpoint.route.renewable {
+	if r == nil || !r.peer.endpoint.route.Renewable {
 		return time.Time{}, errors.New("wsroute: Renew: the route is not Renewable")
 	}
 	if err := r.renew(credential); err != nil {

@@ -221,7 +221,7 @@ func (h *resolution) upgrade() error {
 		return err
 	}
 	protocol := e.route.selectSubprotocol(h.request.Selectable())
-	socket, hijacked, err := e.accept(h.w, h.r, h.header, protocol, e.route.compresses)
+	socket, hijacked, err := e.accept(h.w, h.r, h.header, protocol, e.route.Compress)
 	if hijacked && err != nil {
 		return fmt.Errorf("%w: %w", errUpgrade, err)
 	}

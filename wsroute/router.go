@@ -103,16 +103,17 @@ func Handle[Recv, Send, In any](
 	if handler == nil {
 		misuse("Handle %s with a nil handler", path)
 	}
-	codec, bad := newCodec[Recv, Send](r.graph.Validate())
+	receives, sends := reflect.TypeFor[Recv](), reflect.TypeFor[Send]()
+	check, bad := messageRules(r.graph.Validate(), receives, sends)
 	r.add(path, options, &route{
+		Route:    Route{Method: http.MethodGet},
 		in:       reflect.TypeFor[In](),
 		fn:       graph.DescribeFunc(handler),
-		receives: reflect.TypeFor[Recv](),
-		sends:    reflect.TypeFor[Send](),
+		receives: receives,
+		sends:    sends,
 		messages: bad,
-		discards: codec.discards,
 		serve: func(ctx context.Context, p *peer, in any) error {
-			return handler(ctx, &Conn[Recv, Send]{p, codec}, *in.(*In))
+			return handler(ctx, &Conn[Recv, Send]{p, check}, *in.(*In))
 		},
 	})
 }
@@ -124,7 +125,7 @@ func misuse(format string, args ...any) {
 }
 
 func (r *Router) add(path string, options []RouteOption, rt *route) {
-	rt.path, rt.group = r.prefix+path, r.prefix
+	rt.path, rt.Group = r.prefix+path, r.prefix
 	rt.site = graph.Caller()
 	if r.shared.mounted.Load().begun {
 		misuse("Handle %s after Mount", rt.path)
@@ -133,8 +134,8 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 	for _, o := range slices.Concat(r.options, options) {
 		o.apply(rt)
 	}
-	if rt.method != "" { // options of groups for WebSockets
-		rt.acceptsFirst, rt.diagnose, rt.renewable, rt.subprotocols = false, false, false, nil
+	if rt.answer != nil { // options of groups for WebSockets
+		rt.Route = Route{Method: rt.Method, Group: rt.Group, Options: rt.Options}
 	}
 	r.shared.routes = append(r.shared.routes, rt)
 }

@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 
@@ -77,11 +78,10 @@ type MessageInfo struct {
 func (r *Router) Routes() (list []Route) {
 	for _, e := range r.shared.mounted.Load().endpoints {
 		rt, t := e.route, e.target
-		route := Route{
-			Method: rt.verb(), Path: t.Label[len(rt.verb())+1:], Group: rt.group, Site: t.Site.String(),
-			Handler: rt.fn.Name, Options: slices.Clone(rt.named), calls: e.plan.Calls(),
-		}
-		route.Kind = "http"
+		route := rt.Route
+		route.Path, route.Kind = t.Label[len(rt.Method)+1:], "http"
+		route.Site, route.Handler, route.calls = t.Site.String(), rt.fn.Name, e.plan.Calls()
+		route.Options, route.Subprotocols = slices.Clone(rt.Options), slices.Clone(rt.Subprotocols)
 		for _, p := range e.plan.Params() {
 			route.Params = append(route.Params, Param(p))
 		}
@@ -93,13 +93,10 @@ func (r *Router) Routes() (list []Route) {
 		}
 		if rt.answer == nil {
 			route.Kind, route.Receives, route.Sends = "loop", messageInfo(rt.receives), messageInfo(rt.sends)
-			if rt.discards {
+			if route.Receives == nil {
 				route.Kind = "send-only"
 			}
 			route.Origins, route.Limits = slices.Clone(r.shared.origins.list), Limits(e.settings.Limits)
-			route.Subprotocols = slices.Clone(rt.subprotocols)
-			route.Public, route.Diagnose, route.AcceptThenClose = rt.public, rt.diagnose, rt.acceptsFirst
-			route.Renewable, route.Compress, route.DropOldest = rt.renewable, rt.compresses, rt.drops
 		}
 		list = append(list, route)
 	}
@@ -119,14 +116,11 @@ func credentialInfo(s graph.SchemeInfo) CredentialInfo {
 }
 
 func messageInfo(t reflect.Type) []MessageInfo {
-	frame := "text"
-	switch t {
-	case reflect.TypeFor[Discard]():
+	if t == reflect.TypeFor[Discard]() {
 		return nil
-	case reflect.TypeFor[Message]():
-		frame = "any"
-	case reflect.TypeFor[[]byte]():
-		frame = "binary"
 	}
-	return []MessageInfo{{t, frame}}
+	frames := map[reflect.Type]string{
+		reflect.TypeFor[Message](): "any", reflect.TypeFor[[]byte](): "binary",
+	}
+	return []MessageInfo{{t, cmp.Or(frames[t], "text")}}
 }
