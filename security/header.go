@@ -20,8 +20,6 @@ type header struct {
 	named   bool   // it has a kid
 }
 
-const maxStoredHeader = 512 // bytes of a header that is stored for the next token
-
 // readHeader returns the header of a token. All tokens of an issuer have the same one, so
 // the last one with a good signature is stored. Nothing else of a token is.
 func (v *verifier[C]) readHeader(encoded string) (*header, error) {
@@ -29,15 +27,6 @@ func (v *verifier[C]) readHeader(encoded string) (*header, error) {
 		return last, nil
 	}
 	return parseHeader(encoded)
-}
-
-// storeHeader stores a header for the next token.
-func (v *verifier[C]) storeHeader(h *header) {
-	if len(h.encoded) <= maxStoredHeader && v.lastHeader.Load() != h {
-		copied := *h
-		copied.encoded = strings.Clone(h.encoded) // h.encoded holds the whole token in memory
-		v.lastHeader.Store(&copied)
-	}
 }
 
 // parseHeader reads a header, and refuses much that golang-jwt accepts.
@@ -50,7 +39,7 @@ func parseHeader(encoded string) (*header, error) {
 	if json.Unmarshal(raw, &params) != nil { // its error may quote the header
 		return nil, badToken(jwt.ErrTokenMalformed, "its header is not a usable JSON object")
 	}
-	h := &header{encoded: encoded}
+	h := &header{encoded: strings.Clone(encoded)} // which holds the whole token in memory
 	algorithm, ok := params["alg"].(string)
 	if !ok {
 		return nil, badToken(jwt.ErrTokenUnverifiable, "signing method (alg) is unspecified")

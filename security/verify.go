@@ -149,7 +149,7 @@ func (v *verifier[C]) verify(ctx context.Context, token string) ([]byte, error) 
 	if err != nil {
 		return nil, badToken(jwt.ErrTokenMalformed, "its payload is not base64url")
 	}
-	v.storeHeader(h)
+	v.lastHeader.Store(h)
 	return payload, nil
 }
 
