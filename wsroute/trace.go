@@ -131,8 +131,7 @@ type traced struct {
 	endpoint *endpoint
 	ctx      context.Context
 	begun    time.Time
-	done     atomic.Bool  // the handshake is
-	socket   wsconn.Trace // what the connection reports to
+	done     atomic.Bool // the handshake is
 
 	received, receivedBytes, sent, sentBytes atomic.Int64
 }
@@ -161,7 +160,7 @@ func (e *endpoint) answered(r *http.Request, status int, reason string, err erro
 
 // opened tells of a connection that opens, and returns what its socket reports to; nil for
 // nothing.
-func (p *peer) opened(r *http.Request) *wsconn.Trace {
+func (p *peer) opened(r *http.Request) wsconn.Tracer {
 	if p.endpoint.shared.config.Trace == nil {
 		return nil
 	}
@@ -169,8 +168,7 @@ func (p *peer) opened(r *http.Request) *wsconn.Trace {
 	t.ctx, t.begun = context.WithoutCancel(t.ctx), time.Now()
 	t.tell(func(to *Trace) { t.ctx = to.Opened(t.ctx, ConnInfo{t.route()}) })
 	p.values.traced.Store(t)
-	t.socket.Tracer = t
-	return &t.socket
+	return t
 }
 
 func (t *traced) tell(f func(*Trace)) { t.endpoint.tell(f) }

@@ -57,7 +57,6 @@ func (c *Conn) read() (then func()) {
 		timer.Stop()
 	}
 	_ = c.socket.Close()
-	c.socket.wire.abandon()
 	c.tellDropped(c.Outcome().Cause)
 	c.mu.Lock()
 	c.phase = closed

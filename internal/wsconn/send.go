@@ -22,7 +22,8 @@ func (c *Conn) Send(ctx context.Context, m *Outgoing) error {
 		if sent || err != nil {
 			return err
 		}
-		c.socket.wire.room(len(m.frame(c.socket.deflates)), c.set, ctx.Done())
+		w, n := c.socket.wire, len(m.frame(c.socket.deflates))
+		w.wait(func() bool { return w.fits(n, c.set) || w.closed }, ctx.Done())
 	}
 }
 

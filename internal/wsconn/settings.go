@@ -47,7 +47,7 @@ type Hooks struct {
 	// Check is called on its own goroutine at the time of [Conn.CheckAt].
 	Check func()
 	// Trace is told what happens; nil for nobody.
-	Trace *Trace
+	Trace Tracer
 }
 
 // Close codes that are sent (RFC 6455 §7.4.1; 1012, 1013 and 3000 are of the IANA

@@ -15,12 +15,6 @@ type Tracer interface {
 	Pong(roundTrip time.Duration)
 }
 
-// Trace is a Tracer of one connection.
-type Trace struct {
-	Tracer
-	dropped, size int // messages that are not told yet, and their bytes; the wire's lock guards them
-}
-
 // sent tells of a message that was queued.
 func (c *Conn) sent(m *Outgoing) {
 	if c.hooks.Trace == nil {
@@ -31,18 +25,11 @@ func (c *Conn) sent(m *Outgoing) {
 	c.hooks.Trace.Sent(m.plain.Len()-headRoom, queued)
 }
 
-// tellDropped tells of what was dropped since.
+// tellDropped tells of what was dropped since. A cause drops what still waits.
 func (c *Conn) tellDropped(cause error) {
-	t, w := c.hooks.Trace, c.socket.wire
-	if t == nil {
-		return
-	}
-	w.mu.Lock()
-	messages, bytes := t.dropped, t.size
-	t.dropped, t.size = 0, 0
-	w.mu.Unlock()
-	if messages > 0 {
-		t.Dropped(messages, bytes, cause)
+	messages, bytes := c.socket.wire.takeDropped(cause != nil)
+	if messages > 0 && c.hooks.Trace != nil {
+		c.hooks.Trace.Dropped(messages, bytes, cause)
 	}
 }
 

@@ -30,6 +30,8 @@ type wire struct {
 	err      error
 	sent     int // bytes that were written, without those of pings
 	waited   int // bytes that were written, but not at once
+
+	dropped, droppedBytes int // messages that nobody was told of, and their bytes
 }
 
 // tryWriter writes what the socket takes at once.
@@ -74,9 +76,11 @@ func (w *wire) send(m *Outgoing, deflate bool, set *Settings) (sent bool, err er
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for !w.fits(len(frame), set) {
-		if !set.DropOldest || !w.dropOldest() {
+		i := slices.IndexFunc(w.queue, func(e entry) bool { return e.isMessage() && !e.begun })
+		if i < 0 || !set.DropOldest {
 			return false, w.err
 		}
+		w.drop(i)
 	}
 	kept, err := w.put(m.op, frame)
 	m.kept = m.kept || kept
@@ -231,17 +235,6 @@ func (w *wire) fits(n int, set *Settings) bool {
 	return w.size == 0 || w.size+n <= set.SendQueue && w.messages < set.SendMessages
 }
 
-// dropOldest drops the oldest message that is not begun, and says whether there was one;
-// w.mu is held.
-func (w *wire) dropOldest() bool {
-	i := slices.IndexFunc(w.queue, func(e entry) bool { return e.isMessage() && !e.begun })
-	if i < 0 {
-		return false
-	}
-	w.drop(i)
-	return true
-}
-
 // waiting returns how much is queued: messages that are not begun, and bytes.
 func (w *wire) waiting() (messages, bytes int) {
 	w.mu.Lock()
@@ -256,11 +249,17 @@ func (w *wire) dropWaiting() {
 	}
 }
 
-// abandon drops all that was not begun when the socket was closed.
-func (w *wire) abandon() {
+// takeDropped returns how much was dropped since the last call: messages, and bytes. rest
+// drops all that is not begun.
+func (w *wire) takeDropped(rest bool) (messages, bytes int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.dropWaiting()
+	if rest {
+		w.dropWaiting()
+	}
+	messages, bytes = w.dropped, w.droppedBytes
+	w.dropped, w.droppedBytes = 0, 0
+	return messages, bytes
 }
 
 // drop drops an entry that is not begun; w.mu is held.
@@ -269,18 +268,10 @@ func (w *wire) drop(i int) {
 	w.size -= len(e.data)
 	if e.isMessage() {
 		w.messages--
-		if w.owner != nil && w.owner.hooks.Trace != nil {
-			w.owner.hooks.Trace.dropped++
-			w.owner.hooks.Trace.size += len(e.data)
-		}
+		w.dropped++
+		w.droppedBytes += len(e.data)
 	}
 	w.queue = slices.Delete(w.queue, i, i+1)
-}
-
-// room returns when a message of n bytes may fit, when the wire has failed or is closed, or
-// when done is closed.
-func (w *wire) room(n int, set *Settings, done <-chan struct{}) {
-	w.wait(func() bool { return w.fits(n, set) || w.closed }, done)
 }
 
 // empty returns when the queue is, when the wire has failed, or when done is closed.

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +116,9 @@ func TestTheQueueCounts(t *testing.T) {
 			t.Errorf("%d bytes, %d messages, %d entries; not %d, %d, %d", w.size, w.messages, len(w.queue), size, messages, entries)
 		}
 	}
+	dropOldest := func() {
+		w.drop(slices.IndexFunc(w.queue, func(e entry) bool { return e.isMessage() }))
+	}
 	for _, n := range []int{0, 125, 126, 65535, 65536} {
 		w.mustSend(t, n)
 	}
@@ -127,16 +131,16 @@ func TestTheQueueCounts(t *testing.T) {
 		check(size+2+len(data), 5, 6)
 		if i == 0 {
 			w.mustSend(t, 10)
-			w.dropOldest()
+			dropOldest()
 			size += 12 - 2
 			w.mustSend(t, 0)
 			size += 2
-			w.dropOldest()
+			dropOldest()
 			size -= 127
 			w.mustSend(t, 125)
 			size += 127
 			check(size+3, 6, 7)
-			w.dropOldest()
+			dropOldest()
 			size -= 130
 			check(size+3, 5, 6)
 		}
