@@ -15,8 +15,8 @@ const deflateAnswer = deflateName + "; server_no_context_takeover; client_no_con
 // can fulfil (RFC 7692 §5, §7.1): our answer is always the same.
 func offersDeflate(lines []string) bool {
 	for _, line := range lines {
-		for _, offer := range splitQuoted(line, ',') {
-			params := splitQuoted(offer, ';')
+		for offer := range strings.SplitSeq(line, ",") {
+			params := strings.Split(offer, ";")
 			if strings.Trim(params[0], " \t") == deflateName && canFulfil(params[1:]) {
 				return true
 			}
@@ -48,20 +48,4 @@ func canFulfil(params []string) bool {
 		seen[name] = true
 	}
 	return true
-}
-
-// splitQuoted parts text at a separator that stands in no quoted string (RFC 9110 §5.6.4).
-func splitQuoted(text string, separator byte) (parts []string) {
-	quoted, from := false, 0
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case c == separator && !quoted:
-			parts, from = append(parts, text[from:i]), i+1
-		}
-	}
-	return append(parts, text[from:])
 }
