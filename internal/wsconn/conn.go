@@ -212,11 +212,7 @@ func (c *Conn) peerClosed(code int, reason string) error {
 	case c.inHand:
 		c.grace = c.handed.Add(c.set.CloseGrace)
 	default:
-		c.grace = now
-	}
-	if !now.Before(c.grace) {
 		c.finish()
-		return nil
 	}
 	c.changed.Broadcast()
 	c.rearm(now)

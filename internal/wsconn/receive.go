@@ -109,11 +109,8 @@ func (c *Conn) waitForRoom(m *Message) {
 // readBy bounds what is read from now on; c.mu is held.
 func (c *Conn) readBy(t time.Time) {
 	c.readUntil = t
-	if c.watching {
-		c.rouse()
-		return
-	}
 	_ = c.socket.SetReadDeadline(t)
+	c.rouse()
 }
 
 // rouse ends the wait for room, so that the reading goroutine looks again; c.mu is held.
