@@ -1,7 +1,6 @@
 package wsconn
 
 import (
-	"bytes"
 	"crypto/tls"
 	"net"
 	"sync"
@@ -21,8 +20,8 @@ type socket struct {
 	ws       *websocket.Conn // nil during the handshake
 	wire     *wire
 	deflates bool
-	early    *bytes.Reader // read by net/http before the hijack; nil if nothing is left
-	reads    atomic.Int64  // how often something came
+	early    []byte       // read by net/http before the hijack
+	reads    atomic.Int64 // how often something came
 
 	// The reading goroutine's own.
 	conn   *Conn // nil during the handshake
@@ -62,11 +61,9 @@ func (k *socket) Read(b []byte) (int, error) {
 
 // receive replays what net/http had read, then reads the socket.
 func (k *socket) receive(b []byte) (int, error) {
-	if k.early != nil {
-		n, _ := k.early.Read(b)
-		if k.early.Len() == 0 {
-			k.early = nil
-		}
+	if len(k.early) > 0 {
+		n := copy(b, k.early)
+		k.early = k.early[n:]
 		return n, nil
 	}
 	if k.conn != nil {

@@ -46,10 +46,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	h.socket = &Socket{socket{Conn: raw, wire: newWire(raw, h.timeout)}}
-	if n := buffered.Reader.Buffered(); n > 0 {
-		peeked, _ := buffered.Reader.Peek(n)
-		h.socket.inner.early = bytes.NewReader(bytes.Clone(peeked))
-	}
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	h.socket.inner.early = bytes.Clone(early)
 	buffered.Reader.Reset(&h.socket.inner) // gorilla looks at it, and reads with a buffer of its own
 	return &h.socket.inner, buffered, nil
 }
@@ -76,18 +74,13 @@ func Upgrade(
 	h := &hijacker{ResponseWriter: w, timeout: timeout}
 	deflate := compress && offersDeflate(r.Header["Sec-Websocket-Extensions"])
 	ws, err := upgrader.Upgrade(h, ofGorilla[deflate], nil)
-	if err == nil {
-		k := &h.socket.inner
-		k.ws, k.deflates = ws, deflate
-		err = k.wire.control(opNone, answer(r.Header.Get("Sec-Websocket-Key"), deflate, header))
-	}
-	if err != nil {
-		if h.socket != nil {
-			_ = h.socket.inner.Close()
-		}
+	if err != nil { // gorilla has closed what it took over
 		return nil, h.socket != nil, err
 	}
-	return h.socket, true, nil
+	k := &h.socket.inner
+	k.ws, k.deflates = ws, deflate
+	err = k.wire.control(opNone, answer(r.Header.Get("Sec-Websocket-Key"), deflate, header))
+	return h.socket, true, err
 }
 
 // acceptGUID is what an answer shows with that its request was understood (RFC 6455 §1.3).
@@ -96,9 +89,8 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // answer is the 101 (RFC 6455 §4.2.2).
 func answer(key string, deflate bool, header http.Header) []byte {
 	accept := sha1.Sum([]byte(key + acceptGUID)) //nolint:gosec // as the RFC says
-	b := make([]byte, 0, 256)
-	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
-	b = append(b, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b := append(make([]byte, 0, 256), "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"+
+		"Connection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = base64.StdEncoding.AppendEncode(b, accept[:])
 	b = append(b, "\r\n"...)
 	if deflate {
