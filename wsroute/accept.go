@@ -31,7 +31,7 @@ func (e *endpoint) acceptThenClose(
 	p := &peer{
 		endpoint: e, conn: wsconn.New(context.Background(), &settings), counted: counted{refused: true},
 	}
-	if e.shared.hub.enter(p, e.address(asked)) != nil {
+	if e.shared.hub.enter(p, asked.ClientAddr()) != nil {
 		return false
 	}
 	defer e.shared.hub.leave(p)

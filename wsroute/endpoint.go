@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -48,62 +47,56 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *gin.Context)
 	if e.shared.config.Trace != nil && (wantsUpgrade(r) || !e.route.Diagnose) {
 		r = e.traced(r)
 	}
-	if h := e.begin(w, r, path, c); h != nil {
+	h, rejection := e.begin(w, r, path, c)
+	switch {
+	case rejection != nil:
+		e.refuse(w, r, rejection)
+	case h != nil:
 		h.run()
 	}
 }
 
-// begin does all that comes before the resolver, and returns nil if that was the
-// end of it.
+// begin does all that comes before the resolver. It returns neither a resolution nor a
+// rejection if the request is answered.
 func (e *endpoint) begin(
 	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
-) *resolution {
-	if e.route.Diagnose && !wantsUpgrade(r) {
+) (*resolution, *depends.Rejection) {
+	upgrade := wantsUpgrade(r)
+	if e.route.Diagnose && !upgrade {
 		if _, answered := e.shared.cors(w, r, e.open); answered {
-			return nil
+			return nil, nil
 		}
 	}
-	upgrade, rejection := e.check(w, r)
-	if rejection != nil {
-		e.refuse(w, r, rejection)
-		return nil
+	if rejection := e.check(w, r, upgrade); rejection != nil {
+		return nil, rejection
 	}
 	h := e.newResolution(w, r, path, c)
-	if h.request.Diagnose = !upgrade; len(h.request.Protocols) > bind.MaxOffers {
-		e.refuse(w, r, refusal(http.StatusBadRequest, "too_many_subprotocols",
-			fmt.Errorf("more than %d subprotocols are offered", bind.MaxOffers)))
-		return nil
-	}
+	h.request.Diagnose = !upgrade
 	unread := h.request.Parse()
 	switch {
+	case len(h.request.Protocols) > bind.MaxOffers:
+		return nil, refusal(http.StatusBadRequest, "too_many_subprotocols",
+			fmt.Errorf("more than %d subprotocols are offered", bind.MaxOffers))
 	case h.request.Forged(e.allows):
-		e.refuse(w, r, e.originRefused(r))
-		return nil
+		return nil, e.originRefused(r)
 	case unread != nil:
-		e.refuse(w, r, badQuery())
-		return nil
+		return nil, badQuery()
 	}
+	address := h.request.ClientAddr()
 	if err := h.request.Refused(); err != nil {
-		if refusal := e.shared.hub.refuses(e.address(&h.request)); refusal != nil {
-			e.refuse(w, r, refusal)
-		} else {
-			e.answerError(w, r, &h.request, err)
+		if full := e.shared.hub.refuses(address); full != nil {
+			return nil, full
 		}
-		return nil
+		e.answerError(w, r, &h.request, err)
+		return nil, nil
 	}
-	h.peer = newPeer(r.Context(), e, e.shared.proxies.remote(r))
-	address := e.address(&h.request)
+	h.peer = newPeer(e, r)
 	if e.shared.config.MaxPerAddress > 0 && !address.IsValid() {
 		e.shared.unknown.Do(func() {
-			e.log(slog.LevelWarn, "MaxPerAddress does not count peers without an address",
-				h.peer.remote, nil)
+			h.peer.log(slog.LevelWarn, "MaxPerAddress does not count peers without an address", nil)
 		})
 	}
-	if refusal := e.shared.hub.enter(h.peer, address); refusal != nil {
-		e.refuse(w, r, refusal)
-		return nil
-	}
-	return h
+	return h, e.shared.hub.enter(h.peer, address)
 }
 
 // newResolution reads what a resolution needs of a request.
@@ -115,14 +108,6 @@ func (e *endpoint) newResolution(
 		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.client,
 		Protocols: bind.Offers(lines), Foreign: c,
 	}}
-}
-
-// address is that of the peer if it is needed for MaxPerAddress.
-func (e *endpoint) address(r *bind.Request) (address netip.Addr) {
-	if e.shared.config.MaxPerAddress > 0 {
-		address = r.ClientAddr()
-	}
-	return address
 }
 
 func badQuery() *depends.Rejection {
@@ -144,35 +129,30 @@ func (e *endpoint) originRefused(r *http.Request) *depends.Rejection {
 }
 
 // check runs the checks that need nothing of the program, the cheapest first.
-// upgrade is false for a plain request of a route that diagnoses.
+// upgrade is false for a plain request.
 func (e *endpoint) check(
-	w http.ResponseWriter, r *http.Request,
-) (upgrade bool, rejection *depends.Rejection) {
-	if rejection = checkMethod(r); rejection != nil {
-		return false, rejection
-	}
-	upgrade = wantsUpgrade(r)
+	w http.ResponseWriter, r *http.Request, upgrade bool,
+) (rejection *depends.Rejection) {
 	switch {
+	case r.Method != http.MethodGet:
+		rejection = refusal(http.StatusMethodNotAllowed, "method_not_allowed", nil)
+		rejection.Header = http.Header{"Allow": {http.MethodGet}}
 	case upgrade:
 		rejection = checkHandshake(r)
 	case !e.route.Diagnose:
 		rejection = upgradeRequired(r)
 	}
-	if rejection != nil {
-		return upgrade, rejection
+	switch {
+	case rejection != nil:
+	case e.shared.config.RequireTLS && !e.shared.proxies.secure(r):
+		rejection = e.tlsRequired(r)
+	case !e.allows(r):
+		rejection = e.originRefused(r)
+	case upgrade && !hijackable(w):
+		rejection = refusal(http.StatusInternalServerError, "internal_error", fmt.Errorf(
+			"wsroute: a %T cannot be upgraded: some middleware or HTTP/2 hides the connection", w))
 	}
-	if e.shared.config.RequireTLS && !e.shared.proxies.secure(r) {
-		return upgrade, e.tlsRequired(r)
-	}
-	if !e.allows(r) {
-		return upgrade, e.originRefused(r)
-	}
-	if upgrade && !hijackable(w) {
-		err := fmt.Errorf("wsroute: a %T cannot be upgraded: "+
-			"some middleware or HTTP/2 hides the connection", w)
-		return upgrade, refusal(http.StatusInternalServerError, "internal_error", err)
-	}
-	return upgrade, nil
+	return rejection
 }
 
 // allows decides by the Origin.

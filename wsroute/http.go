@@ -71,7 +71,7 @@ func (e *endpoint) servePlain(
 	case unread != nil:
 		e.refuse(w, r, badQuery())
 	default:
-		h.peer = newPeer(r.Context(), e, e.shared.proxies.remote(r))
+		h.peer = newPeer(e, r)
 		h.run()
 	}
 }

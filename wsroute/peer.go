@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -29,9 +30,9 @@ type peer struct {
 	since       time.Time
 }
 
-func newPeer(values context.Context, e *endpoint, remote string) *peer {
-	p := &peer{endpoint: e, remote: remote, since: time.Now()}
-	p.values.Context = values
+func newPeer(e *endpoint, r *http.Request) *peer {
+	p := &peer{endpoint: e, remote: e.shared.proxies.remote(r), since: time.Now()}
+	p.values.Context = r.Context()
 	p.conn = wsconn.New(&p.values, e.settings)
 	p.scope = graph.Scope{
 		Budget: e.shared.config.CleanupTimeout, Authorisation: &p.authorised,

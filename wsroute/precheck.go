@@ -36,16 +36,6 @@ func upgradeRequired(r *http.Request) *depends.Rejection {
 	}
 }
 
-// checkMethod refuses everything but GET.
-func checkMethod(r *http.Request) *depends.Rejection {
-	if r.Method == http.MethodGet {
-		return nil
-	}
-	refused := refusal(http.StatusMethodNotAllowed, "method_not_allowed", nil)
-	refused.Header = http.Header{"Allow": {http.MethodGet}}
-	return refused
-}
-
 // checkHandshake refuses an opening handshake that is not what RFC 6455 §4.2.1
 // asks for, before anything of the program runs.
 func checkHandshake(r *http.Request) *depends.Rejection {
