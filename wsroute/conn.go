@@ -33,16 +33,14 @@ type Conn[Recv, Send any] struct {
 // closed behind the message gets its answer (see [Handle]), and values that were replaced
 // meanwhile are not released (see [depends.Live]).
 func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
-	var zero Recv
 	in, err := c.peer.conn.Receive(ctx)
 	if err != nil {
-		return zero, err
+		return *new(Recv), err
 	}
+	defer in.Release()
 	var v Recv
-	bad := decode(c.check, in, &v)
-	in.Release()
-	if bad != nil {
-		return zero, bad
+	if bad := decode(c.check, in, &v); bad != nil {
+		return *new(Recv), bad
 	}
 	return v, nil
 }

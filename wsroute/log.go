@@ -23,12 +23,6 @@ func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr)
 
 func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs ...slog.Attr) {
 	defer lost()
-	e.write(e.line(level, text, remote, err, attrs))
-}
-
-func (e *endpoint) line(
-	level slog.Level, text, remote string, err error, attrs []slog.Attr,
-) *slog.Record {
 	line := slog.NewRecord(time.Now(), level, text, 0) // without a source, which is always ours
 	line.AddAttrs(slog.String("route", e.target.Label), slog.String("remote", remote))
 	line.AddAttrs(attrs...)
@@ -38,15 +32,9 @@ func (e *endpoint) line(
 	if p, ok := errors.AsType[*graph.Panic](err); ok {
 		line.AddAttrs(slog.String("stack", p.Stack))
 	}
-	return &line
-}
-
-// write hands a line to the logger; lost is deferred by its caller. A slog handler needs much
-// of a stack: the line is made before, and no frame stands between.
-func (e *endpoint) write(line *slog.Record) {
 	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
-	if handler.Enabled(ctx, line.Level) {
-		_ = handler.Handle(ctx, *line)
+	if handler.Enabled(ctx, level) {
+		_ = handler.Handle(ctx, line)
 	}
 }
 

@@ -82,8 +82,7 @@ func (p *peer) end(result error) {
 			defer p.endpoint.shared.hub.leave(p)
 			code, reason, byPeer := closeCode(p.conn.Outcome())
 			p.closed(code, reason)
-			defer lost()
-			p.endpoint.write(p.lastLine(result, code, reason, byPeer))
+			p.logEnd(result, code, reason, byPeer)
 		})
 	}()
 	defer func() { p.scope.End(p.conn.Context(), result) }()
@@ -131,8 +130,8 @@ func closeCode(end wsconn.Outcome) (code int, reason string, byPeer bool) {
 	return cmp.Or(end.Code, wsconn.CodeAbnormal), end.Reason, false
 }
 
-// lastLine is the connection's one line of log.
-func (p *peer) lastLine(result error, code int, reason string, byPeer bool) *slog.Record {
+// logEnd writes the connection's one line of log.
+func (p *peer) logEnd(result error, code int, reason string, byPeer bool) {
 	if byPeer && errors.As(result, new(*CloseError)) { // of which code and reason say all
 		result = nil
 	}
@@ -145,5 +144,5 @@ func (p *peer) lastLine(result error, code int, reason string, byPeer bool) *slo
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", reason))
 	}
-	return p.endpoint.line(level, "connection ended", p.remote, result, attrs)
+	p.log(level, "connection ended", result, attrs...)
 }
