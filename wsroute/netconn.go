@@ -97,22 +97,14 @@ func (n *netConn) RemoteAddr() net.Addr { return n.conn.RemoteAddr() }
 
 // SetDeadline implements [net.Conn].
 func (n *netConn) SetDeadline(t time.Time) error {
-	n.read.set(t)
-	n.write.set(t)
-	return nil
+	return errors.Join(n.read.set(t), n.write.set(t))
 }
 
 // SetReadDeadline implements [net.Conn].
-func (n *netConn) SetReadDeadline(t time.Time) error {
-	n.read.set(t)
-	return nil
-}
+func (n *netConn) SetReadDeadline(t time.Time) error { return n.read.set(t) }
 
 // SetWriteDeadline implements [net.Conn].
-func (n *netConn) SetWriteDeadline(t time.Time) error {
-	n.write.set(t)
-	return nil
-}
+func (n *netConn) SetWriteDeadline(t time.Time) error { return n.write.set(t) }
 
 // deadline is a context that ends at a time which may be set again.
 type deadline struct {
@@ -129,8 +121,9 @@ func (d *deadline) context() context.Context {
 	return d.ctx
 }
 
-// set changes the time, also for who waits already; zero is never.
-func (d *deadline) set(t time.Time) {
+// set changes the time, also for those that wait already; zero is never. Its error, which
+// the methods of a net.Conn return, is always nil.
+func (d *deadline) set(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timer != nil && !d.timer.Stop() {
@@ -148,4 +141,5 @@ func (d *deadline) set(t time.Time) {
 	default:
 		d.timer = time.AfterFunc(left, func() { end(os.ErrDeadlineExceeded) })
 	}
+	return nil
 }
