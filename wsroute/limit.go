@@ -33,12 +33,6 @@ type counted struct {
 
 var errLimit = errors.New("wsroute: a limit is reached")
 
-func limitReached(status int, reason string) *depends.Rejection {
-	r := refusal(status, reason, errLimit)
-	r.RetryAfter = retryAfter
-	return r
-}
-
 // full refuses a peer that would be one too many; h.mu is held. Those that are refused by a
 // close frame have a share of their own, a tenth of MaxConnections.
 func (h *hub) full(address netip.Addr, refused bool) *depends.Rejection {
@@ -52,11 +46,11 @@ func (h *hub) full(address netip.Addr, refused bool) *depends.Rejection {
 	case h.empty != nil:
 		return draining()
 	case reached(peers, most):
-		return limitReached(http.StatusServiceUnavailable, "too_many_connections")
+		return retryLater(http.StatusServiceUnavailable, "too_many_connections", errLimit)
 	case reached(h.handshakes, c.MaxHandshakes):
-		return limitReached(http.StatusServiceUnavailable, "too_many_handshakes")
+		return retryLater(http.StatusServiceUnavailable, "too_many_handshakes", errLimit)
 	case reached(h.byAddress[address], c.MaxPerAddress):
-		return limitReached(http.StatusTooManyRequests, "too_many_from_address")
+		return retryLater(http.StatusTooManyRequests, "too_many_from_address", errLimit)
 	}
 	return nil
 }
@@ -79,7 +73,7 @@ func (h *hub) admit(p *peer) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.byPrincipal[name] >= limit {
-		return limitReached(http.StatusTooManyRequests, "too_many_of_principal")
+		return retryLater(http.StatusTooManyRequests, "too_many_of_principal", errLimit)
 	}
 	p.counted.principal = &name
 	h.byPrincipal.add(name, 1)

@@ -34,15 +34,13 @@ func invalidToken(reason string, err error) *depends.Rejection {
 	return r
 }
 
-// unavailable refuses for a fault of ours that passes.
-func unavailable(reason string, err error) *depends.Rejection {
-	r := depends.Unavailable(retryAfter, err)
-	r.Reason = reason
-	return r
+// retryLater refuses for what passes.
+func retryLater(status int, reason string, err error) *depends.Rejection {
+	return &depends.Rejection{Status: status, Reason: reason, RetryAfter: retryAfter, Err: err}
 }
 
 func draining() *depends.Rejection {
-	r := unavailable("draining", ErrDraining)
+	r := retryLater(http.StatusServiceUnavailable, "draining", ErrDraining)
 	r.Header = http.Header{"Connection": {"close"}}
 	return r
 }
@@ -67,7 +65,7 @@ func (e *endpoint) rejection(err error) (*depends.Rejection, error) {
 	case errors.Is(err, ErrRevoked):
 		return invalidToken("revoked", err), err
 	case isTimeout(err):
-		return unavailable("timeout", err), err
+		return retryLater(http.StatusServiceUnavailable, "timeout", err), err
 	}
 	return refusal(http.StatusInternalServerError, "internal_error", err), err
 }
