@@ -120,10 +120,8 @@ func routeParts(u *url.URL) []string {
 func (s *shared) notFound(w http.ResponseWriter, req *http.Request) {
 	settings := (&route{}).settings(&s.config)
 	nowhere := &endpoint{shared: s, plan: &bind.Plan{}, settings: settings}
-	nowhere.writeRejection(w, req, noRoute)
+	nowhere.writeRejection(w, req, depends.NotFound("not_found", nil))
 }
-
-var noRoute = depends.NotFound("not_found", nil)
 
 // mount checks all routes below a prefix, adds them to gin unless router is nil, and makes them
 // known to Serve.
@@ -142,12 +140,7 @@ func (r *Router) mount(prefix string, router gin.IRouter) (endpoints []*endpoint
 	}
 	before := s.mounted.Load()
 	if b := s.config.Broadcast; b != nil && !before.begun {
-		err := b.Subscribe(func(revocation Revocation) {
-			if revocation != (Revocation{}) {
-				s.revoke(revocation)
-			}
-		})
-		if err != nil {
+		if err := b.Subscribe(func(r Revocation) { _, _ = s.revoke(r) }); err != nil {
 			return nil, fmt.Errorf("wsroute: Config.Broadcast: %w", err)
 		}
 	}

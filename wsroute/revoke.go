@@ -101,11 +101,8 @@ func (b *LocalBroadcast) Subscribe(receive func(Revocation)) error {
 // nothing is set is an error, and ends nothing. ended counts those of this process: 0 says
 // that the Identity of none agrees, as that of a scheme which does not call depends.Identify.
 func (r *Router) Revoke(ctx context.Context, revocation Revocation) (ended int, err error) {
-	if revocation == (Revocation{}) {
-		return 0, errors.New("wsroute: an empty revocation: set IssuedBefore to end all connections")
-	}
-	ended = r.shared.revoke(revocation)
-	if b := r.shared.config.Broadcast; b != nil {
+	ended, err = r.shared.revoke(revocation)
+	if b := r.shared.config.Broadcast; b != nil && err == nil {
 		err = b.Publish(ctx, revocation)
 	}
 	return ended, err
@@ -127,7 +124,10 @@ const (
 	maxRevoked = 1 << 18
 )
 
-func (s *shared) revoke(r Revocation) (ended int) {
+func (s *shared) revoke(r Revocation) (ended int, err error) {
+	if r == (Revocation{}) {
+		return 0, errors.New("wsroute: an empty revocation: set IssuedBefore to end all connections")
+	}
 	h := &s.hub
 	h.mu.Lock()
 	h.remember(r, time.Now(), revokedFor+s.config.ResolveTimeout)
@@ -143,7 +143,7 @@ func (s *shared) revoke(r Revocation) (ended int) {
 			ended++
 		}
 	}
-	return ended
+	return ended, nil
 }
 
 // remember adds a revocation to the recent ones. After a while, or when there are too many, those
