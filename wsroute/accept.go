@@ -22,7 +22,7 @@ const refusedReadLimit = 125
 func (e *endpoint) acceptThenClose(
 	w http.ResponseWriter, r *http.Request, asked *bind.Request, refusal *depends.Rejection,
 ) bool {
-	if responded(w) {
+	if responded(w) != nil {
 		return false
 	}
 	settings := *e.settings

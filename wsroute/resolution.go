@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,9 @@ var (
 	errBudget = errors.New("wsroute: the dependencies took longer than ResolveTimeout")
 	errGone   = errors.New("wsroute: the client left before the answer")
 	errLate   = errors.New("wsroute: the deadline of the request's context has passed")
+
+	errResponded = errors.New(
+		"wsroute: middleware has written a response; if it refuses, it must abort")
 
 	// errUpgrade is a failure after the hijack, when nobody can be answered.
 	errUpgrade = errors.New("wsroute: upgrade")
@@ -197,27 +201,21 @@ func requestEnd(r *http.Request) error {
 	return errGone
 }
 
-// responded reports whether middleware has written a response already, as far as its
+// responded is an error if middleware has written a response already, as far as its
 // writer says so.
-func responded(w http.ResponseWriter) bool {
-	written, ok := w.(interface{ Written() bool })
-	return ok && written.Written()
+func responded(w http.ResponseWriter) error {
+	if written, ok := w.(interface{ Written() bool }); ok && written.Written() {
+		return errResponded
+	}
+	return nil
 }
 
 // upgrade hijacks the connection and writes the 101. It is the last moment at
 // which the client's or the server's leaving is still a refusal.
 func (h *resolution) upgrade() error {
 	e, conn := h.peer.endpoint, h.peer.conn
-	if err := requestEnd(h.r); err != nil {
-		return err
-	}
-	if cause := conn.Outcome().Cause; cause != nil {
-		return cause
-	}
-	if responded(h.w) {
-		return errors.New("wsroute: middleware has written a response; if it refuses, it must abort")
-	}
-	if err := h.checkHeader(); err != nil {
+	end := cmp.Or(requestEnd(h.r), conn.Outcome().Cause)
+	if err := cmp.Or(end, responded(h.w), h.checkHeader()); err != nil {
 		return err
 	}
 	protocol := e.route.selectSubprotocol(h.request.Selectable())
