@@ -197,11 +197,9 @@ func (m *mounted) hide(req *http.Request, own [][]segment) *http.Request {
 	req = req.Clone(context.WithValue(req.Context(), hiddenKey{}, sent))
 	req.Trailer = trailer
 	m.secrets.Strip(req)
-	if found {
-		delete(req.Header, "Sec-Websocket-Protocol")
-		if lines != nil {
-			req.Header["Sec-Websocket-Protocol"] = lines
-		}
+	delete(req.Header, "Sec-Websocket-Protocol")
+	if lines != nil {
+		req.Header["Sec-Websocket-Protocol"] = lines
 	}
 	return req
 }
