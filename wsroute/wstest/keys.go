@@ -73,17 +73,15 @@ func (k *Keys) RoundTrip(r *http.Request) (*http.Response, error) {
 func (k *Keys) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var set struct {
-		Keys []map[string]string `json:"keys"`
-	}
+	var keys []map[string]string
+	encode := base64.RawURLEncoding.EncodeToString
 	for i, key := range k.list {
 		point, _ := key.PublicKey.Bytes() // 4, then x and y
-		x, y := point[1:33], point[33:]
-		set.Keys = append(set.Keys, map[string]string{
+		keys = append(keys, map[string]string{
 			"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": strconv.Itoa(i),
-			"x": base64.RawURLEncoding.EncodeToString(x), "y": base64.RawURLEncoding.EncodeToString(y),
+			"x": encode(point[1:33]), "y": encode(point[33:]),
 		})
 	}
 	w.Header().Set("Content-Type", "application/jwk-set+json")
-	_ = json.NewEncoder(w).Encode(set)
+	_ = json.NewEncoder(w).Encode(map[string]any{"keys": keys})
 }
