@@ -47,7 +47,7 @@ func (a APIKey[T]) Describe() depends.Scheme {
 func lookupFaults(scheme, secret string, noFind bool, in []depends.Source, query bool) (f faults) {
 	f.addIf(noFind, scheme+" has no Find", "set Find to the look-up of "+secret)
 	for _, s := range in {
-		f.addIf(s.In == inQuery && !query,
+		f.addIf(s.In == "query" && !query,
 			scheme+" takes "+secret+" that does not expire from the query",
 			"take it from a header, or set InsecureQuery: true")
 	}

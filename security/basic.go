@@ -42,7 +42,7 @@ func (b Basic[T]) Describe() depends.Scheme {
 		"Basic has no Verify", "set Verify to the check of a name and a password")
 	return depends.Scheme{
 		Name:      "Basic",
-		Sources:   []depends.Source{{In: inHeader, Name: "Authorization", Prefix: "Basic"}},
+		Sources:   []depends.Source{{In: "header", Name: "Authorization", Prefix: "Basic"}},
 		Challenge: b.challenge(),
 		Faults:    f,
 		AllowZero: b.AllowZero,

@@ -6,18 +6,10 @@ import (
 	"example.com/usher/depends"
 )
 
-// The values of depends.Source.In.
-const (
-	inHeader      = "header"
-	inQuery       = "query"
-	inCookie      = "cookie"
-	inSubprotocol = "subprotocol"
-)
-
 // BearerHeader finds a token in "Authorization: Bearer …" (RFC 6750 §2.1).
 // Programs, phones and servers can send it; a browser's WebSocket cannot.
 func BearerHeader() depends.Source {
-	return depends.Source{In: inHeader, Name: "Authorization", Prefix: "Bearer"}
+	return depends.Source{In: "header", Name: "Authorization", Prefix: "Bearer"}
 }
 
 // QueryToken finds a token in the query parameter name (RFC 6750 §2.3), as in
@@ -29,21 +21,21 @@ func BearerHeader() depends.Source {
 // advises against tokens in URLs for that reason. Use tokens that expire within
 // minutes, and keep the query out of the access logs of your proxies.
 func QueryToken(name string) depends.Source {
-	return depends.Source{In: inQuery, Name: name}
+	return depends.Source{In: "query", Name: name}
 }
 
 // Header finds a credential that is the whole value of a header, such as
 // "X-API-Key". Cookie, Authorization and Sec-WebSocket-Protocol hold more than a
 // credential and are wiring faults here: the other sources read their parts.
 func Header(name string) depends.Source {
-	return depends.Source{In: inHeader, Name: name}
+	return depends.Source{In: "header", Name: name}
 }
 
 // CookieToken finds a credential in the cookie name. A browser adds its cookies to
 // the requests of every page, so a handshake with it must have an Origin header, and one
 // that may connect (wsroute.Config.Origins). Two cookies of the name are refused.
 func CookieToken(name string) depends.Source {
-	return depends.Source{In: inCookie, Name: name}
+	return depends.Source{In: "cookie", Name: name}
 }
 
 // SubprotocolToken finds a token among the subprotocols that a page offers, in the
@@ -59,7 +51,7 @@ func CookieToken(name string) depends.Source {
 // browser demands a selection. Names match without regard to case. A token in front of a
 // "bearer" that stands last is refused with 400.
 func SubprotocolToken(name string) depends.Source {
-	return depends.Source{In: inSubprotocol, Name: name}
+	return depends.Source{In: "subprotocol", Name: name}
 }
 
 // SubprotocolPrefix finds a token as it is behind a prefix of a subprotocol's name:
@@ -70,7 +62,7 @@ func SubprotocolToken(name string) depends.Source {
 // ".-_~", such as JWTs. The page must also offer another subprotocol, which the route
 // speaks: the one with the token is never selected and never echoed.
 func SubprotocolPrefix(prefix string) depends.Source {
-	return depends.Source{In: inSubprotocol, Name: prefix, Prefix: prefix}
+	return depends.Source{In: "subprotocol", Name: prefix, Prefix: prefix}
 }
 
 // printable reports whether s is ASCII without control characters, of which strconv.Quote
