@@ -53,12 +53,8 @@ func Use[T any](deps *depends.Graph, scheme Scheme[T]) {
 		panic("security: Use of a nil scheme") //nolint:forbidigo // a mistake of the program
 	}
 	scheme = ready(scheme)
-	authenticate := func(ctx context.Context, c *depends.Credential, to *T) error {
-		value, err := ask(ctx, scheme, *c)
-		if err == nil {
-			*to = value
-		}
-		return err
+	authenticate := func(ctx context.Context, c depends.Credential) (T, error) {
+		return ask(ctx, scheme, c)
 	}
 	bind.ProvideScheme(deps, scheme.Describe(), authenticate)
 }

@@ -19,20 +19,16 @@ import (
 // a 401 and learns nothing else.
 func ProvideScheme[T any](
 	g *depends.Graph, scheme depends.Scheme,
-	authenticate func(context.Context, *depends.Credential, *T) error,
+	authenticate func(context.Context, depends.Credential) (T, error),
 ) {
 	s := canonical(scheme)
 	p := &graph.Provider{
 		Out: reflect.TypeFor[T](), Func: graph.Func{Name: s.Name}, Site: graph.Caller(),
-		Scheme: s, Hides: hides(s),
-		Invoke: func(ctx context.Context, in, out any) error {
-			return authenticate(ctx, in.(*depends.Credential), out.(*T))
-		},
+		Scheme: s, Hides: hides(s), Invoke: graph.Call(authenticate), Granted: Grants[T](),
 	}
 	for _, f := range s.Faults {
 		p.Faults = append(p.Faults, graph.Fault{Fact: f.Fact, Hint: f.Hint})
 	}
-	p.Granted = Grants[T]()
 	graph.Of(g).Register(p)
 }
 
