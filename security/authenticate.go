@@ -3,6 +3,7 @@ package security
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
@@ -29,7 +30,7 @@ func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	if err != nil {
 		return none, err
 	}
-	if !safe(r.Method) && bind.Forged(r, &c.Source, ownPage) {
+	if !slices.Contains(safeMethods, r.Method) && bind.Forged(r, &c.Source, ownPage) {
 		return none, depends.Forbidden("origin_not_allowed", errors.New("security: "+
 			"browsers add the credential by themselves, and the request is not from a page of this host"))
 	}
@@ -37,10 +38,8 @@ func Authenticate[T any](r *http.Request, scheme Scheme[T]) (T, error) {
 	return value, bind.RefuseUnknown(err, d.Challenge, "invalid_credentials")
 }
 
-// safe reports whether a method changes nothing (RFC 9110 §9.2.1).
-func safe(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
-}
+// safeMethods change nothing (RFC 9110 §9.2.1).
+var safeMethods = []string{http.MethodGet, http.MethodHead, http.MethodOptions}
 
 // ownPage reports whether a page of this host, or of an origin that wsroute.Router.CORS
 // allows, sent the request.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -30,15 +29,12 @@ type verifier[C any] struct {
 
 // prepare does what is the same for every token.
 func (j JWT[C]) prepare() *verifier[C] {
+	j.Keys = slices.Clone(j.Keys)
 	v := &verifier[C]{
 		JWT:         j,
 		description: j.Describe(),
 		validator: jwt.NewValidator(jwt.WithIssuedAt(), jwt.WithLeeway(j.leeway()),
 			jwt.WithAudience(oneOrMore(j.Audience, j.Audiences)...)),
-	}
-	v.Keys = slices.Clone(j.Keys)
-	if len(v.description.Faults) > 0 {
-		return v // Authenticate returns an error for every token
 	}
 	for _, k := range j.Keys {
 		v.algorithms = append(v.algorithms, k.algorithm)
@@ -106,12 +102,9 @@ func (v *verifier[C]) refuse(cause error) error {
 	if errors.Is(cause, depends.ErrAbsent) { // by a look-up in Validate; the token is there
 		cause = errors.New(cause.Error())
 	}
-	return &depends.Rejection{
-		Status: http.StatusUnauthorized,
-		Reason: "invalid_token",
-		Header: http.Header{"Www-Authenticate": {v.challenge("invalid_token")}},
-		Err:    cause,
-	}
+	refusal := depends.Unauthorized(v.challenge("invalid_token"), cause)
+	refusal.Reason = "invalid_token"
+	return refusal
 }
 
 // verify returns the payload of a token after it has verified the signature, so that the
