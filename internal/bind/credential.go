@@ -65,15 +65,11 @@ func (r *Request) credentials(s *depends.Scheme) (c found, err error) {
 		if err != nil {
 			return found{source: source}, err
 		}
-		for _, value := range values {
-			if value == "" {
-				continue
-			}
-			if c.count == 0 {
-				c.source, c.value = source, value
-			}
-			c.count++
+		values = slices.DeleteFunc(values, func(value string) bool { return value == "" })
+		if c.count == 0 && len(values) > 0 {
+			c.source, c.value = source, values[0]
 		}
+		c.count += len(values)
 	}
 	return c, nil
 }
@@ -295,22 +291,17 @@ func StripOffers(lines, prefixes, speaks []string) ([]string, bool) {
 }
 
 // stripCookies returns Cookie lines without the cookies of the names.
-func stripCookies(lines, names []string) []string {
-	var kept []string
+func stripCookies(lines, names []string) (rest []string) {
 	for _, line := range lines {
-		var pairs []string
-		for pair := range strings.SplitSeq(line, ";") {
-			pair = textproto.TrimString(pair)
+		pairs := slices.DeleteFunc(strings.Split(line, ";"), func(pair string) bool {
 			name, _, _ := strings.Cut(pair, "=")
-			if pair != "" && !slices.Contains(names, textproto.TrimString(name)) {
-				pairs = append(pairs, pair)
-			}
-		}
-		if len(pairs) > 0 {
-			kept = append(kept, strings.Join(pairs, "; "))
+			return slices.Contains(names, textproto.TrimString(name))
+		})
+		if line = textproto.TrimString(strings.Join(pairs, ";")); line != "" {
+			rest = append(rest, line)
 		}
 	}
-	return kept
+	return rest
 }
 
 // stripHeaders takes the credentials of sources out of headers, which are the
@@ -354,9 +345,9 @@ func set(h http.Header, name string, lines []string) {
 	h[name] = lines
 }
 
-// IsBasic reports whether a source holds a name and a password (RFC 7617). A browser that has
+// isBasic reports whether a source holds a name and a password (RFC 7617). A browser that has
 // asked for them once adds them by itself, as it adds cookies.
-func IsBasic(s depends.Source) bool { return isAuthorization(s, "Basic") }
+func isBasic(s depends.Source) bool { return isAuthorization(s, "Basic") }
 
 func isBearer(s depends.Source) bool { return isAuthorization(s, BearerMarker) }
 

@@ -67,9 +67,6 @@ func IsASCII(text string) bool {
 // splitHost parts host[:port]; the host is in lower case, IPv6 in its brackets.
 func splitHost(hostport string) (host, port string) {
 	hostport = strings.ToLower(hostport)
-	if !strings.Contains(hostport, ":") { // most often; the error below is not cheap
-		return hostport, ""
-	}
 	h, p, err := net.SplitHostPort(hostport)
 	if err != nil {
 		return hostport, ""
@@ -136,7 +133,7 @@ func Scheme(r *http.Request) string {
 // Origin. Programs send no header of a browser's beside a name and a password.
 func Forged(r *http.Request, source *depends.Source, allows func(*http.Request) bool) bool {
 	site, named := r.Header.Get("Sec-Fetch-Site"), r.Header["Origin"] != nil
-	if source.In != "cookie" && (!IsBasic(*source) || !named && site == "") {
+	if source.In != "cookie" && (!isBasic(*source) || !named && site == "") {
 		return false
 	}
 	return site != "same-origin" && (!named || !allows(r))

@@ -9,13 +9,11 @@ import (
 // maxPairs is how many pairs a query may have, as for url.ParseQuery.
 const maxPairs = 10_000
 
-var errManyPairs = errors.New("the query has too many parameters")
-
 // parseQuery returns the pairs of a query that decode. An error is a pair of one of the names
 // that does not decode; nobody reads the others.
 func parseQuery(raw string, names Names) (url.Values, error) {
 	if strings.Count(raw, "&") >= maxPairs {
-		return nil, errManyPairs
+		return nil, errors.New("the query has too many parameters")
 	}
 	values, err := url.ParseQuery(raw)
 	if err == nil {

@@ -222,8 +222,7 @@ func (r *Request) Renewed(credential string) (*Request, error) {
 // route as its Pattern, and with a context that has the values of the request's but not its end.
 func (r *Request) Snapshot() *http.Request {
 	out := r.HTTP.Clone(context.WithoutCancel(r.HTTP.Context()))
-	out.Body, out.GetBody, out.Response = http.NoBody, nil, nil
-	out.Cancel = nil //nolint:staticcheck // it is deprecated, and must not leak
+	out.Body = http.NoBody
 	if r.WithBody {
 		out.Body = r.HTTP.Body
 		stripForm(out, r.Plan.Secrets)
