@@ -40,12 +40,10 @@ func (b Basic[T]) Describe() depends.Scheme {
 		"Basic names no Realm that can stand in a header", "set Realm to printable ASCII")
 	f.addIf(b.Verify == nil,
 		"Basic has no Verify", "set Verify to the check of a name and a password")
+	source := depends.Source{In: "header", Name: "Authorization", Prefix: "Basic"}
 	return depends.Scheme{
-		Name:      "Basic",
-		Sources:   []depends.Source{{In: "header", Name: "Authorization", Prefix: "Basic"}},
-		Challenge: b.challenge(),
-		Faults:    f,
-		AllowZero: b.AllowZero,
+		Name: "Basic", Sources: []depends.Source{source}, Challenge: b.challenge(),
+		Faults: f, AllowZero: b.AllowZero,
 	}
 }
 
