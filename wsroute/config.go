@@ -115,8 +115,7 @@ func (c *Config) withDefaults() (out Config, bad []string) {
 			bad = append(bad, fmt.Sprintf("Config.Trace[%d] is nil", i))
 			continue
 		}
-		whole := filled(*t, noTrace)
-		out.Trace[i] = &whole
+		out.Trace[i] = new(filled(*t, noTrace))
 	}
 	return out, bad
 }

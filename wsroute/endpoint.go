@@ -24,8 +24,10 @@ type endpoint struct {
 	segments []segment
 	plan     *bind.Plan
 	settings *wsconn.Settings
-	open     bool                                                                         // it authenticates nobody
-	traces   func(context.Context, *graph.Provider) (_ context.Context, done func(error)) // or nil
+	open     bool // it authenticates nobody
+
+	// traces is [graph.Run]'s, nil without a Trace.
+	traces func(context.Context, *graph.Provider) (_ context.Context, done func(error))
 
 	page       *endpoint // answers a plain GET or HEAD of a WebSocket's path; nil for none
 	sharesPath bool      // it is the page of a WebSocket, which passes requests on
@@ -39,15 +41,14 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *gin.Context)
 	if e.page != nil && get && !isHandshake(r) {
 		e = e.page
 	}
-	path := e.pathValues(r.URL.Path)
 	if e.route.answer != nil {
-		e.servePlain(w, r, path, c)
+		e.servePlain(w, r, c)
 		return
 	}
 	if e.shared.config.Trace != nil && (wantsUpgrade(r) || !e.route.Diagnose) {
 		r = e.traced(r)
 	}
-	h, rejection := e.begin(w, r, path, c)
+	h, rejection := e.begin(w, r, c)
 	switch {
 	case rejection != nil:
 		e.refuse(w, r, rejection)
@@ -59,7 +60,7 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *gin.Context)
 // begin does all that comes before the resolver. It returns neither a resolution nor a
 // rejection if the request is answered.
 func (e *endpoint) begin(
-	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
+	w http.ResponseWriter, r *http.Request, c *gin.Context,
 ) (*resolution, *depends.Rejection) {
 	upgrade := wantsUpgrade(r)
 	if e.route.Diagnose && !upgrade {
@@ -70,7 +71,7 @@ func (e *endpoint) begin(
 	if rejection := e.check(w, r, upgrade); rejection != nil {
 		return nil, rejection
 	}
-	h := e.newResolution(w, r, path, c)
+	h := e.newResolution(w, r, c)
 	h.request.Diagnose = !upgrade
 	unread := h.request.Parse()
 	switch {
@@ -101,12 +102,12 @@ func (e *endpoint) begin(
 
 // newResolution reads what a resolution needs of a request.
 func (e *endpoint) newResolution(
-	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
+	w http.ResponseWriter, r *http.Request, c *gin.Context,
 ) *resolution {
 	query, lines := e.raw(r)
 	return &resolution{w: w, r: r, header: settable(w.Header()), request: bind.Request{
-		Plan: e.plan, HTTP: r, Path: path, RawQuery: query, Client: e.shared.client,
-		Protocols: bind.Offers(lines), Foreign: c,
+		Plan: e.plan, HTTP: r, Path: e.pathValues(r.URL.Path), RawQuery: query,
+		Client: e.shared.client, Protocols: bind.Offers(lines), Foreign: c,
 	}}
 }
 

@@ -32,7 +32,7 @@ func (r *Router) Explain(w io.Writer) error {
 		for _, c := range route.Credentials {
 			line("scheme", c.explain())
 		}
-		for _, call := range route.calls {
+		for _, call := range e.plan.Calls() {
 			line("provider", call)
 		}
 		line("handler", e.target.Func.String()+" takes "+graph.TypeName(e.target.In))

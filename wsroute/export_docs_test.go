@@ -42,7 +42,7 @@ func BareRoute() map[string]bool {
 	Handle(r, "/", func(context.Context, *Conn[string, string], struct{}) error { return nil })
 	rt := r.shared.routes[0]
 	return map[string]bool{
-		"Require": len(rt.guards) > 0, "Scopes": len(rt.scopes) > 0, "Subprotocols": len(rt.Subprotocols) > 0,
+		"Require": len(rt.target.Guards) > 0, "Scopes": len(rt.target.Scopes) > 0, "Subprotocols": len(rt.Subprotocols) > 0,
 		"Diagnose": rt.Diagnose, "AcceptThenClose": rt.AcceptThenClose, "Renewable": rt.Renewable,
 		"Public":     rt.Public,
 		"DropOldest": rt.DropOldest, "Compress": rt.Compress, "Limits": rt.limits != (Limits{}),

@@ -14,7 +14,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/usher/depends"
-	"example.com/usher/internal/bind"
 	"example.com/usher/internal/graph"
 )
 
@@ -47,8 +46,9 @@ func HandleHTTP[In any](
 	}
 	r.add(path, options, &route{
 		Route: Route{Method: cmp.Or(method, http.MethodGet)},
-		in:    reflect.TypeFor[In](),
-		fn:    graph.DescribeFunc(handler),
+		target: graph.Target{
+			In: reflect.TypeFor[In](), Func: graph.DescribeFunc(handler), Plain: true,
+		},
 		answer: func(w http.ResponseWriter, r *http.Request, in any) error {
 			return handler(w, r, *in.(*In))
 		},
@@ -56,10 +56,8 @@ func HandleHTTP[In any](
 }
 
 // servePlain resolves and answers a plain request.
-func (e *endpoint) servePlain(
-	w http.ResponseWriter, r *http.Request, path []bind.PathValue, c *gin.Context,
-) {
-	h := e.newResolution(w, r, path, c)
+func (e *endpoint) servePlain(w http.ResponseWriter, r *http.Request, c *gin.Context) {
+	h := e.newResolution(w, r, c)
 	h.request.WithBody = true
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	unread := h.request.Parse()
@@ -125,7 +123,7 @@ func (h *resolution) handle(w http.ResponseWriter, in any) error {
 		}
 	}()
 	rt := p.endpoint.route
-	err := graph.Protect(rt.fn.Name, func() error { return rt.answer(w, r, in) })
+	err := graph.Protect(rt.target.Func.Name, func() error { return rt.answer(w, r, in) })
 	if err == nil || isPanic(err) {
 		return err
 	}

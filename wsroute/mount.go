@@ -58,7 +58,7 @@ func (e *endpoint) addTo(router gin.IRouter, method string) (conflict any) {
 	if e.sharesPath {
 		return nil
 	}
-	router.Handle(method, e.route.path, func(c *gin.Context) {
+	router.Handle(method, e.route.Path, func(c *gin.Context) {
 		if matches(e.segments, routeParts(c.Request.URL)) {
 			e.serve(c.Writer, c.Request, c)
 		} else {
@@ -158,14 +158,11 @@ func (r *Router) check(
 		bad = append(bad, &graph.Fault{Kind: "bad config", Fact: text})
 	}
 	for _, rt := range s.routes {
-		t := &graph.Target{
-			Label: rt.Method + " " + prefix + rt.path, Func: rt.fn, Site: rt.site, In: rt.in,
-			Guards: rt.guards, Graph: rt.graph, Scopes: rt.scopes, Renewable: rt.Renewable,
-			Foreign: onGin, Plain: rt.answer != nil,
-		}
+		t := new(rt.target)
+		t.Label, t.Renewable, t.Foreign = rt.Method+" "+prefix+rt.Path, rt.Renewable, onGin
 		targets = append(targets, t)
 		rt.check(t, &bad, &s.config)
-		segments, fault := parsePattern(prefix + rt.path)
+		segments, fault := parsePattern(prefix + rt.Path)
 		if fault != "" {
 			bad.add(t, "bad route", fault, "write it as gin does: /rooms/:room or /files/*rest; "+
 				"in a group, an empty one is its own path")
@@ -269,7 +266,7 @@ func (f *faults) conflicts(before []*endpoint, e *endpoint) {
 			hint = "drop Diagnose, which answers a plain GET of the path itself"
 		}
 		fact := other.target.Label + " and " + e.target.Label + " cannot both be routes: " + why
-		f.add(e.target, "conflict", fact, hint, other.route.site)
+		f.add(e.target, "conflict", fact, hint, other.route.target.Site)
 	}
 }
 

@@ -30,19 +30,13 @@ func (o option) apply(rt *route) {
 
 // route is a registered handler.
 type route struct {
-	Route // of which Routes fills in the rest
+	Route // of which Routes fills in the rest; Path has no prefix of a mount
 
-	path     string
-	site     graph.Site
-	graph    *graph.Graph
-	in       reflect.Type
-	fn       graph.Func
-	guards   []graph.Guard
-	messages []string // what is wrong with the message types
+	target   graph.Target // the same
+	messages []string     // what is wrong with the message types
 	receives reflect.Type
 	sends    reflect.Type
 	limits   Limits // that the route and its groups set
-	scopes   []string
 
 	// One of them is set: serve for a WebSocket, answer for plain HTTP.
 	serve  func(ctx context.Context, p *peer, in any) error
@@ -55,7 +49,7 @@ type route struct {
 // outermost group's first.
 func Require[T any]() RouteOption {
 	guard := graph.Guard{Type: reflect.TypeFor[T](), Site: graph.Caller()}
-	return option{"", func(rt *route) { rt.guards = append(rt.guards, guard) }}
+	return option{"", func(rt *route) { rt.target.Guards = append(rt.target.Guards, guard) }}
 }
 
 // Diagnose lets a plain GET of the route tell why a WebSocket would be refused,
@@ -111,7 +105,7 @@ var Public RouteOption = option{"Public", func(rt *route) { rt.Public = true }}
 // fields need cannot be the only one: whoever has no credential would pass.
 func Scopes(names ...string) RouteOption {
 	return option{"Scopes(" + strings.Join(names, ", ") + ")", func(rt *route) {
-		rt.scopes = slices.Concat(rt.scopes, names)
+		rt.target.Scopes = slices.Concat(rt.target.Scopes, names)
 	}}
 }
 

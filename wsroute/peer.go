@@ -98,7 +98,7 @@ func (p *peer) end(result error) {
 // handle calls the handler, and returns its panic as an error.
 func (p *peer) handle(in any) (err error) {
 	rt := p.endpoint.route
-	defer graph.Recover(rt.fn.Name, &err)
+	defer graph.Recover(rt.target.Func.Name, &err)
 	p.handling.Store(true)
 	defer p.handling.Store(false)
 	return rt.serve(p.conn.Context(), p, in)

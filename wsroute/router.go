@@ -107,8 +107,7 @@ func Handle[Recv, Send, In any](
 	check, bad := messageRules(r.graph.Validate(), receives, sends)
 	r.add(path, options, &route{
 		Route:    Route{Method: http.MethodGet},
-		in:       reflect.TypeFor[In](),
-		fn:       graph.DescribeFunc(handler),
+		target:   graph.Target{In: reflect.TypeFor[In](), Func: graph.DescribeFunc(handler)},
 		receives: receives,
 		sends:    sends,
 		messages: bad,
@@ -125,17 +124,16 @@ func misuse(format string, args ...any) {
 }
 
 func (r *Router) add(path string, options []RouteOption, rt *route) {
-	rt.path, rt.Group = r.prefix+path, r.prefix
-	rt.site = graph.Caller()
+	rt.Path, rt.Group = r.prefix+path, r.prefix
+	rt.target.Site, rt.target.Graph = graph.Caller(), r.graph
 	if r.shared.mounted.Load().begun {
-		misuse("Handle %s after Mount", rt.path)
+		misuse("Handle %s after Mount", rt.Path)
 	}
-	rt.graph = r.graph
 	for _, o := range slices.Concat(r.options, options) {
 		o.apply(rt)
 	}
 	if rt.answer != nil { // options of groups for WebSockets
-		rt.Route = Route{Method: rt.Method, Group: rt.Group, Options: rt.Options}
+		rt.Route = Route{Method: rt.Method, Path: rt.Path, Group: rt.Group, Options: rt.Options}
 	}
 	r.shared.routes = append(r.shared.routes, rt)
 }

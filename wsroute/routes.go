@@ -28,8 +28,6 @@ type Route struct {
 	Options      []string
 
 	Public, Diagnose, AcceptThenClose, Renewable, Compress, DropOldest bool
-
-	calls []string // of providers
 }
 
 // Param is a parameter of a request.
@@ -80,7 +78,7 @@ func (r *Router) Routes() (list []Route) {
 		rt, t := e.route, e.target
 		route := rt.Route
 		route.Path, route.Kind = t.Label[len(rt.Method)+1:], "http"
-		route.Site, route.Handler, route.calls = t.Site.String(), rt.fn.Name, e.plan.Calls()
+		route.Site, route.Handler = t.Site.String(), t.Func.Name
 		route.Options, route.Subprotocols = slices.Clone(rt.Options), slices.Clone(rt.Subprotocols)
 		for _, p := range e.plan.Params() {
 			route.Params = append(route.Params, Param(p))
