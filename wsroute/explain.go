@@ -37,7 +37,8 @@ func (r *Router) Explain(w io.Writer) error {
 		}
 		line("handler", e.target.Func.String()+" takes "+graph.TypeName(e.target.In))
 		if e.route.answer == nil {
-			line("messages", "receives "+graph.TypeName(e.route.receives)+", sends "+graph.TypeName(e.route.sends))
+			line("messages", "receives "+graph.TypeName(e.route.receives)+
+				", sends "+graph.TypeName(e.route.sends))
 			line("limits", route.Limits.unlike(defaultLimits))
 		}
 		line("options", strings.Join(route.Options, ", "))
@@ -87,10 +88,7 @@ func (p *Param) explain() string {
 }
 
 func (c *CredentialInfo) explain() string {
-	var wires []string
-	for _, s := range c.Sources {
-		wires = append(wires, s.Wire)
-	}
+	wires := each(c.Sources, func(s CredentialSource) string { return s.Wire })
 	text := graph.TypeName(c.Type) + " by " + c.Scheme + ", from " + strings.Join(wires, " or ")
 	if c.Optional {
 		text += ", optional"

@@ -80,15 +80,9 @@ func (r *Router) Routes() (list []Route) {
 		route.Path, route.Kind = t.Label[len(rt.Method)+1:], "http"
 		route.Site, route.Handler = t.Site.String(), t.Func.Name
 		route.Options, route.Subprotocols = slices.Clone(rt.Options), slices.Clone(rt.Subprotocols)
-		for _, p := range e.plan.Params() {
-			route.Params = append(route.Params, Param(p))
-		}
-		for _, s := range e.plan.Plan.Schemes() {
-			route.Credentials = append(route.Credentials, credentialInfo(s))
-		}
-		for _, g := range e.plan.Guards() {
-			route.Guards = append(route.Guards, Guard(g))
-		}
+		route.Params = each(e.plan.Params(), func(p graph.ParamInfo) Param { return Param(p) })
+		route.Credentials = each(e.plan.Plan.Schemes(), credentialInfo)
+		route.Guards = each(e.plan.Guards(), func(g graph.GuardInfo) Guard { return Guard(g) })
 		if rt.answer == nil {
 			route.Kind, route.Receives, route.Sends = "loop", messageInfo(rt.receives), messageInfo(rt.sends)
 			if route.Receives == nil {
@@ -103,14 +97,21 @@ func (r *Router) Routes() (list []Route) {
 
 func credentialInfo(s graph.SchemeInfo) CredentialInfo {
 	scheme := bind.SchemeOf(s.Provider)
-	info := CredentialInfo{
+	return CredentialInfo{
 		Scheme: scheme.Name, Type: s.Provider.Out, Optional: s.Optional, Scopes: slices.Clone(s.Scopes),
 		Challenge: scheme.Challenge, Format: scheme.Format, Once: scheme.Once,
+		Sources: each(scheme.Sources, func(source depends.Source) CredentialSource {
+			return CredentialSource{source, bind.Wire(source)}
+		}),
 	}
-	for _, source := range scheme.Sources {
-		info.Sources = append(info.Sources, CredentialSource{source, bind.Wire(source)})
+}
+
+// each returns what f makes of each item of a list.
+func each[A, B any](list []A, f func(A) B) (made []B) {
+	for _, item := range list {
+		made = append(made, f(item))
 	}
-	return info
+	return made
 }
 
 func messageInfo(t reflect.Type) []MessageInfo {
