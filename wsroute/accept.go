@@ -36,7 +36,7 @@ func (e *endpoint) acceptThenClose(
 	}
 	defer e.shared.hub.leave(p)
 	protocol := e.route.selectSubprotocol(asked.Selectable())
-	socket, hijacked, err := e.accept(w, r, nil, protocol, false)
+	socket, hijacked, err := e.accept(w, r, http.Header{}, protocol, false)
 	if err != nil {
 		return hijacked
 	}
@@ -53,9 +53,6 @@ func (e *endpoint) accept(
 	w http.ResponseWriter, r *http.Request, header http.Header, protocol string, compress bool,
 ) (socket *wsconn.Socket, hijacked bool, err error) {
 	if protocol != "" {
-		if header == nil {
-			header = http.Header{}
-		}
 		header["Sec-Websocket-Protocol"] = []string{protocol}
 	}
 	if g, ok := w.(gin.ResponseWriter); ok {
