@@ -88,10 +88,7 @@ func (h *resolution) answer(in any, err error) {
 			abort(h.w)
 		}
 	}()
-	if err == nil {
-		err = h.checkHeader()
-	}
-	if err == nil {
+	if err = cmp.Or(err, h.checkHeader()); err == nil {
 		maps.DeleteFunc(h.w.Header(), func(name string, _ []string) bool { return !ofHandshake(name) })
 		maps.Copy(h.w.Header(), h.header)
 		stop := context.AfterFunc(h.r.Context(), func() { h.peer.conn.End(requestEnd(h.r), 0, "", true) })
