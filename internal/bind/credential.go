@@ -23,14 +23,6 @@ const (
 	BearerMarker = "bearer"
 )
 
-var (
-	errOffer  = errors.New("a subprotocol that carries a token is not base64url of UTF-8 text")
-	errCookie = errors.New("the cookie of the credential does not parse")
-	errAlone  = errors.New("a subprotocol that carries a token is offered alone; " +
-		"one that can be selected must stand beside it")
-	errOrder = errors.New("the subprotocol bearer is the last; the token must stand behind it")
-)
-
 // found is a credential, where it stood, and how many there were.
 type found struct {
 	source *depends.Source
@@ -92,7 +84,7 @@ func (r *Request) read(s *depends.Scheme, source *depends.Source) (values []stri
 				values[i] += "?"
 			}
 		} else if (&http.Cookie{Name: "v", Value: values[0]}).Valid() != nil {
-			return nil, errCookie
+			return nil, errors.New("the cookie of the credential does not parse")
 		}
 	case "subprotocol":
 		// The fetch of a page that diagnoses cannot offer one, but it can set a header.
@@ -206,7 +198,7 @@ func splitOffers(list []string, prefix string, speaks []string) (o offers, err e
 			raw, bad := base64.RawURLEncoding.Strict().DecodeString(token)
 			// The decoder skips line breaks, so that a token would have many spellings.
 			if bad != nil || len(raw) == 0 || !utf8.Valid(raw) || strings.ContainsAny(token, "\r\n") {
-				err = errOffer
+				err = errors.New("a subprotocol that carries a token is not base64url of UTF-8 text")
 			}
 			o.tokens = append(o.tokens, string(raw))
 		case ok:
@@ -227,12 +219,13 @@ func splitOffers(list []string, prefix string, speaks []string) (o offers, err e
 			return !slices.Contains(speaks, offer)
 		})
 		if len(o.rest) < n {
-			return o, errOrder
+			return o, errors.New("the subprotocol bearer is the last; the token must stand behind it")
 		}
 		o.rest, o.marker = append(o.rest, o.marker), ""
 	}
 	if err == nil && len(o.tokens) > 0 && len(o.rest) == 0 && o.marker == "" {
-		err = errAlone
+		err = errors.New("a subprotocol that carries a token is offered alone; " +
+			"one that can be selected must stand beside it")
 	}
 	return o, err
 }

@@ -26,16 +26,13 @@ func ParseOrigin(text string) (o Origin, ok bool) {
 	scheme, rest, _ := strings.Cut(text, "://")
 	o.Scheme = strings.ToLower(scheme)
 	o.Host, o.Port = splitHost(rest)
-	valid := isHostName(o.Host)
-	if strings.HasPrefix(rest, "[") {
-		valid = isBracketed(o.Host)
-	}
+	valid := isBracketed(o.Host) || isHostName(o.Host) && !strings.HasPrefix(rest, "[")
 	if o.Port == "" {
 		o.Port = defaultPort(o.Scheme)
 		valid = valid && !strings.HasSuffix(rest, ":")
 	}
-	port, err := strconv.ParseUint(o.Port, 10, 16)
-	valid = valid && err == nil && port != 0 && o.Port[0] != '0'
+	_, err := strconv.ParseUint(o.Port, 10, 16)
+	valid = valid && err == nil && o.Port[0] != '0'
 	return o, valid && (o.Scheme == "http" || o.Scheme == "https")
 }
 
