@@ -51,18 +51,15 @@ func (b Basic[T]) challenge() string {
 	return "Basic realm=" + strconv.Quote(b.Realm) + `, charset="UTF-8"`
 }
 
-// Authenticate implements [Scheme].
+// Authenticate implements [Scheme]. A credential is base64 of name:password.
 func (b Basic[T]) Authenticate(ctx context.Context, c depends.Credential) (T, error) {
-	owner, err := b.verify(ctx, c.Value)
-	return owner, bind.RefuseUnknown(err, b.challenge(), "invalid_credentials")
-}
-
-// verify asks Verify about a credential, which is base64 of name:password.
-func (b Basic[T]) verify(ctx context.Context, credential string) (owner T, err error) {
-	raw, err := base64.StdEncoding.DecodeString(credential)
+	var owner T
+	raw, err := base64.StdEncoding.DecodeString(c.Value)
 	name, password, ok := strings.Cut(string(raw), ":")
 	if err != nil || !ok || !utf8.Valid(raw) {
-		return owner, depends.ErrAbsent
+		err = depends.ErrAbsent
+	} else {
+		owner, err = b.Verify(ctx, name, password)
 	}
-	return b.Verify(ctx, name, password)
+	return owner, bind.RefuseUnknown(err, b.challenge(), "invalid_credentials")
 }

@@ -284,11 +284,8 @@ func (s *JWKS) get() (keys []Key, passedOver map[string]string, err error) {
 	client.Jar, client.CheckRedirect = nil, sameHost
 	request.Close = s.Client == nil // a set is fetched four times an hour
 	response, err := client.Do(request)
-	if err != nil {
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err // without the URL, whose query may hold a secret
-		}
-		return nil, nil, err
+	if err != nil { // without the URL, whose query may hold a secret
+		return nil, nil, errors.Unwrap(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
