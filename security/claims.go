@@ -1,6 +1,7 @@
 package security
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,7 +98,7 @@ func loggable(err error) error {
 	return &tokenError{quoted[1 : len(quoted)-1], err}
 }
 
-// claimsFault returns why C cannot hold the claims of a token, or nothing. It decodes two
+// claimsFault returns why C cannot hold the claims of a token, or no fact. It decodes two
 // payloads as a trial, since the type alone does not show most mistakes.
 func claimsFault[C any]() (fact, hint string) {
 	const embed = "embed jwt.RegisteredClaims, by value, " +
@@ -114,12 +115,7 @@ func claimsFault[C any]() (fact, hint string) {
 			"what is called is Validate() error: make it that, give it another name, " +
 				"or take the claims in a provider that checks them"
 	}
-	for _, payload := range []string{`{}`, trialPayload} {
-		if problem := tryClaims[C](payload); problem != "" {
-			return problem, embed
-		}
-	}
-	return "", ""
+	return cmp.Or(tryClaims[C](`{}`), tryClaims[C](trialPayload)), embed
 }
 
 const (
