@@ -14,10 +14,10 @@ var strictBase64 = base64.RawURLEncoding.Strict()
 // header is the JOSE header of a token (RFC 7515 §4). jku, jwk, x5u and x5c (§4.1.2 to
 // §4.1.6) are ignored.
 type header struct {
-	encoded string // base64url, as in the token
-	method  jwt.SigningMethod
-	id      string // the kid
-	named   bool   // it has a kid
+	encoded   string // base64url, as in the token
+	algorithm string
+	id        string // the kid
+	named     bool   // it has a kid
 }
 
 // readHeader returns the header of a token. All tokens of an issuer have the same one, so
@@ -40,11 +40,11 @@ func parseHeader(encoded string) (*header, error) {
 		return nil, badToken(jwt.ErrTokenMalformed, "its header is not a usable JSON object")
 	}
 	h := &header{encoded: strings.Clone(encoded)} // which holds the whole token in memory
-	algorithm, ok := params["alg"].(string)
-	if !ok {
+	var ok bool
+	if h.algorithm, ok = params["alg"].(string); !ok {
 		return nil, badToken(jwt.ErrTokenUnverifiable, "signing method (alg) is unspecified")
 	}
-	if h.method = jwt.GetSigningMethod(algorithm); h.method == nil {
+	if jwt.GetSigningMethod(h.algorithm) == nil {
 		return nil, badToken(jwt.ErrTokenUnverifiable, "signing method (alg) is unavailable")
 	}
 	if err := checkMembers(raw, headerMembers); err != nil {

@@ -101,13 +101,13 @@ func thisMachine(host string) bool {
 
 // find returns the keys that may verify a token. A *depends.Rejection says that it is not
 // known whether there is one; any other error is the fault of the token, or the end of ctx.
-func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) ([]Key, error) {
+func (s *JWKS) find(ctx context.Context, h *header) ([]Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// A fetch that began before this token came may return the set from before a
 	// rotation: if it lacks the key, a second fetch is worth it.
 	for fetches := 2; ; fetches-- {
-		found, others := matching(s.keys, algorithm, id, named)
+		found, others := matching(s.keys, h)
 		if found == nil {
 			found = others
 		}
@@ -115,9 +115,9 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) ([]Ke
 		age := now.Sub(s.fetched)
 		current := now.Before(s.until) && age <= max(jwksOutage, 2*s.refresh())
 		switch {
-		case current && len(found) > 1 && !named && found[0].named:
+		case current && len(found) > 1 && !h.named && found[0].named:
 			return nil, badToken(jwt.ErrTokenUnverifiable,
-				"it has no kid, and the key set has %d keys for %s", len(found), algorithm)
+				"it has no kid, and the key set has %d keys for %s", len(found), h.algorithm)
 		case current && len(found) > 0:
 			if age >= s.refresh() && now.After(s.retry) {
 				s.beginFetch()
@@ -133,8 +133,8 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) ([]Ke
 		case s.failed != nil:
 			return nil, depends.Unavailable(max(s.retry.Sub(now), jwksFirstRetry), s.failure())
 		default:
-			err := s.lacks(algorithm, id, named)
-			if fetches > 0 && !s.seen[[2]string{algorithm, id}] { // it may have been added just now
+			err := s.lacks(h)
+			if fetches > 0 && !s.seen[[2]string{h.algorithm, h.id}] { // it may have been added just now
 				err = depends.Unavailable(s.nextFetch(now),
 					fmt.Errorf("%w, and was fetched too often of late", err))
 			}
@@ -144,13 +144,13 @@ func (s *JWKS) find(ctx context.Context, algorithm, id string, named bool) ([]Ke
 }
 
 // lacks says which key the set does not have, and why, if that is known; s.mu is held.
-func (s *JWKS) lacks(algorithm, id string, named bool) error {
-	text := fmt.Sprintf("the key set has no %s key with the ID %s", algorithm, quoteID(id))
-	if why := s.passedOver[quoteID(id)]; why != "" {
+func (s *JWKS) lacks(h *header) error {
+	text := fmt.Sprintf("the key set has no %s key with the ID %s", h.algorithm, quoteID(h.id))
+	if why := s.passedOver[quoteID(h.id)]; why != "" {
 		text += " that can verify: " + why
 	}
-	if !named {
-		text = "it has no kid, and the key set has no key for " + algorithm
+	if !h.named {
+		text = "it has no kid, and the key set has no key for " + h.algorithm
 	}
 	return badToken(jwt.ErrTokenUnverifiable, "%s", text)
 }

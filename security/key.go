@@ -92,13 +92,13 @@ func (k Key) WithID(id string) Key {
 
 // matching returns the keys for a token's algorithm and kid. If it has no kid, others are
 // the keys for its algorithm that have one.
-func matching(keys []Key, algorithm, id string, named bool) (found, others []Key) {
+func matching(keys []Key, h *header) (found, others []Key) {
 	for _, k := range keys {
 		switch {
-		case k.algorithm != algorithm:
-		case k.named == named && k.id == id:
+		case k.algorithm != h.algorithm:
+		case k.named == h.named && k.id == h.id:
 			found = append(found, k)
-		case !named:
+		case !h.named:
 			others = append(others, k)
 		}
 	}

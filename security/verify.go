@@ -171,25 +171,24 @@ func verifySignature(signed string, signature []byte, keys []Key) error {
 
 // candidates returns the keys for a token, which its header chooses. All have its algorithm.
 func (v *verifier[C]) candidates(ctx context.Context, h *header) ([]Key, error) {
-	algorithm := h.method.Alg()
-	if !slices.Contains(v.algorithms, algorithm) {
-		return nil, badToken(jwt.ErrTokenSignatureInvalid, "signing method %s is invalid", algorithm)
+	if !slices.Contains(v.algorithms, h.algorithm) {
+		return nil, badToken(jwt.ErrTokenSignatureInvalid, "signing method %s is invalid", h.algorithm)
 	}
 	if v.JWKS != nil {
-		return v.JWKS.find(ctx, algorithm, h.id, h.named)
+		return v.JWKS.find(ctx, h)
 	}
-	keys, _ := matching(v.Keys, algorithm, h.id, h.named)
+	keys, _ := matching(v.Keys, h)
 	if len(keys) > 0 {
 		return keys, nil
 	}
 	if !h.named {
 		return nil, badToken(jwt.ErrTokenUnverifiable,
-			"it has no kid, and every %s key has an ID", algorithm)
+			"it has no kid, and every %s key has an ID", h.algorithm)
 	}
 	same := func(k Key) bool { return k.named && k.id == h.id }
 	if i := slices.IndexFunc(v.Keys, same); i >= 0 {
 		return nil, badToken(jwt.ErrTokenUnverifiable,
-			"its algorithm is %s, but the key is %v", algorithm, v.Keys[i])
+			"its algorithm is %s, but the key is %v", h.algorithm, v.Keys[i])
 	}
 	return nil, badToken(jwt.ErrTokenUnverifiable,
 		"no key has the ID %+.40q; keys get one by WithID", h.id)
