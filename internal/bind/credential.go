@@ -157,14 +157,12 @@ const MaxOffers = 32
 // there may be several lines), and at most one more than MaxOffers.
 func Offers(lines []string) []string {
 	var list []string
-	for _, line := range lines {
-		for item := range strings.SplitSeq(line, ",") {
-			if item = textproto.TrimString(item); item == "" {
-				continue
-			}
-			if list = append(list, item); len(list) > MaxOffers {
-				return list
-			}
+	for item := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		if item = textproto.TrimString(item); item == "" {
+			continue
+		}
+		if list = append(list, item); len(list) > MaxOffers {
+			return list
 		}
 	}
 	return list
@@ -337,10 +335,6 @@ func set(h http.Header, name string, lines []string) {
 	}
 	h[name] = lines
 }
-
-// isBasic reports whether a source holds a name and a password (RFC 7617). A browser that has
-// asked for them once adds them by itself, as it adds cookies.
-func isBasic(s depends.Source) bool { return isAuthorization(s, "Basic") }
 
 func isBearer(s depends.Source) bool { return isAuthorization(s, BearerMarker) }
 

@@ -126,11 +126,12 @@ func Scheme(r *http.Request) string {
 }
 
 // Forged reports whether a page of another site may have caused a request with a credential:
-// a browser has added that by itself, and no page is named that may ask. allows decides by the
-// Origin. Programs send no header of a browser's beside a name and a password.
+// a browser adds cookies by itself, and a name and a password that its user has entered once;
+// and no page is named that may ask. allows decides by the Origin. Programs send no header of a
+// browser's beside a name and a password.
 func Forged(r *http.Request, source *depends.Source, allows func(*http.Request) bool) bool {
 	site, named := r.Header.Get("Sec-Fetch-Site"), r.Header["Origin"] != nil
-	if source.In != "cookie" && (!isBasic(*source) || !named && site == "") {
+	if source.In != "cookie" && (!isAuthorization(*source, "Basic") || !named && site == "") {
 		return false
 	}
 	return site != "same-origin" && (!named || !allows(r))

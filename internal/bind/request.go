@@ -84,17 +84,15 @@ func (r *Request) Values(in, name string) []string {
 // cookies returns the values of a cookie as they stand, without quotes around them. Browsers
 // send bytes that RFC 6265 §4.1.1 does not allow, such as JSON, and net/http drops such cookies.
 func cookies(lines []string, name string) (found []string) {
-	for _, line := range lines {
-		for pair := range strings.SplitSeq(line, ";") {
-			key, value, _ := strings.Cut(textproto.TrimString(pair), "=")
-			if textproto.TrimString(key) != name {
-				continue
-			}
-			if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
-				value = value[1 : n-1]
-			}
-			found = append(found, value)
+	for pair := range strings.SplitSeq(strings.Join(lines, ";"), ";") {
+		key, value, _ := strings.Cut(textproto.TrimString(pair), "=")
+		if textproto.TrimString(key) != name {
+			continue
 		}
+		if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+			value = value[1 : n-1]
+		}
+		found = append(found, value)
 	}
 	return found
 }
