@@ -182,16 +182,11 @@ func (c *Conn) await() {
 
 // pinged answers a ping. It runs on the reading goroutine.
 func (c *Conn) pinged(data string) error {
-	if err := c.countControl(); err != nil {
-		return err
+	err := c.countControl()
+	if err == nil { // a failure ends the connection by the backlog, or by the next ping
+		_ = c.socket.wire.control(opPong, controlFrame(opPong, []byte(data)))
 	}
-	err := c.socket.wire.control(opPong, controlFrame(opPong, []byte(data)))
-	if err != nil && !errors.Is(err, errClosed) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.writeFailed(err)
-	}
-	return nil
+	return err
 }
 
 // ponged takes a pong. It runs on the reading goroutine.

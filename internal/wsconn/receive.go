@@ -85,9 +85,6 @@ func (c *Conn) fits(m *Message) bool {
 		len(c.queue) < c.set.ReadAhead && int64(c.size+m.Buf.Len()) <= 2*c.set.ReadLimit
 }
 
-// errHangup is of a peer that has ended its side while we did not read.
-var errHangup = errors.New("it has gone while nothing was read")
-
 // waitForRoom waits for something to change, or for the peer to go; c.mu is held.
 func (c *Conn) waitForRoom(m *Message) {
 	raw := c.socket.wire.raw
@@ -102,7 +99,7 @@ func (c *Conn) waitForRoom(m *Message) {
 	c.watching = false
 	c.readBy(c.readUntil)
 	if gone && c.phase == open && !c.fits(m) {
-		c.close(c.lost(errHangup))
+		c.close(c.lost(errors.New("it has gone while nothing was read")))
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 // it. A frame is one entry of the queue, whole or begun.
 type wire struct {
 	conn    net.Conn
-	raw     syscall.RawConn // of the socket; nil if it has none
-	try     tryWriter       // nil if the socket cannot be tried without blocking
+	raw     syscall.RawConn  // of the socket; nil if it has none
+	try     func([]byte) int // writes what the socket takes at once; nil if it cannot be tried
 	timeout time.Duration
 	owner   *Conn // is told of each backlog that is written, without the lock; nil for none
 
@@ -32,11 +32,6 @@ type wire struct {
 	waited   int // bytes that were written, but not at once
 
 	dropped, droppedBytes int // messages that nobody was told of, and their bytes
-}
-
-// tryWriter writes what the socket takes at once.
-type tryWriter interface {
-	TryWrite(b []byte) int
 }
 
 // entry is a frame in the queue, or the rest of one.
@@ -144,7 +139,7 @@ func (w *wire) put(op byte, frame []byte) (kept bool, err error) {
 	}
 	n := 0
 	if !w.flushing && w.try != nil {
-		n = w.try.TryWrite(frame)
+		n = w.try(frame)
 		w.sent += n
 	}
 	if n == len(frame) {
