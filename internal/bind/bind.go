@@ -45,7 +45,11 @@ func NewPlan(compiled *graph.Plan) *Plan {
 	for _, s := range compiled.Schemes() {
 		p.add(SchemeOf(s.Provider), s.Optional)
 	}
-	p.reads.add(compiled.Reads("query")...)
+	for _, read := range compiled.Params() {
+		if read.In == "query" {
+			p.reads.add(read.Name)
+		}
+	}
 	return p
 }
 

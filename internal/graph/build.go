@@ -24,16 +24,6 @@ type Plan struct {
 	absent int // the record's field that marks absent steps; -1 if none can be
 }
 
-// Reads returns the names of the parameters that are read from a source, such as "query".
-func (p *Plan) Reads(source string) (names []string) {
-	for _, ps := range p.params {
-		if ps.param.In == source {
-			names = append(names, ps.param.key)
-		}
-	}
-	return names
-}
-
 // paramStep reads one parameter into a field of an input.
 type paramStep struct {
 	param *param
