@@ -22,18 +22,16 @@ func (g *Graph) MakeApp(budget time.Duration) *Fault {
 	ctx, end := context.WithCancel(context.Background())
 	ctx = scope.Context(ctx)
 	for _, p := range shared.providers {
-		failed := g.makeApp(ctx, p)
-		if failed == nil {
-			continue
-		}
-		end()
-		scope.End(context.Background(), failed.Err)
-		for _, undo := range shared.providers {
-			if undo.In != nil {
-				undo.Value = reflect.Value{}
+		if failed := g.makeApp(ctx, p); failed != nil {
+			end()
+			scope.End(context.Background(), failed.Err)
+			for _, undo := range shared.providers {
+				if undo.In != nil {
+					undo.Value = reflect.Value{}
+				}
 			}
+			return failed
 		}
-		return failed
 	}
 	shared.app, shared.endApp = scope, end
 	return nil
@@ -89,9 +87,7 @@ func (g *Graph) CloseApp(ctx context.Context) error {
 	}
 	g.shared.endApp()
 	var errs []error
-	scope.mu.Lock()
 	scope.Report = func(err error) { errs = append(errs, err) }
-	scope.mu.Unlock()
 	if err := within(ctx, func() { scope.End(ctx, nil) }); err != nil {
 		return err
 	}

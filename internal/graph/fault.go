@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -72,22 +73,19 @@ func Report(targets []*Target, list []*Fault) error {
 	if len(list) == 0 {
 		return nil
 	}
-	groups := map[*Target][]*Fault{}
-	for _, f := range list {
-		groups[f.Target] = append(groups[f.Target], f)
-	}
 	total := count(len(list), "problem")
 	r := &report{text: "wsroute: " + total + " in the wiring, nothing is mounted\n"}
 	for _, t := range append([]*Target{nil}, targets...) {
-		if len(groups[t]) == 0 {
+		group := slices.DeleteFunc(slices.Clone(list), func(f *Fault) bool { return f.Target != t })
+		if len(group) == 0 {
 			continue
 		}
 		heading := "in the dependencies, on no route alone"
 		if t != nil {
 			heading = t.String()
 		}
-		r.text += "\n" + heading + ": " + count(len(groups[t]), "problem") + "\n"
-		for _, f := range groups[t] {
+		r.text += "\n" + heading + ": " + count(len(group), "problem") + "\n"
+		for _, f := range group {
 			r.errs = append(r.errs, hooks.Fault(f))
 			r.text += "\n  " + strings.ReplaceAll(f.String(), "\n", "\n  ") + "\n"
 		}

@@ -57,8 +57,8 @@ func (r *Run) Resolve() (in any, err error) {
 	if r.state != nil {
 		r.state.record = r.record
 	}
-	badAt, bad := r.readParams()
-	for i := 0; i < len(p.steps) && i != badAt && err == nil; i++ {
+	good, bad := r.readParams()
+	for i := 0; i < good && err == nil; i++ {
 		err = r.step(i)
 	}
 	if err = cmp.Or(err, bad); err != nil {
@@ -67,13 +67,13 @@ func (r *Run) Resolve() (in any, err error) {
 	return r.filled(p.input, p.fills), nil
 }
 
-// readParams parses and checks every parameter of the route. It returns the first step that
-// cannot run for a bad one, and the refusal of all that are bad. If none is, a panic of a type's
-// own decoding is an error at the same place.
-func (r *Run) readParams() (badAt int, bad error) {
+// readParams parses and checks every parameter of the route. It returns how many steps can run
+// before a bad one is needed, and the refusal of all that are bad. If none is, a panic of a
+// type's own decoding is an error at the same place.
+func (r *Run) readParams() (good int, bad error) {
 	var panicked error
 	p := r.Plan
-	badAt = -1
+	good = len(p.steps)
 	for i := range p.params {
 		ps := &p.params[i]
 		values := r.Request.Values(ps.param.In, ps.param.key)
@@ -82,9 +82,7 @@ func (r *Run) readParams() (badAt int, bad error) {
 		if wrong.code == "" && err == nil {
 			continue
 		}
-		if badAt < 0 || ps.owner < badAt {
-			badAt = ps.owner
-		}
+		good = min(good, ps.owner)
 		if err != nil {
 			panicked = err
 			continue
@@ -95,7 +93,7 @@ func (r *Run) readParams() (badAt int, bad error) {
 		}
 		bad = r.Request.BadParam(loc, wrong.code, wrong.bound)
 	}
-	return badAt, cmp.Or(bad, panicked)
+	return good, cmp.Or(bad, panicked)
 }
 
 // step calls the provider of one step, unless something that it needs is absent. The path to

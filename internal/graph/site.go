@@ -35,17 +35,14 @@ func (f Func) String() string { return f.Name + where(f.Site, Site{}) }
 
 // where lists the known places of a function and its registration.
 func where(defined, registered Site) string {
-	switch at := defined.String(); {
-	case registered == defined, registered.File == "":
-		if at == "" {
-			return ""
-		}
-		return " (" + at + ")"
-	case at == "":
-		return " (registered " + registered.String() + ")"
-	default:
-		return " (" + at + ", registered " + registered.String() + ")"
+	text := defined.String()
+	if registered != defined && registered.File != "" {
+		text += ", registered " + registered.String()
 	}
+	if text == "" {
+		return ""
+	}
+	return " (" + strings.TrimPrefix(text, ", ") + ")"
 }
 
 // Misuse panics for a mistake of the program that calls usher.
@@ -60,13 +57,9 @@ const module = "example.com/usher"
 func Caller() Site {
 	pcs := make([]uintptr, 16)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
-	for {
-		frame, more := frames.Next()
-		if !own(frame.Function) {
-			return site(frame.Function, frame.File, frame.Line)
-		}
-		if !more {
-			return Site{}
+	for f, more := frames.Next(); ; f, more = frames.Next() {
+		if !own(f.Function) || !more {
+			return site(f.Function, f.File, f.Line)
 		}
 	}
 }
