@@ -114,9 +114,6 @@ func (w *wire) taken() int {
 func (w *wire) close(frame []byte, discard bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
-		return
-	}
 	if discard {
 		w.dropWaiting()
 	}
