@@ -35,13 +35,14 @@ type ParamInfo struct {
 // param is a request parameter: how to read it, parse it and check it.
 type param struct {
 	ParamInfo
-	key     string       // the name as the request holds it
-	place   string       // of a panic
-	value   reflect.Type // of one value: the element of a slice or a pointer
-	parse   parser
-	code    string // of a value that does not parse
-	byValue bool   // the rule must see the value, not a pointer to it
-	pointer bool   // nil if absent
+	validate *validator.Validate
+	key      string       // the name as the request holds it
+	place    string       // of a panic
+	value    reflect.Type // of one value: the element of a slice or a pointer
+	parse    parser
+	code     string // of a value that does not parse
+	byValue  bool   // the rule must see the value, not a pointer to it
+	pointer  bool   // nil if absent
 }
 
 // parser sets dst from text, and says whether it could.
@@ -55,7 +56,8 @@ var (
 
 // newParam compiles a parameter, or says what is wrong with its declaration.
 func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) {
-	p = &param{key: read.name, place: "the " + read.in + " parameter " + read.name, value: t}
+	p = &param{validate: g.validate, key: read.name, value: t}
+	p.place = "the " + read.in + " parameter " + read.name
 	p.ParamInfo = ParamInfo{read.in, read.name, t, read.validate, read.def, read.def == nil, false}
 	if p.In == "header" {
 		p.key = textproto.CanonicalMIMEHeaderKey(p.Name)
@@ -85,7 +87,7 @@ func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) 
 		return nil, bad.fact, bad.hint
 	}
 	if read.def != nil {
-		bad, panicked := p.read(g.validate, reflect.New(t).Elem(), nil)
+		bad, panicked := p.read(reflect.New(t).Elem(), nil)
 		if bad.code != "" || panicked != nil {
 			why := cmp.Or(bad.code, fmt.Sprint(panicked))
 			return nil, fmt.Sprintf("the default %q is refused: %s", *read.def, why),
@@ -96,24 +98,22 @@ func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) 
 }
 
 // read fills dst from the request's values, of which there may be none. An error is a panic.
-func (p *param) read(
-	v *validator.Validate, dst reflect.Value, values []string,
-) (bad verdict, err error) {
+func (p *param) read(dst reflect.Value, values []string) (bad verdict, err error) {
 	defer Recover(p.place, &err)
 	switch {
 	case len(values) > 0:
-		bad = p.set(v, dst, values)
+		bad = p.set(dst, values)
 	case p.Required:
 		bad.code = "missing"
 	case p.Default != nil: // each connection has its own
-		bad = p.set(v, dst, []string{*p.Default})
+		bad = p.set(dst, []string{*p.Default})
 	default:
-		bad = p.check(v, dst)
+		bad = p.check(dst)
 	}
 	return bad, nil
 }
 
-func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) verdict {
+func (p *param) set(dst reflect.Value, values []string) verdict {
 	if p.List {
 		list := reflect.MakeSlice(p.Type, len(values), len(values))
 		for i, text := range values {
@@ -122,7 +122,7 @@ func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) v
 			}
 		}
 		dst.Set(list)
-		return p.check(v, dst)
+		return p.check(dst)
 	}
 	if len(values) > 1 && p.In != "header" { // two readers may take different ones
 		return verdict{code: "repeated"}
@@ -135,7 +135,7 @@ func (p *param) set(v *validator.Validate, dst reflect.Value, values []string) v
 	if code := p.one(target, text); code != "" {
 		return verdict{code: code}
 	}
-	return p.check(v, dst)
+	return p.check(dst)
 }
 
 func (p *param) one(dst reflect.Value, text string) string {
@@ -152,7 +152,7 @@ func (p *param) one(dst reflect.Value, text string) string {
 var bounding = []string{"len", "min", "max", "gt", "gte", "lt", "lte"}
 
 // check runs the rule on a value that parsed.
-func (p *param) check(v *validator.Validate, dst reflect.Value) verdict {
+func (p *param) check(dst reflect.Value) verdict {
 	if p.Rules == "" {
 		return verdict{}
 	}
@@ -162,7 +162,7 @@ func (p *param) check(v *validator.Validate, dst reflect.Value) verdict {
 	} else if p.pointer && dst.IsNil() && !strings.Contains(p.Rules, "required") {
 		return verdict{} // absent, and nothing demands it
 	}
-	err := v.Var(subject.Interface(), p.Rules)
+	err := p.validate.Var(subject.Interface(), p.Rules)
 	if err == nil {
 		return verdict{}
 	}

@@ -42,7 +42,7 @@ func (g *Graph) judgeRule(p *param) problem {
 	key := typedRule{p.Type, p.Rules}
 	bad, known := g.shared.rules[key]
 	if !known {
-		bad = p.judgeRule(g.validate)
+		bad = p.judgeRule()
 		g.shared.rules[key] = bad
 	}
 	return bad
@@ -50,7 +50,7 @@ func (g *Graph) judgeRule(p *param) problem {
 
 // judgeRule says whether a rule is about something else, would never be run, makes the validator
 // panic, or fails whatever comes. Behind a part that no sample keeps, another would not be tried.
-func (p *param) judgeRule(v *validator.Validate) problem {
+func (p *param) judgeRule() problem {
 	t, dive, values := p.value, "", p.samples()
 	if p.List {
 		t = p.Type
@@ -66,9 +66,9 @@ func (p *param) judgeRule(v *validator.Validate) problem {
 			if bad := p.judgeName(name, t); bad.fact != "" {
 				return bad
 			}
-			held, bad := p.try(v, dive+alternative, values)
+			held, bad := p.try(dive+alternative, values)
 			if bad.fact != "" {
-				_, ofEach := p.try(v, "dive,"+alternative, values)
+				_, ofEach := p.try("dive,"+alternative, values)
 				if p.List && dive == "" && ofEach.fact == "" {
 					bad.hint = diveFirst
 				}
@@ -84,7 +84,7 @@ func (p *param) judgeRule(v *validator.Validate) problem {
 			return problem{"the rule " + item + " never holds for " + TypeName(t), hint}
 		}
 	}
-	_, bad := p.try(v, p.Rules, values)
+	_, bad := p.try(p.Rules, values)
 	return bad
 }
 
@@ -131,19 +131,17 @@ var bare = sync.OnceValue(func() *validator.Validate { return validator.New() })
 
 // try runs a rule on the zero value and on samples, and says whether it held for one of these,
 // if there are any. What the validator panics about is so found when the program starts.
-func (p *param) try(
-	v *validator.Validate, rule string, values []reflect.Value,
-) (held bool, bad problem) {
+func (p *param) try(rule string, values []reflect.Value) (held bool, bad problem) {
 	defer func() {
 		if r := recover(); r != nil {
 			bad.fact = fmt.Sprintf("the validator does not take the rule: %v", r)
 			bad.hint = "see the rules of go-playground/validator, and that the rule fits " + TypeName(p.Type)
 		}
 	}()
-	_ = v.Var(reflect.Zero(p.Type).Interface(), rule)
+	_ = p.validate.Var(reflect.Zero(p.Type).Interface(), rule)
 	held = len(values) == 0
 	for _, value := range values {
-		held = v.Var(value.Interface(), rule) == nil || held
+		held = p.validate.Var(value.Interface(), rule) == nil || held
 	}
 	return held, bad
 }
@@ -154,7 +152,7 @@ func (p *param) samples() (list []reflect.Value) {
 	anything.Rules = ""
 	for _, text := range samples {
 		value := reflect.New(p.Type).Elem()
-		if bad, err := anything.read(nil, value, []string{text}); bad.code == "" && err == nil {
+		if bad, err := anything.read(value, []string{text}); bad.code == "" && err == nil {
 			list = append(list, value)
 		}
 	}

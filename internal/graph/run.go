@@ -78,7 +78,7 @@ func (r *Run) readParams() (good int, bad error) {
 		ps := &p.params[i]
 		values := r.Request.Values(ps.param.In, ps.param.key)
 		to := at(r.record.Field(ps.input), ps.index)
-		wrong, err := ps.param.read(p.Target.Graph.validate, to, values)
+		wrong, err := ps.param.read(to, values)
 		if wrong.code == "" && err == nil {
 			continue
 		}
