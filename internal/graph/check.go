@@ -322,11 +322,11 @@ func (c *checker) path(p *Provider) []string {
 		lines = append(lines, "provided by "+p.String())
 	}
 	for _, n := range slices.Backward(c.stack) {
-		if n.field == "" {
-			lines = append(lines, "needed by "+n.place.String())
-		} else {
-			lines = append(lines, "needed by field "+n.field+" of "+n.place.String())
+		what := "needed by "
+		if n.field != "" {
+			what += "field " + n.field + " of "
 		}
+		lines = append(lines, what+n.place.String())
 	}
 	return lines
 }

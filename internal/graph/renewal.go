@@ -179,9 +179,7 @@ func (v *Values) End(ctx context.Context, cause error) {
 	<-v.free
 	defer v.Unlock()
 	v.retired.Wait()
-	if now := v.current.Load(); now != nil {
-		endAll(ctx, now.scopes, cause)
-	}
+	endAll(ctx, v.current.Load().scopes, cause)
 }
 
 // endAll ends scopes in reverse order, also when a cleanup calls runtime.Goexit.
