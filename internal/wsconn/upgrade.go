@@ -13,13 +13,6 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// readBufferSize is what an idle connection holds for reading. Larger reads go
-// past the buffer.
-const readBufferSize = 512
-
-// writeBuffers are lent to gorilla for what it would write.
-var writeBuffers sync.Pool
-
 // hijacker lets gorilla take over the connection by way of a socket.
 type hijacker struct {
 	http.ResponseWriter
@@ -29,9 +22,9 @@ type hijacker struct {
 
 // upgrader is what gorilla is told once for all connections.
 var upgrader = &websocket.Upgrader{
-	ReadBufferSize:    readBufferSize,
-	WriteBufferPool:   &writeBuffers,
-	EnableCompression: true, // of those that offer it by now
+	ReadBufferSize:    512,            // which an idle connection holds; larger reads go past it
+	WriteBufferPool:   new(sync.Pool), // for what gorilla would write
+	EnableCompression: true,           // of those that offer it by now
 
 	// The origin was checked before any provider ran; an error is the caller's to answer.
 	CheckOrigin: func(*http.Request) bool { return true },
