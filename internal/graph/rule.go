@@ -93,7 +93,7 @@ func (p *param) judgeName(name string, t reflect.Type) (bad problem) {
 	case aboutSiblings.MatchString(name):
 		bad.fact = "the rule " + name + " is about another field, and a parameter is checked by itself"
 		bad.hint = "compare the two in a provider that takes both"
-	case name == "required" && !p.pointer && (t.Kind() == reflect.Bool || isNumber(t.Kind())):
+	case name == "required" && !p.pointer && reflect.Bool <= t.Kind() && t.Kind() <= reflect.Float64:
 		bad.fact = "the rule required refuses " + TypeName(t) + "'s zero, which may well be sent"
 		bad.hint = "drop it: a parameter without a default is required; " +
 			"a number that may not be 0 has ne=0"
@@ -110,10 +110,6 @@ var ofAny = []string{"", "required", "omitempty", "omitnil", "omitzero"}
 // aboutSiblings matches the rules about other fields of a struct.
 var aboutSiblings = regexp.MustCompile(
 	`^(required_|excluded_|skip_unless)|field$|^field(contains|excludes)$`)
-
-func isNumber(k reflect.Kind) bool {
-	return reflect.Int <= k && k <= reflect.Float64 && k != reflect.Uintptr
-}
 
 // mustHold says whether a rule that fails for every sample of a type fails for all its values:
 // a rule of the validator's own does. Rules of the program are its own business.
