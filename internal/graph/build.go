@@ -105,10 +105,9 @@ func (b *builder) require(g *Graph, fields []field, above []string) {
 
 // unite appends to a what it lacks of b.
 func unite(a, b []string) []string {
-	a = slices.Clip(a)
 	for _, s := range b {
 		if !slices.Contains(a, s) {
-			a = append(a, s)
+			a = append(slices.Clip(a), s)
 		}
 	}
 	return a
