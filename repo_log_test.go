@@ -28,7 +28,7 @@ var attrKinds = []string{"String", "Int", "Int64", "Uint64", "Float64", "Bool", 
 
 // lineFunc is the function of wsroute that makes each line about a connection. The attributes
 // that it adds are those of every such line.
-const lineFunc = "line"
+const lineFunc = "log"
 
 // logLines adds the lines that a file writes: by message, the levels and the attributes. Lines
 // about a connection have the attribute lineFunc, in place of those that lineFunc adds.
@@ -49,7 +49,7 @@ func logLinesOf(f goFile, fn *ast.FuncDecl, levels, attrs map[string]map[string]
 	note := func(call *ast.CallExpr, message ast.Expr, level []string) {
 		texts := constants(message, assigned)
 		if len(texts) == 0 || len(level) == 0 {
-			if fn.Name.Name != "log" && fn.Name.Name != lineFunc { // which have them of their callers
+			if fn.Name.Name != lineFunc { // which has them of its callers
 				faults = append(faults, strconv.Itoa(f.Line(call.Pos())))
 			}
 			return
@@ -88,9 +88,11 @@ func logLinesOf(f goFile, fn *ast.FuncDecl, levels, attrs map[string]map[string]
 					made[key] = true
 				}
 			}
-		case (name == "log" || name == lineFunc) && len(call.Args) >= 3:
+		case name == lineFunc && len(call.Args) >= 3:
 			note(call, call.Args[1], constants(call.Args[0], assigned))
-			made[lineFunc] = true
+			if fn.Name.Name != lineFunc {
+				made[lineFunc] = true
+			}
 		}
 		return true
 	})
@@ -220,8 +222,8 @@ func TestEveryLineOfLogIsDocumented(t *testing.T) {
 
 func TestLogLines(t *testing.T) {
 	f := mustParse(t, "a.go", `package a
-func (e *endpoint) log(level slog.Level, text string, attrs ...slog.Attr) { e.line(level, text, attrs) }
-func (e *endpoint) line(level slog.Level, text string, attrs []slog.Attr) {
+func (p *peer) log(level slog.Level, text string, attrs ...slog.Attr) { p.e.log(level, text, attrs...) }
+func (e *endpoint) log(level slog.Level, text string, attrs ...slog.Attr) {
 	r := slog.NewRecord(now(), level, text, 0)
 	r.AddAttrs(slog.String("route", "x"))
 }
