@@ -26,8 +26,13 @@ const (
 
 // claimMembers are the registered claims (RFC 7519 §4.1).
 var claimMembers = []member{
-	{"iss", text}, {"sub", text}, {"aud", texts}, {"jti", text},
-	{"exp", number}, {"nbf", number}, {"iat", number},
+	{"iss", text},
+	{"sub", text},
+	{"aud", texts},
+	{"jti", text},
+	{"exp", number},
+	{"nbf", number},
+	{"iat", number},
 }
 
 // headerMembers are the header parameters that readHeader reads (RFC 7515 §4.1, RFC 7797 §3).
