@@ -5,11 +5,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rsa"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -49,35 +52,56 @@ func HS512(secret []byte) Key { return symmetric(jwt.SigningMethodHS512, secret)
 // RS256 is a public key for RSASSA-PKCS1-v1_5 with SHA-256, of at least 2048
 // bits (RFC 7518 §3.3).
 func RS256(public *rsa.PublicKey) Key {
-	return newKey(jwt.SigningMethodRS256, public, weakRSA)
+	return asymmetric(jwt.SigningMethodRS256, public, weakRSA)
 }
 
 // ES256 is a public key on the curve P-256 for ECDSA with SHA-256 (RFC 7518 §3.4).
 func ES256(public *ecdsa.PublicKey) Key {
-	return newKey(jwt.SigningMethodES256, public, weakCurve)
+	return asymmetric(jwt.SigningMethodES256, public, weakCurve)
 }
 
 // EdDSA is an Ed25519 public key (RFC 8037 §3.1).
 func EdDSA(public ed25519.PublicKey) Key {
-	return newKey(jwt.SigningMethodEdDSA, public, weakEdDSA)
+	return asymmetric(jwt.SigningMethodEdDSA, public, weakEdDSA)
 }
 
-func newKey[P any](method jwt.SigningMethod, key P, weak func(P) (fact, hint string)) Key {
+func asymmetric[P any](method jwt.SigningMethod, public P, weak func(P) (fact, hint string)) Key {
 	return Key{
 		algorithm: method.Alg(),
-		weak:      func() (fact, hint string) { return weak(key) },
+		weak:      func() (fact, hint string) { return weak(public) },
 		verify: func(signed string, signature []byte) error {
-			return method.Verify(signed, signature, key)
+			return method.Verify(signed, signature, public)
 		},
 	}
 }
 
 // symmetric copies the secret, so that a caller who wipes or reuses its slice does not
-// change the key.
+// change the key. golang-jwt would prepare the secret again for each token.
 func symmetric(method *jwt.SigningMethodHMAC, secret []byte) Key {
-	return newKey(method, bytes.Clone(secret), func(secret []byte) (fact, hint string) {
-		return weakSecret(secret, method.Hash.Size())
-	})
+	secret = bytes.Clone(secret)
+	macs := sync.Pool{New: func() any { return &preparedMAC{Hash: hmac.New(method.Hash.New, secret)} }}
+	return Key{
+		algorithm: method.Alg(),
+		weak:      func() (fact, hint string) { return weakSecret(secret, method.Hash.Size()) },
+		verify: func(signed string, signature []byte) error {
+			m := macs.Get().(*preparedMAC) //nolint:forcetypeassert // the pool holds nothing else
+			defer macs.Put(m)
+			m.Reset()
+			m.buffer = append(m.buffer[:0], signed...)
+			_, _ = m.Write(m.buffer)
+			m.buffer = m.Sum(m.buffer[:0])
+			if !hmac.Equal(m.buffer, signature) { // in constant time
+				return jwt.ErrSignatureInvalid
+			}
+			return nil
+		},
+	}
+}
+
+// preparedMAC is an HMAC that has its secret, and a buffer for what it signs and its sum.
+type preparedMAC struct {
+	hash.Hash
+	buffer []byte
 }
 
 // WithID returns the key with an ID, which tokens name as their kid (RFC 7515

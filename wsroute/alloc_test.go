@@ -50,8 +50,8 @@ func traceNothing() *wsroute.Trace {
 // by a goroutine of its own, so that a log that blocks holds nobody up. Without a Trace there are
 // none for it.
 func TestAllocationsOfHandshakes(t *testing.T) {
-	t.Run("no Trace", func(t *testing.T) { allocationsOfHandshakes(t, 144, 83, 115, 90) })
-	t.Run("a Trace", func(t *testing.T) { allocationsOfHandshakes(t, 150, 83, 120, 93, traceNothing()) })
+	t.Run("no Trace", func(t *testing.T) { allocationsOfHandshakes(t, 137, 80, 108, 88) })
+	t.Run("a Trace", func(t *testing.T) { allocationsOfHandshakes(t, 143, 80, 113, 90, traceNothing()) })
 }
 
 func allocationsOfHandshakes(

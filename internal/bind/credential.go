@@ -66,12 +66,15 @@ func (r *Request) credentials(s *depends.Scheme) (c found, err error) {
 	return c, nil
 }
 
-// read returns what stands in a source of a scheme. An empty value is no credential.
+// read returns what stands in a source of a scheme, valid until the next call. What is empty
+// is no credential.
 func (r *Request) read(s *depends.Scheme, source *depends.Source) (values []string, err error) {
+	values = r.one[:0]
 	switch source.In {
 	case "query":
-		for _, value := range r.query[source.Name] {
-			values = append(values, textproto.TrimString(value))
+		values = r.query.values(source.Name, values)
+		for i := range values {
+			values[i] = textproto.TrimString(values[i])
 		}
 	case "header":
 		for _, line := range r.HTTP.Header[source.Name] {

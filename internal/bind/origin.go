@@ -64,6 +64,9 @@ func IsASCII(text string) bool {
 // splitHost parts host[:port]; the host is in lower case, IPv6 in its brackets.
 func splitHost(hostport string) (host, port string) {
 	hostport = strings.ToLower(hostport)
+	if !strings.Contains(hostport, ":") { // most often; the error below is not cheap
+		return hostport, ""
+	}
 	h, p, err := net.SplitHostPort(hostport)
 	if err != nil {
 		return hostport, ""

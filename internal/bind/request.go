@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/textproto"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -38,7 +37,8 @@ type Request struct {
 	// Foreign is the foreign router's context, as long as the handshake lasts.
 	Foreign any
 
-	query   url.Values
+	query   query
+	one     [1]string          // the single value that Values returns
 	bad     *depends.Rejection // for parameters
 	source  *depends.Source    // where the credential stood
 	renewed *string            // a credential that takes its place
@@ -46,33 +46,36 @@ type Request struct {
 
 // Parse reads the query. An error is a pair that does not decode, of a parameter that the plan
 // reads: it would otherwise vanish in silence.
-func (r *Request) Parse() (err error) {
-	r.query, err = parseQuery(r.RawQuery, r.Plan.reads)
-	return err
+func (r *Request) Parse() error {
+	r.query = query(r.RawQuery)
+	return r.query.check(r.Plan.reads)
 }
 
 // Query returns the last value of a query parameter, or "".
 func (r *Request) Query(name string) string {
-	if values := r.query[name]; len(values) > 0 {
+	if values := r.query.values(name, nil); len(values) > 0 {
 		return values[len(values)-1]
 	}
 	return ""
 }
 
-// Values returns what the request holds under a parameter's name.
+// Values returns what the request holds under a parameter's name. The result is
+// valid until the next call.
 func (r *Request) Values(in, name string) []string {
 	switch in {
 	case "query":
-		return r.query[name]
+		return r.query.values(name, r.one[:0])
 	case "path":
 		for _, v := range r.Path {
 			if v.Name == name {
-				return []string{v.Value}
+				r.one[0] = v.Value
+				return r.one[:]
 			}
 		}
 	case "header":
 		if name == "Host" { // net/http keeps it apart
-			return []string{r.HTTP.Host}
+			r.one[0] = r.HTTP.Host
+			return r.one[:]
 		}
 		return r.HTTP.Header[name]
 	case "cookie":
@@ -198,7 +201,7 @@ func FindCredential(r *http.Request, scheme depends.Scheme) (depends.Credential,
 func (r *Request) Keep() *Request {
 	kept := *r
 	kept.HTTP = r.Snapshot()
-	kept.RawQuery, kept.query, kept.Protocols, kept.Foreign = kept.HTTP.URL.RawQuery, nil, nil, nil
+	kept.RawQuery, kept.query, kept.Protocols, kept.Foreign = kept.HTTP.URL.RawQuery, "", nil, nil
 	return &kept
 }
 
