@@ -62,10 +62,16 @@ const (
 	// App values are made once, in Mount, and released by [Graph.Close]. They
 	// may depend on App values only: there is no request to read from.
 	App
+	// Message values are made for one message of wsroute.HandleMessages and released
+	// before its answer is sent, or for one request of wsroute.HandleHTTP and released
+	// when its handler has returned: a transaction. They may depend on App, Connection
+	// and other Message values, and on the message itself: a field of its type, or of
+	// that of a struct that it embeds.
+	Message
 )
 
 // The constants have the order of internal/graph, whose name must not show beside them.
-var _ = [1]int{}[App-Lifetime(graph.App)]
+var _ = [1]int{}[Message-Lifetime(graph.Message)]
 
 // String returns the lifetime's name.
 func (l Lifetime) String() string { return graph.Lifetime(l).String() }

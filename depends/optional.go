@@ -23,7 +23,8 @@ func (Optional[T]) optional() reflect.Type { return reflect.TypeFor[T]() }
 // all of them even if one fails or panics. cause says why the lifetime ended,
 // nil if nothing went wrong. f's context is not cancelled when the connection
 // is, and has a time budget of its own (wsroute.Config.CleanupTimeout). An error
-// of f is logged; it changes nothing that the peer sees.
+// of f is logged; of a Message value of wsroute.HandleMessages it also makes the answer
+// "internal", and otherwise it changes nothing that the peer sees.
 //
 // ctx is the one that the provider was called with, or derived from it. If the
 // lifetime is over already, because the provider was slower than the budget, f

@@ -54,7 +54,8 @@ type Rejection struct {
 // value, which may be a secret.
 type ParamError struct {
 	// Loc says where: the source ("path", "query", "header" or "cookie"), the
-	// parameter's name and, for one value of a repeated parameter, its index.
+	// parameter's name and, for one value of a repeated parameter, its index; in a message,
+	// the JSON names and indexes that lead to the member.
 	Loc []string `json:"loc"`
 	// Code says what: "missing", "int", "bool", … for a value that does not
 	// parse as the field's type, or the failed rule of its validate tag.

@@ -86,7 +86,7 @@ var _ = graph.SetHooks(graph.Hooks{
 			text: f.String(),
 		}
 		if f.Target != nil {
-			e.Route = f.Target.Label
+			e.Route = f.Target.RouteLabel()
 		}
 		return e
 	},

@@ -140,11 +140,21 @@ func TestLooks(t *testing.T) {
 	bob.hears("alice", "https://example.com/"+long(120))
 	bob.types("It is there!" + kb.Enter)
 	alice.hears("bob", "It is there!")
+	bob.types("And ")
+	value[any](bob, `setInterval(() => document.getElementById("text").dispatchEvent(new Event("input")), 500), 0`)
+	alice.says("typing", "bob is typing")
 	alice.inspects("5-talking")
 	alice.touches("account", "leave", "text", "send")
+	alice.acts("open")
+	alice.inspects("5-talking-actions")
 	alice.clicks("account")
 	alice.inspects("5-talking-menu")
 	alice.touches("stay", "sign-out", "sign-out-everywhere")
+	alice.types(kb.Escape)
+	alice.acts("edit")
+	alice.says("editing", "You are changing a message.")
+	alice.touches("cancel")
+	alice.inspects("5-talking-editing")
 	alice.types(kb.Escape)
 	s.end(t, os.Kill)
 	alice.says("countdown", "in ")
@@ -186,4 +196,40 @@ func TestLooksOfTheEnds(t *testing.T) {
 	s.end(t, os.Interrupt)
 	alice.says("status", "restart")
 	alice.inspects("11-restarting")
+}
+
+// TestLooksOfMessages: history in pages, messages that were changed and refused, and removing somebody.
+func TestLooksOfMessages(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", key)
+	bob := enter(t, s, "bob", "lobby")
+	value[any](bob, `(() => {
+		for (let i = 1; i <= 34; i++) {
+			document.getElementById("text").value = "Bridge number " + i + " is not the one.";
+			document.getElementById("say").requestSubmit();
+		}
+	})()`)
+	bob.hears("bob", "Bridge number 34 is not the one.")
+	bob.acts("edit")
+	bob.types(" I am sure." + kb.Enter)
+	carol := enter(t, s, "carol", "lobby")
+	carol.hears("bob", "Bridge number 34 is not the one. I am sure.")
+	alice := enter(t, s, "alice", "lobby")
+	carol.says("members", "alice")
+	value[any](carol, `document.getElementById("messages").scrollTop = 0`)
+	carol.inspects("13-older")
+	carol.types("Try the one by the mill." + kb.Enter)
+	alice.hears("carol", "Try the one by the mill.")
+	carol.acts("edit")
+	carol.types(" Or the bakery." + kb.Enter)
+	alice.hears("carol", "Try the one by the mill. Or the bakery.")
+	carol.hears("carol", "Try the one by the mill. Or the bakery.")
+	value[any](carol, `document.getElementById("text").value = "No. ".repeat(126)`)
+	carol.types(kb.Enter)
+	carol.says("messages", "Not sent.")
+	value[any](carol, `document.querySelector('.kick[data-name="alice"]').click()`)
+	alice.says("status", "You were removed from this room.")
+	carol.says("messages", "alice was removed from the room.")
+	carol.inspects("14-refused-message")
+	carol.touches("older")
+	alice.inspects("15-kicked")
 }

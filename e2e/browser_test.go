@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -97,12 +98,18 @@ func open(t *testing.T, url string, before ...chromedp.Action[chromedp.Void]) *w
 	if err := chromedp.Listen(ctx, w.hear); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch}); err != nil {
-		t.Fatal(err)
-	}
+	w.do(runsFirst(watch))
 	w.do(before...)
 	w.do(chromedp.Navigate(url))
 	return w
+}
+
+// runsFirst runs a script in each page before its own.
+func runsFirst(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	})
 }
 
 // hear keeps what is wrong. That a request fails is no fault of the page: some

@@ -11,7 +11,7 @@ import (
 )
 
 // passwords are those of the demonstration's accounts.
-var passwords = map[string]string{"alice": "wonderland", "bob": "builder"}
+var passwords = map[string]string{"alice": "wonderland", "bob": "builder", "carol": "teaparty"}
 
 // signIn opens the page and signs in with the keyboard alone.
 func signIn(t *testing.T, s *server, name string, before ...chromedp.Action[chromedp.Void]) *window {
@@ -42,12 +42,12 @@ func enter(t *testing.T, s *server, name, room string, before ...chromedp.Action
 	return w
 }
 
-// hears waits until the last message is one of somebody.
+// hears waits until the last message is one of somebody, which the server has.
 func (w *window) hears(from, text string) {
 	w.t.Helper()
 	w.until(fmt.Sprintf(`(() => {
 		const last = [...document.querySelectorAll(".message")].at(-1);
-		return last?.querySelector(".from").textContent === %q && last.querySelector(".text").textContent === %q;
+		return last?.dataset.id && last.querySelector(".from").textContent === %q && last.querySelector(".text").textContent === %q;
 	})()`, from, text))
 }
 
@@ -169,35 +169,32 @@ func TestTryNowAndGiveUp(t *testing.T) {
 	alice.has("text")
 }
 
-// After a code that says that trying again is no use, nobody tries; and who joins
-// again gets what was said in between, once.
+// TestRefusedMessage: it is shown with the reason, and the page stays connected.
 func TestRefusedMessage(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", key)
 	alice, bob := enter(t, s, "alice", "lobby"), enter(t, s, "bob", "lobby")
-	bob.types("before" + kb.Enter)
-	alice.hears("bob", "before")
 	alice.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("text").value = "x".repeat(501)`))
 	alice.types(kb.Enter)
-	alice.says("status", "The server did not accept a message. (1008")
-	alice.says("now", "Join again")
-	if got := value[string](alice, `document.getElementById("countdown").innerText`); got != "" {
-		t.Errorf("it tries again %s", got)
+	alice.says("messages", "Not sent. A message has at most 500 characters. (invalid_message)")
+	alice.says("status", "Connected.")
+	if got := value[int](alice, `document.querySelector(".failed .text").textContent.length`); got != 501 {
+		t.Errorf("%d characters of what was not sent are there", got)
 	}
-	bob.until(`!document.getElementById("members").innerText.includes("alice")`)
-	bob.types("meanwhile" + kb.Enter)
-	bob.hears("bob", "meanwhile")
-	alice.clicks("now")
-	alice.hears("bob", "meanwhile")
-	if got := alice.counts(".message"); got != 2 {
-		t.Errorf("alice sees %d messages, want 2", got)
+	alice.do(chromedp.Click(chromedp.CSS(`.failed [data-act="again"]`)))
+	alice.has("text")
+	alice.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("text").value = "shorter"`))
+	alice.types(kb.Enter)
+	bob.hears("alice", "shorter")
+	if got := alice.counts(".message"); got != 1 {
+		t.Errorf("alice sees %d messages, want 1", got)
 	}
 }
 
-// A token of three seconds is renewed on the open connection for as long as the user
+// A token of six seconds is renewed on the open connection for as long as the user
 // wants to stay; then the connection ends with it, and the page says so.
 func TestExpiryAndRenewal(t *testing.T) {
-	s := serve(t, "127.0.0.1:0", key, "-token-ttl", "3s")
-	alice := enter(t, s, "alice", "lobby")
+	s := serve(t, "127.0.0.1:0", key, "-token-ttl", "6s")
+	alice := enter(t, s, "alice", "lobby", runsFirst(countSockets))
 	for range 3 { // longer than a token lives
 		before := value[string](alice, `document.querySelector("#expiry time").dateTime`)
 		alice.until(fmt.Sprintf(`document.querySelector("#expiry time").dateTime !== %q`, before))
@@ -207,6 +204,9 @@ func TestExpiryAndRenewal(t *testing.T) {
 	alice.hears("alice", "still here")
 
 	alice.says("aside", "Sign-in renewed at")
+	if got := value[int](alice, "sockets.length"); got != 1 {
+		t.Errorf("the page has opened %d connections, want the first to go on", got)
+	}
 
 	alice.picks("stay")
 	alice.says("expiry", "Then you are signed out.")

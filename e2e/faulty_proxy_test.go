@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -95,6 +96,29 @@ func says(t *testing.T, message string) http.HandlerFunc {
 		defer conn.Close()
 		if err := conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
 			t.Error(err)
+		}
+		_, _, _ = conn.ReadMessage() // until the page is gone
+	}
+}
+
+// pages opens connections and answers what asks for the history by a page; some events come
+// before it.
+func pages(t *testing.T, messages string, before ...string) http.HandlerFunc {
+	upgrader := websocket.Upgrader{Subprotocols: []string{"bearer"}}
+	return func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		var asked struct{ Ref int }
+		if err := conn.ReadJSON(&asked); err != nil {
+			t.Error(err)
+		}
+		for _, message := range append(before, fmt.Sprintf(`{"type":"page","ref":%d,"messages":%s}`, asked.Ref, messages)) {
+			if err := conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
+				t.Error(err)
+			}
 		}
 		_, _, _ = conn.ReadMessage() // until the page is gone
 	}

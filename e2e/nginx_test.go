@@ -61,7 +61,7 @@ func TestNginx(t *testing.T) {
 	}
 	for _, conn := range conns { // so that there is something on its way in each direction
 		for range 10 {
-			if err := conn.WriteMessage(websocket.TextMessage, []byte(`{"text":"hi"}`)); err != nil {
+			if err := conn.WriteMessage(websocket.TextMessage, []byte(`{"type":"say","text":"hi"}`)); err != nil {
 				t.Fatal(err)
 			}
 		}

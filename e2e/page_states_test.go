@@ -90,6 +90,7 @@ func TestCloseCodes(t *testing.T) {
 		{1013, "slow_reader", "This page could not keep up with the messages. (1013 slow_reader)", true},
 		{1013, "unavailable", "The server has no room for this connection just now. (1013 unavailable)", true},
 		{3003, "other_principal", "You may not be in this room any more. (3003 other_principal)", false},
+		{4001, "kicked", "You were removed from this room. (4001 kicked)", false},
 		{4000, "x", "The server closed the connection. (4000 x)", false},
 	} {
 		b.does(closes(t, c.code, c.reason))

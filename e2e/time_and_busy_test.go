@@ -58,7 +58,7 @@ func TestExpiryIsAClockTime(t *testing.T) {
 func TestOldMessagesHaveADay(t *testing.T) {
 	b := stand(t, serve(t, "127.0.0.1:0", key))
 	alice := signIn(t, b.server, "alice")
-	b.does(says(t, `{"from":"bob","text":"hi","at":"2025-01-31T12:00:00Z"}`))
+	b.does(says(t, `{"type":"said","id":1,"from":"bob","text":"hi","at":"2025-01-31T12:00:00Z"}`))
 	alice.joins("lobby")
 	alice.hears("bob", "hi")
 	if got := value[string](alice, `document.querySelector(".message time").innerText`); !strings.HasPrefix(got, "Jan 31, ") {
@@ -70,7 +70,7 @@ func TestOldMessagesHaveADay(t *testing.T) {
 func TestMessageWithoutATime(t *testing.T) {
 	b := stand(t, serve(t, "127.0.0.1:0", key))
 	alice := signIn(t, b.server, "alice")
-	b.does(says(t, `{"from":"bob","text":"hi"}`))
+	b.does(says(t, `{"type":"said","id":1,"from":"bob","text":"hi"}`))
 	alice.joins("lobby")
 	alice.hears("bob", "hi")
 	at, err := time.Parse(time.RFC3339, value[string](alice, `document.querySelector(".message time").dateTime`))

@@ -36,10 +36,7 @@ func trade(t *testing.T, correct func(context.Context, *Claims)) *counter {
 	deps := depends.New()
 	security.Use(deps, security.OneOf[Claims](token, bought))
 	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
-	wsroute.Handle(ws, "/", func(ctx context.Context, c *wsroute.Conn[string, string], _ struct{ Who Claims }) error {
-		_, err := c.Receive(ctx)
-		return err
-	}, wsroute.Renewable)
+	wsroute.HandleMessages(ws, "/", wsroute.Union[error]{}, wsroute.Renewable, wsroute.Require[Claims]())
 	wsroute.HandleHTTP(ws, http.MethodGet, "/me", func(w http.ResponseWriter, _ *http.Request, in struct{ Who Claims }) error {
 		return json.NewEncoder(w).Encode(in.Who.Name)
 	})
@@ -156,7 +153,7 @@ func TestARevocationEndsTickets(t *testing.T) {
 			t.Errorf("a ticket from before: %d %v", r.Status, r.Problem)
 		}
 		c.dial(late).Close(1000, "")
-		open.Send(`{"$renew":"` + renewal + `"}`)
+		open.Send(`{"type":"renew","token":"` + renewal + `"}`)
 		if got := open.Closed(); got.Code != 3000 || got.Reason != "revoked" {
 			t.Errorf("a renewal with one: %v", got)
 		}

@@ -136,13 +136,53 @@ func allocationsOfMessages(t *testing.T, trace ...*wsroute.Trace) {
 	config.Trace = trace
 	ws := wsroute.New(depends.New(), config)
 	wsroute.Handle(ws, "/ws", echo[say], wsroute.Public)
+	const message = `{"text":"hello"}`
+	if got := mallocsOfAMessage(t, ws, message, message); got > 20 {
+		t.Errorf("%.1f allocations, want at most 20", got)
+	}
+}
+
+// TestAllocationsOfMessagesWithDependencies: of one with two values of the connection, a guard
+// of its own, and an answer. Those of the connection in memory count as well.
+func TestAllocationsOfMessagesWithDependencies(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates too")
+	}
+	type (
+		user  struct{ name string }
+		seat  struct{ room string }
+		voice struct{}
+		both  struct {
+			User user
+			Seat seat
+		}
+	)
+	deps := depends.New()
+	depends.Provide(deps, func(context.Context, struct{}) (user, error) { return user{"ada"}, nil })
+	depends.Provide(deps, func(context.Context, struct{}) (seat, error) { return seat{"lobby"}, nil })
+	depends.Provide(deps, func(context.Context, both) (voice, error) { return voice{}, nil }, depends.Message)
+	ws := wsroute.New(deps, quiet())
+	c := wsroute.HandleMessages(ws, "/ws", events, wsroute.Public,
+		wsroute.Require[user](), wsroute.Require[seat]())
+	wsroute.Answer(c, "say", func(_ context.Context, say sayMsg, in both) (saidMsg, error) {
+		return saidMsg{in.User.name, say.Text}, nil
+	}, wsroute.Require[voice]())
+	got := mallocsOfAMessage(t, ws, `{"type":"say","ref":7,"text":"hello"}`,
+		`{"type":"said","ref":7,"from":"ada","text":"hello"}`)
+	if got > 20 {
+		t.Errorf("%.1f allocations, want at most 20", got)
+	}
+}
+
+// mallocsOfAMessage is how often a message and its answer allocate.
+func mallocsOfAMessage(t *testing.T, ws *wsroute.Router, message, want string) float64 {
+	t.Helper()
 	srv := wstest.Start(t, ws)
 	conn, err := srv.Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	const message = `{"text":"hello"}`
 	answer := make([]byte, 4<<10)
 	if _, err := fmt.Fprintf(conn, handshake, "/ws"); err != nil {
 		t.Fatal(err)
@@ -151,15 +191,12 @@ func allocationsOfMessages(t *testing.T, trace ...*wsroute.Trace) {
 		t.Fatalf("got %q, %v", answer[:n], err)
 	}
 	frame := append([]byte{0x81, 0x80 | byte(len(message)), 0, 0, 0, 0}, message...)
-	got := mallocs(500, func() {
+	return mallocs(500, func() {
 		if _, err := conn.Write(frame); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := conn.Read(answer); err != nil || !bytes.Contains(answer[:n], []byte(message)) {
+		if n, err := conn.Read(answer); err != nil || !bytes.Contains(answer[:n], []byte(want)) {
 			t.Fatalf("got %q, %v", answer[:n], err)
 		}
 	})
-	if got > 20 {
-		t.Errorf("%.1f allocations, want at most 20", got)
-	}
 }

@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"reflect"
 	"slices"
 	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
 
+	"example.com/usher/depends"
 	"example.com/usher/internal/graph"
 	"example.com/usher/internal/wsconn"
 )
@@ -38,8 +41,10 @@ type MessageError struct {
 	// is not JSON of the type, 1008 for what fails its validate tags.
 	Code int
 	// Reason is sent to the peer: "text_not_accepted", "binary_not_accepted",
-	// "invalid_json" or "invalid_message".
+	// "invalid_json", "invalid_message" or, of [Receives], "unknown_type".
 	Reason string
+	// Errors say which members are wrong, and how, as in a problem document.
+	Errors []depends.ParamError
 	// Err says what is wrong, with names of fields; it is logged, never sent.
 	Err error
 }
@@ -55,6 +60,13 @@ func (e *MessageError) Error() string {
 // Unwrap returns what is wrong with the message.
 func (e *MessageError) Unwrap() error { return e.Err }
 
+// codec is how a route reads and writes its messages.
+type codec struct {
+	check   func(reflect.Value) error // runs the validate tags of what comes; nil if it has none
+	in, out *union                    // of what comes and what is sent; nil for one type
+	member  string                    // of a union; empty for the default
+}
+
 // messageRules returns what runs the validate tags of a type that is received, nil if it has
 // none, and what is wrong with the types of messages.
 func messageRules(
@@ -68,10 +80,13 @@ func messageRules(
 		jsonFaults(sends, map[reflect.Type]bool{}))
 }
 
-// decode reads a message and, unless check is nil, checks its validate tags.
-func decode[Recv any](
-	check func(reflect.Value) error, in *wsconn.Message, into *Recv,
-) *MessageError {
+// decode reads a message, and checks its validate tags.
+func decode[Recv any](c *codec, in *wsconn.Message, into *Recv) *MessageError {
+	if c.in != nil {
+		v, bad := c.in.decode(in)
+		*into, _ = v.(Recv)
+		return bad
+	}
 	switch v := any(into).(type) {
 	case *string:
 		*v = in.Buf.String()
@@ -83,7 +98,20 @@ func decode[Recv any](
 		*v = Message{in.Binary, append([]byte{}, in.Buf.Bytes()...)}
 		return nil
 	}
-	return decodeJSON(check, in, into)
+	return decodeJSON(c.check, in, into)
+}
+
+// encodeFor writes a message as a peer's route does. What is in no union is logged once.
+func encodeFor[Send any](p *peer, v Send) (*wsconn.Outgoing, error) {
+	u := p.endpoint.route.codec.out
+	if u == nil {
+		return encode(v)
+	}
+	m, err := u.encode(v, nil)
+	if err != nil {
+		p.endpoint.strange.Do(func() { p.log(slog.LevelError, "message not sent", err) })
+	}
+	return m, err
 }
 
 func encode[Send any](v Send) (*wsconn.Outgoing, error) {
@@ -151,13 +179,20 @@ func (m unbroken) Write(b []byte) (int, error) {
 // encodeJSON is json.Marshal that leaves <, > and & as they are.
 func encodeJSON(v any) (*wsconn.Outgoing, error) {
 	m := wsconn.NewOutgoing(false)
-	e := json.NewEncoder(unbroken{m})
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	if err := encodeTo(unbroken{m}, v); err != nil {
 		m.Release()
-		return nil, fmt.Errorf("wsroute: Send: %w", err)
+		return nil, err
 	}
 	return m, nil
+}
+
+func encodeTo(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("wsroute: Send: %w", err)
+	}
+	return nil
 }
 
 func encodeText(text string) (*wsconn.Outgoing, error) {
@@ -183,16 +218,16 @@ var ownEncoding = []reflect.Type{
 	reflect.TypeFor[encoding.TextUnmarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 }
 
-// encodesItself says whether a type has a JSON form of its own.
-func encodesItself(t reflect.Type) bool {
-	return slices.ContainsFunc(ownEncoding, func(i reflect.Type) bool {
+// encodesItself says whether a type has a JSON form of its own, by one of the interfaces.
+func encodesItself(t reflect.Type, by []reflect.Type) bool {
+	return slices.ContainsFunc(by, func(i reflect.Type) bool {
 		return t.Implements(i) || reflect.PointerTo(t).Implements(i)
 	})
 }
 
 // jsonFaults says which parts of a type encoding/json cannot carry.
 func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) (bad []string) {
-	if seen[t] || encodesItself(t) {
+	if seen[t] || encodesItself(t, ownEncoding) {
 		return nil
 	}
 	seen[t] = true
@@ -204,7 +239,7 @@ func jsonFaults(t reflect.Type, seen map[reflect.Type]bool) (bad []string) {
 	case reflect.Map:
 		k := t.Key()
 		plain := k.Kind() == reflect.String || reflect.Int <= k.Kind() && k.Kind() <= reflect.Uintptr
-		if !plain && !encodesItself(k) {
+		if !plain && !encodesItself(k, ownEncoding) {
 			bad = []string{fmt.Sprintf("%s cannot be the key of a JSON object", graph.TypeName(k))}
 		}
 		return append(bad, jsonFaults(t.Elem(), seen)...)

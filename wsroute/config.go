@@ -81,6 +81,11 @@ type Config struct {
 	// depends.Identify); more are refused with 429. By default, there is no limit.
 	MaxPerPrincipal int
 
+	// MessageErrors is how many messages in a minute may be no JSON, of no known type, or
+	// break their rules, on a connection of [HandleMessages]; one more closes it with 1008
+	// "too_many_bad_messages". By default, 20.
+	MessageErrors int
+
 	// Broadcast takes what Router.Revoke is told to the other processes that serve
 	// the same peers. By default, Revoke ends the connections of this one alone.
 	Broadcast Broadcast
@@ -105,7 +110,7 @@ func (c *Config) withDefaults() (out Config, bad []string) {
 	out = filled(*cmp.Or(c, &Config{}), Config{
 		Logger:         slog.Default(),
 		ResolveTimeout: 5 * time.Second, CleanupTimeout: 5 * time.Second,
-		DrainWindow: 10 * time.Second, DrainTimeout: 30 * time.Second,
+		DrainWindow: 10 * time.Second, DrainTimeout: 30 * time.Second, MessageErrors: 20,
 	})
 	out.Limits = out.Limits.over(defaultLimits)
 	bad = append(negative("Config", out), out.Limits.faults("Config.Limits")...)

@@ -2,11 +2,7 @@ package wsroute
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"reflect"
-
-	"example.com/usher/internal/wsconn"
 )
 
 // Conn is an open connection that receives Recv and sends Send. A handler gets
@@ -18,10 +14,9 @@ import (
 //
 // All methods are safe for concurrent use. The connection closes when its
 // handler returns; others must let go of it then.
-type Conn[Recv, Send any] struct {
-	peer  *peer
-	check func(reflect.Value) error // runs the validate tags of a Recv; nil if it has none
-}
+type Conn[Recv, Send any] struct{ peer *peer }
+
+func (*Conn[Recv, Send]) ofConn() {}
 
 // Receive waits for the next message. A message that is not a Recv is a
 // [*MessageError], and the connection stays usable. After the peer has closed or is
@@ -39,7 +34,7 @@ func (c *Conn[Recv, Send]) Receive(ctx context.Context) (Recv, error) {
 	}
 	defer in.Release()
 	var v Recv
-	if bad := decode(c.check, in, &v); bad != nil {
+	if bad := decode(&c.peer.endpoint.route.codec, in, &v); bad != nil {
 		return *new(Recv), bad
 	}
 	return v, nil
@@ -62,12 +57,7 @@ func (c *Conn[Recv, Send]) Discard() { c.peer.conn.Discard() }
 // After the end of the connection Send returns its cause. Text that is not UTF-8
 // and a value that does not encode are errors, and nothing is sent.
 func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
-	m, err := encode(v)
-	if err != nil {
-		return err
-	}
-	defer m.Release()
-	return c.peer.conn.Send(ctx, m)
+	return c.Sender().Send(ctx, v)
 }
 
 // Close begins the closing handshake with a code and a reason, which is cut at
@@ -79,13 +69,7 @@ func (c *Conn[Recv, Send]) Send(ctx context.Context, v Send) error {
 // (RFC 6455 §7.4); 4000 and above are the application's own. Any other closes
 // with 1011 and returns an error.
 func (c *Conn[Recv, Send]) Close(code int, reason string) error {
-	if !wsconn.Sendable(code) {
-		c.peer.conn.End(ErrClosed, wsconn.CodeInternal, "", false)
-		return fmt.Errorf(
-			"wsroute: close code %d must not be sent; 1000-1003, 1007-1014 and 3000-4999 may", code)
-	}
-	c.peer.conn.End(ErrClosed, code, reason, false)
-	return nil
+	return c.Sender().Close(code, reason)
 }
 
 // Subprotocol returns what was selected in the handshake, or "".

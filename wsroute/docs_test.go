@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -156,30 +157,44 @@ func TestDocumentedConfig(t *testing.T) {
 
 // TestDocumentedOptions: each option of a route, and that a bare route has none.
 func TestDocumentedOptions(t *testing.T) {
-	bare, code := wsroute.BareRoute(), map[string]string{}
-	for name, shape := range routeOptions(t) {
+	options := optionsOf(t, "RouteOption")
+	options["Limits"] = "{…}"
+	compareOptions(t, "## Options of a route", "## Options of a message", options, wsroute.BareRoute())
+	compareOptions(t, "## Options of a message", "## Of the server", optionsOf(t, "MessageOption"), wsroute.BareMessage())
+}
+
+func compareOptions(t *testing.T, from, to string, options map[string]string, bare map[string]bool) {
+	t.Helper()
+	code := map[string]string{}
+	for name, shape := range options {
 		has, known := bare[name]
 		if !known || has {
-			t.Errorf("the option %s is %t, %t of a bare route, want false, true", name, has, known)
+			t.Errorf("%s: %s is %t, %t without any, want false, true", from, name, has, known)
 		}
 		code["`"+name+shape+"`"] = map[bool]string{true: "off", false: "none"}[shape == ""]
 	}
 	if len(code) != len(bare) {
-		t.Errorf("found the options %v, want those of %v", code, bare)
+		t.Errorf("%s: found %v, want those of %v", from, code, bare)
 	}
-	compare(t, "the option", stated(t, part(t, document(t, "docs/configuration.md"), "## Options of a route", "## Of the server")), code)
+	compare(t, "the option", stated(t, part(t, document(t, "docs/configuration.md"), from, to)), code)
 }
 
-// routeOptions are the exported options of the package, with what a caller writes
-// behind each.
-func routeOptions(t *testing.T) map[string]string {
+// shapes are what a caller writes behind an option, by the type of its first parameter.
+var shapes = map[string]string{"": "[T]()", "string": `("…")`, "Union[T]": "[T](…)", "int": "(n)", "time.Duration": "(d)"}
+
+// optionsOf are the exported options of a kind, with what a caller writes behind each. An Option
+// is of both kinds.
+func optionsOf(t *testing.T, kind string) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := map[string]string{"Limits": "{…}"}
-	is := func(x ast.Expr) bool { id, ok := x.(*ast.Ident); return ok && id.Name == "RouteOption" }
+	options := map[string]string{}
+	is := func(x ast.Expr) bool {
+		id, ok := x.(*ast.Ident)
+		return ok && (id.Name == kind || id.Name == "Option")
+	}
 	for _, name := range files {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 		if err != nil {
@@ -189,7 +204,13 @@ func routeOptions(t *testing.T) map[string]string {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
 				if r := d.Type.Results; d.Recv == nil && d.Name.IsExported() && r != nil && len(r.List) == 1 && is(r.List[0].Type) {
-					options[d.Name.Name] = map[bool]string{true: "[T]()", false: `("…")`}[d.Type.TypeParams != nil]
+					first := ""
+					for _, p := range d.Type.Params.List {
+						first = strings.TrimPrefix(types.ExprString(p.Type), "...")
+					}
+					if options[d.Name.Name] = shapes[first]; options[d.Name.Name] == "" {
+						t.Errorf("%s takes a %s: say in shapes how that is written", d.Name.Name, first)
+					}
 				}
 			case *ast.GenDecl:
 				for _, s := range d.Specs {

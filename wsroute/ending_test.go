@@ -119,7 +119,7 @@ func endsWithProtocolError(t *testing.T, deflate bool, frames []conformance.Fram
 		t.Errorf("the peer reads %v, %v", e, err)
 	}
 	_ = p.Conn.Close()
-	if err := room.Send(string(make([]byte, 1<<20))); err != nil {
+	if err := room.Send(t.Context(), string(make([]byte, 1<<20))); err != nil {
 		t.Error(err)
 	}
 	synctest.Wait()
@@ -330,7 +330,7 @@ func TestWhoIsHeardBehindAClose(t *testing.T) {
 			if n := room.Len(); n != 0 {
 				t.Errorf("%d are in the room", n)
 			}
-			if err := room.Send("to the room"); err != nil {
+			if err := room.Send(t.Context(), "to the room"); err != nil {
 				t.Error(err)
 			}
 			foreign <- conn.Send(context.Background(), "foreign")

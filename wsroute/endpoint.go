@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -28,6 +29,8 @@ type endpoint struct {
 
 	// traces is [graph.Run]'s, nil without a Trace.
 	traces func(context.Context, *graph.Provider) (_ context.Context, done func(error))
+
+	strange sync.Once // a message that cannot be sent
 
 	page       *endpoint // answers a plain GET or HEAD of a WebSocket's path; nil for none
 	sharesPath bool      // it is the page of a WebSocket, which passes requests on

@@ -22,7 +22,7 @@ func (r *Router) Explain(w io.Writer) error {
 				text += fmt.Sprintf("  %-12s%s\n", word, says)
 			}
 		}
-		line("guarded by", route.guards())
+		line("guarded by", route.guardedBy())
 		if e.route.answer == nil {
 			line("origin", r.shared.origins.explain(e.open))
 		}
@@ -37,8 +37,21 @@ func (r *Router) Explain(w io.Writer) error {
 		}
 		line("handler", e.target.Func.String()+" takes "+graph.TypeName(e.target.In))
 		if e.route.answer == nil {
-			line("messages", "receives "+graph.TypeName(e.route.receives)+
-				", sends "+graph.TypeName(e.route.sends))
+			if e.route.channel == nil {
+				line("messages", "receives "+graph.TypeName(e.route.receives)+
+					", sends "+graph.TypeName(e.route.sends))
+			}
+			for i, m := range route.Receives {
+				line("message", m.explain())
+				if m.Handler != "" {
+					for _, call := range e.route.channel.calls[i].plan.Calls() {
+						line("  provider", call)
+					}
+				}
+			}
+			for _, m := range route.Sends {
+				line("sends", m.explain())
+			}
 			line("limits", route.Limits.unlike(defaultLimits))
 		}
 		line("options", strings.Join(route.Options, ", "))
@@ -49,8 +62,8 @@ func (r *Router) Explain(w io.Writer) error {
 	return nil
 }
 
-// guards names what can refuse the connection: schemes that are not optional, and guards.
-func (r *Route) guards() string {
+// guardedBy names what can refuse the connection: schemes that are not optional, and guards.
+func (r *Route) guardedBy() string {
 	var names []string
 	for _, c := range r.Credentials {
 		if !c.Optional {
@@ -71,6 +84,33 @@ func (r *Route) guards() string {
 		return "nothing: everybody who may connect at all is let in"
 	}
 	return strings.Join(names, ", then ")
+}
+
+// explain says what a message is and asks for; nothing of a route's only type.
+func (m *MessageInfo) explain() string {
+	if m.Name == "" {
+		return ""
+	}
+	text := m.Name + " " + graph.TypeName(m.Type)
+	if m.Handler != "" {
+		text += " to " + m.Handler
+	}
+	if m.Answer != "" {
+		text += ", answered by " + m.Answer
+	}
+	if m.Scopes != nil {
+		text += ", with the scopes " + strings.Join(m.Scopes, " ")
+	}
+	for _, g := range m.Guards {
+		text += ", guarded by " + graph.TypeName(g.Type)
+	}
+	if m.Concurrent > 0 {
+		text += fmt.Sprintf(", %d at once", m.Concurrent)
+	}
+	if m.Within > 0 {
+		text += fmt.Sprintf(", within %v", m.Within)
+	}
+	return text
 }
 
 func (p *Param) explain() string {

@@ -36,6 +36,15 @@ var Fixed = map[string]any{
 	"bits of an IPv6 address that count as one":      networkBits,
 }
 
+// BareMessage says of each option whether a type of messages without any has it nevertheless.
+func BareMessage() map[string]bool {
+	c := &call{}
+	return map[string]bool{
+		"Require": len(c.target.Guards) > 0, "Scopes": len(c.target.Scopes) > 0,
+		"Concurrent": c.concurrent > 0, "Within": c.within > 0,
+	}
+}
+
 // BareRoute says of each option whether a route without any has it nevertheless.
 func BareRoute() map[string]bool {
 	r := New(depends.New(), nil)
@@ -46,5 +55,6 @@ func BareRoute() map[string]bool {
 		"Diagnose": rt.Diagnose, "AcceptThenClose": rt.AcceptThenClose, "Renewable": rt.Renewable,
 		"Public":     rt.Public,
 		"DropOldest": rt.DropOldest, "Compress": rt.Compress, "Limits": rt.limits != (Limits{}),
+		"TypeMember": rt.codec.member != "", "Receives": rt.codec.in != nil, "Sends": rt.codec.out != nil,
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -31,7 +33,7 @@ func FuzzMessage(f *testing.F) {
 		`{"count":null}`, `{"TEXT":"hi"}`, `{"text":"a","text":"b"}`, `null`, `[]`, `"x"`, ``, `{`,
 		`{}x`, " {} ", `{"more":{"a":[1,{}]}}`,
 		"{\"text\":\"\xff\"}", `{"text":"\ud800"}`, `{"text":"é"}`, `{"count":1e2}`,
-		`{"count":1.0}`, `{"$renew":"x"}`, strings.Repeat("[", 300),
+		`{"count":1.0}`, `{"type":"renew","token":"x"}`, strings.Repeat("[", 300),
 	} {
 		f.Add(seed, false)
 		f.Add(seed, true)
@@ -89,15 +91,19 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzRenewal: on a Renewable route a message is a credential or is delivered as it is.
+// FuzzRenewal: on a Renewable route a message of the type renew is a credential if it has one, and
+// is answered like any other that cannot be read if it has none. No other message is.
 func FuzzRenewal(f *testing.F) {
 	for _, seed := range []string{
-		`{"$renew":"good"}`, `{"$renew":"bad"}`, `{"$renew":""}`, `{"$renew":"g\u006fod"}`,
-		`{"$renew":"good"} `, `{"$renew":"good"`, `{"$renew":7}`, `{"$renew":null}`, `{"$renew":}`,
-		`{"renew":"good"}`, `"$renew"`, `good`, ``, `[{"$renew":"good"}]`,
-		`{"x":{"$renew":"good"}}`,
-		`{ "$renew": "good" }`, `{"$renew":"good","x":1}`, `{"x":1,"$renew":"good"}`,
-		`{"$renew":"good","$renew":"good"}`, `{"\u0024renew":"good"}`,
+		`{"type":"renew","token":"good"}`, `{"type":"renew","ref":8,"token":"bad"}`,
+		`{"type":"renew","token":""}`, `{"type":"renew","token":"g\u006fod"}`, `{"token":"good","type":"renew"} `,
+		`{"type":"renew","token":"good"`, `{"type":"renew","token":7}`, `{"type":"renew","token":null}`,
+		`{"type":"renew","token":}`, `{"type":"renew"}`, `{"type":"rene\u0077","token":"good"}`,
+		`{"typ\u0065":"renew","token":"good"}`, `{"type":"renew","type":"say","token":"good"}`,
+		`{"type":"renew","Token":"good"}`, `{"type":"renew","token":"bad","token":"good"}`,
+		`{"type":"renew","ref":"a","x":tru,"token":"good"}`, `{"type":"renew","ref":1.5,"token":"good"}`,
+		`{"type":"say","text":"renew"}`, `{"type":"say","x":{"type":"renew","token":"bad"}}`,
+		`{"type":"say","ref":8,"text":7}`, `[{"type":"renew","token":"good"}]`, `"renew"`, `good`, ``,
 	} {
 		f.Add(seed)
 	}
@@ -113,50 +119,92 @@ func FuzzRenewal(f *testing.F) {
 	config := quiet()
 	config.Origins = []string{"https://page.example"}
 	ws := wsroute.New(deps, config)
-	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ User user }) error {
-		text, err := conn.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		return conn.Send(ctx, "delivered "+text)
-	}, wsroute.Renewable)
+	c := wsroute.HandleMessages(ws, "/", events, wsroute.Renewable, wsroute.Require[user]())
+	wsroute.Answer(c, "say", func(_ context.Context, m struct {
+		Text string `json:"text"`
+	}, _ struct{},
+	) (saidMsg, error) {
+		return saidMsg{Text: m.Text}, nil
+	})
 	srv := wstest.Start(f, ws)
 	f.Fuzz(func(t *testing.T, text string) {
-		var object map[string]any
-		if json.Unmarshal([]byte(text), &object) != nil {
-			object = nil
-		}
 		if !utf8.ValidString(text) || len(text) > 60_000 {
 			t.Skip("no message")
-		}
-		credential, plain := object["$renew"].(string)
-		plain = plain && strings.HasPrefix(text, `{"$renew":`) && len(object) == 1
-		if !plain && isDeliveredCredential(object) {
-			t.Skip("a credential is delivered")
 		}
 		peer := wstest.Dial[string, string](t, srv, "/",
 			wstest.Cookie("sid", "good"), wstest.Header("Origin", "https://page.example"))
 		peer.Send(text)
-		switch {
-		case !plain:
-			if got := peer.Receive(); got != "delivered "+text {
-				t.Errorf("%q: got %q", text, got)
-			}
-		case credential == "good":
-			if got := peer.Receive(); got != `{"$renewed":null}` {
-				t.Errorf("%q: got %q", text, got)
-			}
-		default:
+		kind, token := renewalIn(text)
+		if kind == "renew" && token != "" && token != "good" {
 			if closed := peer.Closed(); closed.Code != 3000 && closed.Code != 1008 {
 				t.Errorf("%q: closed with %v", text, closed)
 			}
+			return
+		}
+		want := []string{"error"}
+		switch {
+		case kind == "renew" && token == "good":
+			want = []string{"renewed"}
+		case kind == "say":
+			want = []string{"said", "error"}
+		case kind == "ping":
+			want = []string{"pong"}
+		}
+		var answer struct{ Type string }
+		got := peer.Receive()
+		if err := json.Unmarshal([]byte(got), &answer); err != nil || !slices.Contains(want, answer.Type) {
+			t.Errorf("%q: got %q, want one of %q", text, got, want)
 		}
 	})
 }
 
-// isDeliveredCredential names the messages that are delivered although they have a member
-// $renew, written in another way than the usual one: none of them should be.
-func isDeliveredCredential(object map[string]any) bool {
-	_, has := object["$renew"]
-	return has
+// renewalIn returns the type of a message, "" if it is not valid or written with an escape, and
+// the token in it.
+func renewalIn(text string) (kind, token string) {
+	var e struct {
+		kind string
+		bad  bool
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		return "", ""
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		begin := d.InputOffset()
+		key, err := d.Token()
+		if err != nil {
+			return "", ""
+		}
+		name, _ := key.(string)
+		plain := !strings.Contains(text[begin:d.InputOffset()], `\`)
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return "", ""
+		}
+		envelope := name == "type" || name == "ref"
+		e.bad = e.bad || !plain || envelope && (seen[name] || !isEnvelope(name, value))
+		seen[name] = true
+		if name == "type" {
+			_ = json.Unmarshal(value, &e.kind)
+		}
+	}
+	var message struct{ Token string }
+	if !json.Valid([]byte(text)) || e.bad || json.Unmarshal([]byte(text), &message) != nil {
+		return "", ""
+	}
+	return e.kind, message.Token
+}
+
+var (
+	plainText = regexp.MustCompile(`^"[^"\\]*"$`)
+	plainRef  = regexp.MustCompile(`^(null|"[^"\\]{0,64}"|-?[1-9][0-9]{0,18}|0)$`)
+)
+
+// isEnvelope says whether a value may be that of a member of the envelope.
+func isEnvelope(name string, value json.RawMessage) bool {
+	if name == "type" {
+		return plainText.Match(value)
+	}
+	return plainRef.Match(value) && len(value) <= 66
 }

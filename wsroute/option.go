@@ -36,7 +36,9 @@ type route struct {
 	messages []string     // what is wrong with the message types
 	receives reflect.Type
 	sends    reflect.Type
-	limits   Limits // that the route and its groups set
+	codec    codec
+	channel  *channel // of HandleMessages; nil for a loop
+	limits   Limits   // that the route and its groups set
 
 	// One of them is set: serve for a WebSocket, answer for plain HTTP.
 	serve  func(ctx context.Context, p *peer, in any) error
@@ -47,9 +49,12 @@ type route struct {
 // its value is not taken. So T is no bool and no error, and no App value: a guard refuses by
 // the error of its provider. Guards run before the handler's own dependencies, the
 // outermost group's first.
-func Require[T any]() RouteOption {
+//
+// As an option of a message, Require runs the provider anew for each: what it makes then ends
+// with the message, and its refusal is the answer.
+func Require[T any]() Option {
 	guard := graph.Guard{Type: reflect.TypeFor[T](), Site: graph.Caller()}
-	return option{"", func(rt *route) { rt.target.Guards = append(rt.target.Guards, guard) }}
+	return demand{"", func(t *graph.Target) { t.Guards = append(t.Guards, guard) }}
 }
 
 // Diagnose lets a plain GET of the route tell why a WebSocket would be refused,
@@ -103,9 +108,12 @@ var Public RouteOption = option{"Public", func(rt *route) { rt.Public = true }}
 // that field; all that are demanded on the ways to a scheme are united. A value
 // grants what its method Scopes() []string returns. A scheme that nothing but Optional
 // fields need cannot be the only one: whoever has no credential would pass.
-func Scopes(names ...string) RouteOption {
-	return option{"Scopes(" + strings.Join(names, ", ") + ")", func(rt *route) {
-		rt.target.Scopes = slices.Concat(rt.target.Scopes, names)
+//
+// As an option of a message, Scopes demands them of what the schemes of its route say at the
+// moment of each message; a peer without a credential is answered "unauthorized".
+func Scopes(names ...string) Option {
+	return demand{"Scopes(" + strings.Join(names, ", ") + ")", func(t *graph.Target) {
+		t.Scopes = slices.Concat(t.Scopes, names)
 	}}
 }
 
@@ -131,7 +139,7 @@ func (rt *route) selectSubprotocol(offers []string, marker string) string {
 
 // check adds what is wrong with the route by itself.
 func (rt *route) check(t *graph.Target, found *faults, c *Config) {
-	for _, text := range rt.messages {
+	for _, text := range slices.Concat(rt.messages, rt.checkUnions()) {
 		found.add(t, "bad message", text, "")
 	}
 	if !isToken(rt.Method) || strings.ToUpper(rt.Method) != rt.Method {

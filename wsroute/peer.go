@@ -20,10 +20,11 @@ type peer struct {
 	conn        *wsconn.Conn
 	scope       graph.Scope // of the Connection lifetime
 	authorised  authorisation
-	renewer     *renewer    // nil unless something may be resolved again
-	failed      bool        // the handler has
-	handling    atomic.Bool // the handler has not returned
-	subprotocol string      // that was selected, or ""
+	kept        *graph.Values // of the resolution; nil for none
+	renewer     *renewer      // nil unless something may be resolved again
+	failed      bool          // the handler has
+	working     atomic.Int32  // handlers that have not returned
+	subprotocol string        // that was selected, or ""
 	counted     counted
 	values      requestValues
 	remote      string
@@ -64,7 +65,12 @@ func (v *requestValues) Value(key any) any {
 // waits in it, so that what it has on the stack counts.
 func (p *peer) run(in any, endHandshake func(error)) {
 	result := graph.ErrGoexit // until the handler returns
-	defer func() { p.end(result) }()
+	talks := false
+	defer func() {
+		if !talks {
+			p.end(result)
+		}
+	}()
 	if endHandshake != nil {
 		endHandshake(nil)
 	}
@@ -73,6 +79,9 @@ func (p *peer) run(in any, endHandshake func(error)) {
 		return
 	}
 	result = p.handle(in)
+	if talks = result == nil && p.endpoint.route.channel != nil; talks {
+		p.conn.Work((&talk{peer: p}).work)
+	}
 }
 
 // end is all that comes after the handler, each stage whatever becomes of those before.
@@ -87,8 +96,8 @@ func (p *peer) end(result error) {
 	}()
 	defer func() { p.scope.End(p.conn.Context(), result) }()
 	defer func() {
-		if p.renewer != nil {
-			p.renewer.values.End(p.conn.Context(), result)
+		if p.kept != nil {
+			p.kept.End(p.conn.Context(), result)
 		}
 	}()
 	defer p.conn.HandlerDone()
@@ -99,8 +108,8 @@ func (p *peer) end(result error) {
 func (p *peer) handle(in any) (err error) {
 	rt := p.endpoint.route
 	defer graph.Recover(rt.target.Func.Name, &err)
-	p.handling.Store(true)
-	defer p.handling.Store(false)
+	p.working.Add(1)
+	defer p.working.Add(-1)
 	return rt.serve(p.conn.Context(), p, in)
 }
 

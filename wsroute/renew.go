@@ -2,6 +2,7 @@ package wsroute
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,25 +17,23 @@ import (
 )
 
 // Renewable lets a peer stay beyond the end of its token: it sends a new one on the
-// open connection, as a JSON object with this member,
+// open connection of a [HandleMessages] route,
 //
-//	{"$renew":"<credential>"}
+//	{"type":"renew","ref":8,"token":"<credential>"}
 //
-// which no handler receives, however it is written: with spaces, escapes or other members, as
-// text or binary. If the credential is no string, or empty, the connection closes with 1008
-// "invalid_renewal". The scheme that let the connection in verifies it, as
-// if it stood where the first one did; it must be the same principal's (see
-// [depends.Identify]; nobody is not the same), or the connection closes with 3003
-// "other_principal". The providers behind it run again,
-// [depends.Live] fields read the new values, and the peer is told until when they
+// which is verified at once, whatever is handled at that time; messages behind it wait for the
+// result. The scheme that let the connection in verifies it, as if it stood where the first one
+// did; it must be the same principal's (see [depends.Identify]; nobody is not the same), or the
+// connection closes with 3003 "other_principal". The providers behind it run again, the next
+// message gets the new values, as [depends.Live] fields do, and the peer is told until when they
 // hold, or null:
 //
-//	{"$renewed":"2030-01-02T15:04:05Z"}
+//	{"type":"renewed","ref":8,"expires":"2030-01-02T15:04:05Z"}
 //
 // A credential or a provider that refuses closes the connection with its code, and a peer
 // that was let in without one is closed with 1008 "nothing_to_renew". Who
-// sends a second one before the first is answered is closed with 1008. Protocols of
-// the program's own call [Conn.Renew] instead.
+// sends a second one before the first is answered is closed with 1008. Loops
+// call [Conn.Renew] with what comes in a message of theirs.
 var Renewable RouteOption = option{"Renewable", func(rt *route) { rt.Renewable = true }}
 
 // A peer may renew renewBurst times at once, and then once in each renewInterval.
@@ -47,7 +46,6 @@ var errOtherPrincipal = errors.New("the new credential is another principal's")
 
 var (
 	errRenewing = fmt.Errorf("%w: a credential came while another was verified", ErrProtocol)
-	errRenewal  = fmt.Errorf("%w: the member $renew of a message is no credential", ErrProtocol)
 	errRenewals = fmt.Errorf("%w: more than one renewal in %v", ErrProtocol, renewInterval)
 )
 
@@ -57,12 +55,30 @@ type renewer struct {
 	request *bind.Request // without credentials
 	values  *graph.Values
 	busy    atomic.Bool
-	spent   time.Time // the renewals fill their budget until then; guarded by values
+	spent   budget // guarded by values
 }
 
-// keepForRenewal prepares a connection whose parts will be resolved again.
-func (p *peer) keepForRenewal(values *graph.Values, run *graph.Run, request *bind.Request) {
+// budget bounds how often something happens. The zero value is ready.
+type budget struct{ spent time.Time } // until when what has happened fills it
+
+// take says whether there is room for one more: burst at once, and then one in each interval.
+func (b *budget) take(interval time.Duration, burst int) bool {
+	now := time.Now()
+	if b.spent.Before(now) {
+		b.spent = now
+	}
+	b.spent = b.spent.Add(interval)
+	return b.spent.Sub(now) <= time.Duration(burst)*interval
+}
+
+// keep prepares a connection whose messages need values of the resolution, or parts of which
+// will be resolved again.
+func (p *peer) keep(values *graph.Values, run *graph.Run, request *bind.Request) {
 	values.Start(run)
+	p.kept = values
+	if !run.Plan.Keeps {
+		return
+	}
 	p.authorised.Replace(merged(values.Authorisations()))
 	p.renewer = &renewer{peer: p, request: request.Keep(), values: values}
 	p.conn.CheckAt(values.Due())
@@ -72,7 +88,10 @@ func (p *peer) keepForRenewal(values *graph.Values, run *graph.Run, request *bin
 func (p *peer) hooks(r *http.Request) wsconn.Hooks {
 	hooks := wsconn.Hooks{Trace: p.opened(r)}
 	if p.renewer != nil {
-		hooks.Aside, hooks.Check = p.renewer.renewal, p.renewer.check
+		hooks.Check = p.renewer.check
+	}
+	if p.endpoint.route.channel != nil {
+		hooks.Aside = p.aside
 	}
 	return hooks
 }
@@ -97,6 +116,9 @@ func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 			if err := samePrincipal(p.authorised.Identity(), who); err != nil {
 				return err
 			}
+			if !until.IsZero() && !time.Now().Before(until) {
+				return invalidToken("token_expired", ErrExpired)
+			}
 			known = knownSince(who, known)
 		}
 		p.authorised.Replace(who, until)
@@ -104,10 +126,17 @@ func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 		budget.Stop() // what is replaced takes its own time
 		return shared.hub.revokedSince(who, known, p.since)
 	}
+	retire := r.values.WhenUnpinned
+	if p.endpoint.route.channel == nil {
+		retire = func(release func()) {
+			conn.WhenIdle(r.values.Pin().Unpin)
+			r.values.WhenUnpinned(release)
+		}
+	}
 	err := resolve(&graph.Run{
 		Request: r.request, Connection: ctx, Handshake: ctx, Scope: &p.scope,
 		Trace:  p.endpoint.traces,
-		Accept: accept, Failed: p.refuse, Retire: conn.WhenIdle,
+		Accept: accept, Failed: p.refuse, Retire: retire,
 	})
 	if err != nil {
 		p.refuse(err)
@@ -153,10 +182,7 @@ func (r *renewer) check() {
 
 func (r *renewer) renew(credential string) error {
 	return r.run(true, func(run *graph.Run) error {
-		if now := time.Now(); r.spent.Before(now) {
-			r.spent = now
-		}
-		if r.spent = r.spent.Add(renewInterval); time.Until(r.spent) > renewBurst*renewInterval {
+		if !r.spent.take(renewInterval, renewBurst) {
 			return &depends.Rejection{
 				CloseCode: wsconn.CodePolicy, Reason: "too_many_renewals", Err: errRenewals,
 			}
@@ -170,45 +196,58 @@ func (r *renewer) renew(credential string) error {
 	})
 }
 
-// renewal reports whether a message is a credential, and returns what verifies it, which says
-// whether it is a good one. It runs on the reading goroutine.
-func (r *renewer) renewal(in *wsconn.Message) (taken bool, verify func() bool) {
-	text, renewable := in.Buf.Bytes(), r.peer.endpoint.route.Renewable
-	if !renewable || !bytes.Contains(text, []byte("$renew")) && !bytes.Contains(text, []byte(`\u`)) {
+// aside answers what is usher's own, whatever is handled at that time: a ping, and a new
+// credential, which verify looks at. It runs on the reading goroutine.
+func (p *peer) aside(in *wsconn.Message) (taken bool, verify func() bool) {
+	data, rt := in.Buf.Bytes(), p.endpoint.route
+	ours := bytes.Contains(data, []byte(`"ping"`)) ||
+		rt.Renewable && bytes.Contains(data, []byte(`"renew"`))
+	if in.Binary || !ours {
 		return false, nil // as most messages
 	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(text, &members) != nil || members["$renew"] == nil {
+	var e envelope
+	if e.open(data, rt.codec.out.member) != "" || !json.Valid(data) {
 		return false, nil
 	}
-	conn := r.peer.conn
-	var credential string
-	if json.Unmarshal(members["$renew"], &credential) != nil || credential == "" {
-		conn.End(errRenewal, wsconn.CodePolicy, "invalid_renewal", true)
+	switch string(e.kind) {
+	case "ping":
+		m := begin(rt.codec.out.member, "pong", e.ref)
+		_, _ = m.WriteString("}")
+		p.send(context.Background(), m)
 		return true, nil
+	case "renew":
+		var asked struct {
+			Token string `json:"token"`
+		}
+		if !rt.Renewable || json.Unmarshal(data, &asked) != nil || asked.Token == "" {
+			return false, nil
+		}
+		return true, p.renewer.renewal(asked.Token, bytes.Clone(e.ref))
 	}
+	return false, nil
+}
+
+// renewal returns what verifies a credential, and says whether it is a good one.
+func (r *renewer) renewal(credential string, ref []byte) (verify func() bool) {
+	conn := r.peer.conn
 	if !r.busy.CompareAndSwap(false, true) {
 		conn.End(errRenewing, wsconn.CodePolicy, "renewing", true)
-		return true, nil
+		return nil
 	}
-	return true, func() bool { // an error has ended the connection, so that nobody asks again
+	return func() bool { // an error has ended the connection, so that nobody asks again
 		if r.renew(credential) != nil {
 			return false
 		}
 		r.busy.Store(false)
-		_ = conn.Send(conn.Context(), r.answer())
+		until := "null"
+		if t := r.peer.authorised.Until(); !t.IsZero() {
+			until = `"` + t.UTC().Format(time.RFC3339) + `"`
+		}
+		m := begin(r.peer.endpoint.route.codec.out.member, "renewed", ref)
+		_, _ = m.WriteString(`,"expires":` + until + "}")
+		r.peer.send(conn.Context(), m)
 		return true
 	}
-}
-
-// answer tells the peer until when it may stay.
-func (r *renewer) answer() *wsconn.Outgoing {
-	until := "null"
-	if t := r.peer.authorised.Until(); !t.IsZero() {
-		until = `"` + t.UTC().Format(time.RFC3339) + `"`
-	}
-	m, _ := encodeText(`{"$renewed":` + until + `}`) // it is ASCII
-	return m
 }
 
 // Renew renews the connection's credential, as a peer's message does on a route

@@ -30,17 +30,17 @@ func provideLooked(deps *depends.Graph, option depends.ProvideOption, do func(ct
 func openUntilClosed(t *testing.T, deps *depends.Graph, target string, talk func(ws *wsroute.Router, p *wstest.Peer[string, string])) (code int, reason string, after time.Duration) {
 	t.Helper()
 	ws := wsroute.New(deps, quiet())
-	wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ struct {
-		Live depends.Live[looked]
-		Pass depends.Optional[pass]
+	c := wsroute.HandleMessages(ws, "/", events, wsroute.Renewable, wsroute.Public)
+	wsroute.OnOpen(c, func(ctx context.Context, in struct {
+		Live   depends.Live[looked]
+		Pass   depends.Optional[pass]
+		Sender wsroute.Sender[event]
 	},
 	) error {
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Minute):
-		}
+		ending := time.AfterFunc(time.Minute, func() { _ = in.Sender.Close(1000, "") })
+		context.AfterFunc(ctx, func() { ending.Stop() })
 		return nil
-	}, wsroute.Renewable, wsroute.Public)
+	})
 	p := wstest.Dial[string, string](t, wstest.Start(t, ws), target)
 	start := time.Now()
 	talk(ws, p)
@@ -91,19 +91,10 @@ func TestARevocationFromBeforeAConnection(t *testing.T) {
 		})
 		depends.Provide(deps, func(ctx context.Context, _ struct{ _ pass }) (looked, error) { return looked{}, nil }, depends.Revalidate(time.Minute))
 		ws := wsroute.New(deps, quiet())
-		wsroute.Handle(ws, "/", func(ctx context.Context, _ *wsroute.Conn[string, string], _ struct{ Live depends.Live[looked] }) error {
-			<-ctx.Done()
-			return nil
-		}, wsroute.Renewable)
+		wsroute.HandleMessages(ws, "/", events, wsroute.Renewable, wsroute.Require[looked]())
 		srv := wstest.Start(t, ws)
-		renew := func(p *wstest.Peer[string, string]) {
-			p.Send(`{"$renew":"t2"}`)
-			if got := p.Receive(); got != `{"$renewed":null}` {
-				t.Errorf("got %s", got)
-			}
-		}
 		before := wstest.Dial[string, string](t, srv, "/?pass=t1")
-		renew(before)
+		converse(t, before, renewBy("t2"), renewedForEver)
 		time.Sleep(time.Second)
 		if n, err := ws.Revoke(t.Context(), wsroute.Revocation{Subject: "ada"}); n != 1 || err != nil {
 			t.Errorf("revoked %d, %v", n, err)
@@ -111,7 +102,7 @@ func TestARevocationFromBeforeAConnection(t *testing.T) {
 		before.Closed()
 		time.Sleep(time.Second)
 		after := wstest.Dial[string, string](t, srv, "/?pass=t1")
-		renew(after)
+		converse(t, after, renewBy("t2"), renewedForEver)
 		after.Close(1000, "")
 	})
 }
@@ -175,10 +166,7 @@ func TestACleanupThatHangs(t *testing.T) {
 		code, reason, after := openUntilClosed(t, deps, "/?pass=t1", func(ws *wsroute.Router, p *wstest.Peer[string, string]) {
 			router = ws
 			time.Sleep(6 * time.Second)
-			p.Send(`{"$renew":"t2"}`)
-			if got := p.Receive(); got != `{"$renewed":null}` {
-				t.Errorf("the renewal is answered with %s", got)
-			}
+			converse(t, p, renewBy("t2"), renewedForEver)
 		})
 		if code != 3003 || reason != "banned" || after < 10*time.Second || after > 20*time.Second {
 			t.Errorf("after %v: %d %s", after, code, reason)
@@ -256,7 +244,7 @@ func TestARenewalHasItsOwnBudget(t *testing.T) {
 				})
 				code, reason, _ := openUntilClosed(t, deps, "/?pass=t1", func(_ *wsroute.Router, p *wstest.Peer[string, string]) {
 					time.Sleep(4450 * time.Millisecond)
-					p.Send(`{"$renew":"t2"}`)
+					p.Send(renewBy("t2"))
 				})
 				if reason != test.want {
 					t.Errorf("closed with %d %s", code, reason)
@@ -304,13 +292,10 @@ func TestARenewalBehindARevalidation(t *testing.T) {
 			return owner{}, nil
 		}, depends.Revalidate(5*time.Second))
 		ws := wsroute.New(deps, quiet())
-		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ Live depends.Live[owner] }) error {
-			_, err := conn.Receive(ctx)
-			return err
-		}, wsroute.Renewable)
+		wsroute.HandleMessages(ws, "/", events, wsroute.Renewable, wsroute.Require[owner]())
 		p := wstest.Dial[string, string](t, wstest.Start(t, ws), "/?pass=t1")
 		<-checking
-		p.Send(`{"$renew":"t2"}`)
+		p.Send(renewBy("t2"))
 		synctest.Wait()
 		close(goOn)
 		<-renewing
@@ -362,20 +347,19 @@ func TestUnusedValuesAreReleasedAfterTheClose(t *testing.T) {
 					return owner{}, nil
 				})
 				ws = wsroute.New(deps, quiet())
-				wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ Owner owner }) error {
-					if err := conn.Send(ctx, "ready"); err != nil {
-						return err
-					}
-					_, err := conn.Receive(ctx)
+				c := wsroute.HandleMessages(ws, "/", events, wsroute.Renewable, wsroute.Require[owner]())
+				wsroute.On(c, "work", func(ctx context.Context, _ nothing, _ struct{ Owner owner }) error {
+					<-ctx.Done()
 					time.Sleep(3 * time.Second) // it is still at work
 					returned.Store(true)
-					return err
-				}, wsroute.Renewable)
+					return nil
+				})
 				srv := wstest.Start(t, ws)
 				p := wstest.Dial[string, string](t, srv, "/?pass=first")
-				p.Receive()
+				p.Send(`{"type":"work"}`)
+				synctest.Wait()
 				start := time.Now()
-				p.Send(`{"$renew":"` + credential + `"}`)
+				p.Send(renewBy(credential))
 				if got := p.Closed(); fmt.Sprint(got.Code, " ", got.Reason) != want || time.Since(start) > time.Second {
 					t.Errorf("after %v closed with %v, want %s", time.Since(start), got, want)
 				}

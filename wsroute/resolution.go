@@ -74,7 +74,7 @@ func (h *resolution) resolve() (in any, err error) {
 	p := h.peer
 	run := &h.resolver
 	run.Plan, run.Request = p.endpoint.plan.Plan, &h.request
-	run.Trace = p.endpoint.traces
+	run.Trace, run.Conn = p.endpoint.traces, p
 	run.Connection = p.scope.Context(p.conn.Context())
 	p.scope.Header, h.scope.Header = &h.header, &h.header
 	if run.Plan.Handshake {
@@ -88,12 +88,12 @@ func (h *resolution) resolve() (in any, err error) {
 		}
 	}
 	var values *graph.Values
-	if run.Plan.Keeps {
+	if run.Plan.Keeps || run.Plan.Messages != nil {
 		values = run.Keep()
 	}
 	if in, err = run.Resolve(); err == nil {
 		if values != nil {
-			p.keepForRenewal(values, run, &h.request)
+			p.keep(values, run, &h.request)
 		}
 		err = p.endpoint.shared.hub.admit(p)
 	}

@@ -275,7 +275,7 @@ func TestARevocationDuringARenewalOrRevalidation(t *testing.T) {
 		revocation wsroute.Revocation
 		begin      func(*wstest.Peer[string, string])
 	}{
-		"a renewal": {wsroute.Revocation{TokenID: "t2"}, func(p *wstest.Peer[string, string]) { p.Send(`{"$renew":"t2"}`) }},
+		"a renewal": {wsroute.Revocation{TokenID: "t2"}, func(p *wstest.Peer[string, string]) { p.Send(renewBy("t2")) }},
 		"a check":   {wsroute.Revocation{Session: "s2"}, func(*wstest.Peer[string, string]) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -297,17 +297,18 @@ func TestARevocationDuringARenewalOrRevalidation(t *testing.T) {
 					return owner{made: calls}, nil
 				}, depends.Revalidate(10*time.Second))
 				ws := wsroute.New(deps, quiet())
-				wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Live depends.Live[owner] }) error {
-					for {
-						_, err := conn.Receive(ctx)
-						if err != nil {
-							return err
-						}
-						if made := in.Live.Get().made; made != 1 { // who is not revoked, until then
-							t.Errorf("a message was delivered to owner %d", made)
-						}
+				c := wsroute.HandleMessages(ws, "/", events, wsroute.Renewable)
+				var live depends.Live[owner]
+				wsroute.OnOpen(c, func(_ context.Context, in struct{ Live depends.Live[owner] }) error {
+					live = in.Live
+					return nil
+				})
+				wsroute.On(c, "hello", func(_ context.Context, _ nothing, in struct{ Owner owner }) error {
+					if made := max(in.Owner.made, live.Get().made); made != 1 { // who is not revoked, until then
+						t.Errorf("a message was handled for owner %d", made)
 					}
-				}, wsroute.Renewable)
+					return nil
+				})
 				srv := wstest.Start(t, ws)
 				p := wstest.Dial[string, string](t, srv, "/?pass=t1")
 				test.begin(p)
@@ -316,7 +317,7 @@ func TestARevocationDuringARenewalOrRevalidation(t *testing.T) {
 					t.Errorf("%d were known, %v", n, err)
 				}
 				close(goOn)
-				p.Send("hello")
+				p.Send(`{"type":"hello"}`)
 				if got := p.Closed(); got.Code != 3000 || got.Reason != "revoked" {
 					t.Errorf("closed with %v", got)
 				}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"example.com/usher/depends"
+	"example.com/usher/internal/wsconn"
 )
 
 // Room is a set of connections that are told the same: the members of a chat, the
@@ -19,13 +20,13 @@ type Room[Send any] struct {
 	members map[*peer]func() // how to stop watching for the end
 }
 
-// member is a *Conn[Recv, Send], of whatever Recv.
+// member is a *Conn[Recv, Send], of whatever Recv, or a Sender[Send].
 type member[Send any] interface{ sends(Send) *peer }
 
 func (c *Conn[Recv, Send]) sends(Send) *peer { return c.peer }
 
-// Join adds a connection, a [*Conn] whose Send is the room's. It is gone from the
-// room when it ends or the peer's close frame is read, or when leave is called. Joining
+// Join adds a connection: a [*Conn] whose Send is the room's, or a [Sender]. It is gone from
+// the room when it ends or the peer's close frame is read, or when leave is called. Joining
 // again changes nothing.
 func (r *Room[Send]) Join(conn member[Send]) (leave func()) {
 	p := conn.sends(*new(Send))
@@ -65,24 +66,64 @@ func (r *Room[Send]) Len() int {
 }
 
 // Send queues a message for every member. The error is of a message that does not
-// encode, and then nobody is told.
-func (r *Room[Send]) Send(v Send) error {
-	return r.SendTo(v, func(depends.Identity) bool { return true })
+// encode, and then nobody is told. With the context of a message's handler that has cleanups
+// to run, it waits for them: see [HandleMessages].
+func (r *Room[Send]) Send(ctx context.Context, v Send) error {
+	return r.send(ctx, v, func(*peer) bool { return true })
+}
+
+// SendOthers queues a message for every member but one, which gets its answer, say.
+func (r *Room[Send]) SendOthers(ctx context.Context, but member[Send], v Send) error {
+	self := but.sends(*new(Send))
+	return r.send(ctx, v, func(p *peer) bool { return p != self })
 }
 
 // SendTo queues a message for the members that allowed says yes to. It is asked for
 // each message anew, with who the member is now, as its providers have told
 // [depends.Identify]; it must not call the room.
-func (r *Room[Send]) SendTo(v Send, allowed func(depends.Identity) bool) error {
-	m, err := encode(v)
-	if err != nil {
-		return err
+func (r *Room[Send]) SendTo(ctx context.Context, v Send, allowed func(depends.Identity) bool) error {
+	return r.send(ctx, v, func(p *peer) bool { return allowed(p.authorised.Identity()) })
+}
+
+func (r *Room[Send]) send(ctx context.Context, v Send, to func(*peer) bool) error {
+	if h := handlingOf(ctx); h != nil && h.holds() {
+		// Who is a member by then gets it; that it can be sent is seen now.
+		if err := r.deliver(v, func(*peer) bool { return false }); err != nil {
+			return err
+		}
+		if h.hold(func() { _ = r.deliver(v, to) }) {
+			return nil
+		}
 	}
-	defer m.Release()
+	return r.deliver(v, to)
+}
+
+// deliver queues a message, which is encoded once for each codec among the members.
+func (r *Room[Send]) deliver(v Send, to func(*peer) bool) (err error) {
+	encoded := map[*union]*wsconn.Outgoing{}
+	defer func() {
+		for _, m := range encoded {
+			if m != nil {
+				m.Release()
+			}
+		}
+	}()
 	r.mu.Lock() // while it is queued: that is what keeps the order
 	defer r.mu.Unlock()
+	if len(r.members) == 0 {
+		encoded[nil], err = encode(v)
+		return err
+	}
 	for p := range r.members {
-		if p.conn.Outcome().Open && allowed(p.authorised.Identity()) {
+		u := p.endpoint.route.codec.out
+		m := encoded[u]
+		if m == nil {
+			if m, err = encodeFor(p, v); err != nil {
+				return err
+			}
+			encoded[u] = m
+		}
+		if p.conn.Outcome().Open && to(p) {
 			_ = p.conn.Send(context.Background(), m) // a member that is lost or too slow ends by itself
 		}
 	}

@@ -39,7 +39,7 @@ func hall(t *testing.T, room *wsroute.Room[said], config *wsroute.Config) (*wsro
 			if err != nil {
 				return err
 			}
-			if err := room.Send(said{in.Who.name, n}); err != nil {
+			if err := room.Send(t.Context(), said{in.Who.name, n}); err != nil {
 				return err
 			}
 		}
@@ -157,10 +157,10 @@ func TestRoomSendTo(t *testing.T) {
 		bob := wstest.Dial[int, said](t, srv, "/?name=bob")
 		synctest.Wait()
 		isAda := func(who depends.Identity) bool { return who.Subject == "ada" }
-		if err := room.SendTo(said{"server", 1}, isAda); err != nil {
+		if err := room.SendTo(t.Context(), said{"server", 1}, isAda); err != nil {
 			t.Error(err)
 		}
-		if err := room.Send(said{"server", 2}); err != nil {
+		if err := room.Send(t.Context(), said{"server", 2}); err != nil {
 			t.Error(err)
 		}
 		if a, b := ada.Receive(), ada.Receive(); a.N != 1 || b.N != 2 {
@@ -174,7 +174,7 @@ func TestRoomSendTo(t *testing.T) {
 
 func TestRoomMessageThatDoesNotEncode(t *testing.T) {
 	var room wsroute.Room[string]
-	if err := room.Send("\xff"); err == nil {
+	if err := room.Send(t.Context(), "\xff"); err == nil {
 		t.Error("text that is not UTF-8 was sent")
 	}
 }

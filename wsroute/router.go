@@ -111,8 +111,9 @@ func Handle[Recv, Send, In any](
 		receives: receives,
 		sends:    sends,
 		messages: bad,
+		codec:    codec{check: check},
 		serve: func(ctx context.Context, p *peer, in any) error {
-			return handler(ctx, &Conn[Recv, Send]{p, check}, *in.(*In))
+			return handler(ctx, &Conn[Recv, Send]{p}, *in.(*In))
 		},
 	})
 }

@@ -2,8 +2,10 @@ package wsroute
 
 import (
 	"cmp"
+	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
@@ -15,13 +17,14 @@ type Route struct {
 	Method, Path string // the path as gin writes it, with the prefix of the mount
 	Group        string // the prefix of its groups
 	Site         string // where it was registered: folder/file:line
-	Kind         string // "loop", "send-only" for a Conn that discards, or "http"
+	Kind         string // "messages", "loop", "send-only" for a Conn that discards, or "http"
 	Handler      string // the name of the function
 	Params       []Param
 	Credentials  []CredentialInfo // all must be had, but for those that are optional
 	Guards       []Guard          // outermost first
 	Receives     []MessageInfo
 	Sends        []MessageInfo
+	TypeMember   string // that holds the type of a message; empty without a Union
 	Subprotocols []string
 	Origins      []string // Config.Origins; nil for the default
 	Limits       Limits   // none of them zero but where that is the default
@@ -67,8 +70,17 @@ type Guard struct {
 
 // MessageInfo is a type of messages.
 type MessageInfo struct {
+	Name  string // empty if the route has one type
 	Type  reflect.Type
 	Frame string // "text", "binary", or "any" for a Message
+
+	// Of one that has a handler of its own.
+	Handler    string
+	Answer     string // the name of its answer, "any" for one of several; empty for none
+	Scopes     []string
+	Guards     []Guard
+	Within     time.Duration
+	Concurrent int
 }
 
 // Routes returns the routes of the router and its groups in the order of their registration,
@@ -84,9 +96,20 @@ func (r *Router) Routes() (list []Route) {
 		route.Credentials = each(e.plan.Plan.Schemes(), credentialInfo)
 		route.Guards = each(e.plan.Guards(), func(g graph.GuardInfo) Guard { return Guard(g) })
 		if rt.answer == nil {
-			route.Kind, route.Receives, route.Sends = "loop", messageInfo(rt.receives), messageInfo(rt.sends)
-			if route.Receives == nil {
+			route.Kind, route.Sends = "loop", messageInfo(rt.sends, rt.codec.out)
+			if u := cmp.Or(rt.codec.in, rt.codec.out); u != nil {
+				route.TypeMember = u.member
+			}
+			switch {
+			case rt.channel != nil:
+				route.Kind = "messages"
+				for _, c := range rt.channel.calls {
+					route.Receives = append(route.Receives, c.info(rt.codec.out))
+				}
+			case rt.receives == reflect.TypeFor[Discard]():
 				route.Kind = "send-only"
+			default:
+				route.Receives = messageInfo(rt.receives, rt.codec.in)
 			}
 			route.Origins, route.Limits = slices.Clone(r.shared.origins.list), Limits(e.settings.Limits)
 		}
@@ -114,12 +137,35 @@ func each[A, B any](list []A, f func(A) B) (made []B) {
 	return made
 }
 
-func messageInfo(t reflect.Type) []MessageInfo {
+// messageInfo is that of a loop's one type, or of its union.
+func messageInfo(t reflect.Type, u *union) (list []MessageInfo) {
+	if u != nil {
+		for _, name := range slices.Sorted(maps.Keys(u.types)) {
+			list = append(list, MessageInfo{Name: name, Type: u.types[name].typ, Frame: "text"})
+		}
+		return list
+	}
 	if t == reflect.TypeFor[Discard]() {
 		return nil
 	}
 	frames := map[reflect.Type]string{
 		reflect.TypeFor[Message](): "any", reflect.TypeFor[[]byte](): "binary",
 	}
-	return []MessageInfo{{t, cmp.Or(frames[t], "text")}}
+	return []MessageInfo{{Type: t, Frame: cmp.Or(frames[t], "text")}}
+}
+
+// info is that of a type of messages with its handler.
+func (c *call) info(u *union) MessageInfo {
+	m := MessageInfo{
+		Name: c.name, Type: c.target.Message, Frame: "text", Handler: c.target.Func.Name,
+		Scopes: slices.Clone(c.target.Scopes), Within: c.within, Concurrent: c.concurrent,
+		Guards: each(c.plan.Guards(), func(g graph.GuardInfo) Guard { return Guard(g) }),
+	}
+	for t := c.answer; t != nil; t = nil {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		m.Answer = cmp.Or(u.names[t], "any")
+	}
+	return m
 }

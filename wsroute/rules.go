@@ -76,7 +76,7 @@ func unreached(t reflect.Type, seen map[reflect.Type]bool) (rules bool, bad []st
 	for f := range t.Fields() {
 		inner, path := structIn(f.Type)
 		rule := f.Tag.Get("validate")
-		unread := f.Tag.Get("json") == "-" && !encodesItself(t)
+		unread := f.Tag.Get("json") == "-" && !encodesItself(t, ownEncoding)
 		if inner == nil || unread || rule == "-" || !f.IsExported() && !f.Anonymous {
 			continue
 		}

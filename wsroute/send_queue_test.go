@@ -68,7 +68,7 @@ func (b backlogged) serve(config *wsroute.Config, options ...wsroute.RouteOption
 	}, append(options, wsroute.Compress)...)
 	return ws, func(s string) error {
 		if b.room {
-			return room.Send(s)
+			return room.Send(context.Background(), s)
 		}
 		return only.Send(context.Background(), s)
 	}, ended

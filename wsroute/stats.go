@@ -31,9 +31,7 @@ func (r *Router) Stats() Stats {
 	for _, p := range peers {
 		s := &stats.Routes[at[p.endpoint]]
 		s.Open++
-		if p.handling.Load() {
-			s.Handlers++
-		}
+		s.Handlers += int(p.working.Load())
 		messages, bytes := p.conn.Queued()
 		s.QueuedMessages += messages
 		s.QueuedBytes += bytes

@@ -37,6 +37,11 @@ type Trace struct {
 	ProviderDone  func(ctx context.Context, p ProviderInfo, took time.Duration, err error)
 	// Received is told of each message of a peer, also of those that are dropped.
 	Received func(ctx context.Context, r ReceivedInfo)
+	// MessageStart and MessageDone are told of each message of [HandleMessages] that has a
+	// handler: reason is that of the error answer, or empty. The handler and its providers
+	// get what MessageStart returns.
+	MessageStart func(ctx context.Context, m HandledInfo) context.Context
+	MessageDone  func(ctx context.Context, m HandledInfo, took time.Duration, reason string, err error)
 	// Sent is told of each message that is queued for a peer: that of a room, once for each
 	// of its members.
 	Sent func(ctx context.Context, s SentInfo)
@@ -70,17 +75,22 @@ type ProviderInfo struct {
 	Lifetime depends.Lifetime
 }
 
+// HandledInfo is a message that is handled.
+type HandledInfo struct{ Route, Type string }
+
 // ReceivedInfo is a message that was received.
 type ReceivedInfo struct {
 	Route string
-	Bytes int // of its payload
+	Type  string // its name, or "_other" for one that has no handler; empty for a loop
+	Bytes int    // of its payload
 }
 
 // SentInfo is a message that was queued.
 type SentInfo struct {
 	Route  string
-	Bytes  int // of its payload, not compressed
-	Queued int // bytes that wait for the peer then
+	Type   string // its name in the Union, or that of usher's own; empty without a Union
+	Bytes  int    // of its payload, not compressed
+	Queued int    // bytes that wait for the peer then
 }
 
 // DropInfo is of messages that were queued for a peer and will not be sent.
@@ -110,6 +120,8 @@ var noTrace = Trace{
 	ProviderStart:  func(ctx context.Context, _ ProviderInfo) context.Context { return ctx },
 	ProviderDone:   func(context.Context, ProviderInfo, time.Duration, error) {},
 	Received:       func(context.Context, ReceivedInfo) {},
+	MessageStart:   func(ctx context.Context, _ HandledInfo) context.Context { return ctx },
+	MessageDone:    func(context.Context, HandledInfo, time.Duration, string, error) {},
 	Sent:           func(context.Context, SentInfo) {},
 	Dropped:        func(context.Context, DropInfo) {},
 	Pong:           func(context.Context, string, time.Duration) {},
@@ -176,17 +188,18 @@ func (t *traced) tell(f func(*Trace)) { t.endpoint.tell(f) }
 func (t *traced) route() string { return t.endpoint.target.Label }
 
 // Received implements [wsconn.Tracer].
-func (t *traced) Received(bytes int) {
+func (t *traced) Received(data []byte, binary bool) {
+	info := ReceivedInfo{t.route(), t.endpoint.route.typeOf(data, binary), len(data)}
 	t.received.Add(1)
-	t.receivedBytes.Add(int64(bytes))
-	t.tell(func(to *Trace) { to.Received(t.ctx, ReceivedInfo{t.route(), bytes}) })
+	t.receivedBytes.Add(int64(info.Bytes))
+	t.tell(func(to *Trace) { to.Received(t.ctx, info) })
 }
 
 // Sent implements [wsconn.Tracer].
-func (t *traced) Sent(bytes, queued int) {
+func (t *traced) Sent(label string, bytes, queued int) {
 	t.sent.Add(1)
 	t.sentBytes.Add(int64(bytes))
-	t.tell(func(to *Trace) { to.Sent(t.ctx, SentInfo{t.route(), bytes, queued}) })
+	t.tell(func(to *Trace) { to.Sent(t.ctx, SentInfo{t.route(), label, bytes, queued}) })
 }
 
 // Dropped implements [wsconn.Tracer].

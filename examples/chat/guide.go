@@ -10,9 +10,7 @@ import (
 	"example.com/usher/security"
 )
 
-// guide tells signed-in users who is where: GET /rooms lists the rooms with members, and
-// GET /rooms/:room describes one. The page asks it, since a member of a room gets only what
-// people say.
+// guide tells signed-in users who is where: GET /rooms lists the rooms with members.
 type guide struct {
 	rooms    *Rooms
 	accounts Accounts
@@ -23,9 +21,6 @@ type guide struct {
 func (g guide) serve(engine *gin.Engine) {
 	engine.GET("/rooms", g.guard, func(c *gin.Context) {
 		c.JSON(http.StatusOK, gin.H{"rooms": g.rooms.List()})
-	})
-	engine.GET("/rooms/:room", g.guard, func(c *gin.Context) {
-		c.JSON(http.StatusOK, g.rooms.Look(c.Param("room")))
 	})
 }
 

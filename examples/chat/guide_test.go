@@ -1,57 +1,36 @@
 package main
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/google/go-cmp/cmp"
-
-	"example.com/usher/wsroute/wstest"
+	"testing/synctest"
 )
 
-// look asks for a room, as alice.
-func look(t *testing.T, srv *wstest.Server, name string) (got Room) {
-	t.Helper()
-	response := request(t, srv, http.MethodGet, "/rooms/"+name, "", "Authorization: Bearer "+tokenFor(t, "alice"))
-	if err := json.Unmarshal([]byte(response.body), &got); err != nil || response.status != http.StatusOK {
-		t.Fatalf("%s is %d %q: %v", name, response.status, response.body, err)
-	}
-	return got
-}
-
-func TestMembers(t *testing.T) {
-	srv, _ := start(t)
-	if diff := cmp.Diff(Room{"lobby", []string{}, 0}, look(t, srv, "lobby")); diff != "" {
-		t.Errorf("a room that nobody is in (-want +got):\n%s", diff)
-	}
-	bob := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "bob"))
-	again := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "bob"))
-	alice := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
-	cellar := wstest.Dial[Say, Said](t, srv, "/ws/rooms/cellar", as(t, "bob"))
-	for _, peer := range []*wstest.Peer[Say, Said]{bob, again, alice, cellar} {
-		peer.Send(Say{"hi"})
-		peer.Receive() // the first thing that comes is what somebody says
-	}
-	bob.Receive()
-	bob.Receive() // all three have spoken in the lobby
-	if diff := cmp.Diff(Room{"lobby", []string{"alice", "bob"}, 3}, look(t, srv, "lobby")); diff != "" {
-		t.Errorf("the lobby (-want +got):\n%s", diff)
-	}
-	list := request(t, srv, http.MethodGet, "/rooms", "", "Authorization: bearer "+tokenFor(t, "bob"))
-	want := `{"rooms":[{"name":"cellar","members":["bob"],"said":1},{"name":"lobby","members":["alice","bob"],"said":3}]}`
-	if list.body != want || list.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("the list is %v %s, want %s, not stored", list.header, list.body, want)
-	}
-
-	alice.Close(1000, "")
-	for deadline := time.Now().Add(5 * time.Second); len(look(t, srv, "lobby").Members) > 1; {
-		if time.Now().After(deadline) {
-			t.Fatal("who left is still a member")
+// TestRooms: a room is listed while somebody is in it, each user once.
+func TestRooms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, _ := start(t)
+		list := func(want string) {
+			t.Helper()
+			synctest.Wait()
+			got := request(t, srv, http.MethodGet, "/rooms", "", "Authorization: bearer "+tokenFor(t, "bob"))
+			if got.body != want || got.header.Get("Cache-Control") != "no-store" {
+				t.Errorf("the list is %v %s, want %s, not stored", got.header, got.body, want)
+			}
 		}
-	}
+		list(`{"rooms":[]}`)
+		bob, again := join(t, srv, "lobby", "bob"), join(t, srv, "lobby", "bob")
+		alice, cellar := join(t, srv, "lobby", "alice"), join(t, srv, "cellar", "bob")
+		list(`{"rooms":[{"name":"cellar","members":["bob"]},{"name":"lobby","members":["alice","bob"]}]}`)
+		cellar.Close(1000, "")
+		bob.Close(1000, "")
+		list(`{"rooms":[{"name":"lobby","members":["alice","bob"]}]}`)
+		again.Close(1000, "")
+		list(`{"rooms":[{"name":"lobby","members":["alice"]}]}`)
+		alice.Close(1000, "")
+		list(`{"rooms":[]}`)
+	})
 }
 
 func TestGuideRefusals(t *testing.T) {
@@ -65,7 +44,7 @@ func TestGuideRefusals(t *testing.T) {
 		{"broken token", "Authorization: Bearer x.y.z", "invalid_token", `Bearer error="invalid_token"`},
 		{"no account any more", "Authorization: Bearer " + tokenFor(t, "ghost"), "unauthorized", `Bearer error="invalid_token"`},
 	} {
-		for _, path := range []string{"/rooms", "/rooms/lobby", "/rooms?token=" + token} {
+		for _, path := range []string{"/rooms", "/rooms?token=" + token} {
 			headers := []string{tt.header}
 			if tt.header == "" {
 				headers = nil

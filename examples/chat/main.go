@@ -1,11 +1,12 @@
-// Command chat is a chat in the browser: rooms, members, sign-in, history. It
-// needs nothing but Go:
+// Command chat is a chat in the browser: rooms, members, sign-in, history, and messages that
+// their authors change. It needs nothing but Go:
 //
 //	go run ./examples/chat
 //
-// Then open the URL that it prints, in two windows, as alice (wonderland) and
-// bob (builder). The second line that it prints gets a token for curl and other programs. With
-// -explain it prints what guards each WebSocket instead, and ends.
+// Then open the URL that it prints, in two windows, as alice (wonderland), bob (builder) or
+// carol (teaparty), who may remove others from a room. The second line that it prints gets a
+// token for curl and other programs. With -explain it prints what guards each WebSocket instead,
+// and ends.
 //
 // CHAT_KEY is the key that signs the tokens, of at least 32 bytes. Without it a
 // random one is used, and tokens end with the process.
@@ -101,6 +102,8 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	depends.Supply(deps, rooms)
 	depends.Supply(deps, sessions)
 	depends.Provide(deps, currentUser)
+	depends.Provide(deps, currentRoom)
+	depends.Provide(deps, ownMessage, depends.Message)
 	tickets := &security.Tickets[Claims]{}
 	security.Use(deps, credential(s.key, tickets))
 
@@ -112,7 +115,7 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 		// stops in 5.
 		Limits: wsroute.Limits{CloseTimeout: time.Second, WriteTimeout: 3 * time.Second},
 	})
-	wsroute.Handle(ws, "/ws/rooms/:room", talk, wsroute.Diagnose, wsroute.Renewable)
+	talk(wsroute.HandleMessages(ws, "/ws/rooms/:room", events, wsroute.Diagnose, wsroute.Renewable))
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -63,7 +62,7 @@ func (b *syncBuffer) String() string {
 // tokenFor is a token that the program would issue.
 func tokenFor(t *testing.T, name string) string {
 	t.Helper()
-	token, err := tokenIssuer{sessions: &Sessions{}, key: testSettings.key, ttl: testSettings.ttl}.sign(User{name}, time.Now())
+	token, err := tokenIssuer{demoAccounts(), &Sessions{}, testSettings.key, testSettings.ttl}.sign(User{name}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +72,17 @@ func tokenFor(t *testing.T, name string) string {
 func as(t *testing.T, name string) wstest.Option {
 	t.Helper()
 	return wstest.Header("Authorization", "Bearer "+tokenFor(t, name))
+}
+
+// peer is a client's end of a connection to a room.
+type peer = wstest.Peer[string, string]
+
+// join connects to a room, and reads who is there.
+func join(t *testing.T, srv *wstest.Server, room, name string) *peer {
+	t.Helper()
+	p := wstest.Dial[string, string](t, srv, "/ws/rooms/"+room, as(t, name))
+	wstest.Converse(t, p, `< {"type":"members","users":"*"}`)
+	return p
 }
 
 // answer is a response, read.
@@ -106,64 +116,6 @@ func request(t *testing.T, srv *wstest.Server, method, path, body string, header
 	return answer{response.StatusCode, response.Header, string(text)}
 }
 
-// TestTwoTalk: a message has the time of the bubble's clock, which starts at midnight, and the
-// history has the same.
-func TestTwoTalk(t *testing.T) {
-	midnight := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-	synctest.Test(t, func(t *testing.T) {
-		srv, _ := start(t)
-		alice := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
-		alice.Send(Say{"hi"})
-		if got, want := alice.Receive(), (Said{"alice", "hi", midnight}); got != want {
-			t.Errorf("alice got %+v, want %+v", got, want)
-		}
-
-		bob := wstest.Dial[string, string](t, srv, "/ws/rooms/lobby?since=0&token="+tokenFor(t, "bob"))
-		if got, want := bob.Receive(), `{"from":"alice","text":"hi","at":"2000-01-01T00:00:00Z"}`; got != want {
-			t.Errorf("bob's history is %s, want %s", got, want)
-		}
-		time.Sleep(2500 * time.Millisecond)
-		later := midnight.Add(2 * time.Second)
-		bob.Send(`{"text":"<b>hello</b>"}`)
-		if got, want := bob.Receive(), `{"from":"bob","text":"<b>hello</b>","at":"2000-01-01T00:00:02Z"}`; got != want {
-			t.Errorf("bob got %s, want %s", got, want)
-		}
-		if got, want := alice.Receive(), (Said{"bob", "<b>hello</b>", later}); got != want {
-			t.Errorf("alice got %+v, want %+v", got, want)
-		}
-
-		late := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby?since=1", as(t, "alice"))
-		if got, want := late.Receive(), (Said{"bob", "<b>hello</b>", later}); got != want {
-			t.Errorf("since=1 got %+v, want %+v", got, want)
-		}
-		elsewhere := wstest.Dial[Say, Said](t, srv, "/ws/rooms/cellar", as(t, "bob"))
-		elsewhere.Send(Say{"echo"})
-		if got, want := elsewhere.Receive(), (Said{"bob", "echo", later}); got != want {
-			t.Errorf("the other room got %+v, want %+v", got, want)
-		}
-		if got := alice.Close(1000, ""); got.Code != 1000 {
-			t.Errorf("closing was answered with %v", got)
-		}
-	})
-}
-
-func TestBadMessageCloses(t *testing.T) {
-	srv, _ := start(t)
-	for text, want := range map[string]int{
-		`{"text":""}`: 1008,
-		`{}`:          1008,
-		`{"text":7}`:  1007,
-		`no JSON`:     1007,
-		`{"text":"` + strings.Repeat("x", 501) + `"}`: 1008,
-	} {
-		peer := wstest.Dial[string, string](t, srv, "/ws/rooms/lobby", as(t, "alice"))
-		peer.Send(text)
-		if got := peer.Closed(); got.Code != want {
-			t.Errorf("%.40s closed with %v, want %d", text, got, want)
-		}
-	}
-}
-
 func TestRefusals(t *testing.T) {
 	srv, _ := start(t)
 	const path = "/ws/rooms/lobby"
@@ -177,12 +129,11 @@ func TestRefusals(t *testing.T) {
 		challenge string
 	}{
 		{"no token", path, nil, 401, "Bearer"},
-		{"no token comes before bad parameters", path + "?since=x", nil, 401, "Bearer"},
+		{"no token comes before bad parameters", "/ws/rooms/no-room", nil, 401, "Bearer"},
 		{"broken token", path + "?token=x.y.z", nil, 401, `Bearer error="invalid_token"`},
 		{"no account any more", path, []wstest.Option{ghost}, 401, `Bearer error="invalid_token"`},
 		{"two tokens", path + "?token=" + tokenFor(t, "bob"), []wstest.Option{as(t, "alice")}, 400, `Bearer error="invalid_request"`},
 		{"bad room", "/ws/rooms/no-room", []wstest.Option{as(t, "alice")}, 422, ""},
-		{"negative since", path + "?since=-1", []wstest.Option{as(t, "alice")}, 422, ""},
 		{"foreign origin", path, []wstest.Option{as(t, "alice"), foreign}, 403, ""},
 		{"foreign origin without token", path, []wstest.Option{foreign}, 403, ""},
 	} {
@@ -197,9 +148,9 @@ func TestRefusals(t *testing.T) {
 
 func TestBadParameterIsNamedOnce(t *testing.T) {
 	srv, _ := start(t)
-	got := wstest.Refused(t, srv, "/ws/rooms/lobby?since=x", as(t, "alice"))
-	if got.Status != http.StatusUnprocessableEntity || strings.Count(string(got.Body), "since") != 1 {
-		t.Errorf("got %d %s, want 422 that names since once", got.Status, got.Body)
+	got := wstest.Refused(t, srv, "/ws/rooms/no-room", as(t, "alice"))
+	if got.Status != http.StatusUnprocessableEntity || strings.Count(string(got.Body), "room") != 1 {
+		t.Errorf("got %d %s, want 422 that names room once", got.Status, got.Body)
 	}
 }
 
@@ -230,13 +181,11 @@ func TestWrongProtocol(t *testing.T) {
 // A member that does not read is disconnected, and nobody waits for it.
 func TestSlowMember(t *testing.T) {
 	srv, _ := start(t)
-	slow := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "bob"))
-	quick := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
+	slow, quick := join(t, srv, "lobby", "bob"), join(t, srv, "lobby", "alice")
 	long := Say{strings.Repeat("\u2603", 500)}
 	for i := range 4000 { // 6 MB: more than what is queued and buffered for one
-		quick.Send(long)
-		if got := quick.Receive(); got.Text != long.Text {
-			t.Fatalf("message %d arrived as %q", i, got.Text)
+		if got := wstest.Ask[Said](t, quick, "say", long); got.Text != long.Text {
+			t.Fatalf("message %d is answered %q", i, got.Text)
 		}
 	}
 	if got := slow.Closed(); got.Code != 1013 && got.Code != 1006 {
@@ -257,9 +206,9 @@ func TestTokenIsNotLogged(t *testing.T) {
 	}
 	srv := wstest.StartHandler(t, ws, engine)
 	token := tokenFor(t, "alice")
-	wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby?since=0&token="+token).Close(1000, "")
+	wstest.Dial[string, string](t, srv, "/ws/rooms/lobby?token="+token).Close(1000, "")
 	wstest.Get(t, srv, "/ws/rooms/lobby?token="+token)
-	wstest.Refused(t, srv, "/ws/rooms/lobby?since=x&token="+token)
+	wstest.Refused(t, srv, "/ws/rooms/lobby?x=1&token="+token+"y")
 	wstest.Refused(t, srv, "/ws/rooms/lobby?token="+token+"x")
 	request(t, srv, http.MethodPost, "/ws/rooms/lobby?token="+token, "")
 	srv.Stop()

@@ -11,6 +11,7 @@ func TestPage(t *testing.T) {
 	srv, _ := start(t)
 	for path, want := range map[string]string{
 		"/": "text/html", "/app.js": "text/javascript", "/link.js": "text/javascript", "/session.js": "text/javascript",
+		"/messages.js": "text/javascript", "/parts.js": "text/javascript",
 		"/style.css": "text/css", "/icon.svg": "image/svg+xml",
 	} {
 		got := request(t, srv, http.MethodGet, path, "")
@@ -35,7 +36,7 @@ func TestPage(t *testing.T) {
 // The policy forbids inline code, and what people write must not become markup.
 func TestPageIsPlain(t *testing.T) {
 	forbidden := regexp.MustCompile(`style="|\son[a-z]+="|<script>|<style|innerHTML|insertAdjacentHTML|document\.write|eval\(|https?://`)
-	for _, name := range []string{"index.html", "app.js", "link.js", "session.js", "style.css"} {
+	for _, name := range []string{"index.html", "app.js", "link.js", "messages.js", "parts.js", "session.js", "style.css"} {
 		text, err := static.ReadFile("static/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -57,8 +58,10 @@ func TestPageHasItsElements(t *testing.T) {
 		}
 	}
 	for _, m := range regexp.MustCompile(` (for|popovertarget|aria-labelledby|aria-describedby)="([^"]+)"`).FindAllStringSubmatch(string(html), -1) {
-		if !strings.Contains(string(html), `id="`+m[2]+`"`) {
-			t.Errorf("%s refers to %q, which is not there", m[1], m[2])
+		for _, id := range strings.Fields(m[2]) {
+			if !strings.Contains(string(html), `id="`+id+`"`) {
+				t.Errorf("%s refers to %q, which is not there", m[1], id)
+			}
 		}
 	}
 	for _, m := range regexp.MustCompile(`<input id="([a-z-]+)"`).FindAllStringSubmatch(string(html), -1) {

@@ -63,11 +63,13 @@ func TestProcess(t *testing.T) {
 			ws := connect(t, base, signIn(t, base))
 			defer ws.Close()
 			_ = ws.SetReadDeadline(time.Now().Add(2 * stopWithin))
-			if err := ws.WriteMessage(websocket.TextMessage, []byte(`{"text":"hi"}`)); err != nil {
+			if err := ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"say","ref":1,"text":"hi"}`)); err != nil {
 				t.Fatal(err)
 			}
-			if _, got, err := ws.ReadMessage(); err != nil || !strings.HasPrefix(string(got), `{"from":"alice","text":"hi","at":"20`) {
-				t.Fatalf("got %s, %v", got, err)
+			for _, want := range []string{`{"type":"members","users":["alice"]}`, `{"type":"said","ref":1,"id":`} {
+				if _, got, err := ws.ReadMessage(); err != nil || !strings.HasPrefix(string(got), want) {
+					t.Fatalf("got %s, %v, want %s", got, err, want)
+				}
 			}
 
 			asked := time.Now()

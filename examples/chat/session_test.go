@@ -8,8 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"example.com/usher/wsroute/wstest"
 )
 
@@ -36,16 +34,16 @@ func TestLogout(t *testing.T) {
 	srv, _ := start(t)
 	token := signedIn(t, srv)
 	authorization := "Authorization: Bearer " + token
-	first := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+token))
-	second := wstest.Dial[Say, Said](t, srv, "/ws/rooms/cellar", as(t, "alice"))
-	bob := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "bob"))
+	first := wstest.Dial[string, string](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+token))
+	second := join(t, srv, "cellar", "alice")
+	bob := join(t, srv, "lobby", "bob")
 	if r := request(t, srv, http.MethodPost, "/logout", ""); r.status != http.StatusUnauthorized {
 		t.Errorf("without a token it is %d", r.status)
 	}
 	if r := request(t, srv, http.MethodPost, "/logout", "", authorization); r.status != http.StatusNoContent {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	for _, peer := range []*wstest.Peer[Say, Said]{first, second} {
+	for _, peer := range []*peer{first, second} {
 		if got := peer.Closed(); got.Code != 3000 || got.Reason != "revoked" {
 			t.Errorf("got %v", got)
 		}
@@ -62,9 +60,8 @@ func TestLogout(t *testing.T) {
 	if r := wstest.Refused(t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+token)); r.Status != http.StatusUnauthorized {
 		t.Errorf("a token of before connects: %d", r.Status)
 	}
-	bob.Send(Say{"still here"})
-	bob.Receive()
-	wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+signedIn(t, srv))).Close(1000, "")
+	wstest.Ask[Said](t, bob, "say", Say{"still here"})
+	wstest.Dial[string, string](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+signedIn(t, srv))).Close(1000, "")
 }
 
 // TestRenew: a token that was renewed keeps the connection open when the first one
@@ -73,21 +70,22 @@ func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, _ := start(t)
 		token := signedIn(t, srv)
-		dial := func() *wstest.Peer[Say, Said] {
-			return wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+token))
+		dial := func() *peer {
+			return wstest.Dial[string, string](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+token))
 		}
 		renews, ends := dial(), dial()
 		start := time.Now()
 		time.Sleep(30 * time.Second)
 		next := issued(t, request(t, srv, http.MethodPost, "/renew", "", "Authorization: Bearer "+token))
-		if err := renews.WebSocket.WriteMessage(websocket.TextMessage, []byte(`{"$renew":"`+next+`"}`)); err != nil {
-			t.Fatal(err)
-		}
-		if _, m, err := renews.WebSocket.ReadMessage(); err != nil || string(m[:12]) != `{"$renewed":` {
-			t.Errorf("got %s, %v", m, err)
-		}
+		wstest.Converse(t, renews,
+			`< {"type":"members","users":["alice"]}`,
+			`> {"type":"renew","ref":1,"token":"`+next+`"}`,
+			`< {"type":"renewed","ref":1,"expires":"2000-01-01T00:01:30Z"}`,
+			`> {"type":"say","ref":2,"text":"hi"}`,
+			`< {"type":"said","ref":2,"id":"*","from":"alice","text":"hi","at":"2000-01-01T00:00:30Z"}`,
+		)
 		var both sync.WaitGroup // each answers pings meanwhile
-		for peer, after := range map[*wstest.Peer[Say, Said]]time.Duration{ends: time.Minute, renews: 90 * time.Second} {
+		for peer, after := range map[*peer]time.Duration{ends: time.Minute, renews: 90 * time.Second} {
 			both.Go(func() {
 				peer.Timeout = 2 * after
 				got := peer.Closed()

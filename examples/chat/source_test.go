@@ -41,9 +41,8 @@ func TestHowATokenComes(t *testing.T) {
 		"query":       {path + "?token=" + token, nil},
 		"ticket":      {path + "?ticket=" + ticket, nil},
 	} {
-		peer := wstest.Dial[Say, Said](t, srv, dial.path, dial.options...)
-		peer.Send(Say{name})
-		if got := peer.Receive(); got.From != "alice" || got.Text != name {
+		peer := wstest.Dial[string, string](t, srv, dial.path, dial.options...)
+		if got := wstest.Ask[Said](t, peer, "say", Say{name}); got.From != "alice" || got.Text != name {
 			t.Errorf("%s: got %+v", name, got)
 		}
 		if strings.Contains(strings.Join(peer.Response.Header["Sec-Websocket-Protocol"], ""), token) {
@@ -67,7 +66,7 @@ func TestHowATokenComes(t *testing.T) {
 func TestAConnectionEndsWithItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, _ := start(t)
-		peer := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", as(t, "alice"))
+		peer := join(t, srv, "lobby", "alice")
 		opened := time.Now()
 		peer.Timeout = 2 * testSettings.ttl
 		got := peer.Closed()

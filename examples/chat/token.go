@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -23,8 +24,12 @@ const (
 // Claims are the claims of a token.
 type Claims struct {
 	jwt.RegisteredClaims
-	SignOuts int `json:"sign_outs"` // see Sessions
+	SignOuts int    `json:"sign_outs"`       // see Sessions
+	Scope    string `json:"scope,omitempty"` // RFC 8693 §4.2
 }
+
+// Scopes returns the scopes that the token grants.
+func (c Claims) Scopes() []string { return strings.Fields(c.Scope) }
 
 // bearer takes the token of a plain request from the header.
 func bearer(key []byte) security.JWT[Claims] {
@@ -76,7 +81,11 @@ func (i tokenIssuer) answer(c *gin.Context, user User) {
 		_ = c.AbortWithError(http.StatusInternalServerError, err)
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{"access_token": token, "token_type": "bearer", "expires_in": int(i.ttl.Seconds())})
+	body := gin.H{"access_token": token, "token_type": "bearer", "expires_in": int(i.ttl.Seconds())}
+	if scope := i.accounts[user.Name].Scope; scope != "" {
+		body["scope"] = scope
+	}
+	c.JSON(http.StatusOK, body)
 }
 
 // credentials reads the form. The fault is one of RFC 6749 §5.2. The grant type
@@ -116,6 +125,7 @@ func (i tokenIssuer) sign(user User, now time.Time) (string, error) {
 			ExpiresAt: jwt.NewNumericDate(now.Add(i.ttl)),
 		},
 		SignOuts: i.sessions.Count(user.Name),
+		Scope:    i.accounts[user.Name].Scope,
 	}).SignedString(i.key)
 }
 

@@ -32,7 +32,7 @@ func TestToken(t *testing.T) {
 		if got := response.header.Get("Cache-Control"); got != "no-store" {
 			t.Errorf("%s: Cache-Control is %q, want no-store", body, got)
 		}
-		peer := wstest.Dial[Say, Said](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+got.AccessToken))
+		peer := wstest.Dial[string, string](t, srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+got.AccessToken))
 		peer.Close(1000, "")
 	}
 }

@@ -12,14 +12,21 @@ import (
 // User is somebody who has signed in.
 type User struct{ Name string }
 
-// Accounts are the users by name, each with the bcrypt hash of the password.
-type Accounts map[string]string
+// Accounts are the accounts by the names of their users.
+type Accounts map[string]Account
 
-// demoAccounts have the passwords "wonderland" and "builder".
+// Account is what the server knows of a user.
+type Account struct {
+	Password string // its bcrypt hash
+	Scope    string // of the user's tokens, with spaces between several
+}
+
+// demoAccounts have the passwords "wonderland", "builder" and "teaparty".
 func demoAccounts() Accounts {
 	return Accounts{
-		"alice": "$2a$10$NVJiWcbIel50jKEQzkGY4OenItM7R6FltAI0CQiOxnizXcWkXs1p6",
-		"bob":   "$2a$10$jPIAu8tfSAL8K56/3/qAaeDOilMTTOhRGAKbKYqqDkBC6zlzejzCW",
+		"alice": {"$2a$10$NVJiWcbIel50jKEQzkGY4OenItM7R6FltAI0CQiOxnizXcWkXs1p6", ""},
+		"bob":   {"$2a$10$jPIAu8tfSAL8K56/3/qAaeDOilMTTOhRGAKbKYqqDkBC6zlzejzCW", ""},
+		"carol": {"$2a$10$k52BdtzArfEybcD.nIGISeCnIlezgDYE480Q6czaJUoTfX4z0QfQ6", "rooms:admin"},
 	}
 }
 
@@ -31,7 +38,8 @@ var errSignIn = errors.New("no such user, or not the password")
 // SignIn returns the user of a name and a password. An unknown name takes as much time as a wrong
 // password, so that the answer does not tell which it was.
 func (a Accounts) SignIn(name, password string) (User, error) {
-	hash, known := a[name]
+	account, known := a[name]
+	hash := account.Password
 	if !known {
 		hash = decoy
 	}

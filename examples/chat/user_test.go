@@ -14,6 +14,7 @@ func TestSignIn(t *testing.T) {
 	}{
 		{"alice", "wonderland", true},
 		{"bob", "builder", true},
+		{"carol", "teaparty", true},
 		{"alice", "builder", false},
 		{"Alice", "wonderland", false},
 		{"ghost", "", false},
@@ -31,8 +32,8 @@ func TestDecoyCostsTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, hash := range demoAccounts() {
-		if got, err := bcrypt.Cost([]byte(hash)); err != nil || got != want {
+	for name, account := range demoAccounts() {
+		if got, err := bcrypt.Cost([]byte(account.Password)); err != nil || got != want {
 			t.Errorf("the hash of %s costs %d (%v), the decoy %d", name, got, err, want)
 		}
 	}

@@ -63,6 +63,21 @@ func echo(ctx context.Context, conn *wsroute.Conn[string, string], in echoInput)
 	}
 }
 
+// Event is what the server sends on /actions.
+type Event interface{ event() }
+
+// Acted answers an act.
+type Acted struct {
+	By string `json:"by"`
+}
+
+func (Acted) event() {}
+
+// act is called for those who are not banned at that moment.
+func act(_ context.Context, _ struct{}, in struct{ Claims Claims }) (Acted, error) {
+	return Acted{in.Claims.Subject}, nil
+}
+
 func tokens(key []byte) security.JWT[Claims] {
 	return security.JWT[Claims]{
 		Keys:     []security.Key{security.HS256(key)},
@@ -81,6 +96,8 @@ func newRouter(key []byte, banned *Banned) *wsroute.Router {
 	ws := wsroute.New(deps, nil)
 	wsroute.Handle(ws, "/echo", echo, wsroute.Diagnose)
 	wsroute.Handle(ws, "/page/echo", echo, wsroute.AcceptThenClose)
+	actions := wsroute.HandleMessages(ws, "/actions", wsroute.Union[Event]{"acted": Acted{}}, wsroute.Require[Claims]())
+	wsroute.Answer(actions, "act", act, wsroute.Require[User]()) // asked for each message
 	return ws
 }
 
@@ -141,7 +158,7 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Println(signed)
-	fmt.Println("is the bearer token for ws://127.0.0.1:8080/echo, /page/echo and /by-hand; this bans its owner:")
+	fmt.Println("is the bearer token for ws://127.0.0.1:8080/echo, /page/echo, /actions and /by-hand; this bans its owner:")
 	fmt.Println("curl -X POST http://127.0.0.1:8080/ban/ada")
 	if err := wsroute.Serve(ctx, "127.0.0.1:8080", ws, engine); err != nil {
 		log.Fatal(err)

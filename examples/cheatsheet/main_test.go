@@ -45,10 +45,13 @@ func TestABanReachesTheOpenSocket(t *testing.T) {
 		if got := peer.Receive(); got != "ada: hi" {
 			t.Errorf("got %q", got)
 		}
+		actor := wstest.Dial[string, string](t, srv, "/actions", bearer(t, "ada"))
+		wstest.Converse(t, actor, `> {"type":"act"}`, `< {"type":"acted","by":"ada"}`)
 		response, err := srv.Client().Post("http://"+srv.Host+"/ban/ada", "", nil)
 		if err != nil || response.Body.Close() != nil || response.StatusCode != http.StatusOK {
 			t.Fatal(response, err)
 		}
+		wstest.Converse(t, actor, `> {"type":"act"}`, `< {"type":"error","reason":"banned"}`)
 		time.Sleep(11 * time.Second)
 		if closed := peer.Closed(); *closed != (wsroute.CloseError{Code: 3003, Reason: "banned"}) {
 			t.Errorf("closed with %v", closed)

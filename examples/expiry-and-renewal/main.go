@@ -5,8 +5,8 @@
 //	go run ./examples/expiry-and-renewal
 //
 // It prints a token for ada that lives for a minute. Connect with it to
-// ws://127.0.0.1:8080/prices?token=…, and renew with {"$renew":"<a new token>"} from
-// http://127.0.0.1:8080/token.
+// ws://127.0.0.1:8080/prices?token=…, ask with {"type":"ask","of":"tea"}, and renew with
+// {"type":"renew","token":"<a new token>"} from http://127.0.0.1:8080/token.
 package main
 
 import (
@@ -67,22 +67,39 @@ func currentPlan(_ context.Context, in struct {
 	return Plan{in.Claims.Subject, level}, nil
 }
 
-// Price is the answer to a name.
+// Event is what the server sends.
+type Event interface{ event() }
+
+// Ask is a question for a price.
+type Ask struct {
+	Of string `json:"of" validate:"required,max=100"`
+}
+
+// Price is its answer.
 type Price struct {
 	Of    string  `json:"of"`
 	Price float64 `json:"price"`
 	Level string  `json:"level"`
 }
 
-// prices answers each name with a price, as the plan of this moment allows.
-func prices(ctx context.Context, conn *wsroute.Conn[string, Price], in struct{ Plan depends.Live[Plan] }) error {
+func (Price) event() {}
+
+// price answers as the plan of this moment allows.
+func price(_ context.Context, ask Ask, in struct{ Plan Plan }) (Price, error) {
+	return Price{ask.Of, 42, in.Plan.Level}, nil
+}
+
+// ticker sends the price of tea every five seconds. No message brings it a new Plan, so it reads
+// the current one.
+func ticker(ctx context.Context, conn *wsroute.Conn[wsroute.Discard, Price], in struct{ Plan depends.Live[Plan] }) error {
 	for {
-		name, err := conn.Receive(ctx)
-		if err != nil {
+		if err := conn.Send(ctx, Price{"tea", 42, in.Plan.Get().Level}); err != nil {
 			return err
 		}
-		if err := conn.Send(ctx, Price{name, 42, in.Plan.Get().Level}); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(5 * time.Second):
 		}
 	}
 }
@@ -96,7 +113,10 @@ func newApp(key []byte, plans *Plans) (*wsroute.Router, *gin.Engine, error) {
 		Sources: []depends.Source{security.BearerHeader(), security.QueryToken("token")},
 	})
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/prices", prices, wsroute.Renewable)
+	prices := wsroute.HandleMessages(ws, "/prices", wsroute.Union[Event]{"price": Price{}},
+		wsroute.Renewable, wsroute.Require[Plan]())
+	wsroute.Answer(prices, "ask", price)
+	wsroute.Handle(ws, "/ticker", ticker)
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()

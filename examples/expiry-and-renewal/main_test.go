@@ -5,7 +5,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
 	"example.com/usher/wsroute/wstest"
@@ -24,35 +23,40 @@ func TestLife(t *testing.T) {
 			t.Fatal(err)
 		}
 		srv := wstest.StartHandler(t, ws, engine)
-		ask := func(c *wstest.Peer[string, Price], want string) {
+		ask := func(c *wstest.Peer[string, string], want string) {
 			t.Helper()
-			c.Send("tea")
-			if got := c.Receive(); got != (Price{"tea", 42, want}) {
+			if got := wstest.Ask[Price](t, c, "ask", Ask{"tea"}); got != (Price{"tea", 42, want}) {
 				t.Errorf("got %v", got)
 			}
 		}
-		c := wstest.Dial[string, Price](t, srv, "/prices?token="+token(key))
+		c := wstest.Dial[string, string](t, srv, "/prices?token="+token(key))
 		start := time.Now()
 		ask(c, "gold")
+		tea := wstest.Dial[string, Price](t, srv, "/ticker?token="+token(key))
+		if got := tea.Receive(); got != (Price{"tea", 42, "gold"}) {
+			t.Errorf("got %v", got)
+		}
 		plans.Set("ada", "tin")
 		time.Sleep(11 * time.Second)
 		ask(c, "tin")
+		_ = tea.Receive() // of 5 s
+		_ = tea.Receive() // of 10 s
+		if got := tea.Receive(); got != (Price{"tea", 42, "tin"}) {
+			t.Errorf("got %v", got)
+		}
+		tea.Close(1000, "")
 
-		time.Sleep(19 * time.Second)
-		_ = c.WebSocket.SetWriteDeadline(time.Time{}) // those of Send have passed
-		if err := c.WebSocket.WriteMessage(websocket.TextMessage, []byte(`{"$renew":"`+token(key)+`"}`)); err != nil {
-			t.Fatal(err)
-		}
-		if _, m, err := c.WebSocket.ReadMessage(); err != nil || string(m) != `{"$renewed":"2000-01-01T00:01:30Z"}` {
-			t.Errorf("got %s, %v", m, err)
-		}
+		time.Sleep(15 * time.Second)
+		wstest.Converse(t, c,
+			`> {"type":"renew","ref":1,"token":"`+token(key)+`"}`,
+			`< {"type":"renewed","ref":1,"expires":"2000-01-01T00:01:30Z"}`)
 		c.Timeout = 2 * time.Minute
 		got := c.Closed()
 		if d := time.Since(start); got.Code != 3000 || d < 89*time.Second || d > 91*time.Second {
 			t.Errorf("after %v: %v", d, got)
 		}
 
-		c = wstest.Dial[string, Price](t, srv, "/prices?token="+token(key))
+		c = wstest.Dial[string, string](t, srv, "/prices?token="+token(key))
 		ask(c, "tin")
 		plans.Set("ada", "")
 		c.Timeout = time.Minute

@@ -105,7 +105,7 @@ func NewRoom(shared *Shared) (*Room, error) {
 	return room, shared.Subscribe("said", func(data []byte) {
 		var said Said
 		if json.Unmarshal(data, &said) == nil {
-			_ = room.here.Send(said) // a Said can be encoded
+			_ = room.here.Send(context.Background(), said) // a Said can be encoded
 		}
 	})
 }

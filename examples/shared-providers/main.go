@@ -48,7 +48,7 @@ func listen(ctx context.Context, conn *wsroute.Conn[string, Notice], in struct {
 		if err != nil {
 			return err
 		}
-		if err := in.Room.Send(Notice{in.User.Name, text}); err != nil {
+		if err := in.Room.Send(ctx, Notice{in.User.Name, text}); err != nil {
 			return err
 		}
 	}
@@ -67,7 +67,7 @@ func post(w http.ResponseWriter, r *http.Request, in postInput) error {
 		return &depends.Rejection{Status: http.StatusBadRequest, Reason: "invalid_json", Err: err}
 	}
 	notice.From = in.User.Name
-	if err := in.Room.Send(notice); err != nil {
+	if err := in.Room.Send(r.Context(), notice); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")

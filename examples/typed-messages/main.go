@@ -49,12 +49,12 @@ type Auction struct {
 }
 
 // Take takes a bid.
-func (a *Auction) Take(bid Bid) (Answer, error) {
+func (a *Auction) Take(ctx context.Context, bid Bid) (Answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bids++
 	event := Event{a.bids, bid.Item, bid.Cents}
-	return Answer{Bid: event.Bid}, errors.Join(a.watchers.Send(event), a.ledgers.Send(event))
+	return Answer{Bid: event.Bid}, errors.Join(a.watchers.Send(ctx, event), a.ledgers.Send(ctx, event))
 }
 
 type input struct{ Auction *Auction }
@@ -67,7 +67,7 @@ func strict(ctx context.Context, conn *wsroute.Conn[Bid, Answer], in input) erro
 		if err != nil {
 			return err
 		}
-		answer, err := in.Auction.Take(bid)
+		answer, err := in.Auction.Take(ctx, bid)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func patient(ctx context.Context, conn *wsroute.Conn[Bid, Answer], in input) err
 			answer.Error = wrong.Reason
 		} else if err != nil {
 			return err
-		} else if answer, err = in.Auction.Take(bid); err != nil {
+		} else if answer, err = in.Auction.Take(ctx, bid); err != nil {
 			return err
 		}
 		if err := conn.Send(ctx, answer); err != nil {

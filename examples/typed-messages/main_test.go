@@ -87,7 +87,7 @@ func TestSlowReaders(t *testing.T) {
 		ledger := wstest.Dial[string, Event](t, srv, "/ledger")
 		synctest.Wait()
 		for range bids {
-			if _, err := auction.Take(Bid{"lamp", 250}); err != nil {
+			if _, err := auction.Take(t.Context(), Bid{"lamp", 250}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -237,7 +237,7 @@ func (s *soak) handle(ctx context.Context, c *conn, in struct{ Who member }) (er
 		}
 		mine.heard++
 		s.order++
-		err = s.room.Send(message{Data: []byte(strconv.Itoa(s.order))})
+		err = s.room.Send(context.Background(), message{Data: []byte(strconv.Itoa(s.order))})
 		s.mu.Unlock()
 		if err != nil {
 			return err

@@ -17,12 +17,30 @@ type Plan struct {
 	// providers that run again need them.
 	Keeps bool
 
+	// Messages are the plans of the route's messages.
+	Messages []*Plan
+
 	record reflect.Type
 	params []paramStep
+	owns   []ownStep
 	steps  []step
 	inputs     // of the handler
 	absent int // the record's field that marks absent steps; -1 if none can be
+
+	// Of a message's plan alone.
+	route   *Plan
+	message int        // the record's field
+	scopes  []scopedBy // that values of the route must grant
 }
+
+// scopedBy is a step of the route, and the scopes that a message demands of its value.
+type scopedBy struct {
+	step   int
+	scopes []string
+}
+
+// Resolves says whether anything is made for a message.
+func (p *Plan) Resolves() bool { return len(p.steps) > 0 }
 
 // paramStep reads one parameter into a field of an input.
 type paramStep struct {
@@ -32,12 +50,22 @@ type paramStep struct {
 	owner int // the step that needs it; len(steps) for the handler
 }
 
+// ownStep reads what a message's input takes of the request, when that is there.
+type ownStep struct {
+	input int // the record's field
+	fill
+}
+
 // inputs say how an input struct is filled.
 type inputs struct {
 	input int // the record's field for it; -1 for none
 	fills []fill
 	uses  []int // the steps behind its fields
 	needs []int // those among them without which there is no input, and that may be absent
+
+	// Of a message's plan alone.
+	template   int   // the field of the route's record that has its parameters; -1 for none
+	routeNeeds []int // the steps of the route without which there is no input
 }
 
 // step calls one provider.
@@ -55,6 +83,9 @@ type fill struct {
 	index    []int
 	from     int                   // the record's field; -1 for an App value or what the request says
 	own      func(request any) any // what the request says
+	given    func(conn any) any    // what the route gives
+	part     []int                 // of the message; nil for none
+	route    bool                  // from is a field of the route's record
 	app      *Provider             // whose value it is
 	optional bool
 	live     reflect.Type // see field
@@ -63,6 +94,7 @@ type fill struct {
 
 type builder struct {
 	plan   *Plan
+	route  *builder // of a message's plan
 	record []reflect.StructField
 	made   map[*Provider]int      // the first step of each provider
 	scopes map[*Provider][]string // the scopes on the ways to a provider, united
@@ -78,14 +110,45 @@ func Build(t *Target) *Plan {
 	}
 	b.schemes(t.Graph, fields)
 	for i := range t.Guards {
-		b.dependency(t.Graph, &fields[i])
+		b.dependency(t.Graph, &fields[i], Connection)
 	}
-	p.inputs = b.inputs(t.Graph, t.input)
+	p.inputs = b.inputs(t.Graph, t.input, Connection)
+	for _, m := range t.Messages {
+		p.Messages = append(p.Messages, b.message(m))
+	}
+	b.finish()
+	return p
+}
+
+// message compiles the plan of a message, whose parameters are read by the route's.
+func (b *builder) message(t *Target) *Plan {
+	p := &Plan{Target: t, absent: -1, route: b.plan}
+	mb := &builder{plan: p, route: b, made: map[*Provider]int{}, scopes: map[*Provider][]string{}}
+	p.message = mb.slot(t.Message)
+	fields := t.fields()
+	mb.require(t.Graph, fields, nil)
+	for i, s := range b.plan.steps {
+		if scopes := unite(t.Scopes, mb.scopes[s.provider]); len(scopes) > 0 && s.provider.real.grants() {
+			p.scopes = append(p.scopes, scopedBy{i, scopes})
+		}
+	}
+	var needs inputs
+	for i := range t.Guards {
+		mb.edge(t.Graph, &fields[i], Message, &needs, &fill{})
+	}
+	p.inputs = mb.inputs(t.Graph, t.input, Message)
+	p.routeNeeds = append(p.routeNeeds, needs.routeNeeds...)
+	mb.finish()
+	return p
+}
+
+// finish makes the type of the record.
+func (b *builder) finish() {
+	p := b.plan
 	if slices.ContainsFunc(p.steps, func(s step) bool { return s.optional }) {
 		p.absent = b.slot(reflect.ArrayOf(len(p.steps), reflect.TypeFor[bool]()))
 	}
 	p.record = reflect.StructOf(b.record)
-	return p
 }
 
 // require unites the scopes along every way that leads to a scheme.
@@ -123,23 +186,29 @@ func (b *builder) schemes(g *Graph, fields []field) {
 	})
 }
 
-// dependency lays down what a field needs and returns its step; -1 for App values.
-func (b *builder) dependency(g *Graph, f *field) int {
+// dependency lays down what a field of an input of a lifetime needs and returns its step, which
+// may be the route's; -1 for App values.
+func (b *builder) dependency(g *Graph, f *field, by Lifetime) (step int, route bool) {
 	p := behind(g, f)
 	if p.Lifetime == App {
-		return -1
+		return -1, false
 	}
 	if i, ok := b.made[p]; ok && !f.fresh {
-		return i
+		return i, false
 	}
-	return b.add(p)
+	if b.route != nil && (by != Message || !p.runsFor(f)) {
+		if i, ok := b.route.made[p]; ok {
+			return i, true
+		}
+	}
+	return b.add(p), false
 }
 
 // add lays down one call of p, behind what it needs itself.
 func (b *builder) add(p *Provider) int {
-	s := step{provider: p, inputs: inputs{input: -1}, optional: !b.plan.Target.required[p]}
+	s := step{provider: p, inputs: inputs{input: -1, template: -1}, optional: !b.plan.Target.required[p]}
 	if p.input != nil {
-		s.inputs = b.inputs(p.graph, p.input)
+		s.inputs = b.inputs(p.graph, p.input, p.Lifetime)
 	}
 	if p.real.grants() {
 		s.scopes = b.scopes[p]
@@ -148,7 +217,7 @@ func (b *builder) add(p *Provider) int {
 	s.nilable = p.Out.Kind() == reflect.Pointer || p.Out.Kind() == reflect.Interface
 	i := len(b.plan.steps)
 	b.plan.steps = append(b.plan.steps, s)
-	b.plan.Handshake = b.plan.Handshake || p.Lifetime == Handshake
+	b.plan.Handshake = b.plan.Handshake || p.Lifetime == Handshake || p.Lifetime == Message
 	b.plan.Keeps = b.plan.Keeps || p.Revalidate > 0
 	if _, ok := b.made[p]; !ok { // a fresh call seeds the cache, and does not replace in it
 		b.made[p] = i
@@ -158,9 +227,10 @@ func (b *builder) add(p *Provider) int {
 
 // inputs lays down all that an input struct needs, in the order of its fields. What needs it
 // is the next step, or the handler.
-func (b *builder) inputs(g *Graph, in *input) inputs {
-	to := inputs{input: b.slot(in.typ)}
+func (b *builder) inputs(g *Graph, in *input, by Lifetime) inputs {
+	to := inputs{input: b.slot(in.typ), template: -1}
 	var params []paramStep
+	var owns []fill
 	for i := range in.fields {
 		f := &in.fields[i]
 		fl := fill{index: f.index, from: -1, own: f.own, optional: f.optional, live: f.live, step: -1}
@@ -170,29 +240,56 @@ func (b *builder) inputs(g *Graph, in *input) inputs {
 		case f.param != nil:
 			params = append(params, paramStep{param: f.param, input: to.input, index: f.index})
 			continue
-		case f.own == nil:
-			b.edge(g, f, &to, &fl)
+		case f.own != nil:
+		case behind(g, f) != nil:
+			b.edge(g, f, by, &to, &fl)
+		default:
+			fl.given = b.plan.Target.Given[f.typ]
+			fl.part = parts(b.plan.Target.Message)[f.typ]
 		}
 		if value, overridden := g.shared.own[f.typ]; overridden {
 			fl.own = func(any) any { return value.Interface() }
 		}
-		if !f.guard {
+		switch {
+		case f.own != nil && b.route != nil:
+			owns = append(owns, fl)
+		case !f.guard:
 			to.fills = append(to.fills, fl)
 		}
 	}
+	reader := b
+	if b.route != nil && len(params)+len(owns) > 0 {
+		reader = b.route
+		to.template = reader.slot(in.typ)
+	}
+	for _, fl := range owns {
+		reader.plan.owns = append(reader.plan.owns, ownStep{to.template, fl})
+	}
 	for _, ps := range params {
-		ps.owner = len(b.plan.steps)
-		b.plan.params = append(b.plan.params, ps)
+		ps.owner = len(reader.plan.steps)
+		if to.template >= 0 {
+			ps.input = to.template
+		}
+		reader.plan.params = append(reader.plan.params, ps)
 	}
 	return to
 }
 
 // edge lays down the dependency of one field.
-func (b *builder) edge(g *Graph, f *field, to *inputs, fl *fill) {
+func (b *builder) edge(g *Graph, f *field, by Lifetime, to *inputs, fl *fill) {
 	b.plan.Keeps = b.plan.Keeps || f.live != nil
-	i := b.dependency(g, f)
-	if i < 0 {
+	i, route := b.dependency(g, f, by)
+	switch {
+	case i < 0:
 		fl.app = behind(g, f)
+		return
+	case route:
+		s := &b.route.plan.steps[i]
+		if fl.from, fl.route = s.output, true; s.optional && f.optional {
+			fl.step = i
+		} else if s.optional {
+			to.routeNeeds = append(to.routeNeeds, i)
+		}
 		return
 	}
 	fl.from = b.plan.steps[i].output

@@ -19,21 +19,48 @@ type Target struct {
 	Scopes    []string // that every scheme of the route must grant
 	Renewable bool     // a peer may renew its credential
 	Foreign   bool     // the foreign router's context can be read
-	Plain     bool     // a plain request: Handshake values live as long as the handler
+	Plain     bool     // a plain request: its values live as long as the handler
+	// Given are what the route gives its handlers by itself, once the connection is open: what
+	// makes each, of [Run].Conn.
+	Given map[reflect.Type]func(conn any) any
+	// Messages are the types of messages of an open connection, each a target of its own
+	// whose Route this one is, and whose Message the type.
+	Messages []*Target
+	Route    *Target
+	Message  reflect.Type
 
 	Blind []*Provider // the guards that ask a peer nothing, once Check has seen the route
 
 	input         *input
 	schemes       []*Provider
 	required      map[*Provider]bool // without which the handler cannot be called
+	reached       map[*Provider]bool // what is called at all
 	scoped        bool               // scopes are demanded
 	authenticates bool
+}
+
+// RouteLabel returns the label of the route, also of a message's.
+func (t *Target) RouteLabel() string {
+	if t.Route != nil {
+		return t.Route.Label
+	}
+	return t.Label
 }
 
 // Guard is a dependency that a route demands without taking its value.
 type Guard struct {
 	Type reflect.Type
 	Site Site
+}
+
+// Overridden says whether a test has replaced a provider of the route.
+func (t *Target) Overridden() bool {
+	for p := range t.reached {
+		if p.Override {
+			return true
+		}
+	}
+	return false
 }
 
 // Schemes returns the providers of the route that authenticate, once Check has seen it.
@@ -65,7 +92,8 @@ type checker struct {
 	stack   []need             // from the route down to the field that is checked
 	unseen  bool               // a fault of this route hides what stands behind a field
 
-	asked map[asking]bool // what is known
+	gives map[reflect.Type]bool // what routes give, and their messages
+	asked map[asking]bool       // what is known
 }
 
 // need is a step of the way from a route down to a dependency.
@@ -87,13 +115,16 @@ type boundParam struct {
 func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
 	c := &checker{
 		graph: g, seen: map[string]*Fault{}, ever: map[*Provider]bool{}, asked: map[asking]bool{},
+		gives: gives(targets),
 	}
 	for _, f := range extra {
 		c.note(f)
 	}
 	for _, t := range targets {
-		t.input = analyse(t.Graph, t.In)
 		c.checkTarget(t)
+		for _, m := range t.Messages {
+			c.checkTarget(m)
+		}
 	}
 	c.target, c.visited, c.stack = nil, c.ever, nil
 	for _, p := range g.shared.providers {
@@ -111,8 +142,13 @@ func Check(g *Graph, targets []*Target, extra []*Fault) []*Fault {
 }
 
 func (c *checker) checkTarget(t *Target) {
+	t.input = analyse(t.Graph, t.In)
 	c.target, c.visited, c.schemes, c.params = t, map[*Provider]bool{}, nil, nil
 	c.unseen = false
+	if t.Route != nil {
+		c.schemes = slices.Clone(t.Route.schemes)
+		c.message(t)
+	}
 	t.scoped = t.Scopes != nil
 	c.declared(t.input, t.Func)
 	for i, f := range t.fields() {
@@ -125,7 +161,7 @@ func (c *checker) checkTarget(t *Target) {
 	}
 	c.credentials()
 	c.scopes(t)
-	t.schemes = c.schemes
+	t.schemes, t.reached = c.schemes, c.visited
 	t.authenticates = c.unseen || c.ask(t.Graph, t.fields(), true)
 }
 
@@ -199,15 +235,15 @@ func isNil(v reflect.Value) bool {
 // field checks one field of an input; by is the provider that takes it, nil for
 // the handler.
 func (c *checker) field(g *Graph, f *field, by *Provider) {
-	lifetime := Connection
-	if by != nil {
-		lifetime = by.Lifetime
-	}
+	lifetime := c.lifetime(by)
 	switch {
 	case lifetime == App && f.param != nil:
 		c.early(by, fmt.Sprintf("the %s parameter %q", f.param.In, f.param.Name))
 	case lifetime == App && f.own != nil:
 		c.early(by, "the request")
+	case f.live != nil && lifetime == Message:
+		c.add("bad field", f.typ, fmt.Sprintf("field %s: a message gets the values of its moment", f.name),
+			"take "+TypeName(f.live)+" itself", c.path(nil)...)
 	case f.live != nil && by != nil:
 		fact := fmt.Sprintf("field %s of %s: a provider is run again when what it needs has changed",
 			f.name, by.Func.Name)
@@ -266,6 +302,9 @@ func (c *checker) param(p *param) {
 func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 	found := g.lookup(f.typ)
 	if len(found) == 0 {
+		if c.given(f.typ, by) {
+			return
+		}
 		c.unseen = true
 		c.add("missing", f.typ, "no provider for "+TypeName(f.typ), c.hint(f), c.path(nil)...)
 		return
@@ -289,7 +328,9 @@ func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 		c.guard(p, f, by)
 	}
 	c.captive(p, f, by)
-	c.provider(p)
+	if t := c.target; t == nil || t.Route == nil || !c.fromRoute(p, f, by) {
+		c.provider(p)
+	}
 }
 
 // captive refuses a value that would outlive what it was made from.
@@ -297,17 +338,24 @@ func (c *checker) captive(p *Provider, f *field, by Lifetime) {
 	taker := c.stack[len(c.stack)-1]
 	handler := taker.p == nil
 	switch {
-	case p.Lifetime.size() >= by.size(),
-		f.guard && by != App,
-		f.handshakeOnly && by == Connection && !handler,
-		handler && p.Lifetime == Handshake && c.target.Plain:
+	case by.mayTake(p.Lifetime),
+		f.guard && p.Lifetime == Handshake && (by == Connection || by == Handshake),
+		f.handshakeOnly && p.Lifetime == Handshake && by == Connection && !handler,
+		handler && c.target.Plain:
 		return
 	}
 	out := TypeName(p.Out)
 	hint := "tag the field `depends:\"handshake-only\"` if the value is used only while resolving"
-	if by == App {
+	switch {
+	case p.Lifetime == Message:
+		hint = "a Message value lives for one message: take it in a message's handler, " +
+			"or in a provider that is depends.Message"
+	case by == Message:
+		hint = fmt.Sprintf("a message comes when Handshake values are gone: "+
+			"make %s depends.Connection", p.Func.Name)
+	case by == App:
 		hint = fmt.Sprintf("make %s App too, or %s shorter-lived", p.Func.Name, taker.name)
-	} else if handler {
+	case handler:
 		hint = fmt.Sprintf("a handler runs when Handshake values are gone: "+
 			"make %s depends.Connection, or guard with _ %s", p.Func.Name, out)
 	}

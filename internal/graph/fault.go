@@ -75,7 +75,11 @@ func Report(targets []*Target, list []*Fault) error {
 	}
 	total := count(len(list), "problem")
 	r := &report{text: "wsroute: " + total + " in the wiring, nothing is mounted\n"}
-	for _, t := range append([]*Target{nil}, targets...) {
+	all := []*Target{nil}
+	for _, t := range targets {
+		all = append(append(all, t), t.Messages...)
+	}
+	for _, t := range all {
 		group := slices.DeleteFunc(slices.Clone(list), func(f *Fault) bool { return f.Target != t })
 		if len(group) == 0 {
 			continue

@@ -27,20 +27,24 @@ import (
 // Lifetime says how long a value lives. The zero value is Connection.
 type Lifetime uint8
 
-// The lifetimes. App contains Connection, which contains Handshake.
+// The lifetimes.
 const (
 	Connection Lifetime = iota
 	Handshake
 	App
+	Message
 )
 
 // String returns the name that users write, without its package.
 func (l Lifetime) String() string {
-	return [...]string{Connection: "Connection", Handshake: "Handshake", App: "App"}[l]
+	return [...]string{"Connection", "Handshake", "App", "Message"}[l]
 }
 
-// size orders lifetimes: a value may depend on values of its own size or larger.
-func (l Lifetime) size() int { return [...]int{Handshake: 0, Connection: 1, App: 2}[l] }
+// mayTake says whether a value may depend on one of another lifetime: one that lives as long,
+// or longer.
+func (l Lifetime) mayTake(of Lifetime) bool {
+	return of == App || of == l || of == Connection && l != App
+}
 
 // Hooks are what only package depends can do: it imports this one.
 type Hooks struct {

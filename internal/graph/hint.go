@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 var (
@@ -19,16 +20,23 @@ var instead = map[string]string{
 	"http.ResponseWriter": "a handshake has one answer: return an error to refuse",
 	"*gin.Context":        "gin recycles it: take *http.Request, or a parameter",
 	"gin.Context":         "gin recycles it: take *http.Request, or a parameter",
+	"wsroute.Sender":      "take the channel's own: its type argument is the interface of the Union",
+	"*wsroute.Conn":       "take a wsroute.Sender of the channel's Union",
 	"*websocket.Conn":     "the handler's second argument is the connection",
 }
 
 // hint says what could be done about a missing provider, or nothing.
 func (c *checker) hint(f *field) string {
-	if say := instead[TypeName(f.typ)]; say != "" {
+	generic, _, _ := strings.Cut(TypeName(f.typ), "[")
+	if say := instead[generic]; say != "" && !c.gives[f.typ] {
 		return say
 	}
 	if parse, _ := parserFor(f.typ); parse != nil && f.typ.PkgPath() == "" {
 		return fmt.Sprintf("if it is a parameter, say where it comes from: `query:%q`", snake(f.name))
+	}
+	if c.gives[f.typ] {
+		return "it is there once a connection is open: take it in OnOpen, in a message's handler, " +
+			"or in a provider that is depends.Message"
 	}
 	if p := c.providerOf(f.typ); p != nil {
 		return fmt.Sprintf("%s provides it for a group that this place is not in", p)

@@ -148,8 +148,8 @@ func (p *param) one(dst reflect.Value, text string) string {
 	return ""
 }
 
-// bounding are the rules whose parameter tells the client what would do.
-var bounding = []string{"len", "min", "max", "gt", "gte", "lt", "lte"}
+// Bounding are the rules whose parameter tells the client what would do.
+var Bounding = []string{"len", "min", "max", "gt", "gte", "lt", "lte"}
 
 // check runs the rule on a value that parsed.
 func (p *param) check(dst reflect.Value) verdict {
@@ -168,7 +168,7 @@ func (p *param) check(dst reflect.Value) verdict {
 	}
 	failed := err.(validator.ValidationErrors)[0] //nolint:errorlint // Var returns nothing else
 	bad := verdict{code: failed.Tag(), index: element(failed.Field())}
-	if slices.Contains(bounding, bad.code) {
+	if slices.Contains(Bounding, bad.code) {
 		bad.bound = failed.Param()
 	}
 	return bad
@@ -253,4 +253,15 @@ func parseDuration(dst reflect.Value, text string) bool {
 
 func parseText(dst reflect.Value, text string) bool {
 	return dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)) == nil
+}
+
+// CodeOf is the code of a value in JSON that is no t.
+func CodeOf(t reflect.Type) string {
+	switch _, code := parserFor(t); {
+	case code != "":
+		return code
+	case t.Kind() == reflect.Slice, t.Kind() == reflect.Array:
+		return "array"
+	}
+	return "object"
 }

@@ -11,15 +11,19 @@ import (
 	"time"
 )
 
-// Values are what a connection keeps of its resolution, so that parts of it can run again:
-// when a credential is renewed, or a provider with Revalidate is due. Other connections keep
-// nothing.
+// Values are what a connection keeps of its resolution: for its messages, and so that parts of
+// it can run again, when a credential is renewed or a provider with Revalidate is due. Other
+// connections keep nothing.
 type Values struct {
 	plan    *Plan
 	current atomic.Pointer[state]
-	free    chan struct{} // holds a token while nothing is being resolved
+	free    chan struct{} // holds a token while nothing is being resolved; nil if nothing ever is
 	due     []time.Time
 	retired sync.WaitGroup // values that were replaced and are not released yet
+
+	pinning sync.Mutex
+	epoch   *epoch
+	before  chan struct{} // of the epoch before: its values are released
 }
 
 // state is one complete set of values. It never changes once it is the current one.
@@ -29,11 +33,15 @@ type state struct {
 	scopes         []*Scope // of the steps that have run again; nil for the others
 }
 
-// Keep prepares a run whose steps may run again.
+// Keep prepares a run whose values are kept, and whose steps may run again.
 func (r *Run) Keep() *Values {
+	r.values = &Values{plan: r.Plan}
+	if !r.Plan.Keeps {
+		return r.values
+	}
 	n := len(r.Plan.steps)
 	r.state = &state{authorisations: make([]any, n), scopes: make([]*Scope, n)}
-	r.values = &Values{plan: r.Plan, free: make(chan struct{}, 1)}
+	r.values.free, r.values.epoch, r.values.before = make(chan struct{}, 1), newEpoch(), released
 	r.values.Unlock()
 	return r.values
 }
@@ -54,14 +62,21 @@ func (v *Values) Unlock() { v.free <- struct{}{} }
 
 // Start takes over what a run has resolved. The intervals of Revalidate begin.
 func (v *Values) Start(r *Run) {
-	v.due = make([]time.Time, len(v.plan.steps))
+	now := r.state
+	if now == nil {
+		now = &state{record: r.record}
+	} else {
+		v.due = make([]time.Time, len(v.plan.steps))
+	}
 	for i := range v.plan.steps {
-		v.schedule(i)
+		if v.due != nil {
+			v.schedule(i)
+		}
 		if s := &v.plan.steps[i]; s.provider.Lifetime == Handshake { // it is released
-			r.state.record.Field(s.output).SetZero()
+			now.record.Field(s.output).SetZero()
 		}
 	}
-	v.current.Store(r.state)
+	v.current.Store(now)
 }
 
 // schedule sets when a step is due again, with some jitter: not all connections at once.
@@ -176,6 +191,9 @@ func (r *Run) endAll(over []*Scope, cause error) {
 
 // End releases what has been made since Start. Nothing of it is used any more.
 func (v *Values) End(ctx context.Context, cause error) {
+	if v.free == nil {
+		return
+	}
 	<-v.free
 	defer v.Unlock()
 	v.retired.Wait()

@@ -43,7 +43,11 @@ type Run struct {
 	// Retire calls release once nothing uses the values that were replaced.
 	Retire func(release func())
 
+	// Conn is what Target.Given makes values of.
+	Conn any
+
 	record reflect.Value // that is filled
+	pinned *state        // the route's values, for a message
 	state  *state        // if the values are kept
 	values *Values       // then
 }
@@ -53,7 +57,9 @@ type Run struct {
 // of a provider is returned as a *Panic.
 func (r *Run) Resolve() (in any, err error) {
 	p := r.Plan
-	r.record = reflect.New(p.record).Elem()
+	if p.route == nil { // Begin makes that of a message
+		r.record = reflect.New(p.record).Elem()
+	}
 	if r.state != nil {
 		r.state.record = r.record
 	}
@@ -64,7 +70,43 @@ func (r *Run) Resolve() (in any, err error) {
 	if err = cmp.Or(err, bad); err != nil {
 		return nil, err
 	}
-	return r.filled(p.input, p.fills), nil
+	for i := range p.owns {
+		r.set(at(r.record.Field(p.owns[i].input), p.owns[i].index), &p.owns[i].fill)
+	}
+	return r.filled(&p.inputs), nil
+}
+
+// ErrLacking is the error of a message that needs what its connection has opened without.
+var ErrLacking = errors.New("the connection is open without it")
+
+// Begin is called before Resolve for a message of an open connection, with the values that its
+// route has at this moment. It refuses a message that these do not allow, and returns a pointer
+// to an empty one.
+func (r *Run) Begin(pinned Pinned) (message any, err error) {
+	r.pinned = pinned.state
+	for _, d := range r.Plan.scopes {
+		s := &r.Plan.route.steps[d.step]
+		if r.routeLacks(d.step) {
+			return nil, Failed(s.provider.Func.Name, ErrLacking)
+		}
+		value := r.pinned.record.Field(s.output).Addr().Interface()
+		if err := r.Request.Granted(s.provider.real, d.scopes, value); err != nil {
+			return nil, Failed(s.provider.Func.Name, err)
+		}
+	}
+	for _, i := range r.Plan.routeNeeds {
+		if r.routeLacks(i) {
+			return nil, Failed(r.Plan.route.steps[i].provider.Func.Name, ErrLacking)
+		}
+	}
+	r.record = reflect.New(r.Plan.record).Elem()
+	return r.record.Field(r.Plan.message).Addr().Interface(), nil
+}
+
+// routeLacks says whether a step of the route has no value.
+func (r *Run) routeLacks(step int) bool {
+	route := Run{Plan: r.Plan.route, record: r.pinned.record}
+	return route.Plan.steps[step].optional && route.absent(step).Bool()
 }
 
 // readParams parses and checks every parameter of the route. It returns how many steps can run
@@ -104,8 +146,15 @@ func (r *Run) step(i int) (err error) {
 		r.absent(i).SetBool(true)
 		return nil
 	}
+	if slices.ContainsFunc(s.routeNeeds, r.routeLacks) {
+		if s.optional {
+			r.absent(i).SetBool(true)
+			return nil
+		}
+		return Failed(s.provider.Func.Name, ErrLacking)
+	}
 	ctx := r.Connection
-	if s.provider.Lifetime == Handshake {
+	if s.provider.Lifetime != Connection {
 		ctx = r.Handshake
 	}
 	if ctx.Err() != nil {
@@ -152,7 +201,7 @@ func (r *Run) call(ctx context.Context, s *step) (err error) {
 	case p.In == nil:
 		err = p.Invoke(ctx, r.Request, out)
 	default:
-		err = p.Invoke(ctx, r.filled(s.input, s.fills), out)
+		err = p.Invoke(ctx, r.filled(&s.inputs), out)
 	}
 	if err == nil && s.scopes != nil {
 		err = r.Request.Granted(s.provider.real, s.scopes, out)
@@ -162,10 +211,13 @@ func (r *Run) call(ctx context.Context, s *step) (err error) {
 
 // filled copies the values that an input declares into it, a field of the record, and returns
 // a pointer to that.
-func (r *Run) filled(field int, fills []fill) any {
-	input := r.record.Field(field)
-	for i := range fills {
-		f := &fills[i]
+func (r *Run) filled(in *inputs) any {
+	input := r.record.Field(in.input)
+	if in.template >= 0 {
+		input.Set(r.pinned.record.Field(in.template))
+	}
+	for i := range in.fills {
+		f := &in.fills[i]
 		if to := at(input, f.index); f.live != nil {
 			r.bind(to, f)
 		} else {
@@ -179,8 +231,14 @@ func (r *Run) filled(field int, fills []fill) any {
 func (r *Run) set(to reflect.Value, f *fill) {
 	var value reflect.Value
 	switch {
+	case f.route:
+		value = r.pinned.record.Field(f.from)
 	case f.from >= 0:
 		value = r.record.Field(f.from)
+	case f.given != nil:
+		value = reflect.ValueOf(f.given(r.Conn))
+	case f.part != nil:
+		value = at(r.record.Field(r.Plan.message), f.part)
 	case f.app != nil:
 		value = f.app.Value
 	default:
@@ -189,7 +247,8 @@ func (r *Run) set(to reflect.Value, f *fill) {
 	switch {
 	case !f.optional:
 		to.Set(value)
-	case f.step < 0 || !r.absent(f.step).Bool():
+	case f.route && f.step >= 0 && r.routeLacks(f.step):
+	case f.route || f.step < 0 || !r.absent(f.step).Bool():
 		to.Field(0).Set(value)
 		to.Field(1).SetBool(true)
 	}

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -17,6 +18,8 @@ type Scope struct {
 	Report func(error)   // gets the error of each cleanup that fails
 	// Authorisation is the connection's *Authorisation; nil for none.
 	Authorisation any
+	// Strict says that the error of a cleanup is the cause of those after it.
+	Strict bool
 	// Header is that of the answer, while the request is resolved; nil for none.
 	Header *map[string][]string
 
@@ -24,6 +27,7 @@ type Scope struct {
 	cleanups []CleanupFunc
 	ended    bool
 	cause    error
+	failed   error // of the first cleanup that has failed
 }
 
 type (
@@ -79,9 +83,8 @@ func (s *Scope) Add(ctx context.Context, f CleanupFunc) {
 		s.mu.Unlock()
 		return
 	}
-	cause := s.cause
 	s.mu.Unlock()
-	s.call(ctx, f, cause)
+	s.call(ctx, f)
 }
 
 // Pending is how many cleanups there are; nil has none.
@@ -106,8 +109,15 @@ func (s *Scope) End(ctx context.Context, cause error) {
 	s.cleanups = nil
 	s.mu.Unlock()
 	for _, f := range cleanups {
-		defer s.call(ctx, f, cause) // also after runtime.Goexit
+		defer s.call(ctx, f) // also after runtime.Goexit
 	}
+}
+
+// Failed returns the error of the first cleanup that has failed, or nil.
+func (s *Scope) Failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
 }
 
 // within calls f on a goroutine of its own, which a cleanup may end, and waits until ctx ends.
@@ -125,13 +135,23 @@ func within(ctx context.Context, f func()) error {
 	}
 }
 
-func (s *Scope) call(ctx context.Context, f CleanupFunc, cause error) {
+func (s *Scope) call(ctx context.Context, f CleanupFunc) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Budget)
 	defer cancel()
+	s.mu.Lock()
+	cause := s.cause
+	s.mu.Unlock()
 	err := ErrGoexit // until f returns
 	defer func() {
-		if err != nil {
-			s.Report(fmt.Errorf("cleanup: %w", err))
+		if err == nil {
+			return
+		}
+		err = fmt.Errorf("cleanup: %w", err)
+		s.Report(err)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.failed = cmp.Or(s.failed, err); s.Strict {
+			s.cause = s.failed
 		}
 	}()
 	err = Protect("a cleanup", func() error { return f(ctx, cause) })

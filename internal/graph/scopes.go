@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 )
 
@@ -31,9 +32,17 @@ func (c *checker) scopes(t *Target) {
 	if !t.scoped {
 		return
 	}
+	all := fields
+	if t.Route != nil { // the schemes of a message are those of its route
+		all = slices.Concat(t.Route.fields(), fields)
+	}
 	if t.Scopes != nil {
-		what := fmt.Sprintf("Scopes(%s) of the route", strings.Join(t.Scopes, ", "))
-		c.grants(what, t.Graph, fields, t.required)
+		of := "route"
+		if t.Route != nil {
+			of = "message"
+		}
+		what := fmt.Sprintf("Scopes(%s) of the %s", strings.Join(t.Scopes, ", "), of)
+		c.grants(what, t.Graph, all, t.required)
 		if bad := badScopes(t.Scopes); bad != "" {
 			c.add("bad route", nil, bad, "name each as its own argument")
 		}
@@ -85,7 +94,7 @@ func (c *checker) grants(what string, g *Graph, fields []field, required map[*Pr
 	case !able:
 		c.add("bad tag", nil, what+": the scheme behind it grants none",
 			"give the type that the scheme provides a method Scopes() []string")
-	case !sure:
+	case !sure && c.target.Route == nil: // a message is answered that it is not there
 		c.add("bad tag", nil,
 			what+": the scheme behind it is optional, and lets in peers without a credential",
 			"take its type without depends.Optional")

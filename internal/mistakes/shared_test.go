@@ -25,3 +25,10 @@ type conn = wsroute.Conn[string, string]
 func greet(ctx context.Context, c *conn, in struct{ User User }) error {
 	return c.Send(ctx, "hello "+in.User.Name)
 }
+
+// Notice is what is sent to members of a room, such as Left.
+type Notice interface{ notice() }
+
+type Left struct{}
+
+func (Left) notice() {}

@@ -206,7 +206,8 @@ var securities = []scenario{
 			security.Use(w.deps, security.JWT[jwt.RegisteredClaims]{
 				Keys: []security.Key{security.HS256(key)}, Issuer: "i", Audience: "a", Leeway: time.Nanosecond,
 			})
-			handle(w, "/ws", idle[struct{ Claims jwt.RegisteredClaims }], wsroute.Renewable)
+			wsroute.HandleMessages(w.ws, "/ws", wsroute.Union[error]{}, wsroute.Renewable,
+				wsroute.Require[jwt.RegisteredClaims]())
 			now := time.Now()
 			token := func(life time.Duration) string {
 				signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
@@ -218,7 +219,7 @@ var securities = []scenario{
 				return signed
 			}
 			stays, leaves := w.open("/ws", "Authorization: Bearer "+token(time.Second)), w.open("/ws", "Authorization: Bearer "+token(time.Second))
-			stays.say(`{"$renew":"` + token(3*time.Second) + `"}`).hear()
+			stays.say(`{"type":"renew","token":"` + token(3*time.Second) + `"}`).hear()
 			var all []string
 			for _, c := range []*client{leaves, stays} {
 				out := c.rest()

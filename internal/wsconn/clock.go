@@ -51,6 +51,10 @@ func (c *Conn) ring() {
 		c.checks = time.Time{}
 		go c.hooks.Check()
 	}
+	if c.waits && !now.Before(c.handed.Add(linger)) {
+		c.waits = false
+		c.changed.Broadcast()
+	}
 	if c.phase == open && !now.Before(c.nextPing) {
 		c.ping(now)
 	}
@@ -100,6 +104,10 @@ func (c *Conn) ping(now time.Time) {
 		c.asked, c.reads, c.taken = now, reads, taken
 	}
 }
+
+// linger is how long a worker waits for the next message: a goroutine and the growth of its
+// stack cost as much as to handle a small message.
+const linger = time.Second
 
 // never is later than whatever a clock waits for.
 const never = 100 * 365 * 24 * time.Hour
@@ -155,6 +163,9 @@ func (c *Conn) rearm(now time.Time) {
 	}
 	if !c.checks.IsZero() {
 		pause = min(pause, c.checks.Sub(now))
+	}
+	if c.waits {
+		pause = min(pause, c.handed.Add(linger).Sub(now))
 	}
 	c.rings = now.Add(pause)
 	c.timer.Reset(pause)

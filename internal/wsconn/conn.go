@@ -36,16 +36,17 @@ type Conn struct {
 	// The reading goroutine's own.
 	messages bucket
 	controls bucket
-	begun    bool // a message is being read
 
-	mu      sync.Mutex
-	changed sync.Cond // of mu: a message, room for one, another phase
-	phase   phase
-	end     *ending            // nil in opening and open
-	clean   bool               // the peer's close frame is read
-	lingers bool               // the peer broke the protocol: only the end of its bytes is waited for
-	then    func()             // of AfterClose
-	leavers map[*func()]func() // to be called once the connection is not open any more
+	mu        sync.Mutex
+	changed   sync.Cond // of mu: a message, room for one, another phase
+	end       *ending   // nil in opening and open
+	phase     phase
+	clean     bool               // the peer's close frame is read
+	lingers   bool               // the peer broke the protocol: only the end of its bytes is waited for
+	begun     bool               // a message is being read; the reading goroutine's own, without mu
+	receiving bool               // somebody waits in Receive
+	then      func()             // of AfterClose
+	leavers   map[*func()]func() // to be called once the connection is not open any more
 
 	inbox
 	clock
@@ -150,6 +151,7 @@ func (c *Conn) close(e *ending) (first bool) {
 		c.sendClose(e.discard)
 	}
 	c.changed.Broadcast()
+	c.wakeWorker()
 	return first
 }
 
@@ -209,7 +211,7 @@ func (c *Conn) peerClosed(code int, reason string) error {
 	switch {
 	case len(c.queue) > 0:
 		c.grace = now.Add(c.set.CloseGrace)
-	case c.inHand:
+	case c.inHand > 0:
 		c.grace = c.handed.Add(c.set.CloseGrace)
 	default:
 		c.finish()

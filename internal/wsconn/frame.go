@@ -31,6 +31,8 @@ const maxPooled = 64 << 10
 // Outgoing is a message to send: its payload, and the one frame that it becomes. Several
 // connections may send it, one after the other.
 type Outgoing struct {
+	Label string // for a [Tracer]
+
 	op       byte
 	plain    bytes.Buffer // room for a head, then the payload
 	deflated bytes.Buffer // the same, compressed
@@ -43,7 +45,7 @@ var outgoings = sync.Pool{New: func() any { return new(Outgoing) }}
 // NewOutgoing returns an empty message to write the payload to.
 func NewOutgoing(binary bool) *Outgoing {
 	o := outgoings.Get().(*Outgoing) //nolint:forcetypeassert // the pool holds nothing else
-	o.op, o.frames = opText, [2][]byte{}
+	o.op, o.frames, o.Label = opText, [2][]byte{}, ""
 	if binary {
 		o.op = opBinary
 	}

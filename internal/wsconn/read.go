@@ -131,7 +131,7 @@ func (c *Conn) readMessages() error {
 			continue
 		}
 		if t := c.hooks.Trace; t != nil {
-			t.Received(m.Buf.Len())
+			t.Received(m.Buf.Bytes(), m.Binary)
 		}
 		c.deliver(m)
 	}

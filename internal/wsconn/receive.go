@@ -11,12 +11,14 @@ import (
 type inbox struct {
 	queue     []*Message
 	size      int       // bytes in the queue
-	receiving int       // how many wait in Receive
 	free      int       // how many of the queue stand before a work of Aside's; -1 if none runs
+	inHand    int32     // how many messages the handler works on
 	discards  bool      // messages are dropped
 	watching  bool      // the reading goroutine waits for room, or for the peer to go
-	inHand    bool      // the handler works on a message
-	handed    time.Time // when it got the last one
+	working   bool      // work runs, or has seen the end
+	waits     bool      // it may wait for a message until the clock says no
+	work      func()    // of Work
+	handed    time.Time // when the handler got the last one
 	idle      []func()  // to be called once it has none in its hands
 	readUntil time.Time // the deadline of what is read; zero if there is none
 }
@@ -43,9 +45,7 @@ func (c *Conn) deliver(m *Message) {
 	}
 	c.queue = append(c.queue, m)
 	c.size += m.Buf.Len()
-	if c.receiving > 0 {
-		c.changed.Broadcast()
-	}
+	c.wakeWorker()
 }
 
 // takenAside says whether a message was no business of the handler's, and starts what it
@@ -74,6 +74,7 @@ func (c *Conn) takenAside(m *Message) bool {
 		c.free = -1
 		c.changed.Broadcast()
 		c.rouse()
+		c.wakeWorker()
 	}()
 	return taken
 }
@@ -117,6 +118,32 @@ func (c *Conn) rouse() {
 	}
 }
 
+// Work has f called, on a goroutine of its own, whenever there is a message or the end to
+// receive: f calls Receive until it returns neither, which it does after a second without a
+// message. It is not called again before that. HandlerDone follows each message.
+func (c *Conn) Work(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.work = f
+	c.wakeWorker()
+}
+
+// wakeWorker wakes who waits in Receive, or starts the work if there is any; c.mu is held.
+func (c *Conn) wakeWorker() {
+	if c.receiving {
+		c.changed.Broadcast()
+	}
+	if c.work == nil || c.working {
+		return
+	}
+	ready := len(c.queue) > 0 && c.free != 0
+	over := c.phase >= closing || c.phase == peerClosing && len(c.queue) == 0 && c.inHand == 0
+	if ready || over {
+		c.working = true
+		go c.work()
+	}
+}
+
 // Receive returns the next message, which the caller releases. What the peer sent before it
 // closed or was lost is still delivered. If ctx ends by itself, its cause is returned, and
 // messages stay for the next call.
@@ -126,8 +153,10 @@ func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.putDown()
-	for {
+	if c.work == nil {
+		c.putDown()
+	}
+	for waited := false; ; waited = true {
 		c.expire()
 		switch {
 		case c.phase >= closing && !c.end.byPeer: // nothing more is delivered
@@ -137,15 +166,24 @@ func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 		case len(c.queue) > 0 && c.free != 0:
 			return c.take(), nil
 		case len(c.queue) > 0: // behind something that has no result yet
-		case c.phase == peerClosing:
+		case c.phase == peerClosing && c.inHand == 0:
 			c.finish()
 			continue
 		case c.phase >= closing:
 			return nil, c.end.cause
 		}
-		c.receiving++
+		switch {
+		case c.work == nil || c.waits:
+		case waited:
+			c.working = false
+			return nil, nil //nolint:nilnil // as it says
+		default:
+			c.waits = true
+			c.rearm(time.Now())
+		}
+		c.receiving = true
 		c.changed.Wait()
-		c.receiving--
+		c.receiving = false
 	}
 }
 
@@ -157,7 +195,8 @@ func (c *Conn) wake() {
 
 // take hands the oldest message over; c.mu is held.
 func (c *Conn) take() *Message {
-	c.inHand, c.handed = true, time.Now()
+	c.handed = time.Now()
+	c.inHand++
 	if c.phase == peerClosing {
 		c.grace = c.handed.Add(c.set.CloseGrace)
 		c.rearm(c.handed)
@@ -191,7 +230,7 @@ func (c *Conn) Discard() {
 	defer c.mu.Unlock()
 	c.discards = true
 	c.drop(0)
-	if c.phase == peerClosing && !c.inHand {
+	if c.phase == peerClosing && c.inHand == 0 {
 		c.finish()
 	}
 	c.changed.Broadcast()
@@ -202,7 +241,7 @@ func (c *Conn) Discard() {
 // its own.
 func (c *Conn) WhenIdle(f func()) {
 	c.mu.Lock()
-	wait := c.inHand
+	wait := c.inHand > 0
 	if wait {
 		c.idle = append(c.idle, f)
 	}
@@ -212,16 +251,21 @@ func (c *Conn) WhenIdle(f func()) {
 	}
 }
 
-// HandlerDone says that the handler has returned.
+// HandlerDone says that the handler has returned or, of several that Work has started, one.
 func (c *Conn) HandlerDone() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.inHand > 1 {
+		c.inHand--
+		return
+	}
 	c.putDown()
+	c.wakeWorker()
 }
 
 // putDown says that the handler has done with the message in its hands; c.mu is held.
 func (c *Conn) putDown() {
-	c.inHand = false
+	c.inHand = 0
 	if idle := c.idle; idle != nil {
 		c.idle = nil
 		go func() {

@@ -4,10 +4,11 @@ import "time"
 
 // Tracer is told what happens on a connection, without a lock.
 type Tracer interface {
-	// Received is told of each message, and of the bytes of its payload.
-	Received(bytes int)
-	// Sent is told of each message that is queued, and of the bytes that wait then.
-	Sent(bytes, queued int)
+	// Received is told of each message. data is the connection's own.
+	Received(data []byte, binary bool)
+	// Sent is told of each message that is queued, by its label and the bytes of its payload,
+	// and of the bytes that wait then.
+	Sent(label string, bytes, queued int)
 	// Dropped is told of messages that were queued and will not be sent, and of the bytes of
 	// their frames: they gave way to newer ones, or the connection has ended for the cause.
 	Dropped(messages, bytes int, cause error)
@@ -22,7 +23,7 @@ func (c *Conn) sent(m *Outgoing) {
 	}
 	c.tellDropped(nil) // for it
 	_, queued := c.socket.wire.waiting()
-	c.hooks.Trace.Sent(m.plain.Len()-headRoom, queued)
+	c.hooks.Trace.Sent(m.Label, m.plain.Len()-headRoom, queued)
 }
 
 // tellDropped tells of what was dropped since. A cause drops what still waits.

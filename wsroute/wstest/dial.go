@@ -56,6 +56,8 @@ type Peer[Recv, Send any] struct {
 
 	t       testing.TB
 	pending chan frame // that is read already, or nil
+	unread  []frame    // that came before the answers to Ask
+	asked   int
 }
 
 // frame is a message that was read, or the end.
@@ -66,6 +68,10 @@ type frame struct {
 }
 
 // Dial connects to a path, which may have a query. A refusal fails the test.
+//
+// Dial returns with the 101; the OnOpen of a wsroute.HandleMessages route may not have run
+// yet. Before another peer sends to a room, receive what OnOpen sends, or [Ask] something:
+// messages begin after it. A "ping" does not do, it is answered at once.
 func Dial[Recv, Send any](
 	t testing.TB, s *Server, path string, options ...Option,
 ) *Peer[Recv, Send] {
@@ -114,6 +120,11 @@ func (p *Peer[Recv, Send]) Send(v Recv) {
 		data, err = json.Marshal(v)
 		must(p.t, "Send", err)
 	}
+	p.write(kind, data)
+}
+
+func (p *Peer[Recv, Send]) write(kind int, data []byte) {
+	p.t.Helper()
 	_ = p.WebSocket.SetWriteDeadline(time.Now().Add(timeout))
 	must(p.t, "Send", p.WebSocket.WriteMessage(kind, data))
 }
@@ -123,11 +134,7 @@ func (p *Peer[Recv, Send]) Send(v Recv) {
 func (p *Peer[Recv, Send]) Receive() Send {
 	p.t.Helper()
 	var v Send
-	f, ok := p.next(p.Timeout)
-	if !ok {
-		p.t.Fatalf("wstest: Receive: nothing came within %v", p.Timeout)
-	}
-	must(p.t, "Receive", f.err)
+	f := p.receive("Receive")
 	data, binary := f.data, f.kind == websocket.BinaryMessage
 	switch into := any(&v).(type) {
 	case *wsroute.Message:
@@ -149,9 +156,24 @@ func (p *Peer[Recv, Send]) Receive() Send {
 	return v
 }
 
+// receive returns what comes next, and says where a test fails for which nothing does.
+func (p *Peer[Recv, Send]) receive(what string) frame {
+	p.t.Helper()
+	f, ok := p.next(p.Timeout)
+	if !ok {
+		p.t.Fatalf("wstest: %s: nothing came within %v", what, p.Timeout)
+	}
+	must(p.t, what, f.err)
+	return f
+}
+
 // next returns what the server sends next, unless nothing comes for a while: then a later call
 // gets it.
 func (p *Peer[Recv, Send]) next(wait time.Duration) (f frame, ok bool) {
+	if len(p.unread) > 0 {
+		f, p.unread = p.unread[0], p.unread[1:]
+		return f, true
+	}
 	if p.pending == nil {
 		pending := make(chan frame, 1)
 		p.pending = pending

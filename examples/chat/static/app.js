@@ -1,15 +1,17 @@
-// The page: signing in, choosing a room, talking. What people wrote is text,
-// never markup.
+// The page: signing in, choosing a room, talking.
 
-import { Link } from "./link.js";
+import { Link, sentence } from "./link.js";
+import { Messages } from "./messages.js";
+import { clock, element, face } from "./parts.js";
 import { Session } from "./session.js";
 
 const $ = (id) => document.getElementById(id);
 
-// A room remembers the last 100 messages. The page asks for fewer, so that those
-// which are said in the meantime do not make it lose count.
-const wanted = 90;
+const pageSize = 30; // how many messages are asked for at once
+const whole = 100; // how many a room remembers
 const lookEvery = 3_000; // ms
+const typingEvery = 2_000; // ms from one word of typing to the next
+const typingFor = 5_000; // ms until somebody counts as not typing any more
 
 let user = ""; // who is signed in
 let session = null; // the sign-in, for as long as the page is open, and nowhere else
@@ -80,35 +82,8 @@ function countDown(until) {
   if (until) ticking = setInterval(tick, 250);
 }
 
-// face is the round sign of a user.
-function face(name) {
-  const sign = document.createElement("span");
-  sign.className = "face";
-  sign.ariaHidden = "true";
-  sign.dataset.hue = [...name].reduce((sum, c) => sum * 31 + c.codePointAt(0), 7) % 6;
-  sign.textContent = [...name][0]?.toUpperCase() ?? "";
-  return sign;
-}
-
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
-
 // roomName sets the name of a room off from the words around it.
 const roomName = (name) => element("b", "", name);
-
-// clock is a time as the reader writes it, without seconds, and with the day if that is half a
-// day away.
-function clock(ms) {
-  const then = new Date(ms);
-  const day = Math.abs(then - Date.now()) < 12 * 3_600_000 ? {} : { day: "numeric", month: "short" };
-  const made = element("time", "", then.toLocaleString([], { ...day, hour: "numeric", minute: "2-digit" }));
-  made.dateTime = then.toISOString();
-  return made;
-}
 
 // ---- signing in
 
@@ -223,29 +198,8 @@ function join(room) {
   if (isBusy("go") && talk?.room === room) return;
   link?.leave();
   $("room").value = room;
-  if (talk?.room !== room) talk = { room, seen: null, expected: 0, last: "", members: [], opened: false };
-  link = new Link(room, session.token, { since, tell: changed, hear });
-}
-
-// since says how much of the conversation is here, by what the server says of
-// the room. Only a room that was empty in between, or whose server was restarted,
-// has heard less than this page.
-async function since() {
-  const mine = talk;
-  const { body: room } = await session.ask(`/rooms/${encodeURIComponent(mine.room)}`);
-  if (!room || mine !== talk) return mine.seen ?? 0;
-  const least = Math.max(0, room.said - wanted);
-  if (mine.seen === null) {
-    mine.seen = least;
-  } else if (room.said < mine.seen) {
-    mine.seen = 0;
-    note("The room began anew. What stands above is on this page only.");
-  } else if (mine.seen < least) {
-    mine.seen = least;
-    note("Some messages were missed.");
-  }
-  mine.expected = room.said;
-  return mine.seen;
+  if (talk?.room !== room) talk = { room, members: new Set(), opened: false, loaded: false };
+  link = new Link(room, session.token, { tell: changed, hear });
 }
 
 // changed shows what has become of the link.
@@ -254,6 +208,7 @@ function changed(state) {
   if (state.is !== "renewed") {
     $("send").ariaDisabled = String(state.is !== "open");
     $("chat").dataset.live = String(state.is === "open");
+    quiet(); // who goes on typing is told again
   }
   switch (state.is) {
     case "connecting":
@@ -265,7 +220,7 @@ function changed(state) {
       tell(state.restarted ? "Connected. The server has restarted." : "Connected.", "good");
       if (!mine.opened) begin(mine);
       if ($("chat").hidden) show("chat", "text");
-      else look();
+      load(mine);
       break;
     case "renewed":
       $("aside").replaceChildren("Sign-in renewed at ", clock(Date.now()));
@@ -286,13 +241,46 @@ function begin(mine) {
   mine.opened = true;
   recent = [mine.room, ...recent.filter((room) => room !== mine.room)].slice(0, 8);
   $("title").textContent = mine.room;
-  $("messages").replaceChildren();
-  $("messages").ariaBusy = String(mine.seen < mine.expected); // history is not read out
-  setTimeout(() => { $("messages").ariaBusy = "false"; }, 2_000);
-  following = true;
-  $("newest").hidden = true;
-  showMembers([]);
+  messages.begin(user);
+  edits(null);
+  showMembers();
 }
+
+const asked = new Set(); // for each page that is asked for: what has come since
+
+// history asks for a page of messages and shows it. What has come since may be newer than the page,
+// and is shown once more. It returns the answer.
+async function history(members, show) {
+  const mine = talk;
+  const since = [];
+  asked.add(since);
+  const answer = await link.ask("history", members);
+  asked.delete(since);
+  if (mine === talk && answer.type === "page") {
+    show(answer.messages);
+    for (const event of since) hears[event.type](event);
+  }
+  return answer;
+}
+
+// load shows what was said before, or what the page has missed.
+function load(mine) {
+  const limit = mine.loaded ? whole : pageSize;
+  const { ids } = messages;
+  history({ limit }, (page) => {
+    if (mine.loaded) messages.catchUp(ids, page, page.length === limit);
+    else messages.addOlder(page, page.length === limit);
+    mine.loaded = true;
+  });
+}
+
+$("older").addEventListener("click", async () => {
+  const answer = await history({ before: messages.ids[0], limit: pageSize }, (page) => {
+    messages.addOlder(page, page.length === pageSize);
+    if ($("older").hidden) $("messages").focus();
+  });
+  if (answer.type !== "page") $("status").textContent = `Older messages were not loaded. ${sentence(answer)}`;
+});
 
 function stopped(mine, { why, signIn }) {
   busy("go");
@@ -344,21 +332,17 @@ addEventListener("online", () => link?.hurry());
 
 let looking = 0;
 
-// look brings what is shown of others up to date, now and every few seconds.
+// look brings the list of the rooms up to date, now and every few seconds. Who is in a room is
+// told by its connection.
 async function look() {
   clearTimeout(looking);
+  if ($("lobby").hidden) return;
   const turn = looking = setTimeout(look, lookEvery);
   if (document.hidden || !session) return;
-  const mine = talk;
-  const inRoom = !$("chat").hidden;
-  if (inRoom && !link?.open) return;
-  const { status, body } = await session.ask(inRoom ? `/rooms/${encodeURIComponent(mine.room)}` : "/rooms");
-  if (turn !== looking) return; // a later look has begun
-  if (status === 401 && !inRoom) {
+  const { status, body } = await session.ask("/rooms");
+  if (turn !== looking || $("lobby").hidden) return; // a later look has begun
+  if (status === 401) {
     signOut(session.over ? "Your sign-in has run out." : "Your sign-in is not valid any more: you have signed out elsewhere, or the server was restarted.");
-  } else if (inRoom) {
-    $("members-note").hidden = status !== 401;
-    if (body) showMembers(body.members);
   } else if (body) {
     showRooms(body.rooms);
   }
@@ -373,18 +357,37 @@ function replace(list, things, make) {
   list.dataset.key = key;
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.name : null;
   list.replaceChildren(...things.map(make));
-  if (focused !== null) (list.querySelector(`[data-name="${CSS.escape(focused)}"]`) ?? $("room")).focus();
+  if (focused !== null) (list.querySelector(`[data-name="${CSS.escape(focused)}"]`) ?? $($("chat").hidden ? "room" : "text")).focus();
 }
 
-// showMembers shows the members of the room, of whom the user is one even if the
-// server was asked a moment too early.
-function showMembers(members) {
-  talk.members = [...new Set([user, ...members])].sort();
-  replace($("members"), talk.members, (name) => {
+// showMembers shows who is in the room, and lets those remove others whose sign-in allows it.
+function showMembers() {
+  const admin = session.scopes.includes("rooms:admin");
+  $("members-fault").textContent = "";
+  replace($("members"), [...talk.members].sort(), (name) => {
     const item = element("li", "", "");
-    item.append(face(name), element("span", "", name === user ? `${name} (you)` : name));
+    const kick = element("button", "kick quiet", "×");
+    kick.type = "button";
+    kick.dataset.name = name;
+    kick.ariaLabel = `Remove ${name} from the room`;
+    kick.hidden = !admin || name === user;
+    item.append(face(name), element("span", "", name === user ? `${name} (you)` : name), kick);
     return item;
   });
+}
+
+$("members").addEventListener("click", async ({ target }) => {
+  const kick = target.closest(".kick");
+  if (!kick) return;
+  const mine = talk;
+  const answer = await link.ask("kick", { user: kick.dataset.name });
+  if (mine !== talk) return;
+  if (answer.type === "kicked") kicked(answer);
+  else $("members-fault").textContent = `${kick.dataset.name} was not removed. ${sentence(answer)}`;
+});
+
+function kicked(event) {
+  if (event.user !== user) messages.note(`${event.user} was removed from the room.`);
 }
 
 function showRooms(open) {
@@ -405,6 +408,10 @@ function showRooms(open) {
 
 // ---- talking
 
+const messages = new Messages($("messages"), $("older"), $("newest"));
+let editing = null; // the message that is changed
+let draft = ""; // what was being written before
+
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value;
@@ -413,61 +420,152 @@ $("say").addEventListener("submit", (event) => {
     $("status").textContent = "Not sent: there is no connection. What you wrote stays here.";
     return;
   }
-  link.send({ text });
-  $("text").value = "";
+  $("text").focus();
+  if (editing) {
+    change(editing, text);
+  } else {
+    $("text").value = "";
+    say(text);
+  }
+});
+
+async function say(text) {
+  typed = 0;
+  const message = messages.send(text);
+  const answer = await link.ask("say", { text });
+  if (answer.type === "said") messages.sent(message, answer);
+  else messages.failed(message, `Not sent. ${sentence(answer)}`);
+}
+
+async function change(message, text) {
+  const answer = await link.ask("edit", { id: Number(message.dataset.id), text });
+  if (answer.type === "edited") messages.change(answer);
+  if (message !== editing) return; // something else was begun meanwhile
+  if (answer.type === "edited") edits(null);
+  else $("say-fault").textContent = `Not changed. ${sentence(answer)}`;
+}
+
+async function remove(message) {
+  const answer = await link.ask("delete", { id: Number(message.dataset.id) });
+  if (answer.type === "deleted") gone(message);
+  else messages.fault(message, `Not deleted. ${sentence(answer)}`);
+}
+
+// gone takes a message off the page, and the focus with it.
+function gone(message) {
+  const focused = message?.contains(document.activeElement);
+  if (message && message === editing) edits(null);
+  messages.remove(message);
+  if (focused) $("text").focus();
+}
+
+// edits changes a message in the place where new ones are written, or ends that with null.
+function edits(message) {
+  if (!editing) draft = $("text").value;
+  $("text").value = message?.querySelector(".text").textContent ?? draft;
+  editing = message;
+  $("editing").hidden = !message;
+  $("send").textContent = message ? "Save" : "Send";
+  $("say-fault").textContent = "";
+  if (message) $("text").focus();
+}
+
+$("cancel").addEventListener("click", () => {
+  edits(null);
   $("text").focus();
 });
 
-// hear adds what somebody said.
-function hear(said) {
-  talk.seen = (talk.seen ?? 0) + 1;
-  const message = element("div", said.from === user ? "message mine" : "message", "");
-  const at = clock(said.at ?? Date.now());
-  const head = element("p", "head", "");
-  head.append(element("span", "from", said.from), " ", at);
-  const last = `${at.textContent} ${said.from}`;
-  message.classList.toggle("more", last === talk.last); // the same one goes on, in the same minute
-  talk.last = last;
-  message.append(face(said.from), head, element("p", "text", said.text));
-  append(message, said.from === user);
-  if (talk.seen >= talk.expected) $("messages").ariaBusy = "false";
-  if (!talk.members.includes(said.from) && $("messages").ariaBusy !== "true") look();
+$("text").addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && editing) edits(null);
+});
+
+const acts = {
+  open: (message) => messages.opens(message, message.querySelector(".acts").hidden),
+  edit: (message) => {
+    messages.opens(message, false);
+    edits(message);
+  },
+  delete: remove,
+  again: (message) => {
+    edits(null);
+    $("text").value = message.querySelector(".text").textContent;
+    messages.remove(message);
+    $("text").focus();
+  },
+};
+
+$("messages").addEventListener("click", ({ target }) => {
+  const pressed = target.closest("[data-act]");
+  if (pressed) acts[pressed.dataset.act](pressed.closest(".message"));
+});
+
+// hears are what the server says by itself.
+const hears = {
+  said: (said) => {
+    idle(said.from);
+    messages.add(said);
+  },
+  edited: (event) => messages.change(event),
+  deleted: ({ id }) => gone(messages.find(id)),
+  typing: ({ from }) => types(from),
+  kicked,
+  members: ({ users }) => {
+    talk.members = new Set(users);
+    showMembers();
+  },
+  joined: ({ user: name }) => {
+    talk.members.add(name);
+    showMembers();
+    $("news").textContent = `${name} has joined.`;
+  },
+  left: ({ user: name }) => {
+    talk.members.delete(name);
+    idle(name);
+    showMembers();
+    $("news").textContent = `${name} has left.`;
+  },
+};
+
+function hear(event) {
+  if (["said", "edited", "deleted"].includes(event.type)) for (const since of asked) since.push(event);
+  hears[event.type]?.(event);
 }
 
-// note adds a remark of the page's own.
-function note(text) {
-  talk.last = "";
-  append(element("p", "note", text), false);
+// ---- who is typing
+
+const typing = new Map(); // a timer for each name
+let typed = 0; // when the others were told of the user
+
+$("text").addEventListener("input", () => {
+  if (!link?.open || editing || $("text").value === "" || Date.now() - typed < typingEvery) return;
+  typed = Date.now();
+  link.send("typing");
+});
+
+function types(name) {
+  if (name === user) return; // on another page
+  clearTimeout(typing.get(name));
+  typing.set(name, setTimeout(() => idle(name), typingFor));
+  showTyping();
 }
 
-// The messages follow the last one, unless the reader has scrolled up; then a
-// button says that there is more.
-let following = true;
-
-function append(item, follow) {
-  $("messages").append(item);
-  if (following || follow) toEnd();
-  else $("newest").hidden = false;
+function idle(name) {
+  clearTimeout(typing.get(name));
+  if (typing.delete(name)) showTyping();
 }
 
-function toEnd() {
-  following = true;
-  $("newest").hidden = true;
-  $("messages").scrollTop = $("messages").scrollHeight;
+function quiet() {
+  for (const name of typing.keys()) idle(name);
+  typed = 0;
+}
+
+function showTyping() {
+  const names = [...typing.keys()];
+  const who = names.length > 3 ? "Several people" : names.join(", ").replace(/, ([^,]*)$/, " and $1");
+  $("typing").textContent = names.length ? `${who} ${names.length > 1 ? "are" : "is"} typing …` : "";
 }
 
 $("newest").addEventListener("click", () => {
-  toEnd();
+  messages.toEnd();
   $("text").focus();
 });
-
-$("messages").addEventListener("scroll", () => {
-  const list = $("messages");
-  following = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-  if (following) $("newest").hidden = true;
-});
-
-// A keyboard on the screen or a longer notice takes room away.
-new ResizeObserver(() => {
-  if (following) toEnd();
-}).observe($("messages"));

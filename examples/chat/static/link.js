@@ -23,6 +23,7 @@ const meanings = {
   1013: "The server has no room for this connection just now.",
   3000: "Your sign-in is not valid any more.",
   3003: "You may not be in this room any more.",
+  4001: "You were removed from this room.",
 };
 
 // What a close code means with these reasons.
@@ -38,6 +39,15 @@ const reasons = {
   draining: "The server is about to restart.",
   too_many_connections: "The server is full just now.",
   too_many_of_principal: "You are connected too often already.",
+  // of messages
+  insufficient_scope: "Your sign-in does not allow that.",
+  internal: "The server failed.",
+  lost: "The connection was lost before the server answered.",
+  no_message: "The room does not have that message any more.",
+  not_here: "There is nobody of that name in the room.",
+  offline: "There is no connection.",
+  not_yours: "Only its author may do that.",
+  timeout: "The server took too long.",
 };
 
 const statuses = {
@@ -51,13 +61,15 @@ const statuses = {
 const faults = {
   "room alphanum": "The name of a room has letters and digits, and nothing else.",
   "room max": "The name of a room has at most 64 characters.",
+  "text max": "A message has at most 500 characters.",
+  "text min": "A message has at least one character.",
 };
 
-// sentence says what a problem document means, with its code for those who look
-// into it.
-function sentence(status, problem) {
+// sentence says what a problem document or an error answer means, with its code for those who
+// look into it.
+export function sentence(problem, status) {
   const said = (problem.errors ?? []).map(({ loc, code }) => {
-    const name = loc.slice(1).join(" ");
+    const name = loc.slice(status ? 1 : 0).join(" "); // without the kind of a parameter
     return faults[`${name} ${code}`] ?? `The server did not accept ${name}: ${code}.`;
   });
   if (said.length === 0) {
@@ -77,7 +89,7 @@ async function diagnose(url, token) {
   }
   if (response.status === 426) return { verdict: "accepted" };
   const problem = await response.json().catch(() => ({}));
-  const why = sentence(response.status, problem);
+  const why = sentence(problem, response.status);
   switch (response.status) {
     case 401:
       return { verdict: "sign-in", why };
@@ -87,10 +99,13 @@ async function diagnose(url, token) {
   return { verdict: "refused", why };
 }
 
+// lost stands for an answer that will not come.
+const lost = { type: "error", reason: "lost" };
+
 // Link is the connection of a user to a room, however often it has to be made.
 //
-// hooks.since() resolves to the number of messages that the page has already,
-// hooks.hear(said) takes a message, and hooks.tell(state) is told every change:
+// hooks.hear(message) takes a message that answers nothing, and hooks.tell(state) is told every
+// change:
 //   { is: "connecting" }, { is: "lost", why },
 //   { is: "open", restarted }  restarted says that the server was gone for that
 //   { is: "renewed" }  the connection holds with the new token
@@ -105,6 +120,8 @@ export class Link {
   #failures = 0; // one after the other
   #restarting = false; // the server has said so, and has not come back yet
   #over = false;
+  #asked = 0; // the last ref
+  #waiting = new Map(); // by ref: who waits for an answer
 
   constructor(room, token, hooks) {
     this.#room = room;
@@ -118,13 +135,37 @@ export class Link {
   }
 
   // renew goes on with a new token, on the same connection if there is one.
-  renew(token) {
+  async renew(token) {
     this.#token = token;
-    if (this.open) this.#socket.send(JSON.stringify({ $renew: token }));
+    if (!this.open) return;
+    const { type } = await this.ask("renew", { token });
+    if (type === "renewed") this.#hooks.tell({ is: "renewed" });
   }
 
-  send(message) {
-    this.#socket.send(JSON.stringify(message));
+  // send sends a message that has no answer.
+  send(type, members = {}) {
+    this.#socket.send(JSON.stringify({ type, ...members }));
+  }
+
+  // ask sends a message and resolves to its answer, which may be an error: see sentence. It does
+  // not matter what else comes before.
+  ask(type, members = {}) {
+    if (!this.open) return Promise.resolve({ type: "error", reason: "offline" });
+    return new Promise((resolve) => {
+      const ref = ++this.#asked;
+      this.#waiting.set(ref, resolve);
+      this.send(type, { ref, ...members });
+    });
+  }
+
+  #hear(message) {
+    const answered = this.#waiting.get(message.ref);
+    if (!answered) {
+      this.#hooks.hear(message);
+      return;
+    }
+    this.#waiting.delete(message.ref);
+    answered(message);
   }
 
   // hurry makes the next attempt now, if the link waits for one.
@@ -139,15 +180,11 @@ export class Link {
     this.#socket?.close(1000);
   }
 
-  async #connect() {
+  #connect() {
     clearTimeout(this.#timer);
     this.#timer = 0;
     this.#hooks.tell({ is: "connecting" });
-    const since = await this.#hooks.since();
-    if (this.#over) return;
-
     const url = new URL(`/ws/rooms/${encodeURIComponent(this.#room)}`, location.href);
-    url.searchParams.set("since", since);
     const target = new URL(url);
     target.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     // The only header that a page can set: see security.SubprotocolToken.
@@ -163,14 +200,13 @@ export class Link {
       this.#restarting = false;
     });
     socket.addEventListener("message", (event) => {
-      if (this.#over) return;
-      const message = JSON.parse(event.data);
-      if ("$renewed" in message) this.#hooks.tell({ is: "renewed" });
-      else this.#hooks.hear(message);
+      if (!this.#over) this.#hear(JSON.parse(event.data));
     });
     socket.addEventListener("close", (event) => {
       clearTimeout(slow);
       if (this.#over) return;
+      for (const answered of this.#waiting.values()) answered(lost);
+      this.#waiting.clear();
       if (opened && Date.now() - opened > steadyAfter) this.#failures = 0;
       this.#closed(event, url, opened > 0);
     });

@@ -11,6 +11,7 @@ const againAfter = 1_000; // ms after a renewal that failed for the moment
 export class Session {
   token;
   ends; // ms since 1970, when the token does
+  scopes; // what it allows
   #hooks;
   #stay;
   #timer = 0;
@@ -21,8 +22,9 @@ export class Session {
     this.#accept(answer);
   }
 
-  #accept({ access_token, expires_in }) {
+  #accept({ access_token, expires_in, scope = "" }) {
     this.token = access_token;
+    this.scopes = scope.split(" ");
     this.ends = Date.now() + expires_in * 1000;
     this.#again(expires_in * 1000 * renewedAfter);
   }

@@ -1,0 +1,93 @@
+package wsroute_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+)
+
+type (
+	pathMsg struct {
+		Room string `path:"room"`
+	}
+	typedMsg struct {
+		Kind string `json:"Type"`
+	}
+	refMsg  struct{ Ref int }
+	looseEv struct{}
+	ownJSON struct{ time.Time }
+	clash   struct{ Type string }
+	nowhere struct{}
+	unnamed struct{}
+	admin   struct{}
+	perTx   struct{}
+	early   struct{}
+)
+
+func (ownJSON) event() {}
+func (clash) event()   {}
+func (nowhere) event() {}
+func (unnamed) event() {}
+
+func nop[M, In any](context.Context, M, In) error { return nil }
+
+// TestFaultsOfMessages: each is told when the program starts.
+func TestFaultsOfMessages(t *testing.T) {
+	deps := depends.New()
+	depends.Provide(deps, func(context.Context, struct{}) (admin, error) { return admin{}, nil })
+	depends.Provide(deps, func(context.Context, struct{}) (perTx, error) { return perTx{}, nil }, depends.Message)
+	depends.Provide(deps, func(context.Context, struct{}) (early, error) { return early{}, nil }, depends.Handshake)
+	depends.Provide(deps, aGuest)
+	depends.Provide(deps, func(context.Context, struct{ Tx perTx }) (note, error) { return note{}, nil })
+	depends.Provide(deps, func(context.Context, struct{ Early early }) (tx, error) { return tx{}, nil }, depends.Message)
+	depends.Provide(deps, func(context.Context, struct{ Sender wsroute.Sender[event] }) (who, error) { return who{}, nil })
+	depends.Provide(deps, func(context.Context, struct{}) (sayMsg, error) { return sayMsg{}, nil })
+	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
+	c := wsroute.HandleMessages(ws, "/a", wsroute.Union[event]{
+		"said": saidMsg{}, "again": saidMsg{}, "own": ownJSON{}, "clash": clash{}, "none": nil, "ptr": &doneMsg{},
+		"bad name": doneMsg{}, "error": nowhere{},
+	}, wsroute.Public, wsroute.Require[perTx]())
+	wsroute.OnOpen(c, func(context.Context, struct{ Tx perTx }) error { return nil })
+	wsroute.OnOpen(c, func(context.Context, struct{ Early early }) error { return nil })
+	wsroute.On(c, "say", nop[sayMsg, struct{}])
+	wsroute.On(c, "twice", nop[nothing, struct{}])
+	wsroute.On(c, "twice", nop[nothing, struct{}])
+	wsroute.On(c, "renew", nop[nothing, struct{}])
+	wsroute.On(c, "a name", nop[nothing, struct{}])
+	wsroute.On(c, "pointer", nop[*nothing, struct{}])
+	wsroute.On(c, "text", nop[string, struct{}])
+	wsroute.On(c, "swapped", nop[pathMsg, nothing])
+	wsroute.On(c, "member", nop[typedMsg, struct{}])
+	wsroute.On(c, "ref", nop[refMsg, struct{}])
+	wsroute.On(c, "conn", nop[nothing, *wsroute.Conn[string, string]])
+	wsroute.On(c, "undemanded", nop[nothing, struct{ Admin admin }])
+	wsroute.On(c, "handshake", nop[nothing, struct{ Early early }])
+	wsroute.On(c, "guarded", nop[nothing, struct{}], wsroute.Require[early]())
+	wsroute.On(c, "live", nop[nothing, struct{ Guest depends.Live[guest] }])
+	wsroute.On(c, "missing", nop[nothing, struct{ Target Target }])
+	wsroute.On(c, "rest", nop[nothing, struct {
+		Note note
+		Tx   tx
+		Who  who
+	}])
+	wsroute.On(c, "options", nop[nothing, struct{}], wsroute.Within(0), wsroute.Concurrent(0), wsroute.Scopes("x"))
+	wsroute.Answer(c, "stranger", func(context.Context, nothing, struct{}) (looseEv, error) { return looseEv{}, nil })
+	wsroute.Answer(c, "unnamed", func(context.Context, nothing, struct{}) (unnamed, error) { return unnamed{}, nil })
+
+	wsroute.HandleMessages(ws, "/b", wsroute.Union[any]{"said": saidMsg{}}, wsroute.Public)
+	wsroute.HandleMessages(ws, "/c", events, wsroute.Public, wsroute.TypeMember("ref"))
+	wsroute.Handle(ws, "/d", func(context.Context, *wsroute.Conn[event, event], struct{}) error { return nil }, wsroute.Public)
+	wsroute.Handle(ws, "/e", func(context.Context, *wsroute.Conn[string, string], struct{ Tx perTx }) error { return nil },
+		wsroute.Public, wsroute.Sends(events), wsroute.Receives(events))
+	wsroute.HandleHTTP(ws, http.MethodGet, "/f", func(http.ResponseWriter, *http.Request, struct{ Tx tx }) error { return nil })
+	_, err := ws.Handler()
+	if err == nil {
+		t.Fatal("it starts")
+	}
+	golden(t, "testdata/messages.txt", position.ReplaceAllString(err.Error(), "$1:N"))
+}
