@@ -53,18 +53,24 @@ func BenchmarkHandshake(b *testing.B) {
 func BenchmarkEcho(b *testing.B) {
 	each(b, func(b *testing.B, p *process) {
 		for _, size := range []int{64, 4 << 10} {
-			b.Run(fmt.Sprintf("%d-B", size), func(b *testing.B) {
-				t, err := openTalker(p, roomPath+"lobby", size)
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer t.conn.Close()
-				if err := errors.Join(cost(b, p, t.echo), content(p, []*talker{t})); err != nil {
-					b.Fatal(err)
-				}
-			})
+			b.Run(fmt.Sprintf("%d-B", size), func(b *testing.B) { echo(b, p, roomPath, size) })
 		}
 	})
+}
+
+func BenchmarkMessages(b *testing.B) {
+	each(b, func(b *testing.B, p *process) { echo(b, p, channelPath, 64) })
+}
+
+func echo(b *testing.B, p *process, path string, size int) {
+	t, err := openTalker(p, path+"lobby", size)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer t.conn.Close()
+	if err := errors.Join(cost(b, p, t.echo), content(p, []*talker{t})); err != nil {
+		b.Fatal(err)
+	}
 }
 
 func BenchmarkIdleMemory(b *testing.B) {
@@ -76,7 +82,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 			}
 			s := &suite{}
 			for b.Loop() {
-				if err := s.idleRound(name, count); err != nil {
+				if err := errors.Join(s.idleRound(name, waitingRoom, count), s.idleRound(name, waitingChannel, count)); err != nil {
 					b.Fatal(err)
 				}
 			}

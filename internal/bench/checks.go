@@ -55,6 +55,7 @@ type checks struct {
 	parser   *jwt.Parser
 	key      any
 	users    Users
+	mutes    *Mutes
 	validate *validator.Validate
 	logger   *slog.Logger
 }
@@ -65,6 +66,7 @@ func newChecks(id identity, logger *slog.Logger) *checks {
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithLeeway(leeway)),
 		key:      id.verifying,
 		users:    users,
+		mutes:    newMutes(),
 		validate: validator.New(validator.WithRequiredStructEnabled()),
 		logger:   logger,
 	}

@@ -40,9 +40,10 @@ func (s *suite) possible(wanted int) (int, error) {
 }
 
 // openMany opens connections that then wait, and returns them even if one fails.
-func openMany(p *process, count, workers int) ([]net.Conn, error) {
+func openMany(p *process, path string, count, workers int) ([]net.Conn, error) {
 	conns := make([]net.Conn, count)
 	a := asks(p.token)[0]
+	a.path = path
 	err := spread(count, workers, func(i int, r *bufio.Reader) (err error) {
 		conns[i], err = a.open(p.addr, r)
 		if err == nil && r.Buffered() > 0 {
@@ -64,8 +65,23 @@ func closeMany(conns []net.Conn) {
 	}
 }
 
+// waiting is a sort of connections that wait for a message, and the rows of what they hold.
+type waiting struct {
+	path   string
+	rows   string // their names, with a %s for what is held and a %d for how many wait
+	goal   goal   // for their memory
+	others bool   // the other libraries have it
+}
+
+var (
+	waitingRoom    = waiting{roomPath + "lobby", "%s/%d", goalMemory, true}
+	waitingChannel = waiting{channelPath + "lobby", "messages/%s-%d", goalChannelMemory, false}
+)
+
 // idles measure what a connection holds that waits for a message.
-func (s *suite) idles() error {
+func (s *suite) idles() error { return s.idlesOf(waitingRoom) }
+
+func (s *suite) idlesOf(w waiting) error {
 	before := 0
 	for _, wanted := range s.idle {
 		count, err := s.possible(wanted)
@@ -79,11 +95,11 @@ func (s *suite) idles() error {
 		for round := range s.idleRounds {
 			s.progress("%d idle connections, round %d of %d", count, round+1, s.idleRounds)
 			names := slices.Clone(s.all)
-			if round == 0 && s.otherRounds > 0 {
+			if round == 0 && s.otherRounds > 0 && w.others {
 				names = append(names, others...)
 			}
 			for _, name := range names {
-				if err := s.idleRound(name, count); err != nil {
+				if err := s.idleRound(name, w, count); err != nil {
 					return err
 				}
 			}
@@ -92,7 +108,7 @@ func (s *suite) idles() error {
 	return nil
 }
 
-func (s *suite) idleRound(name string, count int) (err error) {
+func (s *suite) idleRound(name string, w waiting, count int) (err error) {
 	p, err := start(name, "HS256")
 	if err != nil {
 		return err
@@ -105,7 +121,7 @@ func (s *suite) idleRound(name string, count int) (err error) {
 	if err != nil {
 		return err
 	}
-	conns, err := openMany(p, count, workers)
+	conns, err := openMany(p, w.path, count, workers)
 	defer closeMany(conns)
 	if err != nil {
 		return err
@@ -120,9 +136,12 @@ func (s *suite) idleRound(name string, count int) (err error) {
 			return fmt.Errorf("%s: connection %d of %d: %w", p.name, i, count, err)
 		}
 	}
-	s.book.row(fmt.Sprintf("memory/%d", count), "B", goalMemory).add(name, (after.Live-before.Live)/float64(count))
-	s.book.row(fmt.Sprintf("rss/%d", count), "B", noGoal).add(name, (after.RSS-before.RSS)/float64(count))
-	s.book.row(fmt.Sprintf("goroutines/%d", count), "", noGoal).add(name, float64(after.Goroutines-before.Goroutines)/float64(count))
+	add := func(what, unit string, goal goal, more float64) {
+		s.book.row(fmt.Sprintf(w.rows, what, count), unit, goal).add(name, more/float64(count))
+	}
+	add("memory", "B", w.goal, after.Live-before.Live)
+	add("rss", "B", noGoal, after.RSS-before.RSS)
+	add("goroutines", "", noGoal, float64(after.Goroutines-before.Goroutines))
 	return nil
 }
 
@@ -186,7 +205,7 @@ func (s *suite) burstRound(name string, count int) (err error) {
 	var conns []net.Conn
 	defer func() { closeMany(conns) }()
 	micros, err := p.spent(func() (err error) {
-		conns, err = openMany(p, count, atOnce)
+		conns, err = openMany(p, roomPath+"lobby", count, atOnce)
 		return err
 	})
 	if err != nil {

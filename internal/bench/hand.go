@@ -27,12 +27,16 @@ type handServer struct {
 	timers   bool // for pings
 }
 
+// answering is what a message is answered, nil for nothing, or with which code it closes.
+type answering func(data []byte, in entry) (reply []byte, code int)
+
 // handConn may be written to by any goroutine.
 type handConn struct {
 	ws      *websocket.Conn
 	writing sync.Mutex
 	in      entry
-	hall    *hall // nil in a room
+	hall    *hall // nil but in a hall
+	answer  answering
 	route   string
 	since   time.Time
 	stop    chan struct{} // closed at the end
@@ -119,8 +123,11 @@ func serveGorilla(ctx context.Context, listener net.Listener, id identity, timer
 		upgrader: websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}, // admit has checked it
 	}
 	engine := newEngine()
-	engine.GET(roomPath+":room", func(c *gin.Context) { s.handle(c, "GET "+roomPath+":room", false) })
-	engine.GET(hallPath+":room", func(c *gin.Context) { s.handle(c, "GET "+hallPath+":room", true) })
+	answer := func(data []byte, in entry) ([]byte, int) { return s.checks.answer(data, in.user) }
+	for path, answer := range map[string]answering{roomPath: answer, hallPath: answer, channelPath: s.checks.dispatch} {
+		path += ":room"
+		engine.GET(path, func(c *gin.Context) { s.handle(c, "GET "+path, answer) })
+	}
 	return serveByHand(ctx, listener, engine, logger, func(ctx context.Context) error {
 		return s.crowd.drain(ctx, func(c *handConn) { c.dismiss(websocket.CloseServiceRestart, "server_restart") })
 	})
@@ -129,14 +136,14 @@ func serveGorilla(ctx context.Context, listener net.Listener, id identity, timer
 // handle is one request, and the connection's life. Its parts are functions of
 // their own, and what they need is in the connection: all that is here stays on
 // the stack of a connection that waits.
-func (s *handServer) handle(c *gin.Context, route string, inHall bool) {
-	if conn := s.open(c, route, inHall); conn != nil {
+func (s *handServer) handle(c *gin.Context, route string, answer answering) {
+	if conn := s.open(c, route, answer); conn != nil {
 		s.live(conn)
 	}
 }
 
 // open checks and upgrades, or refuses.
-func (s *handServer) open(c *gin.Context, route string, inHall bool) *handConn {
+func (s *handServer) open(c *gin.Context, route string, answer answering) *handConn {
 	in, refused := s.checks.admit(c.Request, c.Param("room"))
 	if refused != nil {
 		s.checks.refuse(c.Writer, c.Request, route, refused)
@@ -149,8 +156,8 @@ func (s *handServer) open(c *gin.Context, route string, inHall bool) *handConn {
 	ws.SetReadLimit(readLimit)
 	_ = ws.SetReadDeadline(time.Now().Add(pongTimeout))
 	ws.SetPongHandler(func(string) error { return ws.SetReadDeadline(time.Now().Add(pongTimeout)) })
-	conn := &handConn{ws: ws, in: in, route: route, since: time.Now(), stop: make(chan struct{})}
-	if inHall {
+	conn := &handConn{ws: ws, in: in, route: route, answer: answer, since: time.Now(), stop: make(chan struct{})}
+	if route == "GET "+hallPath+":room" {
 		conn.hall = s.halls.get(in.room)
 	}
 	return conn
@@ -196,7 +203,10 @@ func (s *handServer) talk(conn *handConn) (code int, err error) {
 		}
 		if code = websocket.CloseUnsupportedData; kind == websocket.TextMessage {
 			var reply []byte
-			if reply, code = s.checks.answer(data, conn.in.user); code == 0 {
+			if reply, code = conn.answer(data, conn.in); code == 0 {
+				if reply == nil {
+					continue
+				}
 				if err := conn.say(reply); err != nil {
 					return websocket.CloseAbnormalClosure, err
 				}

@@ -128,6 +128,9 @@ const pairNotes = "\"By hand\" is gin and gorilla/websocket, with a goroutine an
 	"  others; usher does not.\n" +
 	"- `memory`, `rss` and `goroutines`: of a connection that waits; heap and stacks, and what the process has of the\n" +
 	"  machine's memory, after two collections.\n" +
+	"- `messages`: of a route of `wsroute.HandleMessages`, and of a loop with a type switch and the same decoding,\n" +
+	"  validation and guard. `64-B` and `mallocs` are of one message there and one back, with a type, a ref, two values of\n" +
+	"  the connection and a guard of its own; `memory`, `rss` and `goroutines` as above.\n" +
 	"- `burst` and `drain`: processor time of a connection among so many opened at once, and the time until all of them were\n" +
 	"  told 1012 and had left, of which usher makes 10 000 a second, so that they do not all come back at once.\n" +
 	"  No connection failed and no goroutine was left, or there would be no figure.\n" +

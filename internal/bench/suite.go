@@ -20,16 +20,19 @@ var (
 // The goals. Those in time itself are of a machine on which the server written by hand
 // takes some 112 µs for an accepted handshake.
 var (
-	noGoal       goal
-	goalAccepted = byRatio(1.05)
-	goalRefused  = byRatio(1.03)
-	goalMallocs  = byMore(20)
-	goalMemory   = byRatio(0.5)
-	goalEcho     = byRatio(1.10)
-	goalTrace    = byRatioOf("traced", "usher", 1.02)
-	goalResolve  = byValue(60, "ns")
-	goalParam    = byValue(100, "ns")
-	goalMount    = byValue(1000, "ms")
+	noGoal             goal
+	goalAccepted       = byRatio(1.05)
+	goalRefused        = byRatio(1.03)
+	goalMallocs        = byMore(20)
+	goalMemory         = byRatio(0.5)
+	goalEcho           = byRatio(1.10)
+	goalChannel        = byRatio(1.15)
+	goalChannelMallocs = byMore(0)
+	goalChannelMemory  = byRatio(0.33)
+	goalTrace          = byRatioOf("traced", "usher", 1.02)
+	goalResolve        = byValue(60, "ns")
+	goalParam          = byValue(100, "ns")
+	goalMount          = byValue(1000, "ms")
 )
 
 // suite is how much is measured.
@@ -53,7 +56,7 @@ type suite struct {
 
 // run runs every benchmark of the suite. After an error nothing may be printed.
 func (s *suite) run() error {
-	steps := []func() error{s.handshakesHS256, s.otherAlgorithms, s.allocations, s.echoes, s.tracings, s.broadcasts, s.idles, s.bursts, s.mountings, s.smalls}
+	steps := []func() error{s.handshakesHS256, s.otherAlgorithms, s.allocations, s.echoes, s.tracings, s.broadcasts, s.idles, s.channels, s.bursts, s.mountings, s.smalls}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -67,8 +70,15 @@ func (s *suite) progress(format string, args ...any) { _, _ = fmt.Fprintf(s.log,
 // names are the servers of a round. Every other round has them in reverse, so
 // that none is always the first.
 func (s *suite) names(round int) []string {
+	return s.reversed(round, round < s.otherRounds)
+}
+
+// own are those of a round without the other libraries.
+func (s *suite) own(round int) []string { return s.reversed(round, false) }
+
+func (s *suite) reversed(round int, withOthers bool) []string {
 	names := slices.Clone(s.all)
-	if round < s.otherRounds {
+	if withOthers {
 		names = append(names, others...)
 	}
 	if round%2 == 1 {

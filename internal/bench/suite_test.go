@@ -44,7 +44,7 @@ func TestSmoke(t *testing.T) {
 	for _, want := range []string{
 		"| handshake/accepted |", "| handshake/no-token |", "| handshake/bad-token |", "| handshake/bad-parameter |",
 		"| handshake/foreign-origin |", "| handshake/accepted-RS256 |", "| handshake/accepted-ES256 |", "| echo/64-B |",
-		"| echo/4096-B |", "| trace/mallocs |", "| trace/handshake |", "| trace/echo-64-B |", "| trace/echo-4096-B |", "| broadcast/10 |", "| mallocs/accepted |", "| memory/20 |", "| rss/20 |", "| burst/50 |", "| drain/50 |", "| mount/20-routes |",
+		"| echo/4096-B |", "| messages/64-B |", "| messages/mallocs |", "| messages/memory-20 |", "| trace/mallocs |", "| trace/handshake |", "| trace/echo-64-B |", "| trace/echo-4096-B |", "| broadcast/10 |", "| mallocs/accepted |", "| memory/20 |", "| rss/20 |", "| burst/50 |", "| drain/50 |", "| mount/20-routes |",
 		"| resolve/1 |", "| resolve/25 |", "| params/int |", "| params/string |", "| params/alphanum |",
 		"| github.com/gorilla/websocket | v", "`make bench`",
 	} {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,13 +22,19 @@ type script struct {
 
 const digits = 8
 
-func newScript(size int) (*script, error) {
-	text := strings.Repeat("0", digits) + strings.Repeat("x", size-digits-len(`{"text":""}`))
+func newScript(size int) (*script, error) { return newScriptWith(size, "", "") }
+
+// newScriptWith has members of an envelope before those of the messages.
+func newScriptWith(size int, sayMembers, saidMembers string) (*script, error) {
+	const empty = `{"text":""}`
+	text := strings.Repeat("0", digits) + strings.Repeat("x", size-digits-len(sayMembers)-len(empty))
 	payload, err := json.Marshal(Say{text})
 	if err != nil {
 		return nil, err
 	}
 	said, err := json.Marshal(Said{"alice", text})
+	payload = slices.Insert(payload, 1, []byte(sayMembers)...)
+	said = slices.Insert(said, 1, []byte(saidMembers)...)
 	s := &script{say: frame(opText, payload), said: said, saidAt: bytes.Index(said, []byte(text))}
 	s.at = len(s.say) - len(payload) + bytes.Index(payload, []byte(text))
 	return s, err
@@ -55,11 +62,15 @@ type talker struct {
 func openTalker(p *process, path string, size int) (*talker, error) {
 	a := asks(p.token)[0]
 	a.path = path
-	says, err := newScript(size)
+	say, said := "", ""
+	if strings.HasPrefix(path, channelPath) {
+		say, said = `"type":"say","ref":7,`, `"type":"said","ref":7,`
+	}
+	says, err := newScriptWith(size, say, said)
 	if err != nil {
 		return nil, err
 	}
-	hears, err := newScript(size)
+	hears, err := newScriptWith(size, say, said)
 	if err != nil {
 		return nil, err
 	}
@@ -141,16 +152,16 @@ func (s *suite) echoRound(names []string, size int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, all.stop()) }()
-	return all.echo(s.book.row(fmt.Sprintf("echo/%d-B", size), "µs", goalEcho), size, s.messages)
+	return all.echo(s.book.row(fmt.Sprintf("echo/%d-B", size), "µs", goalEcho), roomPath+"lobby", size, s.messages)
 }
 
 // echo adds to a row what a message there and back costs each server.
-func (e ensemble) echo(row *row, size, messages int) (err error) {
+func (e ensemble) echo(row *row, path string, size, messages int) (err error) {
 	const talkers = 8
 	groups := map[*process][]*talker{}
 	for _, p := range e {
 		for range talkers {
-			t, err := openTalker(p, roomPath+"lobby", size)
+			t, err := openTalker(p, path, size)
 			if err != nil {
 				return err
 			}

@@ -64,7 +64,7 @@ func (s *suite) traceRound(names []string) (err error) {
 	})
 	for _, size := range []int{64, 4 << 10} {
 		if err == nil {
-			err = all.echo(s.book.row(fmt.Sprintf("trace/echo-%d-B", size), "µs", goalTrace), size, s.messages)
+			err = all.echo(s.book.row(fmt.Sprintf("trace/echo-%d-B", size), "µs", goalTrace), roomPath+"lobby", size, s.messages)
 		}
 	}
 	return err

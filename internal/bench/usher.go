@@ -115,6 +115,7 @@ func serveWithTrace(ctx context.Context, listener net.Listener, id identity, tra
 	})
 	wsroute.Handle(ws, roomPath+":room", join)
 	wsroute.Handle(ws, hallPath+":room", attend)
+	addChannel(deps, ws)
 	engine := gin.New()
 	if err := ws.Mount(engine); err != nil {
 		return err
