@@ -17,7 +17,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"example.com/usher/depends"
@@ -40,8 +39,8 @@ func golden(t *testing.T, name, got string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
+	if string(want) != got {
+		t.Errorf("%s has\n%s\nand not\n%s", name, want, got)
 	}
 }
 
@@ -57,20 +56,31 @@ func (p *page) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-// logger writes lines without times and addresses.
-func (p *page) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(p, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey || a.Key == "remote" {
-			return slog.Attr{}
-		}
-		return a
-	}}))
+func (p *page) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
 }
 
-// open opens a database for a test, in whose bubble it closes.
-func open(t *testing.T, m *memory) *sql.DB {
+// config logs lines without times and addresses.
+func (p *page) config() *wsroute.Config {
+	return &wsroute.Config{Logger: slog.New(slog.NewTextHandler(p, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "remote" {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))}
+}
+
+// accounts opens a database for a test.
+func accounts(t *testing.T) *sql.DB {
 	t.Helper()
-	db := sql.OpenDB(m)
+	db, err := open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if n := db.Stats().InUse; n != 0 {
 			t.Errorf("%d transactions are open at the end", n)
@@ -80,20 +90,89 @@ func open(t *testing.T, m *memory) *sql.DB {
 	return db
 }
 
-func (m *memory) has(name string) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.cents[name]
+// consistent checks that no transfer is half done, and returns what bob has.
+func consistent(t *testing.T, db *sql.DB) (bob int64) {
+	t.Helper()
+	var ada, given int64
+	const query = "SELECT (SELECT cents FROM accounts WHERE name = 'ada'), " +
+		"(SELECT cents FROM accounts WHERE name = 'bob'), (SELECT coalesce(sum(cents), 0) FROM transfers)"
+	if err := db.QueryRowContext(t.Context(), query).Scan(&ada, &bob, &given); err != nil {
+		t.Fatal(err)
+	}
+	if ada+bob != 10000 || bob != given {
+		t.Errorf("ada has %d, bob %d, and the transfers are %d", ada, bob, given)
+	}
+	return bob
 }
 
-func (m *memory) committing(commit func(apply func()) error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.commit = commit
+func dial(t *testing.T, srv *wstest.Server) *wstest.Peer[string, string] {
+	t.Helper()
+	return wstest.Dial[string, string](t, srv, "/accounts", wstest.Header("X-Key", "k"))
+}
+
+func lines(t *testing.T, name string) []string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// TestAnswersTellOfTheCommit: an error half-way and a commit that fails are answers, and the
+// connection lives on.
+func TestAnswersTellOfTheCommit(t *testing.T) {
+	var p page
+	db := accounts(t)
+	srv := wstest.Start(t, newRouter(db, "k", p.config()))
+	c := dial(t, srv)
+	wstest.Converse(t, c, lines(t, "testdata/orders.txt")...)
+	if bob := consistent(t, db); bob != 10 {
+		t.Errorf("bob has %d", bob)
+	}
+	c.Close(1000, "")
+	var failed strings.Builder
+	for line := range strings.Lines(p.String()) {
+		if strings.Contains(line, "ERROR") {
+			failed.WriteString(line)
+		}
+	}
+	golden(t, "testdata/log.txt", failed.String())
+}
+
+// TestEachEnd: only nil commits. Each begins a transfer, and ends in its middle.
+func TestEachEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		screening Screening
+		reason    string
+	}{
+		"error": {func(context.Context, Transfer) error { return errors.New("the service is down") }, "internal"},
+		"panic": {func(context.Context, Transfer) error { panic("no service") }, "internal"},
+		"Within": {func(ctx context.Context, _ Transfer) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, "timeout"},
+		"Within, ignored": {func(ctx context.Context, _ Transfer) error {
+			<-ctx.Done()
+			return nil
+		}, "timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var p page
+				db := accounts(t)
+				srv := wstest.Start(t, newRouter(db, "k", p.config()), depends.OverrideValue(tt.screening))
+				got := wstest.AskFailure(t, dial(t, srv), "transfer", Transfer{"a-1", "bob", 7})
+				if bob := consistent(t, db); got.Reason != tt.reason || bob != 0 {
+					t.Errorf("answered %q, and bob has %d", got.Reason, bob)
+				}
+			})
+		})
+	}
 }
 
 // post returns the status and the reason.
-func post(t *testing.T, srv *wstest.Server, path, form string) string {
+func posted(t *testing.T, srv *wstest.Server, path, form string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Host+path, strings.NewReader(form))
 	if err != nil {
@@ -115,182 +194,122 @@ func post(t *testing.T, srv *wstest.Server, path, form string) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", response.StatusCode, reason))
 }
 
-// TestWhatTheClientIsTold: an answer behind the commit says whether it worked, an answer before
-// it does not.
-func TestWhatTheClientIsTold(t *testing.T) {
+// TestAPlainRequest: the handler commits before it answers. A cleanup would commit behind the
+// answer, and its error would not be told.
+func TestAPlainRequest(t *testing.T) {
 	var p page
-	var b strings.Builder
-	synctest.Test(t, func(t *testing.T) {
-		db := newMemory()
-		srv := wstest.Start(t, newRouter(open(t, db), "k", p.logger()))
-		c := wstest.Dial[Order, string](t, srv, "/orders", wstest.Header("X-Key", "k"))
-		say := func(cents int64) string {
-			c.Send(Order{"bob", cents})
-			return c.Receive()
-		}
-		table := func(title string, cents int64) {
-			fmt.Fprintf(&b, "%s\n", title)
-			form := fmt.Sprintf("to=bob&cents=%d", cents)
-			for _, one := range []struct {
-				what string
-				ask  func() string
-			}{
-				{"POST /transfers", func() string { return post(t, srv, "/transfers", form) }},
-				{"POST /transfers/late", func() string { return post(t, srv, "/transfers/late", form) }},
-				{"a message at /orders", func() string { return say(cents) }},
-			} {
-				answer := one.ask()
-				synctest.Wait()
-				fmt.Fprintf(&b, "  %-22s %-40s bob has %d\n", one.what, answer, db.has("bob"))
-			}
-		}
-		table("the commit works", 7)
-		table("the work is refused", 700)
-		db.committing(func(func()) error { return errors.New("the disk is full") })
-		table("the commit fails", 7)
-		db.committing(func(apply func()) error { apply(); return errors.New("the connection to the database broke") })
-		table("the commit works, and the database's answer is lost", 7)
-		c.Close(1000, "")
-		srv.Stop()
-	})
-	golden(t, "testdata/told.txt", b.String())
-	var cleanups []string
-	for line := range strings.Lines(p.text.String()) {
-		if strings.Contains(line, "disk") {
-			cleanups = append(cleanups, line)
-		}
+	db := accounts(t)
+	ws := newRouter(db, "k", p.config())
+	type closing struct {
+		_  User
+		Tx *sql.Tx
 	}
-	golden(t, "testdata/log.txt", strings.Join(cleanups, ""))
+	const del = "DELETE FROM accounts WHERE name = 'ada'"
+	wsroute.HandleHTTP(ws, http.MethodPost, "/close", func(w http.ResponseWriter, r *http.Request, in closing) error {
+		if _, err := in.Tx.ExecContext(r.Context(), del); err != nil {
+			return err
+		}
+		return in.Tx.Commit()
+	})
+	wsroute.HandleHTTP(ws, http.MethodPost, "/close/late", func(w http.ResponseWriter, r *http.Request, in struct {
+		_  User
+		Tx Tx
+	},
+	) error {
+		_, err := in.Tx.ExecContext(r.Context(), del)
+		return err
+	})
+	srv := wstest.Start(t, ws)
+	var b strings.Builder
+	for _, one := range []struct{ path, form string }{
+		{"/transfers", "id=a-1&to=bob&cents=7"},
+		{"/transfers", "id=a-2&to=bob&cents=20000"},
+		{"/transfers", "id=a-3&to=eve&cents=7"},
+		{"/close", ""},
+		{"/close/late", ""},
+	} {
+		answer := posted(t, srv, one.path, one.form)
+		fmt.Fprintf(&b, "POST %-12s %-26s %-20s bob has %d\n", one.path, one.form, answer, consistent(t, db))
+	}
+	golden(t, "testdata/requests.txt", b.String())
+	srv.Stop()
+	if !strings.Contains(p.String(), `msg="cleanup failed" route="POST /close/late"`) {
+		t.Errorf("the log does not say that the late commit failed:\n%s", p.String())
+	}
 }
 
-// TestASocketCannotKeepTheTransaction: its lifetime ends before the handler begins.
-func TestASocketCannotKeepTheTransaction(t *testing.T) {
-	deps := depends.New()
-	depends.Supply(deps, open(t, newMemory()))
-	depends.Provide(deps, begin, depends.Handshake)
-	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/ws", func(context.Context, *wsroute.Conn[string, string], struct{ Tx *sql.Tx }) error { return nil }, wsroute.Public)
-	if _, err := ws.Handler(); err == nil || !strings.Contains(err.Error(), "captive") {
-		t.Errorf("got %v, want a report of a captive transaction", err)
+// TestALoopCannotKeepATransaction: a Handshake value is gone when it begins, a Message value is of
+// one message.
+func TestALoopCannotKeepATransaction(t *testing.T) {
+	ws := newRouter(accounts(t), "k", nil)
+	wsroute.Handle(ws, "/a", func(context.Context, *wsroute.Conn[string, string], struct{ Tx *sql.Tx }) error { return nil })
+	wsroute.Handle(ws, "/b", func(context.Context, *wsroute.Conn[string, string], struct{ Tx Tx }) error { return nil })
+	if _, err := ws.Handler(); err == nil || strings.Count(err.Error(), "captive") != 2 {
+		t.Errorf("got %v, want two reports of a captive transaction", err)
 	}
 }
 
 // TestATransactionOfAnOpenSocket holds a connection to the database as long as the socket is open,
 // and a peer that closes is a cause to roll back.
 func TestATransactionOfAnOpenSocket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		db := open(t, m)
-		db.SetMaxOpenConns(1)
-		deps := depends.New()
-		depends.Supply(deps, db)
-		depends.Provide(deps, beginLate, depends.Connection)
-		ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
-		wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[Order, bool], in struct{ Tx Late }) error {
-			for {
-				order, err := conn.Receive(ctx)
-				if err != nil {
-					return err
-				}
-				if err := conn.Send(ctx, move(ctx, in.Tx.Tx, "ada", order) == nil); err != nil {
-					return err
-				}
-			}
-		}, wsroute.Public)
-		srv := wstest.Start(t, ws)
-		c := wstest.Dial[Order, bool](t, srv, "/ws")
-		c.Send(Order{"bob", 7})
-		if !c.Receive() {
-			t.Error("the work failed")
-		}
-		refused := make(chan int)
-		go func() { refused <- wstest.Refused(t, srv, "/ws").Status }()
-		if status := <-refused; status != 503 {
-			t.Errorf("a second socket: %d", status)
-		}
-		c.Close(1000, "")
-		time.Sleep(time.Second)
-		if has := m.has("bob"); has != 0 {
-			t.Errorf("bob has %d: it was committed", has)
-		}
-	})
+	db := accounts(t)
+	deps := depends.New()
+	depends.Supply(deps, db)
+	depends.Provide(deps, begin, depends.Connection)
+	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler), ResolveTimeout: 50 * time.Millisecond})
+	moved := make(chan error, 1)
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, bool], in struct{ Tx Tx }) error {
+		moved <- move(ctx, in.Tx.Tx, "ada", Transfer{"a-1", "bob", 7}, screen)
+		_, err := conn.Receive(ctx)
+		return err
+	}, wsroute.Public)
+	srv := wstest.Start(t, ws)
+	c := wstest.Dial[string, bool](t, srv, "/ws")
+	if err := <-moved; err != nil {
+		t.Error(err)
+	}
+	if got := wstest.Refused(t, srv, "/ws"); got.Status != 503 {
+		t.Errorf("a second socket: %d", got.Status)
+	}
+	c.Close(1000, "")
+	srv.Stop()
+	if bob := consistent(t, db); bob != 0 {
+		t.Errorf("bob has %d: it was committed", bob)
+	}
 }
 
 // TestAHandshakesTransaction is committed before the handler runs; if that fails, the connection is
 // open all the same.
 func TestAHandshakesTransaction(t *testing.T) {
-	type paid struct{}
-	for _, fails := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			var p page
-			m := newMemory()
-			if fails {
-				m.commit = func(func()) error { return errors.New("the disk is full") }
-			}
-			deps := depends.New()
-			depends.Supply(deps, open(t, m))
-			depends.Provide(deps, beginLate, depends.Handshake)
-			depends.Provide(deps, func(ctx context.Context, in struct {
-				Tx    Late  `depends:"handshake-only"`
-				Cents int64 `query:"cents"`
-			},
-			) (paid, error) {
-				return paid{}, move(ctx, in.Tx.Tx, "ada", Order{"bob", in.Cents})
-			})
-			ws := wsroute.New(deps, &wsroute.Config{Logger: p.logger()})
-			wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, int64], _ struct{ _ paid }) error {
-				return conn.Send(ctx, m.has("bob"))
-			}, wsroute.Public, wsroute.Diagnose)
-			srv := wstest.Start(t, ws)
-			if r := wstest.Refused(t, srv, "/ws?cents=700"); r.Status != 500 {
-				t.Errorf("the work fails: %d", r.Status)
-			}
-			if r := wstest.Get(t, srv, "/ws?cents=7"); r.Status != 426 {
-				t.Errorf("a GET: %d", r.Status)
-			}
-			synctest.Wait()
-			if has := m.has("bob"); has != 0 {
-				t.Errorf("a refusal and a GET that diagnoses have given bob %d", has)
-			}
-			want := map[bool]int64{false: 7, true: 0}[fails]
-			if got := wstest.Dial[string, int64](t, srv, "/ws?cents=7").Receive(); got != want {
-				t.Errorf("the commit fails %v: the handler finds %d, want %d", fails, got, want)
-			}
-			srv.Stop()
-			if logged := strings.Contains(p.text.String(), "cleanup failed"); logged != fails {
-				t.Errorf("the commit fails %v: the log has %s", fails, p.text.String())
-			}
-		})
-	}
-}
-
-// TestAContextThatEnds rolls back before a cleanup can commit.
-func TestAContextThatEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var p page
-		m := newMemory()
-		deps := depends.New()
-		depends.Supply(deps, open(t, m))
-		depends.Provide(deps, func(ctx context.Context, in struct{ DB *sql.DB }) (Late, error) {
-			tx, err := in.DB.BeginTx(ctx, nil)
-			if err == nil {
-				depends.Cleanup(ctx, func(context.Context, error) error { return tx.Commit() })
-			}
-			return Late{tx}, err
-		}, depends.Handshake)
-		ws := wsroute.New(deps, &wsroute.Config{Logger: p.logger()})
-		wsroute.HandleHTTP(ws, http.MethodPost, "/", func(_ http.ResponseWriter, r *http.Request, in struct{ Tx Late }) error {
-			return move(r.Context(), in.Tx.Tx, "ada", Order{"bob", 7})
-		})
-		srv := wstest.Start(t, ws)
-		if got := post(t, srv, "/", ""); got != "200" {
-			t.Errorf("the answer is %s", got)
-		}
-		synctest.Wait()
-		log := p.text.String()
-		told := strings.Contains(log, "context canceled") || strings.Contains(log, "transaction has already been committed or rolled back")
-		if has := m.has("bob"); has != 0 || !strings.Contains(log, "cleanup failed") || !told {
-			t.Errorf("bob has %d, the log %s", has, log)
-		}
+	type done struct{}
+	var p page
+	db := accounts(t)
+	deps := depends.New()
+	depends.Supply(deps, db)
+	depends.Provide(deps, begin, depends.Handshake)
+	depends.Provide(deps, func(ctx context.Context, in struct {
+		Tx    Tx     `depends:"handshake-only"`
+		Query string `query:"query"` // of this test alone
+	},
+	) (done, error) {
+		_, err := in.Tx.ExecContext(ctx, in.Query)
+		return done{}, err
 	})
+	ws := wsroute.New(deps, p.config())
+	wsroute.Handle(ws, "/ws", func(ctx context.Context, conn *wsroute.Conn[string, string], _ struct{ _ done }) error {
+		return conn.Send(ctx, "open")
+	}, wsroute.Public)
+	srv := wstest.Start(t, ws)
+	if r := wstest.Refused(t, srv, "/ws?query=nonsense"); r.Status != 500 {
+		t.Errorf("the work fails: %d", r.Status)
+	}
+	const stranger = "INSERT+INTO+transfers+VALUES+('a-1','nobody','bob',7)"
+	c := wstest.Dial[string, string](t, srv, "/ws?query="+stranger)
+	if got := c.Receive(); got != "open" || c.Closed().Code != 1000 {
+		t.Errorf("got %q", got)
+	}
+	srv.Stop()
+	if bob := consistent(t, db); bob != 0 || !strings.Contains(p.String(), "cleanup failed") {
+		t.Errorf("bob has %d, and the log is\n%s", bob, p.String())
+	}
 }
