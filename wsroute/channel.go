@@ -264,7 +264,7 @@ func (u *union) answerFault(t reflect.Type) string {
 		t = t.Elem()
 	}
 	switch _, named := u.names[t]; {
-	case t == nil, t == u.of, named:
+	case u.of.Kind() != reflect.Interface, t == nil, t == u.of, named:
 		return ""
 	case !t.Implements(u.of):
 		return fmt.Sprintf("the answer %s is no %s", graph.TypeName(t), graph.TypeName(u.of))

@@ -27,7 +27,17 @@ type (
 	admin   struct{}
 	perTx   struct{}
 	early   struct{}
+	Part    struct{ N int }
+	partMsg struct{ Part }
+	strict  struct{}
+	nullEv  struct {
+		Kind strict `json:"type"`
+	}
 )
+
+func (nullEv) event() {}
+
+func (*strict) UnmarshalJSON(data []byte) error { panic(string(data)) }
 
 func (ownJSON) event() {}
 func (clash) event()   {}
@@ -47,6 +57,7 @@ func TestFaultsOfMessages(t *testing.T) {
 	depends.Provide(deps, func(context.Context, struct{ Early early }) (tx, error) { return tx{}, nil }, depends.Message)
 	depends.Provide(deps, func(context.Context, struct{ Sender wsroute.Sender[event] }) (who, error) { return who{}, nil })
 	depends.Provide(deps, func(context.Context, struct{}) (sayMsg, error) { return sayMsg{}, nil })
+	depends.Provide(deps, func(context.Context, struct{}) (Part, error) { return Part{}, nil })
 	ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.DiscardHandler)})
 	c := wsroute.HandleMessages(ws, "/a", wsroute.Union[event]{
 		"said": saidMsg{}, "again": saidMsg{}, "own": ownJSON{}, "clash": clash{}, "none": nil, "ptr": &doneMsg{},
@@ -79,6 +90,22 @@ func TestFaultsOfMessages(t *testing.T) {
 	wsroute.Answer(c, "stranger", func(context.Context, nothing, struct{}) (looseEv, error) { return looseEv{}, nil })
 	wsroute.Answer(c, "unnamed", func(context.Context, nothing, struct{}) (unnamed, error) { return unnamed{}, nil })
 
+	wsroute.On(c, "given", nop[editMsg, struct {
+		Target Target                `scopes:"admin"`
+		Sender wsroute.Sender[event] `depends:"fresh"`
+	}], wsroute.Require[Target](), wsroute.Require[wsroute.Sender[event]]())
+	wsroute.On(c, "part", nop[partMsg, struct{ Part Part }])
+
+	wsroute.HandleMessages(ws, "/g", wsroute.Union[saidMsg]{"said": saidMsg{}}, wsroute.Public, wsroute.DropOldest, wsroute.TypeMember("reason"))
+	live := wsroute.HandleMessages(ws, "/h", wsroute.Union[event]{"null": nullEv{}}, wsroute.Public, wsroute.Require[wsroute.Sender[event]]())
+	wsroute.OnOpen(live, func(context.Context, struct {
+		Sender depends.Live[wsroute.Sender[event]]
+	},
+	) error {
+		return nil
+	})
+	structs := wsroute.HandleMessages(ws, "/i", wsroute.Union[saidMsg]{"said": saidMsg{}}, wsroute.Public)
+	wsroute.Answer(structs, "say", func(context.Context, nothing, struct{}) (doneMsg, error) { return doneMsg{}, nil })
 	wsroute.HandleMessages(ws, "/b", wsroute.Union[any]{"said": saidMsg{}}, wsroute.Public)
 	wsroute.HandleMessages(ws, "/c", events, wsroute.Public, wsroute.TypeMember("ref"))
 	wsroute.Handle(ws, "/d", func(context.Context, *wsroute.Conn[event, event], struct{}) error { return nil }, wsroute.Public)

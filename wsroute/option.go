@@ -142,6 +142,9 @@ func (rt *route) check(t *graph.Target, found *faults, c *Config) {
 	for _, text := range slices.Concat(rt.messages, rt.checkUnions()) {
 		found.add(t, "bad message", text, "")
 	}
+	if rt.channel != nil && rt.DropOldest {
+		found.add(t, "bad route", "DropOldest would drop answers", "send what may be dropped by a loop")
+	}
 	if !isToken(rt.Method) || strings.ToUpper(rt.Method) != rt.Method {
 		found.add(t, "bad route", fmt.Sprintf("%q is no HTTP method", rt.Method),
 			"use the constants of net/http, such as http.MethodPost")

@@ -2,7 +2,6 @@ package wsroute
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -213,8 +212,10 @@ func (p *peer) aside(in *wsconn.Message) (taken bool, verify func() bool) {
 	case "ping":
 		m := begin(rt.codec.out.member, "pong", e.ref)
 		_, _ = m.WriteString("}")
-		p.send(context.Background(), m)
-		return true, nil
+		return true, func() bool { // it may wait for room
+			p.send(p.conn.Context(), m)
+			return true
+		}
 	case "renew":
 		var asked struct {
 			Token string `json:"token"`

@@ -86,21 +86,40 @@ func (r *Room[Send]) SendTo(ctx context.Context, v Send, allowed func(depends.Id
 }
 
 func (r *Room[Send]) send(ctx context.Context, v Send, to func(*peer) bool) error {
+	encoded := map[*union]*wsconn.Outgoing{}
 	if h := handlingOf(ctx); h != nil && h.holds() {
-		// Who is a member by then gets it; that it can be sent is seen now.
-		if err := r.deliver(v, func(*peer) bool { return false }); err != nil {
+		// Who is a member by then gets it, as it is now.
+		if err := r.encode(v, encoded); err != nil {
 			return err
 		}
-		if h.hold(func() { _ = r.deliver(v, to) }) {
+		if h.hold(func() { _ = r.deliver(v, encoded, to) }) {
 			return nil
 		}
 	}
-	return r.deliver(v, to)
+	return r.deliver(v, encoded, to)
+}
+
+// encode writes a message once for each codec among the members.
+func (r *Room[Send]) encode(v Send, encoded map[*union]*wsconn.Outgoing) (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.members) == 0 {
+		encoded[nil], err = encode(v)
+	}
+	for p := range r.members {
+		if u := p.endpoint.route.codec.out; encoded[u] == nil {
+			if encoded[u], err = encodeFor(p, v); err != nil {
+				return err
+			}
+		}
+	}
+	return err
 }
 
 // deliver queues a message, which is encoded once for each codec among the members.
-func (r *Room[Send]) deliver(v Send, to func(*peer) bool) (err error) {
-	encoded := map[*union]*wsconn.Outgoing{}
+func (r *Room[Send]) deliver(
+	v Send, encoded map[*union]*wsconn.Outgoing, to func(*peer) bool,
+) (err error) {
 	defer func() {
 		for _, m := range encoded {
 			if m != nil {
@@ -110,7 +129,7 @@ func (r *Room[Send]) deliver(v Send, to func(*peer) bool) (err error) {
 	}()
 	r.mu.Lock() // while it is queued: that is what keeps the order
 	defer r.mu.Unlock()
-	if len(r.members) == 0 {
+	if len(r.members) == 0 && len(encoded) == 0 {
 		encoded[nil], err = encode(v)
 		return err
 	}

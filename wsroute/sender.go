@@ -24,8 +24,14 @@ func (s Sender[Event]) Send(ctx context.Context, v Event) error {
 	if err != nil {
 		return err
 	}
-	if h := handlingOf(ctx); h != nil && h.hold(func() { s.peer.send(h.talk.peer.conn.Context(), m) }) {
-		return nil
+	if h := handlingOf(ctx); h != nil && h.holds() {
+		by := h.talk.peer.conn.Context()
+		if s.peer != h.talk.peer { // who hears it although this connection ends
+			by = context.Background()
+		}
+		if h.hold(func() { s.peer.send(by, m) }) {
+			return nil
+		}
 	}
 	defer m.Release()
 	return s.peer.conn.Send(ctx, m)

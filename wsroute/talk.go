@@ -140,10 +140,9 @@ type handling struct {
 	scope           graph.Scope // of the Message lifetime
 	resolver        graph.Run
 
-	mu     sync.Mutex
-	later  []func() // what is sent before the answer
-	ending bool     // cleanups are run
-	done   bool
+	mu      sync.Mutex
+	later   []func() // what is sent before the answer
+	holding bool     // what is sent waits: something may have to be cleaned up
 }
 
 func newHandling(t *talk, c *call, ref []byte) *handling {
@@ -175,18 +174,17 @@ func handlingOf(ctx context.Context) *handling {
 func (h *handling) holds() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.done && (h.ending || h.scope.Pending() > 0)
+	return h.holding
 }
 
 // hold keeps what sends something until then, unless it is too late.
 func (h *handling) hold(send func()) bool {
-	if !h.holds() {
-		return false
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.later = append(h.later, send)
-	return !h.done
+	if h.holding {
+		h.later = append(h.later, send)
+	}
+	return h.holding
 }
 
 // handle sees a message through, from its guards to its answer. It returns the reason of an
@@ -202,15 +200,16 @@ func (t *talk) handle(h *handling, in *wsconn.Message) (reason string, err error
 	defer p.working.Add(-1)
 	values, cleaned := p.kept.Pin(), false
 	defer values.Unpin()
-	defer func() {
-		if !cleaned { // the handler has ended this goroutine
-			_ = h.cleanUp(graph.ErrGoexit)
-		}
-	}()
 	if p.endpoint.shared.config.Trace != nil {
 		done := h.traced()
 		defer func() { done(reason, err) }()
 	}
+	err = graph.ErrGoexit // until the handler returns
+	defer func() {
+		if !cleaned {
+			_ = h.cleanUp(err)
+		}
+	}()
 	answer, err := h.run(in, values)
 	cleaned = true
 	if err = h.cleanUp(err); err != nil {
@@ -219,9 +218,7 @@ func (t *talk) handle(h *handling, in *wsconn.Message) (reason string, err error
 		}
 		return h.fail(err), err
 	}
-	for _, send := range h.flush() {
-		send()
-	}
+	h.sendHeld()
 	if answer != nil {
 		p.send(p.conn.Context(), answer)
 	}
@@ -245,6 +242,7 @@ func (h *handling) run(
 	run.Conn, run.Trace = p, p.endpoint.traces
 	if h.call.plan.Resolves() {
 		h.scope.Budget, h.scope.Report, h.scope.Strict = p.scope.Budget, p.scope.Report, true
+		h.holding = true
 		run.Connection = h.scope.Context(h)
 	}
 	run.Handshake = run.Connection
@@ -262,6 +260,9 @@ func (h *handling) run(
 	}
 	if err != nil {
 		return nil, err
+	}
+	if h.scope.Pending() == 0 { // nothing that could fail later
+		h.sendHeld()
 	}
 	out, err := h.call.serve(h, message, with)
 	if err != nil || out == nil {
@@ -289,9 +290,6 @@ func (h *handling) cleanUp(err error) error {
 	if h.scope.Budget == 0 {
 		return err
 	}
-	h.mu.Lock()
-	h.ending = true
-	h.mu.Unlock()
 	if err == nil && h.scope.Pending() > 0 {
 		err = context.Cause(h)
 	}
@@ -299,12 +297,21 @@ func (h *handling) cleanUp(err error) error {
 	return cmp.Or(h.scope.Failed(), err)
 }
 
+// sendHeld sends what has waited, and lets nothing wait any more.
+func (h *handling) sendHeld() {
+	for _, send := range h.flush() {
+		if err := protect("what a message sends", send); err != nil {
+			h.talk.peer.log(slog.LevelError, "message failed", err, slog.String("type", h.call.name))
+		}
+	}
+}
+
 // flush returns what has waited, for good.
-func (h *handling) flush() []func() {
+func (h *handling) flush() (later []func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.done = true
-	return h.later
+	later, h.later, h.holding = h.later, nil, false
+	return later
 }
 
 // traced tells of the beginning of a message, and returns what tells of its end.

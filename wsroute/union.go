@@ -33,6 +33,11 @@ const (
 	refMember  = "ref"
 )
 
+// envelopeMembers are those of usher's own messages beside their type.
+var envelopeMembers = []string{
+	refMember, "reason", "detail", "retry_after", "errors", "token", "expires",
+}
+
 // reserved are the names that usher gives its own messages.
 var reserved = []string{"error", "renew", "renewed", "cancel", "ping", "pong"}
 
@@ -130,7 +135,7 @@ func (rt *route) newUnion(u *union, bad []string) *union {
 
 // checkUnions says what is wrong with the unions of a route, or that one is missing.
 func (rt *route) checkUnions() (bad []string) {
-	if m := rt.codec.member; m != "" && (!typeName.MatchString(m) || m == refMember) {
+	if m := rt.codec.member; m != "" && (!typeName.MatchString(m) || slices.Contains(envelopeMembers, m)) {
 		return []string{fmt.Sprintf("TypeMember(%q) is no name of a member that holds the type", m)}
 	}
 	for _, of := range []struct {
@@ -163,7 +168,9 @@ func taken(name string, t reflect.Type, member string) (bad []string) {
 	for _, m := range []string{member, refMember} {
 		probe := json.NewDecoder(strings.NewReader(fmt.Sprintf("{%q:null}", m)))
 		probe.DisallowUnknownFields()
-		if probe.Decode(reflect.New(t).Interface()) == nil {
+		var err error
+		panicked := protect(name, func() { err = probe.Decode(reflect.New(t).Interface()) })
+		if panicked != nil || err == nil || !strings.Contains(err.Error(), "unknown field") {
 			bad = append(bad, fmt.Sprintf("message %q: %s has a member %q, which is the envelope's",
 				name, graph.TypeName(t), m))
 		}

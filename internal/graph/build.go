@@ -196,7 +196,7 @@ func (b *builder) dependency(g *Graph, f *field, by Lifetime) (step int, route b
 	if i, ok := b.made[p]; ok && !f.fresh {
 		return i, false
 	}
-	if b.route != nil && (by != Message || !p.runsFor(f)) {
+	if again := f.fresh || by == Message && p.runsFor(f); b.route != nil && !again && p.Lifetime != Handshake {
 		if i, ok := b.route.made[p]; ok {
 			return i, true
 		}

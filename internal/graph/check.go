@@ -303,6 +303,10 @@ func (c *checker) dependency(g *Graph, f *field, by Lifetime) {
 	found := g.lookup(f.typ)
 	if len(found) == 0 {
 		if c.given(f.typ, by) {
+			if f.guard || f.fresh || f.handshakeOnly || f.scopes != nil || f.live != nil {
+				c.add("bad field", f.typ, TypeName(f.typ)+" is always there, and no provider makes it",
+					"take it as a plain field", c.path(nil)...)
+			}
 			return
 		}
 		c.unseen = true

@@ -71,7 +71,7 @@ func (c *checker) given(t reflect.Type, by Lifetime) bool {
 // Connection value that the route may lack: a connection is open without it.
 func (c *checker) fromRoute(p *Provider, f *field, by Lifetime) bool {
 	route := c.target.Route
-	if p.Lifetime != Connection || by == Message && p.runsFor(f) {
+	if p.Lifetime != Connection || f.fresh && !p.fixed() || by == Message && p.runsFor(f) {
 		return false
 	}
 	optional := route.reached[p]
@@ -103,8 +103,10 @@ func (p *Provider) fixed() bool { return p.real.Scheme != nil || p.Foreign }
 
 // message checks the type of a message.
 func (c *checker) message(t *Target) {
-	if found := t.Graph.lookup(t.Message); len(found) > 0 {
-		c.add("bad message", t.Message, TypeName(t.Message)+" is a message, and has a provider",
-			"give one of them a type of its own", "provided by "+found[0].String())
+	for part := range parts(t.Message) {
+		if found := t.Graph.lookup(part); len(found) > 0 {
+			c.add("bad message", part, TypeName(part)+" is a message or embedded in one, and has a provider",
+				"give one of them a type of its own", "provided by "+found[0].String())
+		}
 	}
 }

@@ -65,16 +65,19 @@ func (c *Conn) takenAside(m *Message) bool {
 	}
 	c.free = len(c.queue)
 	go func() {
-		ok := work()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if !ok {
-			c.drop(c.free)
-		}
-		c.free = -1
-		c.changed.Broadcast()
-		c.rouse()
-		c.wakeWorker()
+		ok := false
+		defer func() { // also when it ends this goroutine
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if !ok {
+				c.drop(c.free)
+			}
+			c.free = -1
+			c.changed.Broadcast()
+			c.rouse()
+			c.wakeWorker()
+		}()
+		ok = work()
 	}()
 	return taken
 }
