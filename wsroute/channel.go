@@ -172,7 +172,8 @@ func OnOpen[In, Event any](c *Channel[Event], handler func(context.Context, In) 
 
 // On sets the handler of a type of messages that have no answer. M is a struct: what the
 // message holds beside its type and ref, checked by its validate tags. In declares what the
-// handler needs; see package depends, and [HandleMessages] for errors. ctx ends with the
+// handler needs; see package depends, and [HandleMessages] for errors. Parameters in it are
+// read once, by the handshake, so that what they hold must not be changed. ctx ends with the
 // connection, and after [Within].
 func On[M, In, Event any](
 	c *Channel[Event], name string, handler func(context.Context, M, In) error,

@@ -67,7 +67,8 @@ var Diagnose RouteOption = option{"Diagnose", func(rt *route) { rt.Diagnose = tr
 // DropOldest is for streams of which the newest message is worth the most, such as
 // positions or prices: when a slow reader's queue is full, the oldest message that
 // waits is dropped. Without it the handler's own Send waits for room, and a message
-// from anybody else closes the connection with 1013.
+// from anybody else closes the connection with 1013. It is for loops: on a [HandleMessages]
+// route, whose answers it would drop, it is a wiring fault.
 var DropOldest RouteOption = option{"DropOldest", func(rt *route) { rt.DropOldest = true }}
 
 // Compress lets a client negotiate permessage-deflate (RFC 7692) without context
