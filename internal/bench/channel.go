@@ -129,7 +129,7 @@ func (c *checks) say(data []byte, e envelope, in entry) (reply []byte, code int)
 	var say Say
 	if err := json.Unmarshal(data, &say); err != nil {
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return failure(e, "invalid_json", paramError{[]string{wrong.Field}, wrong.Type.String()})
+			return failure(e, "invalid_message", paramError{[]string{wrong.Field}, wrong.Type.String()})
 		}
 		return failure(e, "invalid_json")
 	}

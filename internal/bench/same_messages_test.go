@@ -19,7 +19,7 @@ func TestSameMessages(t *testing.T) {
 				{`{"type":"say","text":"hi"}`, `{"type":"said","from":"alice","text":"hi"}`},
 				{`{"type":"what","ref":7}`, `{"type":"error","ref":7,"reason":"unknown_type"}`},
 				{`x`, `{"type":"error","reason":"invalid_json"}`},
-				{`{"type":"say","ref":7,"text":1}`, `{"type":"error","ref":7,"reason":"invalid_json","errors":[{"loc":["text"],"code":"string"}]}`},
+				{`{"type":"say","ref":7,"text":1}`, `{"type":"error","ref":7,"reason":"invalid_message","errors":[{"loc":["text"],"code":"string"}]}`},
 				{`{"type":"ping","ref":7}`, `{"type":"pong","ref":7}`},
 			}},
 			{"quiet", [][2]string{
