@@ -89,7 +89,10 @@ func (r *Room[Send]) send(ctx context.Context, v Send, to func(*peer) bool) erro
 	encoded := map[*union]*wsconn.Outgoing{}
 	if h := handlingOf(ctx); h != nil && h.holds() {
 		// Who is a member by then gets it, as it is now.
-		if err := r.encode(v, encoded); err != nil {
+		r.mu.Lock()
+		err := r.encode(v, encoded)
+		r.mu.Unlock()
+		if err != nil {
 			return err
 		}
 		if h.hold(func() { _ = r.deliver(v, encoded, to) }) {
@@ -99,11 +102,10 @@ func (r *Room[Send]) send(ctx context.Context, v Send, to func(*peer) bool) erro
 	return r.deliver(v, encoded, to)
 }
 
-// encode writes a message once for each codec among the members.
+// encode writes a message for each codec among the members that it is not written for yet; r.mu
+// is held.
 func (r *Room[Send]) encode(v Send, encoded map[*union]*wsconn.Outgoing) (err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.members) == 0 {
+	if len(r.members) == 0 && len(encoded) == 0 {
 		encoded[nil], err = encode(v)
 	}
 	for p := range r.members {
@@ -116,10 +118,10 @@ func (r *Room[Send]) encode(v Send, encoded map[*union]*wsconn.Outgoing) (err er
 	return err
 }
 
-// deliver queues a message, which is encoded once for each codec among the members.
+// deliver queues a message. The error is of one that does not encode: nobody is told.
 func (r *Room[Send]) deliver(
 	v Send, encoded map[*union]*wsconn.Outgoing, to func(*peer) bool,
-) (err error) {
+) error {
 	defer func() {
 		for _, m := range encoded {
 			if m != nil {
@@ -129,21 +131,12 @@ func (r *Room[Send]) deliver(
 	}()
 	r.mu.Lock() // while it is queued: that is what keeps the order
 	defer r.mu.Unlock()
-	if len(r.members) == 0 && len(encoded) == 0 {
-		encoded[nil], err = encode(v)
+	if err := r.encode(v, encoded); err != nil {
 		return err
 	}
 	for p := range r.members {
-		u := p.endpoint.route.codec.out
-		m := encoded[u]
-		if m == nil {
-			if m, err = encodeFor(p, v); err != nil {
-				return err
-			}
-			encoded[u] = m
-		}
-		if p.conn.Outcome().Open && to(p) {
-			_ = p.conn.Send(context.Background(), m) // a member that is lost or too slow ends by itself
+		if p.conn.Outcome().Open && to(p) { // a member that is lost or too slow ends by itself
+			_ = p.conn.Send(context.Background(), encoded[p.endpoint.route.codec.out])
 		}
 	}
 	return nil
