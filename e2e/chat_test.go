@@ -215,7 +215,10 @@ func TestExpiryAndRenewal(t *testing.T) {
 	alice.has("password")
 	alice.types(passwords["alice"] + kb.Enter)
 	alice.has("text")
-	alice.hears("alice", "still here")
+	alice.says("messages", "The room began anew. What stands above is on this page only.") // nobody else was there
+	alice.says("messages", "still here")
+	alice.types("back" + kb.Enter)
+	alice.hears("alice", "back")
 }
 
 // Signing out ends what the account has open elsewhere, and nothing else.
