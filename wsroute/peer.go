@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ type peer struct {
 	scope       graph.Scope // of the Connection lifetime
 	authorised  authorisation
 	kept        *graph.Values // of the resolution; nil for none
+	talk        *talk         // from the first message on
 	renewer     *renewer      // nil unless something may be resolved again
 	failed      bool          // the handler has
 	working     atomic.Int32  // handlers that have not returned
@@ -33,7 +35,7 @@ type peer struct {
 
 func newPeer(e *endpoint, r *http.Request) *peer {
 	p := &peer{endpoint: e, remote: e.shared.proxies.remote(r), since: time.Now()}
-	p.values.Context = r.Context()
+	p.values.Context = valuesOf(r.Context())
 	p.conn = wsconn.New(&p.values, e.settings)
 	p.scope = graph.Scope{
 		Budget: e.shared.config.CleanupTimeout, Authorisation: &p.authorised,
@@ -60,6 +62,25 @@ func (v *requestValues) Value(key any) any {
 	return v.Context.Value(key)
 }
 
+// valuesOf returns a context with the same values, without what net/http has put around them to
+// end them: about 500 B, for as long as the connection.
+func valuesOf(ctx context.Context) context.Context {
+	for {
+		v := reflect.ValueOf(ctx)
+		if v.Type() != cancelType {
+			return ctx
+		}
+		ctx, _ = v.Elem().FieldByName("Context").Interface().(context.Context)
+	}
+}
+
+// cancelType is what context.WithCancel returns: its parent, embedded, and what ends it.
+var cancelType = func() reflect.Type {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	return reflect.TypeOf(ctx)
+}()
+
 // run is the goroutine of an open connection: release of the Handshake lifetime, handler,
 // and what comes after it, also when the handler ends the goroutine. An idle connection
 // waits in it, so that what it has on the stack counts.
@@ -80,7 +101,7 @@ func (p *peer) run(in any, endHandshake func(error)) {
 	}
 	result = p.handle(in)
 	if talks = result == nil && p.endpoint.route.channel != nil; talks {
-		p.conn.Work((&talk{peer: p}).work)
+		p.conn.Work(p.work)
 	}
 }
 

@@ -46,8 +46,11 @@ type talk struct {
 
 // work handles what has come, on a goroutine that ends a while after the last message. Once the
 // connection has ended it sees to what comes after.
-func (t *talk) work() {
-	p := t.peer
+func (p *peer) work() {
+	if p.talk == nil {
+		p.talk = &talk{peer: p}
+	}
+	t := p.talk
 	idle, result := false, graph.ErrGoexit // until it returns
 	defer func() {
 		if !idle {

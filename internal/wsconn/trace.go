@@ -21,17 +21,18 @@ func (c *Conn) sent(m *Outgoing) {
 	if c.hooks.Trace == nil {
 		return
 	}
-	c.tellDropped(nil) // for it
-	_, queued := c.socket.wire.waiting()
+	queued := c.tellDropped(nil) // for it
 	c.hooks.Trace.Sent(m.Label, m.plain.Len()-headRoom, queued)
 }
 
-// tellDropped tells of what was dropped since. A cause drops what still waits.
-func (c *Conn) tellDropped(cause error) {
-	messages, bytes := c.socket.wire.takeDropped(cause != nil)
+// tellDropped tells of what was dropped since, and returns how many bytes wait. A cause drops
+// them.
+func (c *Conn) tellDropped(cause error) (queued int) {
+	messages, bytes, queued := c.socket.wire.takeDropped(cause != nil)
 	if messages > 0 && c.hooks.Trace != nil {
 		c.hooks.Trace.Dropped(messages, bytes, cause)
 	}
+	return queued
 }
 
 // Queued returns how many messages wait to be sent, and how many bytes.

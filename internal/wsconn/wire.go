@@ -241,9 +241,9 @@ func (w *wire) dropWaiting() {
 	}
 }
 
-// takeDropped returns how much was dropped since the last call: messages, and bytes. rest
-// drops all that is not begun.
-func (w *wire) takeDropped(rest bool) (messages, bytes int) {
+// takeDropped returns how much was dropped since the last call: messages, and bytes; and how
+// many bytes wait. rest drops all that is not begun.
+func (w *wire) takeDropped(rest bool) (messages, bytes, queued int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if rest {
@@ -251,7 +251,7 @@ func (w *wire) takeDropped(rest bool) (messages, bytes int) {
 	}
 	messages, bytes = w.dropped, w.droppedBytes
 	w.dropped, w.droppedBytes = 0, 0
-	return messages, bytes
+	return messages, bytes, w.size
 }
 
 // drop drops an entry that is not begun; w.mu is held.
