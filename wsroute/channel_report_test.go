@@ -96,6 +96,9 @@ func TestFaultsOfMessages(t *testing.T) {
 	}], wsroute.Require[Target](), wsroute.Require[wsroute.Sender[event]]())
 	wsroute.On(c, "part", nop[partMsg, struct{ Part Part }])
 
+	wsroute.On(c, "shadow", nop[shadowMsg, struct{ Target Target }])
+	wsroute.On(c, "unread", nop[unreadMsg, struct{ Target Target }])
+
 	wsroute.HandleMessages(ws, "/g", wsroute.Union[saidMsg]{"said": saidMsg{}}, wsroute.Public, wsroute.DropOldest, wsroute.TypeMember("reason"))
 	live := wsroute.HandleMessages(ws, "/h", wsroute.Union[event]{"null": nullEv{}}, wsroute.Public, wsroute.Require[wsroute.Sender[event]]())
 	wsroute.OnOpen(live, func(context.Context, struct {
@@ -111,10 +114,21 @@ func TestFaultsOfMessages(t *testing.T) {
 	wsroute.Handle(ws, "/d", func(context.Context, *wsroute.Conn[event, event], struct{}) error { return nil }, wsroute.Public)
 	wsroute.Handle(ws, "/e", func(context.Context, *wsroute.Conn[string, string], struct{ Tx perTx }) error { return nil },
 		wsroute.Public, wsroute.Sends(events), wsroute.Receives(events))
+	wsroute.Handle(ws, "/j", func(context.Context, *wsroute.Conn[string, string], struct{}) error { return nil },
+		wsroute.Public, wsroute.TypeMember("kind"))
 	wsroute.HandleHTTP(ws, http.MethodGet, "/f", func(http.ResponseWriter, *http.Request, struct{ Tx tx }) error { return nil })
 	_, err := ws.Handler()
 	if err == nil {
 		t.Fatal("it starts")
 	}
 	golden(t, "testdata/messages.txt", position.ReplaceAllString(err.Error(), "$1:N"))
+}
+
+type shadowMsg struct {
+	Target
+	Other int `json:"id"`
+}
+
+type unreadMsg struct {
+	Target `json:"-"`
 }

@@ -53,7 +53,7 @@ type requestValues struct {
 
 // Value implements [context.Context].
 func (v *requestValues) Value(key any) any {
-	if key == (hiddenKey{}) || key == (tracedKey{}) {
+	if key == (hiddenKey{}) || key == (tracedKey{}) || key == (handlingKey{}) {
 		return nil
 	}
 	if t := v.traced.Load(); t != nil {

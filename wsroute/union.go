@@ -106,10 +106,33 @@ func messageType(name string, t reflect.Type, v *validator.Validate, incoming bo
 		var faults []string
 		r.check, faults = newRules(v, t)
 		bad = append(bad, faults...)
+		for _, member := range twice(t, map[string]bool{}) {
+			note("message %q: %s has two fields for the member %q, of which a provider could get one "+
+				"and the handler the other", name, graph.TypeName(t), member)
+		}
 	} else if encodesItself(t, marshalers) {
 		note("%s, message %q, has a JSON form of its own, which has no place for a type", graph.TypeName(t), name)
 	}
 	return r, bad
+}
+
+// twice returns the members for which a struct has two fields, of its own or of structs that it
+// embeds: those of one would not be read.
+func twice(t reflect.Type, seen map[string]bool) (members []string) {
+	for f := range t.Fields() {
+		tag := f.Tag.Get("json")
+		name := jsonName(f)
+		switch {
+		case tag == "-":
+		case f.Anonymous && f.Type.Kind() == reflect.Struct && name == f.Name:
+			members = append(members, twice(f.Type, seen)...)
+		case f.IsExported() && seen[name]:
+			members = append(members, name)
+		case f.IsExported():
+			seen[name] = true
+		}
+	}
+	return members
 }
 
 var marshalers = []reflect.Type{
@@ -137,6 +160,8 @@ func (rt *route) newUnion(u *union, bad []string) *union {
 func (rt *route) checkUnions() (bad []string) {
 	if m := rt.codec.member; m != "" && (!typeName.MatchString(m) || slices.Contains(envelopeMembers, m)) {
 		return []string{fmt.Sprintf("TypeMember(%q) is no name of a member that holds the type", m)}
+	} else if m != "" && rt.codec.in == nil && rt.codec.out == nil {
+		return []string{"TypeMember is for messages of several types: see HandleMessages and Receives"}
 	}
 	for _, of := range []struct {
 		union  *union

@@ -34,7 +34,7 @@ func parts(message reflect.Type) map[reflect.Type][]int {
 		}
 		all[t] = index
 		for f := range t.Fields() {
-			if f.Anonymous && f.IsExported() {
+			if f.Anonymous && f.IsExported() && f.Tag.Get("json") != "-" {
 				add(f.Type, append(slices.Clip(index), f.Index...))
 			}
 		}
