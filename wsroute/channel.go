@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"time"
 
 	"example.com/usher/internal/graph"
 )
@@ -20,72 +19,18 @@ type Channel[Event any] struct {
 
 // channel is what a route has of it.
 type channel struct {
-	calls  []*call
 	byName map[string]*call
-	opens  bool // OnOpen was called
+	binary *call // nil for none
+	opens  bool  // OnOpen was called
 }
 
-// call is a type of messages that come, with its handler.
-type call struct {
-	name       string
-	target     graph.Target // of which Mount fills in the rest
-	answer     reflect.Type // nil for none
-	concurrent int          // how many are handled at once; 0 is one after the other
-	within     time.Duration
-	bad        []string
-
-	check func(reflect.Value) error // runs the validate tags; nil if there are none
-	plan  *graph.Plan               // once it is mounted
-	serve func(ctx context.Context, message, in any) (answer any, err error)
-}
-
-// MessageOption modifies a type of messages of a [Channel].
+// MessageOption modifies a type of messages of a [Channel], or a [Call].
 type MessageOption interface{ applyMessage(*call) }
 
 // Option modifies a route, a group, or a type of messages.
 type Option interface {
 	RouteOption
 	MessageOption
-}
-
-// demand is an [Option].
-type demand struct {
-	name string // in Router.Explain; a guard has none
-	set  func(*graph.Target)
-}
-
-func (d demand) apply(rt *route) {
-	option{d.name, func(rt *route) { d.set(&rt.target) }}.apply(rt)
-}
-
-func (d demand) applyMessage(c *call) { d.set(&c.target) }
-
-// messageOption is a MessageOption.
-type messageOption func(*call)
-
-func (o messageOption) applyMessage(c *call) { o(c) }
-
-// Concurrent lets up to n messages of a type be handled at once, and beside those of other
-// types: their answers come in any order. The next of them waits, and all behind it. By
-// default, the messages of a connection are handled one after the other.
-func Concurrent(n int) MessageOption {
-	return messageOption(func(c *call) {
-		if c.concurrent = n; n < 1 {
-			c.bad = append(c.bad, fmt.Sprintf("Concurrent(%d) would handle none", n))
-		}
-	})
-}
-
-// Within bounds how long a message may take, from its first provider to the return of its
-// handler: then its context ends. The answer is the error "timeout" if the handler returns an
-// error then, or if there are cleanups, which get that as their cause. By default, a message may
-// take as long as its connection lives.
-func Within(limit time.Duration) MessageOption {
-	return messageOption(func(c *call) {
-		if c.within = limit; limit <= 0 {
-			c.bad = append(c.bad, fmt.Sprintf("Within(%v) leaves no time", limit))
-		}
-	})
 }
 
 // TypeMember names the member of a message that holds its type, for a [HandleMessages] route,
@@ -112,8 +57,8 @@ func TypeMember(name string) RouteOption {
 //
 // reason is that of a [depends.Rejection] (or its status in words, as "not_found"), or
 // "invalid_json", "invalid_message", "unknown_type", "binary_not_accepted", "unauthorized" for
-// a credential that is not there, "timeout" (see [Within]), or "internal" for any other
-// error, which is logged. A Rejection with a CloseCode closes the connection instead. More than
+// a credential that is not there, "timeout" (see [Within]), "cancelled" (see [Reply]), or
+// "internal" for any other error, which is logged. A Rejection with a CloseCode closes the connection instead. More than
 // Config.MessageErrors messages that could not be read close it with 1008
 // "too_many_bad_messages".
 //
@@ -127,8 +72,8 @@ func TypeMember(name string) RouteOption {
 // before the answer if the message has cleanups: nobody hears of what was not committed.
 //
 // A message {"type":"ping"} is answered {"type":"pong"} at once. On a [Renewable] route,
-// {"type":"renew","token":"…"} renews the credential. The names error, renew, renewed, cancel,
-// ping and pong are usher's own.
+// {"type":"renew","token":"…"} renews the credential, and {"type":"cancel","ref":7} ends what is
+// handled: see [Reply]. The names error, renew, renewed, cancel, ping and pong are usher's own.
 //
 // A connection without a message for a second has one goroutine.
 func HandleMessages[Event any](
@@ -138,17 +83,14 @@ func HandleMessages[Event any](
 	rt := &route{
 		Route: Route{Method: http.MethodGet},
 		target: graph.Target{
-			In:   reflect.TypeFor[struct{}](),
-			Func: graph.Func{Name: "HandleMessages[" + graph.TypeName(u.of) + "]"},
-			Given: map[reflect.Type]func(any) any{
-				reflect.TypeFor[Sender[Event]](): func(p any) any {
-					return Sender[Event]{p.(*peer)} //nolint:forcetypeassert // a route's own peer
-				},
-			},
+			In:    reflect.TypeFor[struct{}](),
+			Func:  graph.Func{Name: "HandleMessages[" + graph.TypeName(u.of) + "]"},
+			Given: givenSender[Event](),
 		},
 		messages: bad,
 		sends:    u.of,
 		codec:    codec{out: u},
+		given:    givenSender[Event](),
 		channel:  &channel{byName: map[string]*call{}},
 		serve:    func(context.Context, *peer, any) error { return nil },
 	}
@@ -180,13 +122,35 @@ func On[M, In, Event any](
 	options ...MessageOption,
 ) {
 	c.mustBeOpen("On "+name, handler == nil)
-	add(c, options, &call{
+	add(c, options, on(name, handler))
+}
+
+func on[M, In any](name string, handler func(context.Context, M, In) error) *call {
+	return &call{
 		name: name, target: messageTarget[M, In](graph.DescribeFunc(handler)),
 		serve: func(ctx context.Context, message, in any) (any, error) {
 			return nil, handler(ctx, *message.(*M), *in.(*In))
 		},
-	})
+	}
 }
+
+// OnBinary sets the handler of binary messages, which are data and have neither a type nor an
+// answer; the handler owns the slice. Without it they are bad messages. See [On].
+func OnBinary[In, Event any](
+	c *Channel[Event], handler func(context.Context, []byte, In) error, options ...MessageOption,
+) {
+	c.mustBeOpen("OnBinary", handler == nil)
+	binary := on(binaryName, handler)
+	if before := c.route.channel.binary; before != nil {
+		binary.bad = append(binary.bad,
+			fmt.Sprintf("OnBinary was called at %s already", before.target.Site))
+	}
+	c.route.channel.binary = binary
+	binary.register(c.router, c.route, options)
+}
+
+// binaryName stands for the type of a binary message.
+const binaryName = "_binary"
 
 // Answer sets the handler of a type of messages that are answered, by an Out of the channel's
 // union or an error. See [On].
@@ -195,14 +159,7 @@ func Answer[M, In, Out, Event any](
 	options ...MessageOption,
 ) {
 	c.mustBeOpen("Answer "+name, handler == nil)
-	add(c, options, &call{
-		name: name, target: messageTarget[M, In](graph.DescribeFunc(handler)),
-		answer: reflect.TypeFor[Out](),
-		serve: func(ctx context.Context, message, in any) (any, error) {
-			out, err := handler(ctx, *message.(*M), *in.(*In))
-			return &out, err
-		},
-	})
+	add(c, options, answered(name, handler))
 }
 
 func messageTarget[M, In any](handler graph.Func) graph.Target {
@@ -220,23 +177,31 @@ func (c *Channel[Event]) mustBeOpen(what string, isNil bool) {
 }
 
 func add[Event any](c *Channel[Event], options []MessageOption, call *call) {
-	call.target.Site, call.target.Graph = graph.Caller(), c.router.graph
-	for _, o := range options {
-		o.applyMessage(call)
-	}
 	ch := c.route.channel
 	if before := ch.byName[call.name]; before != nil {
-		call.bad = append(call.bad, fmt.Sprintf("%q has a handler already, at %s", call.name, before.target.Site))
+		call.bad = append(call.bad,
+			fmt.Sprintf("%q has a handler already, at %s", call.name, before.target.Site))
 	} else {
 		ch.byName[call.name] = call
 	}
 	r, bad := messageType(call.name, call.target.Message, c.router.graph.Validate(), true)
 	call.check, call.bad = r.check, append(call.bad, bad...)
-	call.bad = append(call.bad, call.swapped()...)
-	if fault := c.route.codec.out.answerFault(call.answer); fault != "" {
-		call.bad = append(call.bad, fault)
+	if call.answer != nil {
+		if fault := c.route.codec.out.lacks("answer", call.answer); fault != "" {
+			call.bad = append(call.bad, fault)
+		}
 	}
-	ch.calls = append(ch.calls, call)
+	call.register(c.router, c.route, options)
+}
+
+// register adds a type of messages to a route.
+func (c *call) register(r *Router, rt *route, options []MessageOption) {
+	c.target.Site, c.target.Graph = graph.Caller(), r.graph
+	for _, o := range options {
+		o.applyMessage(c)
+	}
+	c.bad = append(c.bad, c.swapped()...)
+	rt.calls = append(rt.calls, c)
 }
 
 // swapped says what stands in the place of the message or of the input, and does not belong there.
@@ -259,31 +224,31 @@ func (c *call) swapped() (bad []string) {
 	return bad
 }
 
-// answerFault says why a type cannot be an answer, or nothing.
-func (u *union) answerFault(t reflect.Type) string {
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
+// lacks says why a type cannot be sent as part of a union, or nothing.
+func (u *union) lacks(what string, t reflect.Type) string {
+	t = pointed(t)
 	switch _, named := u.names[t]; {
-	case u.of.Kind() != reflect.Interface, t == nil, t == u.of, named:
+	case u.of.Kind() != reflect.Interface, t == u.of, named:
 		return ""
 	case !t.Implements(u.of):
-		return fmt.Sprintf("the answer %s is no %s", graph.TypeName(t), graph.TypeName(u.of))
+		return fmt.Sprintf("the %s %s is no %s", what, graph.TypeName(t), graph.TypeName(u.of))
 	}
-	return fmt.Sprintf("the answer %s is not in the Union", graph.TypeName(t))
+	return fmt.Sprintf("the %s %s is not in the Union", what, graph.TypeName(t))
 }
 
 // messageTargets returns what the graph checks for each type of messages, and adds what is
 // wrong with them.
 func (rt *route) messageTargets(route *graph.Target, found *faults) (list []*graph.Target) {
-	if rt.channel == nil {
-		return nil
-	}
-	for _, c := range rt.channel.calls {
+	for _, c := range rt.calls {
 		t := new(c.target)
 		t.Label = fmt.Sprintf("message %q of %s", c.name, route.Label)
-		t.Route, t.Given, t.PathNames = route, route.Given, route.PathNames
-		for _, text := range append(taken(c.name, t.Message, rt.codec.out.member), c.bad...) {
+		t.Route, t.PathNames = route, route.PathNames
+		var bad []string
+		t.Given, bad = c.given(rt)
+		if rt.codec.out != nil {
+			bad = append(bad, taken(c.name, t.Message, rt.codec.out.member)...)
+		}
+		for _, text := range append(bad, c.bad...) {
 			found.add(t, "bad message", text, "")
 		}
 		list = append(list, t)
@@ -300,7 +265,7 @@ func (rt *route) typeOf(data []byte, binary bool) string {
 	switch c, _ := rt.find(data, binary, &e); {
 	case c != nil:
 		return c.name
-	case string(e.kind) == "ping", rt.Renewable && string(e.kind) == "renew":
+	case string(e.kind) == "ping", string(e.kind) == "cancel", rt.Renewable && string(e.kind) == "renew":
 		return string(e.kind)
 	}
 	return "_other"
@@ -309,7 +274,10 @@ func (rt *route) typeOf(data []byte, binary bool) string {
 // find returns the type of a message that has come, or why it has none.
 func (rt *route) find(data []byte, binary bool, e *envelope) (c *call, reason string) {
 	if binary {
-		return nil, reasonBinary
+		if c = rt.channel.binary; c == nil {
+			reason = reasonBinary
+		}
+		return c, reason
 	}
 	if reason = e.open(data, rt.codec.out.member); reason != "" {
 		return nil, reason
@@ -319,7 +287,7 @@ func (rt *route) find(data []byte, binary bool, e *envelope) (c *call, reason st
 		return c, ""
 	case !json.Valid(data):
 		return nil, reasonNoJSON
-	case string(e.kind) == "renew" && rt.Renewable:
+	case string(e.kind) == "renew" && rt.Renewable, string(e.kind) == "cancel":
 		return nil, reasonInvalid
 	}
 	return nil, reasonUnknown

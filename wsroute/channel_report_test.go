@@ -96,6 +96,12 @@ func TestFaultsOfMessages(t *testing.T) {
 	}], wsroute.Require[Target](), wsroute.Require[wsroute.Sender[event]]())
 	wsroute.On(c, "part", nop[partMsg, struct{ Part Part }])
 
+	wsroute.Answer(c, "delta", func(context.Context, nothing, struct{ Deltas wsroute.Reply[looseEv] }) (saidMsg, error) {
+		return saidMsg{}, nil
+	})
+	wsroute.On(c, "endless", nop[nothing, struct{ Deltas wsroute.Reply[saidMsg] }])
+	wsroute.OnBinary(c, nop[[]byte, struct{}])
+	wsroute.OnBinary(c, nop[[]byte, struct{ Deltas wsroute.Reply[saidMsg] }])
 	wsroute.On(c, "shadow", nop[shadowMsg, struct{ Target Target }])
 	wsroute.On(c, "unread", nop[unreadMsg, struct{ Target Target }])
 

@@ -30,6 +30,7 @@ type (
 
 func (saidMsg) event() {}
 func (doneMsg) event() {}
+func (sayMsg) event()  {}
 
 var events = wsroute.Union[event]{"said": saidMsg{}, "done": doneMsg{}}
 

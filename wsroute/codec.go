@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
@@ -59,6 +60,43 @@ func (e *MessageError) Error() string {
 
 // Unwrap returns what is wrong with the message.
 func (e *MessageError) Unwrap() error { return e.Err }
+
+// detailed adds which members of a message of a type are wrong, and tells what is no JSON from
+// what is JSON of another type.
+func (e *MessageError) detailed(t reflect.Type) *MessageError {
+	e.Errors = fieldErrors(t, e.Err)
+	if e.Reason == reasonNoJSON && !errors.As(e.Err, new(*json.SyntaxError)) {
+		e.Reason = reasonInvalid
+	}
+	return e
+}
+
+// Decode reads a message of a [Conn] whose Recv is [Message] as JSON of a type, and checks its
+// validate tags: for a protocol of the program's own, with a type for each kind of message. The
+// error is a [*MessageError]; its Errors say which members are wrong.
+func Decode[T, Recv, Send any](conn *Conn[Recv, Send], message Message) (v T, err error) {
+	t, e := reflect.TypeFor[T](), conn.peer.endpoint
+	known, ok := e.shared.rules.Load(t)
+	if !ok {
+		check, bad := newRules(e.target.Graph.Validate(), t)
+		known, _ = e.shared.rules.LoadOrStore(t, rules{check, bad})
+	}
+	r := known.(rules) //nolint:forcetypeassert // the map holds nothing else
+	if r.bad != nil {
+		return v, fmt.Errorf("wsroute: Decode: %s", strings.Join(r.bad, "; "))
+	}
+	in := &wsconn.Message{Binary: message.Binary, Buf: *bytes.NewBuffer(message.Data)}
+	if bad := decodeJSON(r.check, in, &v); bad != nil {
+		return *new(T), bad.detailed(t)
+	}
+	return v, nil
+}
+
+// rules are those of a type that is decoded, and what is wrong with them.
+type rules struct {
+	check func(reflect.Value) error
+	bad   []string
+}
 
 // codec is how a route reads and writes its messages.
 type codec struct {

@@ -18,6 +18,8 @@ type Conn[Recv, Send any] struct{ peer *peer }
 
 func (*Conn[Recv, Send]) ofConn() {}
 
+func (c *Conn[Recv, Send]) ofPeer() *peer { return c.peer }
+
 // Receive waits for the next message. A message that is not a Recv is a
 // [*MessageError], and the connection stays usable. After the peer has closed or is
 // lost, what it sent before is still returned, then a [*CloseError] or [ErrPeerLost];

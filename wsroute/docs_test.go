@@ -180,7 +180,7 @@ func compareOptions(t *testing.T, from, to string, options map[string]string, ba
 }
 
 // shapes are what a caller writes behind an option, by the type of its first parameter.
-var shapes = map[string]string{"": "[T]()", "string": `("…")`, "Union[T]": "[T](…)", "int": "(n)", "time.Duration": "(d)"}
+var shapes = map[string]string{"handles": "(…)", "": "[T]()", "string": `("…")`, "Union[T]": "[T](…)", "int": "(n)", "time.Duration": "(d)"}
 
 // optionsOf are the exported options of a kind, with what a caller writes behind each. An Option
 // is of both kinds.

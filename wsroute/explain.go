@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -37,16 +38,19 @@ func (r *Router) Explain(w io.Writer) error {
 		}
 		line("handler", e.target.Func.String()+" takes "+graph.TypeName(e.target.In))
 		if e.route.answer == nil {
+			handled := route.Receives
 			if e.route.channel == nil {
 				line("messages", "receives "+graph.TypeName(e.route.receives)+
 					", sends "+graph.TypeName(e.route.sends))
+				for _, m := range route.Receives {
+					line("message", m.explain())
+				}
+				handled = route.Calls
 			}
-			for i, m := range route.Receives {
+			for i, m := range handled {
 				line("message", m.explain())
-				if m.Handler != "" {
-					for _, call := range e.route.channel.calls[i].plan.Calls() {
-						line("  provider", call)
-					}
+				for _, call := range e.route.calls[i].plan.Calls() {
+					line("  provider", call)
 				}
 			}
 			for _, m := range route.Sends {
@@ -88,10 +92,10 @@ func (r *Route) guardedBy() string {
 
 // explain says what a message is and asks for; nothing of a route's only type.
 func (m *MessageInfo) explain() string {
-	if m.Name == "" {
+	if m.Name == "" && m.Handler == "" {
 		return ""
 	}
-	text := m.Name + " " + graph.TypeName(m.Type)
+	text := cmp.Or(m.Name, m.Frame) + " " + graph.TypeName(m.Type)
 	if m.Handler != "" {
 		text += " to " + m.Handler
 	}

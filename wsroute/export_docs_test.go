@@ -56,5 +56,6 @@ func BareRoute() map[string]bool {
 		"Public":     rt.Public,
 		"DropOldest": rt.DropOldest, "Compress": rt.Compress, "Limits": rt.limits != (Limits{}),
 		"TypeMember": rt.codec.member != "", "Receives": rt.codec.in != nil, "Sends": rt.codec.out != nil,
+		"Calls": rt.calls != nil,
 	}
 }

@@ -65,11 +65,18 @@ func (h *hub) admit(p *peer) error {
 	if err := h.revokedSince(who, knownSince(who, p.since), p.since); err != nil {
 		return err
 	}
-	limit := h.config.MaxPerPrincipal
-	if limit <= 0 || p.endpoint.route.answer != nil {
+	if p.endpoint.route.answer != nil {
 		return nil
 	}
-	name := principalOf(who)
+	return h.count(p, principalOf(who))
+}
+
+// count counts a connection as a principal's.
+func (h *hub) count(p *peer, name principal) error {
+	limit := h.config.MaxPerPrincipal
+	if limit <= 0 {
+		return nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.byPrincipal[name] >= limit {

@@ -200,7 +200,7 @@ func (s *shared) plan(endpoints []*endpoint) {
 	for _, e := range endpoints {
 		e.plan, e.open = bind.NewPlan(graph.Build(e.target)), !e.target.Authenticates()
 		for i, plan := range e.plan.Messages {
-			e.route.channel.calls[i].plan = plan
+			e.route.calls[i].plan = plan
 		}
 		e.plan.Speaks = e.route.Subprotocols
 		if s.config.Trace != nil {

@@ -37,8 +37,10 @@ type route struct {
 	receives reflect.Type
 	sends    reflect.Type
 	codec    codec
-	channel  *channel // of HandleMessages; nil for a loop
-	limits   Limits   // that the route and its groups set
+	channel  *channel                       // of HandleMessages; nil for a loop
+	calls    []*call                        // for its messages
+	given    map[reflect.Type]func(any) any // what their handlers may take beside
+	limits   Limits                         // that the route and its groups set
 
 	// One of them is set: serve for a WebSocket, answer for plain HTTP.
 	serve  func(ctx context.Context, p *peer, in any) error

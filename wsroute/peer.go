@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,17 +22,20 @@ type peer struct {
 	conn        *wsconn.Conn
 	scope       graph.Scope // of the Connection lifetime
 	authorised  authorisation
-	kept        *graph.Values // of the resolution; nil for none
-	talk        *talk         // from the first message on
-	renewer     *renewer      // nil unless something may be resolved again
-	failed      bool          // the handler has
-	working     atomic.Int32  // handlers that have not returned
-	subprotocol string        // that was selected, or ""
+	kept        *graph.Values        // of the resolution; nil for none
+	talk        atomic.Pointer[talk] // from the first message on
+	going       companions
+	renewer     *renewer     // nil unless something may be resolved again
+	failed      bool         // the handler has
+	working     atomic.Int32 // handlers that have not returned
+	subprotocol string       // that was selected, or ""
 	counted     counted
 	values      requestValues
 	remote      string
 	since       time.Time
 }
+
+func (p *peer) ofPeer() *peer { return p }
 
 func newPeer(e *endpoint, r *http.Request) *peer {
 	p := &peer{endpoint: e, remote: e.shared.proxies.remote(r), since: time.Now()}
@@ -123,6 +127,54 @@ func (p *peer) end(result error) {
 	}()
 	defer p.conn.HandlerDone()
 	result = p.conclude(result)
+	p.going.wait()
+}
+
+// companions are the goroutines that work for a connection beside its handler.
+type companions struct {
+	mu      sync.Mutex
+	over    bool
+	running sync.WaitGroup
+}
+
+func (c *companions) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.over {
+		c.running.Add(1)
+	}
+	return !c.over
+}
+
+// wait waits for all of them, and lets no more in.
+func (c *companions) wait() {
+	c.mu.Lock()
+	c.over = true
+	c.mu.Unlock()
+	c.running.Wait()
+}
+
+// beside calls f on a goroutine of its own, which the end of the connection waits for, unless
+// that is there. An error of f ends the connection as one of the handler does.
+func (p *peer) beside(f func() error) {
+	if !p.going.enter() {
+		return
+	}
+	go func() {
+		err := graph.ErrGoexit // until f returns
+		defer p.going.running.Done()
+		defer func() {
+			switch over := p.conn.Outcome().Cause != nil; {
+			case err == nil:
+			case !over:
+				code, reason, logged := p.endpoint.closing(err)
+				p.conn.End(logged, code, reason, false)
+			case isPanic(err):
+				p.log(slog.LevelError, "work failed", err)
+			}
+		}()
+		err = graph.Protect("a function of Sender.Go", f)
+	}()
 }
 
 // handle calls the handler, and returns its panic as an error.

@@ -101,6 +101,20 @@ func (e *endpoint) declared(err error) (r *depends.Rejection, logged error) {
 	return r, err
 }
 
+// mapped returns the refusal that MapError makes of an error, with the error as its cause, or the
+// error if it makes none.
+func (e *endpoint) mapped(err error) error {
+	r, logged := e.declared(err)
+	if own, ok := errors.AsType[*depends.Rejection](err); r == nil || ok && own == r {
+		return logged
+	}
+	out := *r
+	if out.Err == nil {
+		out.Err = err
+	}
+	return &out
+}
+
 // isOurs reports whether an error is one that usher ends a request with, which has its refusal.
 func isOurs(err error) bool {
 	return errors.Is(err, ErrDraining) || errors.Is(err, ErrRevoked) || isTimeout(err)

@@ -23,14 +23,14 @@ import (
 // which is verified at once, whatever is handled at that time; messages behind it wait for the
 // result. The scheme that let the connection in verifies it, as if it stood where the first one
 // did; it must be the same principal's (see [depends.Identify]; nobody is not the same), or the
-// connection closes with 3003 "other_principal". The providers behind it run again, the next
-// message gets the new values, as [depends.Live] fields do, and the peer is told until when they
-// hold, or null:
+// connection closes with 3003 "other_principal". A guest, who came without a credential since the
+// scheme's value is [depends.Optional], signs in by it: the credential is read as if it stood where
+// the scheme looks first. The providers behind it run again, the next message gets the new values,
+// as [depends.Live] fields do, and the peer is told until when they hold, or null:
 //
 //	{"type":"renewed","ref":8,"expires":"2030-01-02T15:04:05Z"}
 //
-// A credential or a provider that refuses closes the connection with its code, and a peer
-// that was let in without one is closed with 1008 "nothing_to_renew". Who
+// A credential or a provider that refuses closes the connection with its code. Who
 // sends a second one before the first is answered is closed with 1008. Loops
 // call [Conn.Renew] with what comes in a message of theirs.
 var Renewable RouteOption = option{"Renewable", func(rt *route) { rt.Renewable = true }}
@@ -53,6 +53,7 @@ type renewer struct {
 	peer    *peer
 	request *bind.Request // without credentials
 	values  *graph.Values
+	guest   bool // it came without a credential, and has not brought one; guarded by values
 	busy    atomic.Bool
 	spent   budget // guarded by values
 }
@@ -79,7 +80,7 @@ func (p *peer) keep(values *graph.Values, run *graph.Run, request *bind.Request)
 		return
 	}
 	p.authorised.Replace(merged(values.Authorisations()))
-	p.renewer = &renewer{peer: p, request: request.Keep(), values: values}
+	p.renewer = &renewer{peer: p, request: request.Keep(), values: values, guest: request.Guest()}
 	p.conn.CheckAt(values.Due())
 }
 
@@ -112,7 +113,7 @@ func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 	accept := func(said []any) error {
 		who, until := merged(said)
 		if credential { // revocations from before were the providers' to judge, but for a ticket's
-			if err := samePrincipal(p.authorised.Identity(), who); err != nil {
+			if err := r.mayBe(who); err != nil {
 				return err
 			}
 			if !until.IsZero() && !time.Now().Before(until) {
@@ -141,6 +142,19 @@ func (r *renewer) run(credential bool, resolve func(*graph.Run) error) error {
 		p.refuse(err)
 	}
 	return err
+}
+
+// mayBe says whether the connection may be somebody's by a new credential: a guest becomes
+// somebody, and counts as such.
+func (r *renewer) mayBe(who depends.Identity) error {
+	if !r.guest {
+		return samePrincipal(r.peer.authorised.Identity(), who)
+	}
+	if err := r.peer.endpoint.shared.hub.count(r.peer, principalOf(who)); err != nil {
+		return err
+	}
+	r.guest = false
+	return nil
 }
 
 // samePrincipal refuses a credential that is not known to be the same principal's.
@@ -199,7 +213,7 @@ func (r *renewer) renew(credential string) error {
 // credential, which verify looks at. It runs on the reading goroutine.
 func (p *peer) aside(in *wsconn.Message) (taken bool, verify func() bool) {
 	data, rt := in.Buf.Bytes(), p.endpoint.route
-	ours := bytes.Contains(data, []byte(`"ping"`)) ||
+	ours := bytes.Contains(data, []byte(`"ping"`)) || bytes.Contains(data, []byte(`"cancel"`)) ||
 		rt.Renewable && bytes.Contains(data, []byte(`"renew"`))
 	if in.Binary || !ours {
 		return false, nil // as most messages
@@ -216,6 +230,11 @@ func (p *peer) aside(in *wsconn.Message) (taken bool, verify func() bool) {
 			p.send(p.conn.Context(), m)
 			return true
 		}
+	case "cancel":
+		if e.ref != nil {
+			p.talking().cancel(e.ref, in.Number)
+		}
+		return e.ref != nil, nil
 	case "renew":
 		var asked struct {
 			Token string `json:"token"`

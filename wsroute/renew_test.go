@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -279,26 +278,6 @@ func TestNobodyRenewsForSomebodyElse(t *testing.T) {
 	p.Send(renewBy("bob"))
 	if got := p.Closed(); got.Code != 3003 || got.Reason != "other_principal" {
 		t.Errorf("closed with %v", got)
-	}
-}
-
-// TestNoRenewalOfAConnectionWithoutACredential: it is the peer's mistake, and no error of ours.
-func TestNoRenewalOfAConnectionWithoutACredential(t *testing.T) {
-	var log safeBuffer
-	config := quiet()
-	config.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	ws := wsroute.New(renewable(new(atomic.Int32)), config)
-	c := wsroute.HandleMessages(ws, "/", events, wsroute.Renewable, wsroute.Public)
-	wsroute.OnOpen(c, func(context.Context, struct{ Pass depends.Optional[pass] }) error { return nil })
-	srv := wstest.Start(t, ws)
-	p := wstest.Dial[string, string](t, srv, "/")
-	p.Send(renewBy("ada/1h/x"))
-	if got := p.Closed(); got.Code != 1008 || got.Reason != "nothing_to_renew" {
-		t.Errorf("closed with %v", got)
-	}
-	srv.Stop()
-	if strings.Contains(log.String(), "ERROR") {
-		t.Errorf("logged\n%s", log.String())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/golang-jwt/jwt/v5"
@@ -252,7 +253,12 @@ func TestExplain(t *testing.T) {
 	) error {
 		return nil
 	})
-	wsroute.Handle(ws, "/open", echo[string], wsroute.Public)
+	wsroute.Handle(ws, "/open", echo[string], wsroute.Public, wsroute.Calls(wsroute.NewCall(
+		func(context.Context, int, struct{ Who who }) (string, error) { return "", nil }, wsroute.Require[who](), wsroute.Within(time.Second),
+	)), wsroute.Require[who]())
+	c := wsroute.HandleMessages(ws, "/c", events, wsroute.Public)
+	wsroute.Answer(c, "say", sayBack, wsroute.Concurrent(2))
+	wsroute.OnBinary(c, func(context.Context, []byte, struct{}) error { return nil })
 	if err := ws.Mount(gin.New().Group("/ws")); err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ type shared struct {
 	mounted atomic.Pointer[mounted] // empty before Mount
 	wiring  atomic.Pointer[error]   // what Mount returned last; nil before it
 
+	rules   sync.Map  // those of the types of Decode
 	unknown sync.Once // a peer whose address nobody knows
 	once    sync.Once // of checkServed
 }
@@ -112,6 +113,7 @@ func Handle[Recv, Send, In any](
 		sends:    sends,
 		messages: bad,
 		codec:    codec{check: check},
+		given:    givenSender[Send](),
 		serve: func(ctx context.Context, p *peer, in any) error {
 			return handler(ctx, &Conn[Recv, Send]{p}, *in.(*In))
 		},

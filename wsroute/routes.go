@@ -24,7 +24,8 @@ type Route struct {
 	Guards       []Guard          // outermost first
 	Receives     []MessageInfo
 	Sends        []MessageInfo
-	TypeMember   string // that holds the type of a message; empty without a Union
+	Calls        []MessageInfo // of a loop; their names are those of the handlers
+	TypeMember   string        // that holds the type of a message; empty without a Union
 	Subprotocols []string
 	Origins      []string // Config.Origins; nil for the default
 	Limits       Limits   // none of them zero but where that is the default
@@ -70,13 +71,13 @@ type Guard struct {
 
 // MessageInfo is a type of messages.
 type MessageInfo struct {
-	Name  string // empty if the route has one type
+	Name  string // empty if the route has one type, and for binary ones
 	Type  reflect.Type
 	Frame string // "text", "binary", or "any" for a Message
 
 	// Of one that has a handler of its own.
 	Handler    string
-	Answer     string // the name of its answer, "any" for one of several; empty for none
+	Answer     string // the name of its answer, "any" for one of several, a Call's type; empty for none
 	Scopes     []string
 	Guards     []Guard
 	Within     time.Duration
@@ -100,12 +101,13 @@ func (r *Router) Routes() (list []Route) {
 			if u := cmp.Or(rt.codec.in, rt.codec.out); u != nil {
 				route.TypeMember = u.member
 			}
+			handled := each(rt.calls, func(c *call) MessageInfo { return c.info(rt.codec.out) })
+			if rt.channel == nil {
+				route.Calls = handled
+			}
 			switch {
 			case rt.channel != nil:
-				route.Kind = "messages"
-				for _, c := range rt.channel.calls {
-					route.Receives = append(route.Receives, c.info(rt.codec.out))
-				}
+				route.Kind, route.Receives = "messages", handled
 			case rt.receives == reflect.TypeFor[Discard]():
 				route.Kind = "send-only"
 			default:
@@ -161,11 +163,23 @@ func (c *call) info(u *union) MessageInfo {
 		Scopes: slices.Clone(c.target.Scopes), Within: c.within, Concurrent: c.concurrent,
 		Guards: each(c.plan.Guards(), func(g graph.GuardInfo) Guard { return Guard(g) }),
 	}
-	for t := c.answer; t != nil; t = nil {
-		for t.Kind() == reflect.Pointer {
-			t = t.Elem()
-		}
-		m.Answer = cmp.Or(u.names[t], "any")
+	if c.name == binaryName {
+		m.Name, m.Frame = "", "binary"
+	}
+	switch {
+	case c.answer == nil:
+	case c.of != nil:
+		m.Answer = graph.TypeName(c.answer)
+	default:
+		m.Answer = cmp.Or(u.names[pointed(c.answer)], "any")
 	}
 	return m
+}
+
+// pointed returns what a type points to.
+func pointed(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
 }

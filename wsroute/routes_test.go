@@ -54,7 +54,8 @@ func routed() *wsroute.Router {
 	},
 	) error {
 		return nil
-	}, wsroute.Limits{SendMessages: 7}, wsroute.Subprotocols("v2", "v1"), wsroute.DropOldest)
+	}, wsroute.Limits{SendMessages: 7}, wsroute.Subprotocols("v2", "v1"), wsroute.DropOldest, wsroute.Calls(wsroute.NewCall(
+		func(context.Context, int, none) (string, error) { return "", nil }, wsroute.Within(time.Second))))
 	wsroute.Handle(ws, "/feed", func(context.Context, *wsroute.Conn[wsroute.Discard, routeHolder], none) error { return nil },
 		wsroute.Public, wsroute.Diagnose)
 	wsroute.HandleHTTP(ws, http.MethodPost, "/rooms", func(http.ResponseWriter, *http.Request, struct{ Holder routeHolder }) error { return nil })
@@ -108,8 +109,12 @@ func TestRoutes(t *testing.T) {
 				{Type: reflect.TypeFor[routeReader](), Asks: true, MayRefuse: true},
 			},
 			Receives: []wsroute.MessageInfo{{Type: reflect.TypeFor[wsroute.Message](), Frame: "any"}},
-			Sends:    []wsroute.MessageInfo{{Type: reflect.TypeFor[[]byte](), Frame: "binary"}},
-			Origins:  []string{"https://chat.example.com"}, Subprotocols: []string{"v2", "v1"}, Limits: limits,
+			Calls: []wsroute.MessageInfo{{
+				Name: "func literal in wsroute_test.routed", Type: reflect.TypeFor[int](), Frame: "text",
+				Handler: "func literal in wsroute_test.routed", Answer: "string", Within: time.Second,
+			}},
+			Sends:   []wsroute.MessageInfo{{Type: reflect.TypeFor[[]byte](), Frame: "binary"}},
+			Origins: []string{"https://chat.example.com"}, Subprotocols: []string{"v2", "v1"}, Limits: limits,
 			Options: []string{"Limits{SendMessages: 7}", "Subprotocols(v2, v1)", "DropOldest"}, DropOldest: true,
 		},
 		{

@@ -3,6 +3,7 @@ package wsroute
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/wsconn"
@@ -25,8 +26,8 @@ func (s Sender[Event]) Send(ctx context.Context, v Event) error {
 		return err
 	}
 	if h := handlingOf(ctx); h != nil && h.holds() {
-		by := h.talk.peer.conn.Context()
-		if s.peer != h.talk.peer { // who hears it although this connection ends
+		by := h.peer.conn.Context()
+		if s.peer != h.peer { // who hears it although this connection ends
 			by = context.Background()
 		}
 		if h.hold(func() { s.peer.send(by, m) }) {
@@ -35,6 +36,22 @@ func (s Sender[Event]) Send(ctx context.Context, v Event) error {
 	}
 	defer m.Release()
 	return s.peer.conn.Send(ctx, m)
+}
+
+// Go calls f on a goroutine of its own, for work that outlives the message or the moment in which
+// it begins: a feed, a timer. ctx is the connection's: it ends with that, and f must return
+// then, since the connection's cleanups and a drain wait for it. An error or a panic of f ends
+// the connection as a handler's does. Once the connection has ended, f is not called.
+func (s Sender[Event]) Go(f func(ctx context.Context) error) {
+	p := s.peer
+	if p.conn.Context().Err() != nil {
+		return
+	}
+	p.beside(func() error {
+		p.working.Add(1)
+		defer p.working.Add(-1)
+		return f(p.conn.Context())
+	})
 }
 
 // Close ends the connection: see [Conn.Close].
@@ -57,3 +74,14 @@ func (s Sender[Event]) Context() context.Context { return s.peer.conn.Context() 
 func (s Sender[Event]) Identity() depends.Identity { return s.peer.authorised.Identity() }
 
 func (s Sender[Event]) sends(Event) *peer { return s.peer }
+
+func (s Sender[Event]) ofPeer() *peer { return s.peer }
+
+// givenSender is what a route gives the handlers of its messages by itself.
+func givenSender[Event any]() map[reflect.Type]func(any) any {
+	return map[reflect.Type]func(any) any{
+		reflect.TypeFor[Sender[Event]](): func(of any) any {
+			return Sender[Event]{of.(connection).ofPeer()} //nolint:forcetypeassert // a peer or a handling
+		},
+	}
+}

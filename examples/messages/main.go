@@ -223,13 +223,14 @@ func clearAll(ctx context.Context, _ Clear, in editInput) error {
 
 // remind answers nothing, and sends something later.
 func remind(_ context.Context, m Remind, in struct{ Sender wsroute.Sender[Event] }) error {
-	go func() {
+	in.Sender.Go(func(ctx context.Context) error {
 		select {
 		case <-time.After(time.Duration(m.Seconds) * time.Second):
-			_ = in.Sender.Send(in.Sender.Context(), Due{m.ID})
-		case <-in.Sender.Context().Done():
+			return in.Sender.Send(ctx, Due{m.ID})
+		case <-ctx.Done():
+			return nil
 		}
-	}()
+	})
 	return nil
 }
 

@@ -205,16 +205,25 @@ func (r *Request) Keep() *Request {
 	return &kept
 }
 
-// Renewed returns a request that was kept, with a new credential where the first one stood.
+// Guest says that no credential has come with the request.
+func (r *Request) Guest() bool { return r.source == nil }
+
+// Renewed returns a request that was kept, with a new credential where the first one stood; for a
+// guest, where the scheme looks first.
 func (r *Request) Renewed(credential string) (*Request, error) {
-	if r.source == nil {
+	renewed := *r
+	renewed.renewed = &credential
+	for _, s := range r.Plan.schemes {
+		if r.Guest() && len(s.Sources) > 0 {
+			renewed.source = &s.Sources[0]
+		}
+	}
+	if renewed.Guest() {
 		return nil, &depends.Rejection{
 			Status: http.StatusBadRequest, Reason: "nothing_to_renew",
 			Err: errors.New("there is no credential to renew"),
 		}
 	}
-	renewed := *r
-	renewed.renewed = &credential
 	return &renewed, nil
 }
 

@@ -77,7 +77,7 @@ func (c *checker) fromRoute(p *Provider, f *field, by Lifetime) bool {
 	optional := route.reached[p]
 	guarded := slices.ContainsFunc(c.target.Guards, func(g Guard) bool { return g.Type == p.Out })
 	switch {
-	case route.required[p], optional && (f.optional || f.guard):
+	case route.required[p], optional && (f.optional || f.guard || guarded && p.fixed()):
 		return true
 	case by != Message && !p.fixed() && !optional, by == Message && guarded && !p.fixed():
 		return false // it runs for the message, too
@@ -93,9 +93,9 @@ func (c *checker) fromRoute(p *Provider, f *field, by Lifetime) bool {
 	return true
 }
 
-// runsFor says whether a field of a message's own makes its provider run for each message.
+// runsFor says whether a guard of a message makes its provider run for each.
 func (p *Provider) runsFor(f *field) bool {
-	return (f.fresh || f.guard) && p.Lifetime == Connection && !p.fixed()
+	return f.guard && p.Lifetime == Connection && !p.fixed()
 }
 
 // fixed says whether a provider runs in a handshake alone: it reads the request.

@@ -36,6 +36,7 @@ type Conn struct {
 	// The reading goroutine's own.
 	messages bucket
 	controls bucket
+	number   int64 // of the next message
 
 	mu        sync.Mutex
 	changed   sync.Cond // of mu: a message, room for one, another phase
@@ -280,6 +281,7 @@ type Outcome struct {
 	Clean  bool   // the peer's close frame was read
 	Code   int    // of our close frame, sent or to be sent; 0 if there is none
 	Reason string // the same
+	Left   error  // from the peer's close frame on, why the connection is open no more
 	Cause  error  // nil until the connection has ended, like its context
 }
 
@@ -288,6 +290,9 @@ func (c *Conn) Outcome() Outcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := Outcome{Open: c.phase == open, Closed: c.phase == closed, Clean: c.clean}
+	if c.phase >= peerClosing {
+		o.Left = c.end.cause
+	}
 	if c.phase >= closing {
 		o.Ours, o.Code, o.Reason, o.Cause = !c.end.byPeer, c.end.code, c.end.reason, c.end.cause
 	}

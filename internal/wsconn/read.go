@@ -15,6 +15,7 @@ import (
 // Message is a message that was read.
 type Message struct {
 	Binary bool
+	Number int64 // how many were read before it
 	Buf    bytes.Buffer
 }
 
@@ -133,6 +134,8 @@ func (c *Conn) readMessages() error {
 		if t := c.hooks.Trace; t != nil {
 			t.Received(m.Buf.Bytes(), m.Binary)
 		}
+		m.Number = c.number
+		c.number++
 		c.deliver(m)
 	}
 }

@@ -10,12 +10,12 @@ import (
 // says so. Otherwise the handler's own Send waits for room; for anybody else the peer is
 // too slow, and the connection ends.
 func (c *Conn) Send(ctx context.Context, m *Outgoing) error {
-	owner, _ := ctx.Value(connKey{}).(*Conn)
+	own := c.Owns(ctx)
 	for {
 		if ctx.Err() != nil && c.ctx.Err() == nil {
 			return context.Cause(ctx)
 		}
-		sent, err := c.trySend(m, owner == c)
+		sent, err := c.trySend(m, own)
 		if sent {
 			c.sent(m)
 		}
@@ -25,6 +25,12 @@ func (c *Conn) Send(ctx context.Context, m *Outgoing) error {
 		w, n := c.socket.wire, len(m.frame(c.socket.deflates))
 		w.wait(func() bool { return w.fits(n, c.set) || w.closed }, ctx.Done())
 	}
+}
+
+// Owns says whether a context is the connection's, or derived from it.
+func (c *Conn) Owns(ctx context.Context) bool {
+	owner, _ := ctx.Value(connKey{}).(*Conn)
+	return owner == c
 }
 
 // trySend queues the message if there is room. For a stranger's the connection ends without.
