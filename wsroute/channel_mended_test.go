@@ -195,3 +195,32 @@ func TestARenewalThatEndsItsGoroutine(t *testing.T) {
 		}
 	})
 }
+
+// TestAMessageThatEndsItsGoroutine: by runtime.Goexit, as a test helper would: what was made for it
+// is cleaned up, with that as the cause, and the connection ends.
+func TestAMessageThatEndsItsGoroutine(t *testing.T) {
+	for name, options := range map[string][]wsroute.MessageOption{"one": nil, "concurrent": {wsroute.Concurrent(2)}} {
+		t.Run(name, func(t *testing.T) {
+			var causes record
+			deps := depends.New()
+			depends.Provide(deps, func(ctx context.Context, _ struct{}) (perTx, error) {
+				depends.Cleanup(ctx, func(_ context.Context, cause error) error {
+					causes.add("%v", cause)
+					return nil
+				})
+				return perTx{}, nil
+			}, depends.Message)
+			srv := talking(t, deps, func(c *wsroute.Channel[event]) {
+				wsroute.On(c, "say", func(context.Context, sayMsg, struct{ Tx perTx }) error {
+					runtime.Goexit()
+					return nil
+				}, options...)
+			})
+			wstest.Converse(t, wstest.Dial[string, string](t, srv, "/ws"), `> {"type":"say","text":"hi"}`, "x 1011")
+			srv.Stop()
+			if got := fmt.Sprint(causes.take()); !strings.Contains(got, "Goexit") {
+				t.Errorf("the cleanups got %s", got)
+			}
+		})
+	}
+}
