@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,13 +13,12 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// Conn is a connection whose messages are read and written as they are on the wire.
+// Conn has messages as they are on the wire.
 type Conn = wsroute.Conn[wsroute.Message, wsroute.Message]
 
 // maxBatch is how many requests a batch may have. It counts as one message in Limits.MessageRate.
 const maxBatch = 50
 
-// request is a request, or a notification if it has no id.
 type request struct {
 	Version string          `json:"jsonrpc" validate:"eq=2.0"`
 	Method  string          `json:"method"  validate:"required"`
@@ -26,14 +26,6 @@ type request struct {
 	ID      json.RawMessage `json:"id"`
 }
 
-// valid says whether the parameters are a list or an object, and the id is a text, a number or
-// null.
-func (r request) valid() bool {
-	return (r.Params == nil || strings.ContainsRune("[{", rune(r.Params[0]))) &&
-		(r.ID == nil || !strings.ContainsRune("[{tf", rune(r.ID[0])))
-}
-
-// response has a result or an error.
 type response struct {
 	Version string          `json:"jsonrpc"`
 	Result  json.RawMessage `json:"result,omitempty"`
@@ -41,7 +33,6 @@ type response struct {
 	ID      json.RawMessage `json:"id"`
 }
 
-// rpcError is an error object.
 type rpcError struct {
 	Code    int        `json:"code"`
 	Message string     `json:"message"`
@@ -50,7 +41,6 @@ type rpcError struct {
 
 type errorData struct {
 	Reason string               `json:"reason"`
-	Detail string               `json:"detail,omitempty"`
 	Errors []depends.ParamError `json:"errors,omitempty"`
 }
 
@@ -62,13 +52,11 @@ var (
 	errTooLong  = &rpcError{-32000, "Refused", &errorData{Reason: "batch_too_long"}}
 )
 
-// method decodes its parameters and returns its result.
 type method func(ctx context.Context, conn *Conn, params json.RawMessage) (any, error)
 
-// service is the methods of a route, and the calls that they make.
 type service struct {
 	methods map[string]method
-	calls   []wsroute.RouteOption
+	calls   []wsroute.RouteOption // that the methods make
 }
 
 func add[M, In, Out any](s *service, name string, call *wsroute.Call[M, In, Out]) {
@@ -102,106 +90,82 @@ func renew(_ context.Context, conn *Conn, params json.RawMessage) (any, error) {
 	return until.UTC().Format(time.RFC3339), err
 }
 
-// serve is the loop of a connection.
 func (s *service) serve(ctx context.Context, conn *Conn, _ struct{}) error {
 	for {
 		m, err := conn.Receive(ctx)
 		if err != nil {
 			return err
 		}
-		answer, err := s.answer(ctx, conn, m)
-		if err != nil {
-			return err
-		}
-		if answer == nil {
-			continue
-		}
-		data, err := json.Marshal(answer)
-		if err != nil {
-			return err
-		}
-		if err := conn.Send(ctx, wsroute.Message{Data: data}); err != nil {
-			return err
+		if answer := s.answer(ctx, conn, m.Data); m.Binary {
+			return &wsroute.MessageError{Code: 1003, Reason: "binary_not_accepted"}
+		} else if answer != nil {
+			data, err := json.Marshal(answer)
+			if err = errors.Join(err, conn.Send(ctx, wsroute.Message{Data: data})); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// answer returns the answer to a message; nil is none. An error closes the connection.
-func (s *service) answer(ctx context.Context, conn *Conn, m wsroute.Message) (any, error) {
-	batch, err := wsroute.Decode[[]json.RawMessage](conn, m)
-	bad, _ := errors.AsType[*wsroute.MessageError](err)
-	switch {
-	case bad != nil && bad.Reason == "invalid_json":
-		return failed(errParse, nil), nil
-	case bad != nil && bad.Reason == "invalid_message": // it is no list
-		if r := s.one(ctx, conn, m.Data); r != nil {
-			return r, nil
-		}
-		return nil, nil
-	case err != nil:
-		return nil, err
+// answer returns the answer to a message; nil is none.
+func (s *service) answer(ctx context.Context, conn *Conn, data []byte) any {
+	var batch []json.RawMessage
+	switch err := json.Unmarshal(data, &batch); {
+	case !json.Valid(data):
+		return failed(errParse, nil)
+	case err != nil: // it is no list
+		return s.one(ctx, conn, data)
 	case len(batch) == 0:
-		return failed(errRequest, nil), nil
+		return failed(errRequest, nil)
 	case len(batch) > maxBatch:
-		return failed(errTooLong, nil), nil
+		return failed(errTooLong, nil)
 	}
-	var answers []*response
+	var answers []any
 	for _, data := range batch {
 		if r := s.one(ctx, conn, data); r != nil {
 			answers = append(answers, r)
 		}
 	}
 	if answers == nil {
-		return nil, nil
+		return nil
 	}
-	return answers, nil
+	return answers
 }
 
-// one handles a request. It returns nil for a notification.
-func (s *service) one(ctx context.Context, conn *Conn, data []byte) *response {
+// one handles a request; nil answers a notification.
+func (s *service) one(ctx context.Context, conn *Conn, data []byte) any {
 	r, err := wsroute.Decode[request](conn, wsroute.Message{Data: data})
-	if err != nil || !r.valid() {
+	if err != nil || r.Params != nil && !strings.ContainsRune("[{", rune(r.Params[0])) ||
+		r.ID != nil && strings.ContainsRune("[{tf", rune(r.ID[0])) {
 		return failed(errRequest, nil)
 	}
-	result, failure := s.call(ctx, conn, r)
+	call, ok := s.methods[r.Method]
+	if !ok && r.ID != nil {
+		return failed(errNoMethod, r.ID)
+	} else if !ok {
+		return nil
+	}
+	result, err := call(ctx, conn, r.Params)
+	encoded, bad := json.Marshal(result)
+	err = cmp.Or(err, bad)
 	switch {
 	case r.ID == nil:
 		return nil
-	case failure != nil:
-		return failed(failure, r.ID)
+	case err != nil:
+		return failed(failure(ctx, r.Method, err), r.ID)
 	}
-	return &response{Version: "2.0", Result: result, ID: r.ID}
+	return &response{Version: "2.0", Result: encoded, ID: r.ID}
 }
 
-// call calls a method.
-func (s *service) call(ctx context.Context, conn *Conn, r request) (json.RawMessage, *rpcError) {
-	m, ok := s.methods[r.Method]
-	if !ok {
-		return nil, errNoMethod
-	}
-	result, err := m(ctx, conn, r.Params)
-	if err != nil {
-		return nil, failure(ctx, r.Method, err)
-	}
-	data, err := json.Marshal(result)
-	if err != nil {
-		return nil, failure(ctx, r.Method, err)
-	}
-	return data, nil
-}
-
-// failure returns the error object for an error of a method. What was not meant for the peer is
-// logged.
+// failure logs what was not meant for the peer.
 func failure(ctx context.Context, method string, err error) *rpcError {
 	if bad, ok := errors.AsType[*wsroute.MessageError](err); ok {
 		return &rpcError{-32602, "Invalid params", &errorData{Reason: bad.Reason, Errors: bad.Errors}}
 	}
 	if r, ok := errors.AsType[*depends.Rejection](err); ok {
-		return &rpcError{-32000, "Refused", &errorData{Reason: r.Reason, Detail: r.Detail}}
+		return &rpcError{-32000, "Refused", &errorData{Reason: r.Reason}}
 	}
-	if ctx.Err() == nil {
-		slog.ErrorContext(ctx, "method failed", "method", method, "err", err)
-	}
+	slog.ErrorContext(ctx, "method failed", "method", method, "err", err)
 	return errInternal
 }
 
