@@ -152,6 +152,8 @@ func OnBinary[In, Event any](
 // binaryName stands for the type of a binary message.
 const binaryName = "_binary"
 
+func (c *call) isBinary() bool { return c.of == nil && c.target.Message == reflect.TypeFor[[]byte]() }
+
 // Answer sets the handler of a type of messages that are answered, by an Out of the channel's
 // union or an error. See [On].
 func Answer[M, In, Out, Event any](
@@ -214,6 +216,10 @@ func (c *call) swapped() (bad []string) {
 		return bad
 	}
 	for f := range c.target.Message.Fields() {
+		if f.Tag.Get("default") != "" {
+			bad = append(bad, fmt.Sprintf("field %s of the message %s has a default, which is for "+
+				"parameters: an absent member is the zero value", f.Name, graph.TypeName(c.target.Message)))
+		}
 		for _, in := range []string{"path", "query", "header", "cookie", "depends", "scopes"} {
 			if f.Tag.Get(in) != "" {
 				bad = append(bad, fmt.Sprintf("field %s of the message %s has the tag %q, which belongs "+
@@ -241,10 +247,13 @@ func (u *union) lacks(what string, t reflect.Type) string {
 func (rt *route) messageTargets(route *graph.Target, found *faults) (list []*graph.Target) {
 	for _, c := range rt.calls {
 		t := new(c.target)
-		t.Label = fmt.Sprintf("message %q of %s", c.name, route.Label)
+		if t.Label = fmt.Sprintf("message %q of %s", c.name, route.Label); c.isBinary() {
+			t.Label = "binary messages of " + route.Label
+		}
 		t.Route, t.PathNames = route, route.PathNames
 		var bad []string
 		t.Given, bad = c.given(rt)
+		bad = append(bad, rt.reserves(c.name)...)
 		if rt.codec.out != nil {
 			bad = append(bad, taken(c.name, t.Message, rt.codec.out.member)...)
 		}

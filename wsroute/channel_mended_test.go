@@ -1,6 +1,7 @@
 package wsroute_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -222,5 +223,26 @@ func TestAMessageThatEndsItsGoroutine(t *testing.T) {
 				t.Errorf("the cleanups got %s", got)
 			}
 		})
+	}
+}
+
+// TestADemandIsNoBlindGuard: a value that the messages of a route take is demanded by Require, and
+// guards nothing; one that nobody takes is a guard that asks a peer nothing.
+func TestADemandIsNoBlindGuard(t *testing.T) {
+	for taken, want := range map[bool]int{true: 0, false: 1} {
+		var log bytes.Buffer
+		deps := depends.New()
+		depends.Provide(deps, func(context.Context, struct{}) (perTx, error) { return perTx{}, nil })
+		ws := wsroute.New(deps, &wsroute.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		c := wsroute.HandleMessages(ws, "/ws", events, wsroute.Public, wsroute.Require[perTx]())
+		if taken {
+			wsroute.On(c, "say", nop[sayMsg, struct{ Tx perTx }])
+		}
+		if _, err := ws.Handler(); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(log.String(), "a guard asks a peer nothing"); got != want {
+			t.Errorf("taken %t: logged\n%s", taken, log.String())
+		}
 	}
 }

@@ -102,6 +102,7 @@ func TestFaultsOfMessages(t *testing.T) {
 	wsroute.On(c, "endless", nop[nothing, struct{ Deltas wsroute.Reply[saidMsg] }])
 	wsroute.OnBinary(c, nop[[]byte, struct{}])
 	wsroute.OnBinary(c, nop[[]byte, struct{ Deltas wsroute.Reply[saidMsg] }])
+	wsroute.On(c, "default", nop[defaultMsg, struct{}])
 	wsroute.On(c, "shadow", nop[shadowMsg, struct{ Target Target }])
 	wsroute.On(c, "unread", nop[unreadMsg, struct{ Target Target }])
 
@@ -133,6 +134,10 @@ func TestFaultsOfMessages(t *testing.T) {
 type shadowMsg struct {
 	Target
 	Other int `json:"id"`
+}
+
+type defaultMsg struct {
+	Limit int `json:"limit" default:"50"`
 }
 
 type unreadMsg struct {

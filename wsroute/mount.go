@@ -211,7 +211,7 @@ func (s *shared) plan(endpoints []*endpoint) {
 			blind = append(blind, m.Blind...)
 		}
 		for _, p := range blind {
-			if !warned[p] {
+			if !warned[p] && !slices.Contains(e.target.Taken, p) {
 				warned[p] = true
 				s.config.Logger.Warn("a guard asks a peer nothing: it refuses all of them or none",
 					"guard", graph.TypeName(p.Out), "provider", p.String(), "route", e.target.Label)

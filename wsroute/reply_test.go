@@ -200,14 +200,18 @@ func TestTwoMessagesWithOneRef(t *testing.T) {
 // TestADeltaAfterTheEnd of its message is an error, whatever its own context says.
 func TestADeltaAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		begun := make(chan bool)
 		srv := talking(t, depends.New(), func(c *wsroute.Channel[event]) {
 			wsroute.Answer(c, "ask", func(ctx context.Context, _ nothing, in streaming) (saidMsg, error) {
+				close(begun)
 				<-ctx.Done()
 				return saidMsg{"the error", fmt.Sprint(in.Deltas.Send(context.Background(), saidMsg{}))}, nil
 			}, wsroute.Concurrent(1))
 		})
 		peer := wstest.Dial[string, string](t, srv, "/ws")
-		wstest.Converse(t, peer, `> {"type":"ask","ref":1}`, `> {"type":"ping"}`, `< {"type":"pong"}`, `> {"type":"cancel","ref":1}`,
+		peer.Send(`{"type":"ask","ref":1}`)
+		<-begun
+		wstest.Converse(t, peer, `> {"type":"cancel","ref":1}`,
 			`< {"type":"said","ref":1,"from":"the error","text":"wsroute: the peer has cancelled the message"}`)
 	})
 }

@@ -163,7 +163,7 @@ func (c *call) info(u *union) MessageInfo {
 		Scopes: slices.Clone(c.target.Scopes), Within: c.within, Concurrent: c.concurrent,
 		Guards: each(c.plan.Guards(), func(g graph.GuardInfo) Guard { return Guard(g) }),
 	}
-	if c.name == binaryName {
+	if c.isBinary() {
 		m.Name, m.Frame = "", "binary"
 	}
 	switch {

@@ -38,7 +38,7 @@ var envelopeMembers = []string{
 	refMember, "reason", "detail", "retry_after", "errors", "token", "expires",
 }
 
-// reserved are the names that usher gives its own messages.
+// reserved are the names of usher's own messages of a channel.
 var reserved = []string{"error", "renew", "renewed", "cancel", "ping", "pong"}
 
 var typeName = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
@@ -87,11 +87,8 @@ func newUnion[T any](members Union[T], v *validator.Validate, incoming bool) (u 
 func messageType(name string, t reflect.Type, v *validator.Validate, incoming bool) (r received, bad []string) {
 	r.typ = t
 	note := func(format string, args ...any) { bad = append(bad, fmt.Sprintf(format, args...)) }
-	switch {
-	case !typeName.MatchString(name):
+	if !typeName.MatchString(name) {
 		note("%q is no name of a message: use letters, digits and ._:-", name)
-	case slices.Contains(reserved, name):
-		note("%q is the name of a message of usher's own", name)
 	}
 	if t == nil || t.Kind() != reflect.Struct {
 		what := "nil"
@@ -179,8 +176,17 @@ func (rt *route) checkUnions() (bad []string) {
 			u.member = cmp.Or(rt.codec.member, typeMember)
 			for _, name := range slices.Sorted(maps.Keys(u.types)) {
 				bad = append(bad, taken(name, u.types[name].typ, u.member)...)
+				bad = append(bad, rt.reserves(name)...)
 			}
 		}
+	}
+	return bad
+}
+
+// reserves says whether a name is one that usher uses on the route.
+func (rt *route) reserves(name string) (bad []string) {
+	if rt.channel != nil && slices.Contains(reserved, name) {
+		bad = append(bad, fmt.Sprintf("%q is the name of a message of usher's own", name))
 	}
 	return bad
 }

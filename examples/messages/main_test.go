@@ -178,6 +178,19 @@ func TestPingAndRenewal(t *testing.T) {
 	})
 }
 
+// TestGuests sign in later.
+func TestGuests(t *testing.T) {
+	ws := newRouter(key, new(Staff), quiet())
+	c := wsroute.HandleMessages(ws, "/open/:board", events, wsroute.Public, wsroute.Renewable)
+	wsroute.OnOpen(c, func(context.Context, struct{ Claims depends.Optional[Claims] }) error { return nil })
+	wsroute.Answer(c, "add", add, wsroute.Require[Claims](), wsroute.Require[Member]())
+	peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/open/kitchen")
+	wstest.Converse(t, peer,
+		`> {"type":"add","ref":1,"title":"buy tea"}`, `< {"type":"error","ref":1,"reason":"unauthorized"}`,
+		`> {"type":"renew","token":"`+signed(t, "ada", "")+`"}`, `< {"type":"renewed","expires":"*"}`,
+		`> {"type":"add","ref":2,"title":"buy tea"}`, `< {"type":"card","ref":2,"id":1,"title":"buy tea","owner":"ada"}`)
+}
+
 func TestALoop(t *testing.T) {
 	srv := wstest.Start(t, newRouter(key, &Staff{}, quiet()))
 	peer := wstest.Dial[string, string](t, srv, "/terminal", bearer(t, "ada", ""))

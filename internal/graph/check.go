@@ -30,6 +30,7 @@ type Target struct {
 	Message  reflect.Type
 
 	Blind []*Provider // the guards that ask a peer nothing, once Check has seen the route
+	Taken []*Provider // whose values the messages of the route take
 
 	input         *input
 	schemes       []*Provider

@@ -78,6 +78,7 @@ func (c *checker) fromRoute(p *Provider, f *field, by Lifetime) bool {
 	guarded := slices.ContainsFunc(c.target.Guards, func(g Guard) bool { return g.Type == p.Out })
 	switch {
 	case route.required[p], optional && (f.optional || f.guard || guarded && p.fixed()):
+		route.Taken = append(route.Taken, p)
 		return true
 	case by != Message && !p.fixed() && !optional, by == Message && guarded && !p.fixed():
 		return false // it runs for the message, too
@@ -85,6 +86,9 @@ func (c *checker) fromRoute(p *Provider, f *field, by Lifetime) bool {
 	name := TypeName(p.Out)
 	fact := fmt.Sprintf("%s needs %s, and %s connects without it", c.target.Label, name, route.Label)
 	hint := fmt.Sprintf("for one on each connection, add wsroute.Require[%s]() to the route", name)
+	if optional {
+		hint += "; for those alone who have it, as guests who sign in later, add it to the message"
+	}
 	if !p.fixed() {
 		hint += fmt.Sprintf("; for one of each message, make %s depends.Message; "+
 			"to make it anew for this field, tag it `depends:\"fresh\"`", p.Func.Name)
