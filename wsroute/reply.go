@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-
-	"example.com/usher/internal/wsconn"
 )
 
 // Reply sends parts of an answer before its end: the tokens of a text that is generated, say. It
@@ -137,7 +135,7 @@ func (t *talk) cancel(ref []byte, before int64) {
 
 // cancellable gives a message an end of its own. Nobody reads a stream behind the peer's close
 // frame.
-func (t *talk) cancellable(h *handling, in *wsconn.Message) (done func()) {
+func (t *talk) cancellable(h *handling, number int64) (over func()) {
 	h.Context, h.cancel = context.WithCancelCause(h.Context)
 	stop := func() {}
 	if conn := t.peer.conn; h.call.streams {
@@ -150,7 +148,7 @@ func (t *talk) cancellable(h *handling, in *wsconn.Message) (done func()) {
 	defer t.mu.Unlock()
 	t.active = append(t.active, h)
 	t.cancelled = slices.DeleteFunc(t.cancelled, func(c cancellation) bool {
-		return c.before < in.Number
+		return c.before < number
 	})
 	if slices.ContainsFunc(t.cancelled, func(c cancellation) bool {
 		return bytes.Equal(c.ref, h.ref)

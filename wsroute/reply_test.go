@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -286,4 +287,32 @@ func TestASlowReaderSlowsItsOwnStream(t *testing.T) {
 		t.Errorf("%d parts were made for who does not read, %d for who does", got, quick.Load())
 	}
 	_ = sleeper.WebSocket.NetConn().Close()
+}
+
+// TestACancelKeepsItsPlace: concurrent messages begin in any order, and one behind the cancel does
+// not make it forgotten.
+func TestACancelKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var made atomic.Int32
+		srv := talking(t, depends.New(), func(c *wsroute.Channel[event]) {
+			wsroute.Answer(c, "ask", generate(&made), wsroute.Concurrent(2))
+			wsroute.On(c, "wait", func(context.Context, nothing, struct{}) error {
+				time.Sleep(time.Second)
+				return nil
+			})
+		})
+		peer := wstest.Dial[string, string](t, srv, "/ws")
+		for range 50 {
+			peer.Send(`{"type":"wait"}`)
+			peer.Send(`{"type":"ask","ref":1,"tokens":5}`)
+			peer.Send(`{"type":"cancel","ref":1}`)
+			peer.Send(`{"type":"ask","ref":2,"tokens":0}`)
+			heard := []string{peer.Receive(), peer.Receive()}
+			slices.Sort(heard)
+			want := []string{`{"type":"done","ref":2}`, `{"type":"error","ref":1,"reason":"cancelled"}`}
+			if !slices.Equal(heard, want) {
+				t.Fatalf("heard %v", heard)
+			}
+		}
+	})
 }

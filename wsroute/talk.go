@@ -86,16 +86,21 @@ func (t *talk) take(in *wsconn.Message) {
 		return
 	}
 	h := newHandling(p.conn.Context(), p, c, e.ref)
+	over := func() {}
+	if c.cancels() { // on this goroutine, where messages are in their order
+		over = t.cancellable(h, in.Number)
+	}
 	if c.concurrent > 0 {
-		t.start(h, in)
+		t.start(h, in, over)
 		return
 	}
 	defer p.conn.HandlerDone()
+	defer over()
 	t.handle(h, in)
 }
 
-// start handles a concurrent message once there is a place for it.
-func (t *talk) start(h *handling, in *wsconn.Message) {
+// start handles a concurrent message once there is a place for it, and calls over after it.
+func (t *talk) start(h *handling, in *wsconn.Message, over func()) {
 	slot := t.slots[h.call]
 	if slot == nil {
 		if t.slots == nil {
@@ -109,12 +114,14 @@ func (t *talk) start(h *handling, in *wsconn.Message) {
 	case slot <- struct{}{}:
 	case <-conn.Context().Done():
 		in.Release()
+		over()
 		conn.HandlerDone()
 		return
 	}
 	t.peer.beside(func() error {
 		defer conn.HandlerDone()
 		defer func() { <-slot }()
+		defer over()
 		t.handle(h, in)
 		return nil
 	})
@@ -122,9 +129,6 @@ func (t *talk) start(h *handling, in *wsconn.Message) {
 
 // handle sees a message through, and answers it.
 func (t *talk) handle(h *handling, in *wsconn.Message) {
-	if h.call.cancels() {
-		defer t.cancellable(h, in)()
-	}
 	defer h.end()
 	var answer *wsconn.Outgoing
 	err := h.do(func(message any) error {
