@@ -537,3 +537,29 @@ func BenchmarkDo(b *testing.B) {
 	}
 	b.ReportMetric(float64(took[1])/float64(took[0]), "do/messages")
 }
+
+// TestAPanicBehindACloseFrame is logged, too: the peer's close is why the connection ends.
+func TestAPanicBehindACloseFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		ws := wsroute.New(depends.New(), &wsroute.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		c := wsroute.HandleMessages(ws, "/", events, wsroute.Public)
+		wsroute.On(c, "go", func(_ context.Context, _ nothing, in struct{ Sender wsroute.Sender[event] }) error {
+			in.Sender.Go(func(context.Context) error {
+				time.Sleep(time.Second)
+				panic("too late")
+			})
+			time.Sleep(2 * time.Second)
+			return nil
+		})
+		srv := wstest.Start(t, ws)
+		peer := wstest.Dial[string, string](t, srv, "/")
+		peer.Send(`{"type":"go"}`)
+		time.Sleep(time.Millisecond)
+		peer.Close(1000, "")
+		srv.Stop()
+		if !strings.Contains(log.String(), `level=ERROR msg="work failed"`) || !strings.Contains(log.String(), "too late") {
+			t.Errorf("logged\n%s", log.String())
+		}
+	})
+}

@@ -164,12 +164,11 @@ func (p *peer) beside(f func() error) {
 		err := graph.ErrGoexit // until f returns
 		defer p.going.running.Done()
 		defer func() {
-			switch over := p.conn.Outcome().Cause != nil; {
-			case err == nil:
-			case !over:
-				code, reason, logged := p.endpoint.closing(err)
-				p.conn.End(logged, code, reason, false)
-			case isPanic(err):
+			if err == nil {
+				return
+			}
+			code, reason, logged := p.endpoint.closing(err)
+			if !p.conn.End(logged, code, reason, false) && isPanic(err) { // or nobody would know
 				p.log(slog.LevelError, "work failed", err)
 			}
 		}()
