@@ -122,17 +122,16 @@ func (c *Call[M, In, Out]) Do(
 	if err == nil {
 		return *answer.(*Out), nil //nolint:forcetypeassert // the handler's own type
 	}
-	if isPanic(err) {
+	switch reason := h.reason(err); {
+	case isPanic(err):
 		h.logFailed(err)
-	}
-	switch reason := h.reason(err); reason {
-	case "": // the connection has ended
-	case reasonUnauthorized:
-		err = &depends.Rejection{Status: http.StatusUnauthorized, Reason: reason, Err: err}
-	case reasonTimeout:
-		err = &depends.Rejection{Status: http.StatusServiceUnavailable, Reason: reason, Err: err}
-	default:
+	case reason == "": // the connection has ended
+	case errors.As(err, new(*depends.Rejection)), reason != reasonUnauthorized && reason != reasonTimeout:
 		err = p.endpoint.mapped(err)
+	case reason == reasonUnauthorized:
+		err = &depends.Rejection{Status: http.StatusUnauthorized, Reason: reason, Err: err}
+	default:
+		err = &depends.Rejection{Status: http.StatusServiceUnavailable, Reason: reason, Err: err}
 	}
 	return out, err
 }

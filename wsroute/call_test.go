@@ -563,3 +563,24 @@ func TestAPanicBehindACloseFrame(t *testing.T) {
 		}
 	})
 }
+
+// TestARejectionOfACall is what the handler has made, also with a reason that usher has, too.
+func TestARejectionOfACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := []*depends.Rejection{
+			{Status: 401, CloseCode: 4401, Reason: "unauthorized", Detail: "mine"},
+			{Status: 408, CloseCode: 4408, Reason: "timeout", Detail: "mine"},
+		}
+		call := wsroute.NewCall(func(_ context.Context, n int, _ struct{}) (int, error) { return 0, want[n] })
+		ws := wsroute.New(depends.New(), quiet())
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+			for i := range want {
+				if _, err := call.Do(ctx, conn, i); err != error(want[i]) { //nolint:errorlint // the same
+					t.Errorf("got %v, want %v", err, want[i])
+				}
+			}
+			return nil
+		}, wsroute.Public, wsroute.Calls(call))
+		wstest.Dial[string, string](t, wstest.Start(t, ws), "/").Closed()
+	})
+}
