@@ -88,7 +88,8 @@ type connection interface{ ofPeer() *peer }
 // providers and guards, the handler, and the cleanups of what was made for the message, which
 // have run when Do returns. ctx is the handler's, or derived from it, as by a time limit. An
 // answer that cannot be encoded is found after the cleanups: encode it in the handler where
-// that matters. Do may be called by several goroutines at once.
+// that matters. Do may be called by several goroutines at once; the connection's cleanups wait
+// for its return.
 //
 // An error is the handler's or a provider's, or the [depends.Rejection] that Config.MapError
 // makes of it; a Rejection "unauthorized" for a credential that is not there, or "timeout" after
@@ -108,7 +109,10 @@ func (c *Call[M, In, Out]) Do(
 		return out, errors.New("wsroute: Do: the context is not derived from the connection's")
 	case ctx.Err() != nil:
 		return out, context.Cause(ctx)
+	case !p.going.enter(): // in a cleanup, say
+		return out, p.conn.Outcome().Cause
 	}
+	defer p.going.running.Done()
 	h := newHandling(ctx, p, rt.calls[i], nil)
 	defer h.end()
 	var answer any

@@ -584,3 +584,55 @@ func TestARejectionOfACall(t *testing.T) {
 		wstest.Dial[string, string](t, wstest.Start(t, ws), "/").Closed()
 	})
 }
+
+// TestACallAtTheEnd: the connection's values are not released while one works, and none begins
+// after that.
+func TestACallAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deps := depends.New()
+		depends.Provide(deps, func(ctx context.Context, _ struct{}) (*unit, error) {
+			u := new(unit)
+			depends.Cleanup(ctx, func(context.Context, error) error { u.working.Store(-1); return nil })
+			return u, nil
+		})
+		call := wsroute.NewCall(func(ctx context.Context, wait time.Duration, in struct{ Tx *unit }) (int64, error) {
+			<-ctx.Done()
+			time.Sleep(wait)
+			return in.Tx.working.Load(), nil
+		})
+		type late struct{ call func(context.Context) }
+		depends.Provide(deps, func(ctx context.Context, _ struct{ _ *unit }) (*late, error) {
+			l := new(late)
+			depends.Cleanup(ctx, func(ctx context.Context, _ error) error { l.call(ctx); return nil })
+			return l, nil
+		})
+		ws := wsroute.New(deps, quiet())
+		var calls atomic.Int32
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], in struct {
+			Tx   *unit
+			Late *late
+		},
+		) error {
+			go func() {
+				if released, err := call.Do(ctx, conn, time.Second); err != nil || released != 0 {
+					t.Errorf("it has worked with a value that was released: %v, %v", released, err)
+				}
+				calls.Add(1)
+			}()
+			in.Late.call = func(ctx context.Context) {
+				if _, err := call.Do(ctx, conn, 0); !errors.Is(err, wsroute.ErrClosed) {
+					t.Errorf("in a cleanup: %v", err)
+				}
+				calls.Add(1)
+			}
+			time.Sleep(time.Second)
+			return nil
+		}, wsroute.Public, wsroute.Calls(call))
+		srv := wstest.Start(t, ws)
+		wstest.Dial[string, string](t, srv, "/").Closed()
+		srv.Stop()
+		if got := calls.Load(); got != 2 {
+			t.Errorf("%d calls", got)
+		}
+	})
+}
