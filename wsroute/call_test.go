@@ -636,3 +636,59 @@ func TestACallAtTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestACallWithinACall: what the inner one sends waits for the outer one's cleanups.
+func TestACallWithinACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deps := depends.New()
+		commits := errors.New("no commit")
+		depends.Provide(deps, func(ctx context.Context, _ struct{}) (*unit, error) {
+			depends.Cleanup(ctx, func(context.Context, error) error { return commits })
+			return new(unit), nil
+		}, depends.Message)
+		type own struct{}
+		depends.Provide(deps, func(ctx context.Context, _ struct{}) (own, error) {
+			depends.Cleanup(ctx, func(context.Context, error) error { return nil })
+			return own{}, nil
+		}, depends.Message)
+		room := new(wsroute.Room[string])
+		inner := wsroute.NewCall(func(ctx context.Context, text string, in struct{ Sender wsroute.Sender[string] }) (int, error) {
+			return 0, errors.Join(in.Sender.Send(ctx, text), room.Send(ctx, text+" to all"))
+		})
+		cleaning := wsroute.NewCall(func(ctx context.Context, text string, in struct {
+			Sender wsroute.Sender[string]
+			_      own
+		},
+		) (int, error) {
+			return 0, in.Sender.Send(ctx, text)
+		})
+		outer := wsroute.NewCall(func(ctx context.Context, _ int, in struct {
+			_      *unit
+			Sender wsroute.Sender[string]
+		},
+		) (int, error) {
+			_, first := inner.Do(ctx, in.Sender, "inner")
+			_, second := cleaning.Do(ctx, in.Sender, "with a cleanup")
+			return 0, errors.Join(first, second)
+		})
+		ws := wsroute.New(deps, quiet())
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[string, string], _ none) error {
+			room.Join(conn)
+			for commits != nil {
+				_, err := outer.Do(ctx, conn, 1)
+				if err := conn.Send(ctx, fmt.Sprint(err)); err != nil {
+					return err
+				}
+				commits = nil
+			}
+			_, err := outer.Do(ctx, conn, 1)
+			return errors.Join(err, conn.Send(ctx, fmt.Sprint(err)))
+		}, wsroute.Public, wsroute.Calls(inner, cleaning, outer))
+		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+		for _, want := range []string{"cleanup: no commit", "inner", "inner to all", "with a cleanup", "<nil>"} {
+			if got := peer.Receive(); got != want {
+				t.Errorf("heard %q, want %q", got, want)
+			}
+		}
+	})
+}

@@ -61,21 +61,30 @@ func handlingOf(ctx context.Context) *handling {
 	return h
 }
 
-// holds says whether what a message sends waits for its cleanups.
+// holds says whether what a message sends waits for its cleanups, or for those of a message
+// whose handler calls Do for it.
 func (h *handling) holds() bool {
+	if h == nil {
+		return false
+	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.holding
+	holding := h.holding
+	h.mu.Unlock()
+	return holding || handlingOf(h.Context).holds()
 }
 
 // hold keeps what sends something until then, unless it is too late.
 func (h *handling) hold(send func()) bool {
+	if h == nil {
+		return false
+	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.holding {
+	holding := h.holding
+	if holding {
 		h.later = append(h.later, send)
 	}
-	return h.holding
+	h.mu.Unlock()
+	return holding || handlingOf(h.Context).hold(send)
 }
 
 // do sees a message through: read fills it in, and made gets what the handler has made of it,
@@ -204,6 +213,9 @@ func (h *handling) cleanUp(err error) error {
 // sendHeld sends what has waited, and lets nothing wait any more.
 func (h *handling) sendHeld() {
 	for _, send := range h.flush() {
+		if handlingOf(h.Context).hold(send) {
+			continue
+		}
 		if err := protect("what a message sends", send); err != nil {
 			h.logFailed(err)
 		}

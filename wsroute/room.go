@@ -87,7 +87,7 @@ func (r *Room[Send]) SendTo(ctx context.Context, v Send, allowed func(depends.Id
 
 func (r *Room[Send]) send(ctx context.Context, v Send, to func(*peer) bool) error {
 	encoded := map[*union]*wsconn.Outgoing{}
-	if h := handlingOf(ctx); h != nil && h.holds() {
+	if h := handlingOf(ctx); h.holds() {
 		// Who is a member by then gets it, as it is now.
 		r.mu.Lock()
 		err := r.encode(v, encoded)

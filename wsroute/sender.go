@@ -25,7 +25,7 @@ func (s Sender[Event]) Send(ctx context.Context, v Event) error {
 	if err != nil {
 		return err
 	}
-	if h := handlingOf(ctx); h != nil && h.holds() {
+	if h := handlingOf(ctx); h.holds() {
 		by := h.peer.conn.Context()
 		if s.peer != h.peer { // who hears it although this connection ends
 			by = context.Background()
