@@ -79,7 +79,8 @@ func (c *call) given(rt *route) (given map[reflect.Type]func(any) any, bad []str
 	}
 	for _, f := range reflect.VisibleFields(c.target.In) {
 		reply, ok := reflect.Zero(f.Type).Interface().(replies)
-		if !ok {
+		// A pointer to one, or a struct that embeds one, is another type.
+		if !ok || f.Type.Kind() != reflect.Struct || reflect.TypeOf(reply.of(nil)) != f.Type {
 			continue
 		}
 		c.streams = true
@@ -91,7 +92,7 @@ func (c *call) given(rt *route) (given map[reflect.Type]func(any) any, bad []str
 		}
 		given = merged
 		switch {
-		case rt.channel == nil:
+		case c.alone:
 			bad = append(bad, fmt.Sprintf(
 				"field %s: a Reply is for HandleMessages; a loop sends by itself", f.Name))
 		case c.answer == nil:

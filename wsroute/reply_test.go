@@ -316,3 +316,26 @@ func TestACancelKeepsItsPlace(t *testing.T) {
 		}
 	})
 }
+
+// TestARepliesPlace: what is no Reply itself, and one of a Call, are faults of the wiring.
+func TestARepliesPlace(t *testing.T) {
+	type wrapped struct{ wsroute.Reply[saidMsg] }
+	ws := wsroute.New(depends.New(), quiet())
+	call := wsroute.NewCall(func(context.Context, int, streaming) (int, error) { return 0, nil })
+	c := wsroute.HandleMessages(ws, "/", events, wsroute.Public, wsroute.Calls(call))
+	wsroute.Answer(c, "pointer", func(context.Context, nothing, struct{ Deltas *wsroute.Reply[saidMsg] }) (doneMsg, error) {
+		return doneMsg{}, nil
+	})
+	wsroute.Answer(c, "wrapped", func(context.Context, nothing, struct{ Deltas wrapped }) (doneMsg, error) {
+		return doneMsg{}, nil
+	})
+	_, err := ws.Handler()
+	for _, want := range []string{
+		"no provider for *wsroute.Reply[wsroute_test.saidMsg]", "no provider for wsroute_test.wrapped",
+		"a Reply is for HandleMessages",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not said in\n%v", want, err)
+		}
+	}
+}
