@@ -30,7 +30,7 @@ type handling struct {
 
 	told     func()                  // tells a Trace of the end; nil without one
 	cancel   context.CancelCauseFunc // nil if it cannot be cancelled
-	replying sync.Mutex
+	replying sync.RWMutex
 	replied  bool // nothing may be sent by a Reply any more
 }
 

@@ -42,8 +42,8 @@ func (r Reply[Delta]) Send(ctx context.Context, v Delta) error {
 		return err
 	}
 	defer m.Release()
-	h.replying.Lock()
-	defer h.replying.Unlock()
+	h.replying.RLock() // each waits for room by its own context
+	defer h.replying.RUnlock()
 	switch {
 	case h.replied:
 		return errReplied

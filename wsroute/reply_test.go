@@ -339,3 +339,42 @@ func TestARepliesPlace(t *testing.T) {
 		}
 	}
 }
+
+// TestAPartHasADeadlineOfItsOwn, also while another goroutine's part waits for a slow reader.
+func TestAPartHasADeadlineOfItsOwn(t *testing.T) {
+	took := make(chan error, 1)
+	long := strings.Repeat("x", 1<<20)
+	srv := talking(t, depends.New(), func(c *wsroute.Channel[event]) {
+		wsroute.Answer(c, "ask", func(ctx context.Context, _ nothing, in streaming) (doneMsg, error) {
+			waits := make(chan struct{})
+			go func() {
+				for range 5 {
+					_ = in.Deltas.Send(ctx, saidMsg{"model", long})
+				}
+				close(waits)
+			}()
+			select {
+			case <-waits:
+				t.Error("the reader is quick")
+			case <-time.After(100 * time.Millisecond):
+			}
+			short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+			defer cancel()
+			took <- in.Deltas.Send(short, saidMsg{"model", long})
+			<-waits
+			return doneMsg{}, nil
+		})
+	}, wsroute.Limits{SendMessages: 1})
+	peer := wstest.Dial[string, string](t, srv, "/ws")
+	peer.Send(`{"type":"ask","ref":1}`)
+	select {
+	case err := <-took:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after its deadline: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits longer than its deadline")
+	}
+	_ = peer.WebSocket.NetConn().Close()
+	srv.Stop()
+}
