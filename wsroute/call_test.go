@@ -692,3 +692,34 @@ func TestACallWithinACall(t *testing.T) {
 		}
 	})
 }
+
+// TestAGuestWithANameSignsIn: it counts as one principal's connection, and not as two.
+func TestAGuestWithANameSignsIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := quiet()
+		config.MaxPerPrincipal = 1
+		deps := renewable(new(atomic.Int32))
+		depends.Provide(deps, func(ctx context.Context, in struct {
+			Pass depends.Optional[pass]
+			Name string `query:"name"`
+		},
+		) (guest, error) {
+			if !in.Pass.OK {
+				depends.Identify(ctx, depends.Identity{Subject: in.Name})
+			}
+			return guest{in.Name}, nil
+		})
+		ws := wsroute.New(deps, config)
+		wsroute.HandleMessages(ws, "/", events, wsroute.Renewable, wsroute.Public, wsroute.Require[guest]())
+		srv := wstest.Start(t, ws)
+		for _, token := range []string{"ada/1h/x", "zoe/1h/x", "ada/1h/x"} {
+			peer := wstest.Dial[string, string](t, srv, "/?name=zoe")
+			wstest.Converse(t, peer, `> {"type":"renew","token":"`+token+`"}`, `< {"type":"renewed","expires":"*"}`)
+			if token == "ada/1h/x" { // and zoe may come again
+				wstest.Dial[string, string](t, srv, "/?name=zoe").Close(1000, "")
+			}
+			peer.Close(1000, "")
+			time.Sleep(time.Second)
+		}
+	})
+}

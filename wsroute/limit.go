@@ -79,6 +79,10 @@ func (h *hub) count(p *peer, name principal) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if before := p.counted.principal; before != nil { // of a guest who signs in
+		h.byPrincipal.add(*before, -1)
+		p.counted.principal = nil
+	}
 	if h.byPrincipal[name] >= limit {
 		return retryLater(http.StatusTooManyRequests, "too_many_of_principal", errLimit)
 	}
