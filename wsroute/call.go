@@ -126,15 +126,16 @@ func (c *Call[M, In, Out]) Do(
 	if err == nil {
 		return *answer.(*Out), nil //nolint:forcetypeassert // the handler's own type
 	}
+	declared, _ := p.endpoint.declared(err)
 	switch reason := h.reason(err); {
 	case isPanic(err):
 		h.logFailed(err)
 	case reason == "": // the connection has ended
-	case errors.As(err, new(*depends.Rejection)), reason != reasonUnauthorized && reason != reasonTimeout:
+	case declared != nil:
 		err = p.endpoint.mapped(err)
 	case reason == reasonUnauthorized:
 		err = &depends.Rejection{Status: http.StatusUnauthorized, Reason: reason, Err: err}
-	default:
+	case reason == reasonTimeout:
 		err = &depends.Rejection{Status: http.StatusServiceUnavailable, Reason: reason, Err: err}
 	}
 	return out, err
