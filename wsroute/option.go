@@ -148,6 +148,9 @@ func (rt *route) check(t *graph.Target, found *faults, c *Config) {
 	if rt.channel != nil && rt.DropOldest {
 		found.add(t, "bad route", "DropOldest would drop answers", "send what may be dropped by a loop")
 	}
+	if rt.channel != nil && slices.ContainsFunc(rt.calls, func(c *call) bool { return c.alone }) {
+		found.add(t, "bad route", "Calls is for loops", "add the handler by On or Answer")
+	}
 	if !isToken(rt.Method) || strings.ToUpper(rt.Method) != rt.Method {
 		found.add(t, "bad route", fmt.Sprintf("%q is no HTTP method", rt.Method),
 			"use the constants of net/http, such as http.MethodPost")

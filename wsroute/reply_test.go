@@ -332,7 +332,7 @@ func TestARepliesPlace(t *testing.T) {
 	_, err := ws.Handler()
 	for _, want := range []string{
 		"no provider for *wsroute.Reply[wsroute_test.saidMsg]", "no provider for wsroute_test.wrapped",
-		"a Reply is for HandleMessages",
+		"a Reply is for HandleMessages", "Calls is for loops",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not said in\n%v", want, err)
