@@ -26,7 +26,7 @@ type call struct {
 	bad        []string
 
 	check func(reflect.Value) error // runs the validate tags; nil if there are none
-	plan  *graph.Plan               // once it is mounted
+	index int                       // among the route's, and of its plan among the endpoint's
 	serve func(ctx context.Context, message, in any) (answer any, err error)
 }
 
@@ -75,7 +75,7 @@ func Calls(calls ...handles) RouteOption {
 	return option{"", func(rt *route) {
 		for _, c := range calls {
 			mine := *c.handles()
-			mine.of, mine.target.Graph = c.handles(), rt.target.Graph
+			mine.of, mine.target.Graph, mine.index = c.handles(), rt.target.Graph, len(rt.calls)
 			rt.calls = append(rt.calls, &mine)
 		}
 	}}

@@ -723,3 +723,69 @@ func TestAGuestWithANameSignsIn(t *testing.T) {
 		}
 	})
 }
+
+// TestDecodeOfAPointer names the members that are wrong, as that of a struct does.
+func TestDecodeOfAPointer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ws := wsroute.New(depends.New(), quiet())
+		wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[wsroute.Message, string], _ none) error {
+			m, err := conn.Receive(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = wsroute.Decode[*sayMsg](conn, m)
+			if bad, ok := errors.AsType[*wsroute.MessageError](err); !ok || fmt.Sprint(bad.Errors) != "[{[text] max 10}]" {
+				t.Errorf("got %v of %v", bad.Errors, err)
+			}
+			return nil
+		}, wsroute.Public)
+		peer := wstest.Dial[string, string](t, wstest.Start(t, ws), "/")
+		peer.Send(`{"text":"too long a text"}`)
+		peer.Closed()
+	})
+}
+
+// TestAMountWhileCallsAreMade: a program may mount its routes at several places, and while it
+// serves.
+func TestAMountWhileCallsAreMade(t *testing.T) {
+	call := wsroute.NewCall(func(ctx context.Context, n int, in struct {
+		Name   string `query:"name"`
+		Sender wsroute.Sender[event]
+	},
+	) (string, error) {
+		return in.Name, in.Sender.Send(ctx, saidMsg{in.Name, "hi"})
+	})
+	ws := wsroute.New(depends.New(), quiet())
+	wsroute.Handle(ws, "/loop", func(ctx context.Context, conn *wsroute.Conn[string, event], _ none) error {
+		for range 100 {
+			if name, err := call.Do(ctx, conn, 1); err != nil || name != "ada" {
+				return fmt.Errorf("%q, %w", name, err)
+			}
+		}
+		return nil
+	}, wsroute.Public, wsroute.Calls(call), wsroute.Sends(events), wsroute.TypeMember("kind"))
+	c := wsroute.HandleMessages(ws, "/messages", events, wsroute.Public)
+	var made atomic.Int32
+	wsroute.Answer(c, "ask", generate(&made))
+	srv := wstest.Start(t, ws)
+	loop := wstest.Dial[string, string](t, srv, "/loop?name=ada")
+	messages := wstest.Dial[string, string](t, srv, "/messages")
+	var mounts sync.WaitGroup
+	mounts.Go(func() {
+		for range 20 {
+			if _, err := ws.Handler(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 100 {
+		converse(t, messages, `{"type":"ask","tokens":0}`, `{"type":"done"}`)
+		if got := loop.Receive(); got != `{"kind":"said","from":"ada","text":"hi"}` {
+			t.Errorf("heard %s", got)
+		}
+	}
+	mounts.Wait()
+	if closed := loop.Closed(); closed.Code != 1000 {
+		t.Errorf("closed with %v", closed)
+	}
+}

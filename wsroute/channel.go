@@ -198,7 +198,7 @@ func add[Event any](c *Channel[Event], options []MessageOption, call *call) {
 
 // register adds a type of messages to a route.
 func (c *call) register(r *Router, rt *route, options []MessageOption) {
-	c.target.Site, c.target.Graph = graph.Caller(), r.graph
+	c.target.Site, c.target.Graph, c.index = graph.Caller(), r.graph, len(rt.calls)
 	for _, o := range options {
 		o.applyMessage(c)
 	}

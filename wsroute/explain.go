@@ -49,7 +49,7 @@ func (r *Router) Explain(w io.Writer) error {
 			}
 			for i, m := range handled {
 				line("message", m.explain())
-				for _, call := range e.route.calls[i].plan.Calls() {
+				for _, call := range e.plan.Messages[i].Calls() {
 					line("  provider", call)
 				}
 			}

@@ -144,9 +144,9 @@ func (h *handling) run(values graph.Pinned, read, made func(any) error) (err err
 	p := h.peer
 	defer graph.Recover(h.call.target.Func.Name, &err)
 	run := &h.resolver
-	run.Plan, run.Request, run.Connection = h.call.plan, noRequest, h
+	run.Plan, run.Request, run.Connection = p.endpoint.plan.Messages[h.call.index], noRequest, h
 	run.Conn, run.Trace = h, p.endpoint.traces
-	if h.call.plan.Resolves() {
+	if run.Plan.Resolves() {
 		h.scope.Budget, h.scope.Report, h.scope.Strict = p.scope.Budget, p.scope.Report, true
 		h.holding = true
 		run.Connection = h.scope.Context(h)

@@ -199,9 +199,6 @@ func (s *shared) plan(endpoints []*endpoint) {
 	warned := map[*graph.Provider]bool{}
 	for _, e := range endpoints {
 		e.plan, e.open = bind.NewPlan(graph.Build(e.target)), !e.target.Authenticates()
-		for i, plan := range e.plan.Messages {
-			e.route.calls[i].plan = plan
-		}
 		e.plan.Speaks = e.route.Subprotocols
 		if s.config.Trace != nil {
 			e.traces = e.provider

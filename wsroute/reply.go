@@ -83,7 +83,9 @@ func (c *call) given(rt *route) (given map[reflect.Type]func(any) any, bad []str
 		if !ok || f.Type.Kind() != reflect.Struct || reflect.TypeOf(reply.of(nil)) != f.Type {
 			continue
 		}
-		c.streams = true
+		if !c.streams { // it may be in use by now
+			c.streams = true
+		}
 		merged := map[reflect.Type]func(any) any{f.Type: func(message any) any {
 			return reply.of(message.(*handling)) //nolint:forcetypeassert // a message's own
 		}}

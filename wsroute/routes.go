@@ -101,7 +101,9 @@ func (r *Router) Routes() (list []Route) {
 			if u := cmp.Or(rt.codec.in, rt.codec.out); u != nil {
 				route.TypeMember = u.member
 			}
-			handled := each(rt.calls, func(c *call) MessageInfo { return c.info(rt.codec.out) })
+			handled := each(rt.calls, func(c *call) MessageInfo {
+				return c.info(e.plan.Messages[c.index], rt.codec.out)
+			})
 			if rt.channel == nil {
 				route.Calls = handled
 			}
@@ -157,11 +159,11 @@ func messageInfo(t reflect.Type, u *union) (list []MessageInfo) {
 }
 
 // info is that of a type of messages with its handler.
-func (c *call) info(u *union) MessageInfo {
+func (c *call) info(plan *graph.Plan, u *union) MessageInfo {
 	m := MessageInfo{
 		Name: c.name, Type: c.target.Message, Frame: "text", Handler: c.target.Func.Name,
 		Scopes: slices.Clone(c.target.Scopes), Within: c.within, Concurrent: c.concurrent,
-		Guards: each(c.plan.Guards(), func(g graph.GuardInfo) Guard { return Guard(g) }),
+		Guards: each(plan.Guards(), func(g graph.GuardInfo) Guard { return Guard(g) }),
 	}
 	if c.isBinary() {
 		m.Name, m.Frame = "", "binary"

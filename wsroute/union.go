@@ -2,7 +2,6 @@ package wsroute
 
 import (
 	"bytes"
-	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -173,7 +172,9 @@ func (rt *route) checkUnions() (bad []string) {
 			bad = append(bad, fmt.Sprintf("%s says %s, which no Conn of the handler has there",
 				of.option, graph.TypeName(u.of)))
 		case u != nil:
-			u.member = cmp.Or(rt.codec.member, typeMember)
+			if rt.codec.member != "" && u.member != rt.codec.member { // it may be in use by now
+				u.member = rt.codec.member
+			}
 			for _, name := range slices.Sorted(maps.Keys(u.types)) {
 				bad = append(bad, taken(name, u.types[name].typ, u.member)...)
 				bad = append(bad, rt.reserves(name)...)
