@@ -19,6 +19,7 @@ func fieldErrors(t reflect.Type, err error) (list []depends.ParamError) {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return []depends.ParamError{{Loc: location(t, wrong.Field), Code: graph.CodeOf(wrong.Type)}}
 	}
+	t = pointed(t) // the validator names the struct
 	failed, _ := errors.AsType[validator.ValidationErrors](err)
 	for _, f := range failed[:min(len(failed), maxErrors)] {
 		at := strings.TrimPrefix(f.StructNamespace(), t.Name()+".")
