@@ -152,7 +152,7 @@ func OnBinary[In, Event any](
 // binaryName stands for the type of a binary message.
 const binaryName = "_binary"
 
-func (c *call) isBinary() bool { return c.of == nil && c.target.Message == reflect.TypeFor[[]byte]() }
+func (c *call) isBinary() bool { return !c.alone && c.target.Message == reflect.TypeFor[[]byte]() }
 
 // Answer sets the handler of a type of messages that are answered, by an Out of the channel's
 // union or an error. See [On].

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
@@ -245,4 +246,19 @@ func TestADemandIsNoBlindGuard(t *testing.T) {
 			t.Errorf("taken %t: logged\n%s", taken, log.String())
 		}
 	}
+}
+
+// TestACleanupThatFailsLate is internal, whatever has ended the message: nothing is committed.
+func TestACleanupThatFailsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failure := func() error { return errors.New("the disk is full") }
+		srv := talking(t, committing(failure), func(c *wsroute.Channel[event]) {
+			wsroute.On(c, "say", func(ctx context.Context, _ sayMsg, _ struct{ Tx *tx }) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}, wsroute.Within(time.Second))
+		})
+		wstest.Converse(t, wstest.Dial[string, string](t, srv, "/ws"),
+			`> {"type":"say","text":"hi"}`, `< {"type":"error","reason":"internal"}`)
+	})
 }

@@ -257,7 +257,7 @@ func (h *handling) reason(err error) string {
 		return ""
 	case r != nil:
 		return problemOf(r).Reason
-	case isPanic(err):
+	case isPanic(err), h.scope.Failed() != nil:
 		return reasonInternal
 	case unread:
 		return bad.Reason

@@ -156,7 +156,7 @@ func (c *companions) wait() {
 
 // beside calls f on a goroutine of its own, which the end of the connection waits for, unless
 // that is there. An error of f ends the connection as one of the handler does.
-func (p *peer) beside(f func() error) {
+func (p *peer) beside(in string, f func() error) {
 	if !p.going.enter() {
 		return
 	}
@@ -172,7 +172,7 @@ func (p *peer) beside(f func() error) {
 				p.log(slog.LevelError, "work failed", err)
 			}
 		}()
-		err = graph.Protect("a function of Sender.Go", f)
+		err = graph.Protect(in, f)
 	}()
 }
 

@@ -213,9 +213,12 @@ func (r *renewer) renew(credential string) error {
 // credential, which verify looks at. It runs on the reading goroutine.
 func (p *peer) aside(in *wsconn.Message) (taken bool, verify func() bool) {
 	data, rt := in.Buf.Bytes(), p.endpoint.route
+	if in.Binary {
+		return false, nil
+	}
 	ours := bytes.Contains(data, []byte(`"ping"`)) || bytes.Contains(data, []byte(`"cancel"`)) ||
 		rt.Renewable && bytes.Contains(data, []byte(`"renew"`))
-	if in.Binary || !ours {
+	if !ours {
 		return false, nil // as most messages
 	}
 	var e envelope

@@ -143,7 +143,7 @@ func (t *talk) cancellable(h *handling, number int64) (over func()) {
 	stop := func() {}
 	if conn := t.peer.conn; h.call.streams {
 		stop = conn.OnLeave(func() { h.cancel(conn.Outcome().Left) })
-		if left := conn.Outcome().Left; left != nil {
+		if left := conn.Outcome().Left; left != nil { // OnLeave's goroutine may come late
 			h.cancel(left)
 		}
 	}

@@ -47,7 +47,7 @@ func (s Sender[Event]) Go(f func(ctx context.Context) error) {
 	if p.conn.Context().Err() != nil {
 		return
 	}
-	p.beside(func() error {
+	p.beside("a function of Sender.Go", func() error {
 		p.working.Add(1)
 		defer p.working.Add(-1)
 		return f(p.conn.Context())

@@ -118,7 +118,7 @@ func (t *talk) start(h *handling, in *wsconn.Message, over func()) {
 		conn.HandlerDone()
 		return
 	}
-	t.peer.beside(func() error {
+	t.peer.beside("a concurrent message", func() error {
 		defer conn.HandlerDone()
 		defer func() { <-slot }()
 		defer over()

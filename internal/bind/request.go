@@ -213,10 +213,8 @@ func (r *Request) Guest() bool { return r.source == nil }
 func (r *Request) Renewed(credential string) (*Request, error) {
 	renewed := *r
 	renewed.renewed = &credential
-	for _, s := range r.Plan.schemes {
-		if r.Guest() && len(s.Sources) > 0 {
-			renewed.source = &s.Sources[0]
-		}
+	if r.Guest() && len(r.Plan.schemes) == 1 && len(r.Plan.schemes[0].Sources) > 0 {
+		renewed.source = &r.Plan.schemes[0].Sources[0]
 	}
 	if renewed.Guest() {
 		return nil, &depends.Rejection{
