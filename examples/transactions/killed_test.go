@@ -34,7 +34,7 @@ var vanish = map[string]func(*testing.T, *websocket.Conn){
 	},
 }
 
-// witness notes of each transfer whether its connection had ended when its cleanups began.
+// witness notes of each transfer whether its connection had ended when its handler returned.
 type witness struct {
 	mu      sync.Mutex
 	ended   map[string]bool
@@ -42,35 +42,21 @@ type witness struct {
 	leave   chan bool     // whether it waits for the end of its context
 }
 
-// watched is begin, and what is noted.
-func (w *witness) watched(ctx context.Context, in struct {
-	DB     *sql.DB
-	Client string `query:"client"` // sends one transfer, with this ID
-	Sender wsroute.Sender[Event]
-},
-) (Tx, error) {
-	tx, err := begin(ctx, struct{ DB *sql.DB }{in.DB})
-	depends.Cleanup(ctx, func(context.Context, error) error { // the first that runs
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.ended[in.Client] = in.Sender.Context().Err() != nil
-		return nil
-	})
-	return tx, err
-}
-
-// pause is half-way.
-func (w *witness) pause(ctx context.Context, _ Transfer) error {
+// pause is half-way. What it notes is the last that is sure to be before the cleanups.
+func (w *witness) pause(ctx context.Context, m Transfer) error {
 	w.entered <- struct{}{}
 	if <-w.leave {
 		<-ctx.Done()
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended[m.ID] = ctx.Err() != nil
 	return nil // as if it had not seen the end
 }
 
 // TestAThousandKilledClients: a client goes in the middle of a message, and a handler that does not
 // look at its context returns nil. Nothing is half done, and nothing is committed whose connection
-// had ended before its cleanups began. Every other handler returns while the client goes.
+// had ended when its handler returned. Every other handler returns while the client goes.
 func TestAThousandKilledClients(t *testing.T) {
 	for name, kill := range vanish {
 		t.Run(name, func(t *testing.T) {
@@ -82,11 +68,11 @@ func TestAThousandKilledClients(t *testing.T) {
 				Limits: wsroute.Limits{CloseGrace: 5 * time.Millisecond}, // after a close frame
 			}
 			srv := wstest.StartLoopback(t, newRouter(db, "k", config),
-				depends.Override(w.watched), depends.OverrideValue[Screening](w.pause))
+				depends.OverrideValue[Screening](w.pause))
 			const kills = 334
 			for i := range kills {
 				client := fmt.Sprint(i)
-				c := wstest.Dial[string, string](t, srv, "/accounts?client="+client, wstest.Header("X-Key", "k"))
+				c := wstest.Dial[string, string](t, srv, "/accounts", wstest.Header("X-Key", "k"))
 				c.Send(`{"type":"transfer","id":"` + client + `","to":"bob","cents":1}`)
 				<-w.entered
 				if i%2 == 0 {
@@ -122,7 +108,7 @@ func checkCommitted(t *testing.T, db *sql.DB, w *witness, kills int) {
 		}
 	}
 	if rows.Err() != nil || len(w.ended) != kills || committed > kills/2 {
-		t.Errorf("%d cleanups, %d committed, %v", len(w.ended), committed, rows.Err())
+		t.Errorf("%d transfers, %d committed, %v", len(w.ended), committed, rows.Err())
 	}
 	t.Logf("%d of %d were committed before the end was seen", committed, kills)
 }
