@@ -262,3 +262,40 @@ func TestACleanupThatFailsLate(t *testing.T) {
 			`> {"type":"say","text":"hi"}`, `< {"type":"error","reason":"internal"}`)
 	})
 }
+
+// TestNothingIsCommittedAfterTheEnd: a handler that has not looked at its context returns nil, and
+// its cleanups get the end of the connection as the cause, or that of the message.
+func TestNothingIsCommittedAfterTheEnd(t *testing.T) {
+	for name, want := range map[string]error{"peer": wsroute.ErrPeerLost, "within": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun, causes := make(chan bool, 1), make(chan error, 1)
+				deps := depends.New()
+				depends.Provide(deps, func(ctx context.Context, _ struct{}) (perTx, error) {
+					depends.Cleanup(ctx, func(_ context.Context, cause error) error {
+						causes <- cause
+						return nil
+					})
+					return perTx{}, nil
+				}, depends.Message)
+				limit := map[string]time.Duration{"peer": time.Hour, "within": time.Second}[name]
+				srv := talking(t, deps, func(c *wsroute.Channel[event]) {
+					wsroute.On(c, "say", func(ctx context.Context, _ sayMsg, _ struct{ Tx perTx }) error {
+						begun <- true
+						<-ctx.Done()
+						return nil
+					}, wsroute.Within(limit))
+				})
+				peer := wstest.Dial[string, string](t, srv, "/ws")
+				peer.Send(`{"type":"say","text":"hi"}`)
+				<-begun
+				if name == "peer" {
+					_ = peer.WebSocket.NetConn().Close()
+				}
+				if cause := <-causes; cause == nil || want != nil && !errors.Is(cause, want) {
+					t.Errorf("the cause is %v", cause)
+				}
+			})
+		})
+	}
+}
