@@ -68,10 +68,18 @@ func NewCall[M, In, Out any](
 // handles is a *Call.
 type handles interface{ handles() *call }
 
-func (c *Call[M, In, Out]) handles() *call { return c.call }
+func (c *Call[M, In, Out]) handles() *call {
+	if c == nil || c.call == nil {
+		misuse("Calls with a nil Call")
+	}
+	return c.call
+}
 
 // Calls names the calls that the loop of a route may make.
 func Calls(calls ...handles) RouteOption {
+	if slices.Contains(calls, nil) {
+		misuse("Calls with a nil Call")
+	}
 	return option{"", func(rt *route) {
 		for _, c := range calls {
 			mine := *c.handles()

@@ -263,6 +263,28 @@ func TestCallsThatCannotBe(t *testing.T) {
 	wsroute.NewCall[int, struct{}, int](nil)
 }
 
+// TestCallsOfNothing: a panic with the place of the mistake.
+func TestCallsOfNothing(t *testing.T) {
+	for name, register := range map[string]func(*wsroute.Router){
+		"nil": func(ws *wsroute.Router) { wsroute.Handle(ws, "/", echo[string], wsroute.Calls(nil)) },
+		"nil Call": func(ws *wsroute.Router) {
+			wsroute.Handle(ws, "/", echo[string], wsroute.Calls((*wsroute.Call[int, none, int])(nil)))
+		},
+		"zero Call": func(ws *wsroute.Router) {
+			wsroute.Handle(ws, "/", echo[string], wsroute.Calls(new(wsroute.Call[int, none, int])))
+		},
+	} {
+		func() {
+			defer func() {
+				if said := fmt.Sprint(recover()); !strings.Contains(said, "Calls with a nil Call, at wsroute/call_test.go:") {
+					t.Errorf("%s: %s", name, said)
+				}
+			}()
+			register(wsroute.New(depends.New(), quiet()))
+		}()
+	}
+}
+
 // TestBinaryBesideJSON: by OnBinary, with what other messages have.
 func TestBinaryBesideJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
