@@ -39,6 +39,7 @@ type endpoint struct {
 // serve answers one request. It returns as soon as the answer is written, so
 // that net/http frees the goroutine, its stack, its buffers and the request.
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *gin.Context) {
+	growStack()
 	e.shared.checkServed(r.Context())
 	get := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if e.page != nil && get && !isHandshake(r) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,10 +19,13 @@ import (
 // log writes one line about a connection. Values are capped and quoted by slog's
 // handlers; nothing of the request but its address is among them.
 func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr) {
-	p.endpoint.log(level, text, p.remote, err, attrs...)
+	p.endpoint.log(nil, level, text, p.remote, err, attrs...)
 }
 
-func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs ...slog.Attr) {
+// log writes one line, with meanwhile as [boundedHandler.write] has it.
+func (e *endpoint) log(
+	meanwhile func(), level slog.Level, text, remote string, err error, attrs ...slog.Attr,
+) {
 	defer lost()
 	line := slog.NewRecord(time.Now(), level, text, 0) // without a source, which is always ours
 	line.AddAttrs(slog.String("route", e.target.Label), slog.String("remote", remote))
@@ -32,9 +36,9 @@ func (e *endpoint) log(level slog.Level, text, remote string, err error, attrs .
 	if p, ok := errors.AsType[*graph.Panic](err); ok {
 		line.AddAttrs(slog.String("stack", p.Stack))
 	}
-	ctx, handler := context.Background(), e.shared.config.Logger.Handler()
-	if handler.Enabled(ctx, level) {
-		_ = handler.Handle(ctx, line)
+	handler := e.shared.config.Logger.Handler()
+	if log, ok := handler.(*boundedHandler); ok && handler.Enabled(context.Background(), level) {
+		log.write(context.Background(), line, meanwhile)
 	}
 }
 
@@ -50,27 +54,44 @@ type boundedHandler struct {
 
 // Handle implements [slog.Handler].
 func (h *boundedHandler) Handle(ctx context.Context, line slog.Record) error {
+	h.write(ctx, line, nil)
+	return nil
+}
+
+// write writes a line on the caller's goroutine, and calls meanwhile if it is late: what waits
+// for the caller. Without one, the line has a goroutine of its own, which costs twice as much.
+func (h *boundedHandler) write(ctx context.Context, line slog.Record, meanwhile func()) {
 	if late := h.late.Load(); late != nil {
 		select {
 		case <-*late:
 		default:
-			return nil
+			return
 		}
 	}
 	written := make(chan struct{})
-	go func() {
+	write := func() {
 		defer close(written)
 		defer lost()
 		_ = h.Handler.Handle(ctx, line) // as of any log that cannot be written
-	}()
-	timeout := time.NewTimer(logTimeout)
-	defer timeout.Stop()
+	}
+	after := func(f func()) *time.Timer {
+		return time.AfterFunc(logTimeout, func() {
+			h.late.Store(&written)
+			f()
+		})
+	}
+	if meanwhile != nil {
+		defer after(meanwhile).Stop()
+		write()
+		return
+	}
+	given := make(chan struct{})
+	defer after(func() { close(given) }).Stop()
+	go write()
 	select {
 	case <-written:
-	case <-timeout.C:
-		h.late.Store(&written)
+	case <-given:
 	}
-	return nil
 }
 
 // lost is deferred: a panic of the logger is no reason to lose more than a line.
@@ -92,7 +113,11 @@ func short(text string) string {
 	return strings.ToValidUTF8(text[:maxLogged], "") + " … and more"
 }
 
-func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err error) {
+// logRefusal writes a refused request's one line of log, and answers the request, at the latest
+// when the line is late.
+func (e *endpoint) logRefusal(
+	w http.ResponseWriter, r *http.Request, rejection *depends.Rejection, err error, answer func(),
+) {
 	e.answered(r, rejection.Status, rejection.Reason, err)
 	attrs := append(make([]slog.Attr, 0, 3), slog.Int("status", rejection.Status))
 	if rejection.Reason != "" {
@@ -110,5 +135,15 @@ func (e *endpoint) logRefusal(r *http.Request, rejection *depends.Rejection, err
 	if e.route.answer != nil {
 		text = "request refused"
 	}
-	e.log(level, text, e.shared.proxies.remote(r), err, attrs...)
+	var once sync.Once
+	meanwhile := func() {
+		once.Do(func() {
+			_ = protect("the ResponseWriter", func() {
+				answer()
+				_ = http.NewResponseController(w).Flush()
+			})
+		})
+	}
+	e.log(meanwhile, level, text, e.shared.proxies.remote(r), err, attrs...)
+	once.Do(answer)
 }

@@ -113,10 +113,12 @@ func (p *peer) run(in any, endHandshake func(error)) {
 func (p *peer) end(result error) {
 	defer func() {
 		p.conn.AfterClose(func() {
-			defer p.endpoint.shared.hub.leave(p)
+			growStack() // for the line of log: while the connection was open it was small
+			leave := func() { p.endpoint.shared.hub.leave(p) }
+			defer leave()
 			code, reason, byPeer := closeCode(p.conn.Outcome())
 			p.closed(code, reason)
-			p.logEnd(result, code, reason, byPeer)
+			p.logEnd(leave, result, code, reason, byPeer)
 		})
 	}()
 	defer func() { p.scope.End(p.conn.Context(), result) }()
@@ -211,8 +213,8 @@ func closeCode(end wsconn.Outcome) (code int, reason string, byPeer bool) {
 	return cmp.Or(end.Code, wsconn.CodeAbnormal), end.Reason, false
 }
 
-// logEnd writes the connection's one line of log.
-func (p *peer) logEnd(result error, code int, reason string, byPeer bool) {
+// logEnd writes the connection's one line of log, and calls leave if it is late.
+func (p *peer) logEnd(leave func(), result error, code int, reason string, byPeer bool) {
 	if byPeer && errors.As(result, new(*CloseError)) { // of which code and reason say all
 		result = nil
 	}
@@ -225,5 +227,5 @@ func (p *peer) logEnd(result error, code int, reason string, byPeer bool) {
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", reason))
 	}
-	p.log(level, "connection ended", result, attrs...)
+	p.endpoint.log(leave, level, "connection ended", p.remote, result, attrs...)
 }

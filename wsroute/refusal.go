@@ -148,24 +148,25 @@ func ended(ctx context.Context, err error) error {
 // wrote a response.
 func (e *endpoint) answerError(
 	w http.ResponseWriter, r *http.Request, asked *bind.Request, err error,
-) bool {
+) (written bool) {
 	if errors.Is(err, errUpgrade) || errors.Is(err, errGone) {
-		e.logRefusal(r, &depends.Rejection{Status: statusGone}, err)
+		e.logRefusal(w, r, &depends.Rejection{Status: statusGone}, err, func() {})
 		return false
 	}
 	rejection, err := e.rejection(err)
-	e.logRefusal(r, rejection, err)
-	if e.route.AcceptThenClose && !asked.Diagnose && e.acceptThenClose(w, r, asked, rejection) {
-		return false
-	}
-	e.writeRejection(w, r, rejection)
-	return true
+	e.logRefusal(w, r, rejection, err, func() {
+		if e.route.AcceptThenClose && !asked.Diagnose && e.acceptThenClose(w, r, asked, rejection) {
+			return
+		}
+		e.writeRejection(w, r, rejection)
+		written = true
+	})
+	return written
 }
 
 // refuse answers a request for which no provider was called.
 func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, rejection *depends.Rejection) {
-	e.logRefusal(r, rejection, rejection.Err)
-	e.writeRejection(w, r, rejection)
+	e.logRefusal(w, r, rejection, rejection.Err, func() { e.writeRejection(w, r, rejection) })
 }
 
 // writeRejection answers a request with a refusal, as the program does or with a problem
@@ -197,7 +198,7 @@ func (e *endpoint) writeOwn(
 		e.shared.config.WriteRefusal(own, asked.Snapshot(), rejection)
 	})
 	if err != nil {
-		e.log(slog.LevelError, "WriteRefusal failed", e.shared.proxies.remote(r), err)
+		e.log(nil, slog.LevelError, "WriteRefusal failed", e.shared.proxies.remote(r), err)
 		return false
 	}
 	if !own.begun {
