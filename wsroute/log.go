@@ -19,12 +19,12 @@ import (
 // log writes one line about a connection. Values are capped and quoted by slog's
 // handlers; nothing of the request but its address is among them.
 func (p *peer) log(level slog.Level, text string, err error, attrs ...slog.Attr) {
-	p.endpoint.log(nil, level, text, p.remote, err, attrs...)
+	p.endpoint.log(level, text, p.remote, err, nil, attrs...)
 }
 
 // log writes one line, with meanwhile as [boundedHandler.write] has it.
 func (e *endpoint) log(
-	meanwhile func(), level slog.Level, text, remote string, err error, attrs ...slog.Attr,
+	level slog.Level, text, remote string, err error, meanwhile func(), attrs ...slog.Attr,
 ) {
 	defer lost()
 	line := slog.NewRecord(time.Now(), level, text, 0) // without a source, which is always ours
@@ -49,7 +49,7 @@ const logTimeout = time.Second
 // a line is late, others are dropped.
 type boundedHandler struct {
 	slog.Handler
-	late atomic.Pointer[chan struct{}] // is closed when the late line is written
+	late atomic.Pointer[atomic.Bool] // whether the line that was late is written
 }
 
 // Handle implements [slog.Handler].
@@ -61,37 +61,32 @@ func (h *boundedHandler) Handle(ctx context.Context, line slog.Record) error {
 // write writes a line on the caller's goroutine, and calls meanwhile if it is late: what waits
 // for the caller. Without one, the line has a goroutine of its own, which costs twice as much.
 func (h *boundedHandler) write(ctx context.Context, line slog.Record, meanwhile func()) {
-	if late := h.late.Load(); late != nil {
-		select {
-		case <-*late:
-		default:
-			return
-		}
-	}
-	written := make(chan struct{})
-	write := func() {
-		defer close(written)
-		defer lost()
-		_ = h.Handler.Handle(ctx, line) // as of any log that cannot be written
-	}
-	after := func(f func()) *time.Timer {
-		return time.AfterFunc(logTimeout, func() {
-			h.late.Store(&written)
-			f()
-		})
-	}
-	if meanwhile != nil {
-		defer after(meanwhile).Stop()
-		write()
+	if late := h.late.Load(); late != nil && !late.Load() {
 		return
 	}
-	given := make(chan struct{})
-	defer after(func() { close(given) }).Stop()
-	go write()
-	select {
-	case <-written:
-	case <-given:
+	if meanwhile != nil {
+		h.await(meanwhile, func() { _ = h.Handler.Handle(ctx, line) })
+		return
 	}
+	over := make(chan struct{})
+	end := sync.OnceFunc(func() { close(over) })
+	go h.await(end, func() {
+		defer end()
+		_ = h.Handler.Handle(ctx, line) // as of any log that cannot be written
+	})
+	<-over
+}
+
+// await calls what writes a line, and meanwhile once it is late.
+func (h *boundedHandler) await(meanwhile, write func()) {
+	written := new(atomic.Bool)
+	defer time.AfterFunc(logTimeout, func() {
+		h.late.Store(written)
+		meanwhile()
+	}).Stop()
+	defer written.Store(true)
+	defer lost()
+	write()
 }
 
 // lost is deferred: a panic of the logger is no reason to lose more than a line.
@@ -144,6 +139,6 @@ func (e *endpoint) logRefusal(
 			})
 		})
 	}
-	e.log(meanwhile, level, text, e.shared.proxies.remote(r), err, attrs...)
+	e.log(level, text, e.shared.proxies.remote(r), err, meanwhile, attrs...)
 	once.Do(answer)
 }

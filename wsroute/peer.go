@@ -227,5 +227,5 @@ func (p *peer) logEnd(leave func(), result error, code int, reason string, byPee
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", reason))
 	}
-	p.endpoint.log(leave, level, "connection ended", p.remote, result, attrs...)
+	p.endpoint.log(level, "connection ended", p.remote, result, leave, attrs...)
 }

@@ -198,7 +198,7 @@ func (e *endpoint) writeOwn(
 		e.shared.config.WriteRefusal(own, asked.Snapshot(), rejection)
 	})
 	if err != nil {
-		e.log(nil, slog.LevelError, "WriteRefusal failed", e.shared.proxies.remote(r), err)
+		e.log(slog.LevelError, "WriteRefusal failed", e.shared.proxies.remote(r), err, nil)
 		return false
 	}
 	if !own.begun {

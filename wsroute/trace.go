@@ -132,7 +132,7 @@ var noTrace = Trace{
 func (e *endpoint) tell(f func(*Trace)) {
 	for _, t := range e.shared.config.Trace {
 		if err := protect("a Trace", func() { f(t) }); err != nil {
-			e.log(nil, slog.LevelError, "trace failed", "", err)
+			e.log(slog.LevelError, "trace failed", "", err, nil)
 		}
 	}
 }
