@@ -3,6 +3,7 @@ package depends
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"reflect"
 
 	"github.com/go-playground/validator/v10"
@@ -78,8 +79,31 @@ func (l Lifetime) String() string { return graph.Lifetime(l).String() }
 
 func (l Lifetime) provide(p *graph.Provider) { p.Lifetime = graph.Lifetime(l) }
 
-// ProvideOption modifies one provider: a [Lifetime] or [Revalidate].
+// ProvideOption modifies one provider: a [Lifetime], [Revalidate] or [Refuses].
 type ProvideOption interface{ provide(*graph.Provider) }
+
+// Refusal is a refusal that a provider or a [Scheme] declares, for documents and clients.
+type Refusal struct {
+	Status int    // from 400 to 599
+	Reason string // as [Rejection] has it
+	Doc    string // what it means, for whoever writes a client; may be empty
+}
+
+func (r Refusal) provide(p *graph.Provider) {
+	p.Refuses = append(p.Refuses, graph.Refusal(r))
+	if r.Status < 400 || r.Status > 599 || r.Reason == "" {
+		p.Faults = append(p.Faults, graph.Fault{
+			Fact: fmt.Sprintf("%s declares the status %d and the reason %q", p.Func.Name, r.Status, r.Reason),
+			Hint: "a declared refusal has a status from 400 to 599 and a reason",
+		})
+	}
+}
+
+// Refuses declares that a provider may refuse with a [Rejection] of this status and reason.
+// wsroute's Routes lists it, and so do the documents and clients that are made of that. Under
+// wstest, a route of which anything is declared may refuse with nothing else. It changes nothing
+// of what the provider does.
+func Refuses(status int, reason, doc string) ProvideOption { return Refusal{status, reason, doc} }
 
 // Provide registers fn as the way to get an Out. Its input In is a struct whose
 // fields say what fn needs; see the package's documentation for what they can

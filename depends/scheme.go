@@ -99,6 +99,9 @@ type Scheme struct {
 	// without an error is a mistake, such as that of a map asked for an unknown key, and the
 	// answer a 500. A type without size, such as struct{}, has no other value, and is allowed.
 	AllowZero bool
+	// Refuses is what the scheme refuses a credential with, for documents; see [Refuses].
+	// By default, nil: only what every scheme does, as "credentials_required".
+	Refuses []Refusal
 	// Faults are the reasons why this configuration must not start, each with a
 	// hint. Any of them is a wiring fault at Mount.
 	Faults []SchemeFault

@@ -39,7 +39,8 @@ const apiKeyChallenge = "ApiKey"
 func (a APIKey[T]) Describe() depends.Scheme {
 	return depends.Scheme{
 		Name: "APIKey", Sources: a.Sources, Challenge: apiKeyChallenge, AllowZero: a.AllowZero,
-		Faults: lookupFaults("APIKey", "a key", a.Find == nil, a.Sources, a.InsecureQuery),
+		Refuses: refuses("invalid_key"),
+		Faults:  lookupFaults("APIKey", "a key", a.Find == nil, a.Sources, a.InsecureQuery),
 	}
 }
 

@@ -43,7 +43,7 @@ func (b Basic[T]) Describe() depends.Scheme {
 	source := depends.Source{In: "header", Name: "Authorization", Prefix: "Basic"}
 	return depends.Scheme{
 		Name: "Basic", Sources: []depends.Source{source}, Challenge: b.challenge(),
-		Faults: f, AllowZero: b.AllowZero,
+		Faults: f, AllowZero: b.AllowZero, Refuses: refuses("invalid_credentials"),
 	}
 }
 

@@ -108,6 +108,7 @@ func (j JWT[C]) Describe() depends.Scheme {
 		Issuers:   oneOrMore(j.Issuer, j.Issuers),
 		Challenge: j.challenge(""),
 		Faults:    j.faults(),
+		Refuses:   refuses("invalid_token"),
 		AllowZero: true, // a signature vouches for the claims
 	}
 }

@@ -56,6 +56,11 @@ func (o oneOf[T]) Describe() depends.Scheme {
 			d.Sources = append(d.Sources, source)
 		}
 		d.Params = append(d.Params, inner.Params...)
+		for _, r := range inner.Refuses {
+			if !slices.Contains(d.Refuses, r) {
+				d.Refuses = append(d.Refuses, r)
+			}
+		}
 		f = append(f, inner.Faults...)
 	}
 	d.Name, d.Challenge, d.Faults = strings.Join(names, " or "), strings.Join(challenges, ", "), f
@@ -104,6 +109,7 @@ type as[T, U any] struct {
 func (a as[T, U]) Describe() depends.Scheme {
 	d := a.scheme.Describe()
 	d.AllowZero = false // that is about U
+	d.Refuses = append(slices.Clip(d.Refuses), refuses("invalid_credentials")...)
 	return d
 }
 

@@ -40,7 +40,8 @@ type Opaque[T any] struct {
 func (o Opaque[T]) Describe() depends.Scheme {
 	return depends.Scheme{
 		Name: "Opaque", Sources: o.Sources, Challenge: "Bearer", AllowZero: o.AllowZero,
-		Faults: lookupFaults("Opaque", "a token", o.Find == nil, o.Sources, o.InsecureQuery),
+		Refuses: refuses("invalid_token"),
+		Faults:  lookupFaults("Opaque", "a token", o.Find == nil, o.Sources, o.InsecureQuery),
 	}
 }
 

@@ -3,6 +3,7 @@ package security
 import (
 	"context"
 	"errors"
+	"net/http"
 	"reflect"
 
 	"example.com/usher/depends"
@@ -29,6 +30,14 @@ type Scheme[T any] interface {
 	// connection and may block until ctx ends. The credential is a secret: it must
 	// not appear in an error or a log.
 	Authenticate(ctx context.Context, credential depends.Credential) (T, error)
+}
+
+// refuses is what a scheme refuses a bad credential with.
+func refuses(reason string) []depends.Refusal {
+	return []depends.Refusal{{
+		Status: http.StatusUnauthorized, Reason: reason,
+		Doc: "the credential is not valid, or not any more",
+	}}
 }
 
 // ask is scheme.Authenticate, whose zero value is an error unless the scheme allows it: a map

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.com/usher/depends"
 	"example.com/usher/security"
 	"example.com/usher/wsroute"
@@ -281,5 +283,18 @@ func TestSources(t *testing.T) {
 	}
 	if described.Name != "JWT" || described.Challenge != "Bearer" {
 		t.Errorf("described as %+v", described)
+	}
+}
+
+// TestSchemesDeclareTheirRefusals: OneOf has those of all its schemes, each once.
+func TestSchemesDeclareTheirRefusals(t *testing.T) {
+	key := security.APIKey[string]{}
+	one := security.OneOf(security.Scheme[string](key), security.Opaque[string]{}, security.Opaque[string]{})
+	want := []depends.Refusal{
+		{Status: 401, Reason: "invalid_key", Doc: "the credential is not valid, or not any more"},
+		{Status: 401, Reason: "invalid_token", Doc: "the credential is not valid, or not any more"},
+	}
+	if diff := cmp.Diff(want, one.Describe().Refuses); diff != "" {
+		t.Error(diff)
 	}
 }

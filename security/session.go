@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"net/http"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/bind"
@@ -53,9 +54,14 @@ func (s Session[T]) Describe() depends.Scheme {
 	d := depends.Scheme{
 		Name: "Session", Sources: []depends.Source{CookieToken(s.Cookie)},
 		Challenge: sessionChallenge, Faults: f, AllowZero: s.AllowZero,
+		Refuses: refuses("invalid_session"),
 	}
 	if s.CSRF != nil {
 		d.Params = []string{csrfParam}
+		d.Refuses = append(d.Refuses, depends.Refusal{
+			Status: http.StatusForbidden, Reason: "invalid_csrf_token",
+			Doc: "the parameter " + csrfParam + " is not that of the session",
+		})
 	}
 	return d
 }

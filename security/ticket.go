@@ -110,6 +110,7 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 	return depends.Scheme{
 		Name: "Ticket", Format: "ticket", Once: true, Sources: []depends.Source{QueryToken("ticket")},
 		Challenge: ticketChallenge, Faults: f, AllowZero: t.AllowZero,
+		Refuses: refuses("invalid_ticket"),
 	}
 }
 

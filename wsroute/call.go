@@ -18,12 +18,14 @@ type call struct {
 	name       string
 	target     graph.Target // of which Mount fills in the rest
 	answer     reflect.Type // nil for none
+	delta      reflect.Type // of a Reply; nil for none
 	concurrent int          // how many are handled at once; 0 is one after the other
 	within     time.Duration
-	streams    bool  // it takes a Reply
 	alone      bool  // it is a Call, which routes have a copy of
 	of         *call // that copy's
 	bad        []string
+	doc        string
+	reasons    []Reason // that Fails has declared
 
 	check func(reflect.Value) error // runs the validate tags; nil if there are none
 	index int                       // among the route's, and of its plan among the endpoint's

@@ -41,7 +41,7 @@ func BareMessage() map[string]bool {
 	c := &call{}
 	return map[string]bool{
 		"Require": len(c.target.Guards) > 0, "Scopes": len(c.target.Scopes) > 0,
-		"Concurrent": c.concurrent > 0, "Within": c.within > 0,
+		"Doc": c.doc != "", "Fails": c.reasons != nil, "Concurrent": c.concurrent > 0, "Within": c.within > 0,
 	}
 }
 
@@ -56,6 +56,6 @@ func BareRoute() map[string]bool {
 		"Public":     rt.Public,
 		"DropOldest": rt.DropOldest, "Compress": rt.Compress, "Limits": rt.limits != (Limits{}),
 		"TypeMember": rt.codec.member != "", "Receives": rt.codec.in != nil, "Sends": rt.codec.out != nil,
-		"Calls": rt.calls != nil,
+		"Calls": rt.calls != nil, "Doc": rt.Doc != "", "Closes": rt.Closes != nil,
 	}
 }

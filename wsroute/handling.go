@@ -178,7 +178,7 @@ func (h *handling) run(values graph.Pinned, read, made func(any) error) (err err
 
 // serve calls the handler.
 func (h *handling) serve(message, with any) (out any, err error) {
-	if h.call.streams {
+	if h.call.delta != nil {
 		defer h.endReply()
 	}
 	return h.call.serve(h, message, with)
@@ -251,7 +251,7 @@ func (h *handling) reason(err error) string {
 	r, _ := h.peer.endpoint.declared(err)
 	bad, unread := errors.AsType[*MessageError](err)
 	end := h.peer.conn.Outcome()
-	unheard := end.Cause != nil || h.call.streams && end.Left != nil
+	unheard := end.Cause != nil || h.call.delta != nil && end.Left != nil
 	switch {
 	case err == nil, unheard && !isPanic(err):
 		return ""

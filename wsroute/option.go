@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"example.com/usher/internal/graph"
+	"example.com/usher/internal/wsconn"
 )
 
 // RouteOption modifies a route, or all routes of a group.
@@ -158,6 +159,12 @@ func (rt *route) check(t *graph.Target, found *faults, c *Config) {
 	if rt.limits != (Limits{}) {
 		for _, text := range rt.limits.over(c.Limits).faults("Limits") {
 			found.add(t, "bad route", text, "")
+		}
+	}
+	for _, end := range rt.Closes {
+		if end.Code != wsconn.CodeNormal && (end.Code < 1007 || end.Code > 4999) || len(end.Reason) > 123 {
+			found.add(t, "bad route", fmt.Sprintf("Closes(%d, %q) declares what is never sent", end.Code, end.Reason),
+				"use 4000 to 4999 for the program's own codes, and a reason of at most 123 bytes")
 		}
 	}
 	for _, name := range rt.Subprotocols {

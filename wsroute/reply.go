@@ -83,8 +83,8 @@ func (c *call) given(rt *route) (given map[reflect.Type]func(any) any, bad []str
 		if !ok || f.Type.Kind() != reflect.Struct || reflect.TypeOf(reply.of(nil)) != f.Type {
 			continue
 		}
-		if !c.streams { // it may be in use by now
-			c.streams = true
+		if c.delta == nil { // it may be in use by now
+			c.delta = reply.delta()
 		}
 		merged := map[reflect.Type]func(any) any{f.Type: func(message any) any {
 			return reply.of(message.(*handling)) //nolint:forcetypeassert // a message's own
@@ -119,7 +119,7 @@ type cancellation struct {
 // maxCancelled is how many messages may be cancelled before their handling has begun.
 const maxCancelled = 64
 
-func (c *call) cancels() bool { return c.streams || c.concurrent > 0 || c.within > 0 }
+func (c *call) cancels() bool { return c.delta != nil || c.concurrent > 0 || c.within > 0 }
 
 // cancel ends the handling of the messages with a ref that have come before.
 func (t *talk) cancel(ref []byte, before int64) {
@@ -141,7 +141,7 @@ func (t *talk) cancel(ref []byte, before int64) {
 func (t *talk) cancellable(h *handling, number int64) (over func()) {
 	h.Context, h.cancel = context.WithCancelCause(h.Context)
 	stop := func() {}
-	if conn := t.peer.conn; h.call.streams {
+	if conn := t.peer.conn; h.call.delta != nil {
 		stop = conn.OnLeave(func() { h.cancel(conn.Outcome().Left) })
 		if left := conn.Outcome().Left; left != nil { // OnLeave's goroutine may come late
 			h.cancel(left)

@@ -136,7 +136,7 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 		o.apply(rt)
 	}
 	if rt.answer != nil { // options of groups for WebSockets
-		rt.Route = Route{Method: rt.Method, Path: rt.Path, Group: rt.Group, Options: rt.Options}
+		rt.Route = Route{Method: rt.Method, Path: rt.Path, Group: rt.Group, Options: rt.Options, Doc: rt.Doc}
 	}
 	r.shared.routes = append(r.shared.routes, rt)
 }
@@ -152,4 +152,10 @@ func (r *Router) Override(replacements ...depends.Replacement) {
 	for _, o := range replacements {
 		r.graph.Override(graph.ReplacementOf(o))
 	}
+}
+
+// Watch adds a Trace to those of [Config], before the first request. wsroute/wstest calls it, to
+// see whether a route does what it has not declared.
+func (r *Router) Watch(t *Trace) {
+	r.shared.config.Trace = append(r.shared.config.Trace, new(filled(*t, noTrace)))
 }

@@ -30,6 +30,9 @@ type Route struct {
 	Origins      []string // Config.Origins; nil for the default
 	Limits       Limits   // none of them zero but where that is the default
 	Options      []string
+	Doc          string    // see the function Doc
+	Refusals     []Refusal // of the handshake
+	Closes       []Close   // with a code and reason, or with a code alone
 
 	Public, Diagnose, AcceptThenClose, Renewable, Compress, DropOldest bool
 }
@@ -42,6 +45,32 @@ type Param struct {
 	Default  *string // nil for none
 	Required bool
 	List     bool // it may come more than once
+
+	Doc, Example string // of the tags doc and example; may be empty
+}
+
+// Refusal is how a handshake may be refused.
+type Refusal struct {
+	Status    int
+	Reason    string
+	CloseCode int // in place of the status, on a route with AcceptThenClose
+	Doc       string
+	By        string // "usher", or the name of a scheme or of a provider's function
+}
+
+// Close is how a connection may end.
+type Close struct {
+	Code      int
+	Reason    string // empty for any
+	Doc       string
+	By        string // "usher", "program" for what [Closes] declares, or a provider's function
+	Reconnect Reconnect
+}
+
+// Reason is why a message may be answered by an error.
+type Reason struct {
+	Reason, Doc string
+	By          string // "usher", "program" for what [Fails] declares, or a provider's function
 }
 
 // CredentialInfo is what a scheme of a route asks for.
@@ -82,6 +111,9 @@ type MessageInfo struct {
 	Guards     []Guard
 	Within     time.Duration
 	Concurrent int
+	Streams    string // the type of what a [Reply] sends before the answer; empty for none
+	Doc        string
+	Reasons    []Reason
 }
 
 // Routes returns the routes of the router and its groups in the order of their registration,
@@ -96,13 +128,15 @@ func (r *Router) Routes() (list []Route) {
 		route.Params = each(e.plan.Params(), func(p graph.ParamInfo) Param { return Param(p) })
 		route.Credentials = each(e.plan.Plan.Schemes(), credentialInfo)
 		route.Guards = each(e.plan.Guards(), func(g graph.GuardInfo) Guard { return Guard(g) })
+		route.Refusals = e.refusals()
 		if rt.answer == nil {
+			route.Closes = e.closes(route.Refusals)
 			route.Kind, route.Sends = "loop", messageInfo(rt.sends, rt.codec.out)
 			if u := cmp.Or(rt.codec.in, rt.codec.out); u != nil {
 				route.TypeMember = u.member
 			}
 			handled := each(rt.calls, func(c *call) MessageInfo {
-				return c.info(e.plan.Messages[c.index], rt.codec.out)
+				return c.info(e, e.plan.Messages[c.index])
 			})
 			if rt.channel == nil {
 				route.Calls = handled
@@ -159,14 +193,19 @@ func messageInfo(t reflect.Type, u *union) (list []MessageInfo) {
 }
 
 // info is that of a type of messages with its handler.
-func (c *call) info(plan *graph.Plan, u *union) MessageInfo {
+func (c *call) info(e *endpoint, plan *graph.Plan) MessageInfo {
+	u := e.route.codec.out
 	m := MessageInfo{
+		Doc: c.doc, Reasons: c.fails(e, plan),
 		Name: c.name, Type: c.target.Message, Frame: "text", Handler: c.target.Func.Name,
 		Scopes: slices.Clone(c.target.Scopes), Within: c.within, Concurrent: c.concurrent,
 		Guards: each(plan.Guards(), func(g graph.GuardInfo) Guard { return Guard(g) }),
 	}
 	if c.isBinary() {
 		m.Name, m.Frame = "", "binary"
+	}
+	if c.delta != nil && u != nil {
+		m.Streams = cmp.Or(u.names[pointed(c.delta)], "any")
 	}
 	switch {
 	case c.answer == nil:

@@ -133,7 +133,7 @@ func TestRoutes(t *testing.T) {
 		got[i].Site, _, _ = strings.Cut(got[i].Site, ":") // without the line
 	}
 	same := cmp.Comparer(func(a, b reflect.Type) bool { return a == b })
-	if diff := cmp.Diff(want, got, same, cmpopts.IgnoreUnexported(wsroute.Route{}), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, got, same, cmpopts.IgnoreUnexported(wsroute.Route{}), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(wsroute.Route{}, "Refusals", "Closes"), cmpopts.IgnoreFields(wsroute.MessageInfo{}, "Reasons")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	ws.Routes()[0].Options[0] = "changed" // a copy

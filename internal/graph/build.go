@@ -105,7 +105,7 @@ func Build(t *Target) *Plan {
 	p := &Plan{Target: t, absent: -1, Keeps: t.Renewable}
 	b := &builder{plan: p, made: map[*Provider]int{}, scopes: map[*Provider][]string{}}
 	fields := t.fields()
-	if t.scoped {
+	if t.Scoped {
 		b.require(t.Graph, fields, t.Scopes)
 	}
 	b.schemes(t.Graph, fields)

@@ -36,7 +36,7 @@ type Target struct {
 	schemes       []*Provider
 	required      map[*Provider]bool // without which the handler cannot be called
 	reached       map[*Provider]bool // what is called at all
-	scoped        bool               // scopes are demanded
+	Scoped        bool               // scopes are demanded
 	authenticates bool
 }
 
@@ -150,7 +150,7 @@ func (c *checker) checkTarget(t *Target) {
 		c.schemes = slices.Clone(t.Route.schemes)
 		c.message(t)
 	}
-	t.scoped = t.Scopes != nil
+	t.Scoped = t.Scopes != nil
 	c.declared(t.input, t.Func)
 	for i, f := range t.fields() {
 		by := need{name: t.Func.Name, place: t.Func, field: f.name}
@@ -217,6 +217,9 @@ func (c *checker) itself(p *Provider) {
 		wrong("the supplied "+TypeName(p.Out)+" is nil", "supply it after it was made")
 	}
 	if p.real.Scheme == nil {
+		for _, f := range p.Faults {
+			wrong(f.Fact, f.Hint)
+		}
 		return
 	}
 	c.schemes = append(c.schemes, p.real)
@@ -262,7 +265,7 @@ func (c *checker) field(g *Graph, f *field, by *Provider) {
 		}
 	case !f.embedded:
 		if c.target != nil && f.scopes != nil {
-			c.target.scoped = true
+			c.target.Scoped = true
 		}
 		c.dependency(g, f, lifetime)
 	default: // its fields follow

@@ -60,6 +60,16 @@ func (p *Plan) Guards() (list []GuardInfo) {
 	return list
 }
 
+// Refusals returns what the providers of the plan have declared, those that a test has replaced
+// too, each with the provider.
+func (p *Plan) Refusals(each func(by *Provider, r Refusal)) {
+	for _, s := range p.steps {
+		for _, r := range s.provider.real.Refuses {
+			each(s.provider.real, r)
+		}
+	}
+}
+
 // Calls says which provider is called for each value but those of schemes, in order, and what
 // about it is not as usual.
 func (p *Plan) Calls() (list []string) {

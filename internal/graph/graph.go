@@ -120,6 +120,7 @@ type Provider struct {
 	// Scheme describes a provider that authenticates, for package bind; nil for all others.
 	Scheme  any
 	Faults  []Fault                  // why it must not start: a fact and a hint each
+	Refuses []Refusal                // what it has declared
 	Hides   [][2]string              // the parameters that it keeps to itself: source and name
 	Granted func(value any) []string // the scopes of a value, by a pointer; nil if its type has none
 
@@ -127,6 +128,12 @@ type Provider struct {
 	input *input
 	order int       // of registration, over the whole tree
 	real  *Provider // the program's own, where a test overrides it
+}
+
+// Refusal is one that a provider has declared.
+type Refusal struct {
+	Status      int
+	Reason, Doc string
 }
 
 // String names the provider and its places.

@@ -30,6 +30,8 @@ type ParamInfo struct {
 	Default  *string
 	Required bool // otherwise an absent one leaves the zero value
 	List     bool // takes every value
+
+	Doc, Example string // of the tags doc and example
 }
 
 // param is a request parameter: how to read it, parse it and check it.
@@ -58,7 +60,7 @@ var (
 func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) {
 	p = &param{validate: g.validate, key: read.name, value: t}
 	p.place = "the " + read.in + " parameter " + read.name
-	p.ParamInfo = ParamInfo{read.in, read.name, t, read.validate, read.def, read.def == nil, false}
+	p.ParamInfo = ParamInfo{read.in, read.name, t, read.validate, read.def, read.def == nil, false, read.doc, read.example}
 	if p.In == "header" {
 		p.key = textproto.CanonicalMIMEHeaderKey(p.Name)
 	}

@@ -29,7 +29,7 @@ func (c *checker) scopes(t *Target) {
 	fields := t.fields()
 	t.required = map[*Provider]bool{}
 	addRequired(t.Graph, fields, t.required)
-	if !t.scoped {
+	if !t.Scoped {
 		return
 	}
 	all := fields

@@ -12,8 +12,9 @@ import (
 var (
 	knownTags = []string{
 		"path", "query", "header", "cookie", "validate", "default", "depends", "scopes",
+		"doc", "example",
 	}
-	foreignTags = []string{"json", "xml", "yaml", "toml", "bson", "db", "doc", "example"}
+	foreignTags = []string{"json", "xml", "yaml", "toml", "bson", "db"}
 	edgeOptions = []string{"fresh", "handshake-only"}
 )
 
@@ -22,6 +23,8 @@ type tag struct {
 	in, name string // source tag and the parameter's name
 	validate string
 	def      *string
+
+	doc, example string
 	edge
 }
 
@@ -72,6 +75,10 @@ func (t *tag) set(key, value string, bad *problems) {
 		t.validate = value
 	case "default":
 		t.def = &value
+	case "doc":
+		t.doc = value
+	case "example":
+		t.example = value
 	case "depends":
 		for option := range strings.SplitSeq(value, ",") {
 			t.fresh = t.fresh || option == "fresh"

@@ -7,6 +7,9 @@
 //	peer.Send(Say{Text: "hi"})
 //	got := peer.Receive()
 //
+// Of a route that declares how it refuses, closes and fails, what is not declared fails the test:
+// see [wsroute.Closes].
+//
 // A refusal is asserted with [Refused]. Everything that waits has a deadline and
 // fails the test when it passes. In memory, all of it works inside a
 // testing/synctest bubble, where timers cost no time: make the server, and mint
@@ -96,6 +99,7 @@ func serve(
 	t testing.TB, r *wsroute.Router, handler http.Handler, l net.Listener, dial dialer,
 ) *Server {
 	t.Helper()
+	hold(t, r)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- wsroute.ServeListener(ctx, l, r, handler) }()
