@@ -198,8 +198,11 @@ func zeroOf(p place) (zero []byte, ok bool) {
 func (s *Schemas) judgeHidden(p place, hidden []jsonField) error {
 	for _, f := range hidden {
 		rules := rulesOf(f.Tag)
-		if rules == nil || rules[0] == "-" {
-			continue
+		ruledOuter := slices.ContainsFunc(f.path, func(outer reflect.StructField) bool {
+			return rulesOf(outer.Tag) != nil
+		})
+		if rules == nil || rules[0] == "-" || ruledOuter || f.behind() != "" {
+			continue // the validator may not come to it
 		}
 		at := place{typ: f.Type, dir: Received, rules: rules}
 		made, err := s.shape(at)

@@ -2,6 +2,9 @@ package schematest
 
 import (
 	"encoding/json"
+	"errors"
+	"math/big"
+	"net"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -34,7 +37,7 @@ type texts struct {
 	Or        string   `json:"or" validate:"numeric|alpha|len=0"`
 	Date      string   `json:"date" validate:"omitempty,datetime=2006-01-02"`
 	Default   string   `json:"default" validate:"isdefault|eq=a"`
-	Html      string   `json:"<&>" validate:"max=5"`
+	HTML      string   `json:"<&>" validate:"max=5"`
 	Pointer   *string  `json:"pointer" validate:"required,max=3"`
 	Maybe     *string  `json:"maybe" validate:"omitempty,oneof=a b"`
 	Nil       *string  `json:"nil" validate:"omitnil,min=1"`
@@ -220,6 +223,50 @@ type unsaid struct {
 	Any   any       `json:"any" validate:"omitempty,alpha"`
 }
 
+// shade has a form of its own: a text. Its zero value is the text "0".
+type shade struct{ n byte }
+
+func (s shade) MarshalText() ([]byte, error) { return []byte{'0' + s.n%10}, nil }
+
+func (s *shade) UnmarshalText(text []byte) error {
+	if len(text) != 1 {
+		return errors.New("no shade")
+	}
+	s.n = text[0] - '0'
+	return nil
+}
+
+// mark has a form of its own by pointer alone: encoding/json calls the method where it can.
+type mark struct{ N int }
+
+func (m *mark) MarshalJSON() ([]byte, error) { return []byte{'"', 'm', '"'}, nil }
+
+// strange has types with forms of their own, and rules on them.
+type strange struct {
+	*Optional `validate:"required"`
+	*Deeper   `validate:"omitempty"`
+	Shade     shade            `json:"shade" validate:"required"`
+	Maybe     *shade           `json:"maybe" validate:"omitempty"`
+	Needed    *shade           `json:"needed" validate:"required"`
+	By        map[shade]int    `json:"by" validate:"required"`
+	Shades    []shade          `json:"shades,omitempty" validate:"dive,required"`
+	Mark      mark             `json:"mark"`
+	Marks     []mark           `json:"marks"`
+	Pointer   *mark            `json:"pointer,omitempty"`
+	Big       *big.Int         `json:"big"`
+	Huge      big.Int          `json:"huge"`
+	IP        net.IP           `json:"ip" validate:"omitempty,len=4"`
+	Number    json.Number      `json:"number" validate:"omitempty,numeric"`
+	Numbers   []json.Number    `json:"numbers" validate:"max=2"`
+	String    json.Number      `json:"string,string"`
+	When      *time.Time       `json:"when,omitzero" validate:"omitempty,gt"`
+	Zero      time.Time        `json:"zero,omitzero"`
+	Free      *point           `json:"free" validate:"isdefault|required"`
+	Mixed     []any            `json:"mixed" validate:"dive,required"`
+	Pairs     map[string][]any `json:"pairs,omitempty"`
+	Flat      struct{}         `json:"flat"`
+}
+
 // broad are the types whose schemas say all that their rules say.
 var broad = []reflect.Type{
 	reflect.TypeFor[texts](), reflect.TypeFor[numbers](), reflect.TypeFor[quoted](), reflect.TypeFor[lists](),
@@ -228,9 +275,12 @@ var broad = []reflect.Type{
 	reflect.TypeFor[int](), reflect.TypeFor[tree](), reflect.TypeFor[[2][]uint16](),
 }
 
-// single are the structs with one field of those above, and with each pattern on a text.
-func single() (types []reflect.Type) {
-	for _, t := range broad {
+// vague are those with rules that no schema says.
+var vague = []reflect.Type{reflect.TypeFor[unsaid](), reflect.TypeFor[strange]()}
+
+// single are the structs with one field of some.
+func single(of []reflect.Type) (types []reflect.Type) {
+	for _, t := range of {
 		if t.Kind() != reflect.Struct {
 			continue
 		}
@@ -240,6 +290,11 @@ func single() (types []reflect.Type) {
 			}
 		}
 	}
+	return types
+}
+
+// patternedTypes are structs with a text that has one rule.
+func patternedTypes() (types []reflect.Type) {
 	for _, rule := range strings.Fields(patterned) {
 		types = append(types, reflect.StructOf([]reflect.StructField{{
 			Name: "V", Type: reflect.TypeFor[string](), Tag: reflect.StructTag(`validate:"` + rule + `"`),
