@@ -42,7 +42,7 @@ func (s *Schemas) seal(made shape) *Object {
 	if !made.nullable {
 		return made.schema
 	}
-	takes := s.Fits(made.schema, []byte("null")) == nil
+	takes := made.schema.Get("type") == nil && s.Fits(made.schema, []byte("null")) == nil
 	switch {
 	case made.null && !takes:
 		return orNull(made.schema)
