@@ -8,12 +8,12 @@ replace example.com/usher => ../../../..
 
 require (
 	example.com/usher v0.0.0
+	github.com/dlclark/regexp2 v1.12.0
 	github.com/go-playground/validator/v10 v10.30.1
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 )
 
 require (
-	github.com/dlclark/regexp2 v1.12.0 // indirect
 	github.com/gabriel-vasile/mimetype v1.4.16 // indirect
 	github.com/go-playground/locales v0.14.2 // indirect
 	github.com/go-playground/universal-translator v0.18.2 // indirect
