@@ -30,13 +30,18 @@ var (
 )
 
 func build(example string) (string, error) {
+	return compile(example, "build", "./examples/"+example)
+}
+
+// compile runs a command of go that writes a program.
+func compile(name, command, pkg string, flags ...string) (string, error) {
 	dir, err := os.MkdirTemp("", "usher-e2e-")
 	if err != nil {
 		return "", err
 	}
 	tidyUp = append(tidyUp, func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, example)
-	build := exec.Command("go", "build", "-o", path, "./examples/"+example)
+	path := filepath.Join(dir, name)
+	build := exec.Command("go", append(append([]string{command}, flags...), "-o", path, pkg)...)
 	build.Dir = ".."
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	return path, build.Run()

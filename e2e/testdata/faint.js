@@ -32,7 +32,7 @@
     if (node.data.trim() === "" || !element.checkVisibility({ visibilityProperty: true })) continue;
     check(element, node.data, getComputedStyle(element));
   }
-  for (const input of document.querySelectorAll("input")) {
+  for (const input of document.querySelectorAll("input, select, textarea")) {
     if (!input.checkVisibility()) continue;
     check(input, input.id, getComputedStyle(input));
     check(input, `${input.id}, placeholder`, getComputedStyle(input, "::placeholder"));
