@@ -21,6 +21,8 @@ type Source struct {
 	// Alternative parts the sources of a scheme that is one of several: those of
 	// the first alternative that holds a credential are looked at alone. Usually 0.
 	Alternative int
+	// Once says, for documents, that a credential of this source is good for one handshake.
+	Once bool
 }
 
 // Credential is what a source held: a secret. It prints and encodes as its source alone.
@@ -85,9 +87,8 @@ type Scheme struct {
 	// if there are several: a 400 or 403 names that of the credential that was found.
 	Alternatives []string
 	// Format is what the credential is, such as "JWT", for readers of wsroute.Router.Routes;
-	// empty says nothing. Once says that it is good for one handshake.
+	// empty says nothing.
 	Format string
-	Once   bool
 	// Params are query parameters that the scheme reads beside its credential,
 	// and that are hidden like it.
 	Params []string

@@ -81,7 +81,6 @@ type CredentialInfo struct {
 	Scopes    []string     // that it must grant
 	Challenge string
 	Format    string // such as "JWT"; may be empty
-	Once      bool   // it is good for one handshake
 	Sources   []CredentialSource
 }
 
@@ -160,7 +159,7 @@ func credentialInfo(s graph.SchemeInfo) CredentialInfo {
 	scheme := bind.SchemeOf(s.Provider)
 	return CredentialInfo{
 		Scheme: scheme.Name, Type: s.Provider.Out, Optional: s.Optional, Scopes: slices.Clone(s.Scopes),
-		Challenge: scheme.Challenge, Format: scheme.Format, Once: scheme.Once,
+		Challenge: scheme.Challenge, Format: scheme.Format,
 		Sources: each(scheme.Sources, func(source depends.Source) CredentialSource {
 			return CredentialSource{source, bind.Wire(source)}
 		}),

@@ -90,6 +90,8 @@ func TestRoutes(t *testing.T) {
 			source("subprotocol", "key.", "key.", "Sec-WebSocket-Protocol: key.<credential>"),
 		},
 	}
+	ticket := source("query", "ticket", "", "?ticket=<credential>")
+	ticket.Once = true
 	want := []wsroute.Route{
 		{
 			Method: "GET", Path: "/api/rooms/:room", Group: "/rooms", Site: "wsroute/routes_test.go", Kind: "loop",
@@ -101,8 +103,8 @@ func TestRoutes(t *testing.T) {
 				{In: "query", Name: "limit", Type: reflect.TypeFor[*int]()},
 			},
 			Credentials: []wsroute.CredentialInfo{key, {
-				Scheme: "Ticket", Type: reflect.TypeFor[routePass](), Optional: true, Challenge: "Ticket", Format: "ticket", Once: true,
-				Sources: []wsroute.CredentialSource{source("query", "ticket", "", "?ticket=<credential>")},
+				Scheme: "Ticket", Type: reflect.TypeFor[routePass](), Optional: true, Challenge: "Ticket", Format: "ticket",
+				Sources: []wsroute.CredentialSource{ticket},
 			}},
 			Guards: []wsroute.Guard{
 				{Type: reflect.TypeFor[routeCheck](), Asks: true, MayRefuse: true},
