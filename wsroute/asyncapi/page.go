@@ -38,6 +38,21 @@ type pageFile struct {
 	data      []byte
 }
 
+// ServeHTTP answers GET and HEAD.
+func (f pageFile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	h.Set("Content-Type", f.kind)
+	h.Set("Cache-Control", "no-cache") // it is that of this build
+	h.Set("Etag", f.tag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.data))
+}
+
 // page serves the page of a document, and the document beside it, below any mount. It does not know
 // where that is: the last part of the path decides, and all URLs of the page are relative.
 func page(document []byte) http.Handler {
@@ -55,15 +70,10 @@ func page(document []byte) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		name := askedName(r)
 		file, found := files[name]
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		switch {
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			h.Set("Allow", "GET, HEAD")
-			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		case found:
-			h.Set("Content-Type", file.kind)
-			h.Set("Cache-Control", "no-cache") // the document is that of this build
-			h.Set("Etag", file.tag)
-			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(file.data))
+		case found || !reads:
+			file.ServeHTTP(w, r)
 		case strings.Contains(name, "."):
 			http.NotFound(w, r)
 		default: // the mount, without its slash; relative, for proxies that remove a prefix

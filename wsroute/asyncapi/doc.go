@@ -1,0 +1,16 @@
+// Package asyncapi describes the WebSockets of a program for those who write clients: a document,
+// a page that opens the sockets, and clients in TypeScript and Go.
+//
+//	doc, err := asyncapi.Describe(ws, asyncapi.Info{Title: "Rooms", Version: "1.4.0"}) // after Mount
+//	engine.GET("/asyncapi.json", gin.WrapH(doc))
+//	engine.GET("/docs/*any", gin.WrapH(doc.Page()))
+//
+// All of it is made of the declarations: the routes with their parameters, credentials, messages
+// and answers, and what depends.Refuses, wsroute.Closes and wsroute.Fails say of refusals, closes
+// and errors. Nothing is written twice, and [Check] keeps a copy in the repo, in which a review
+// sees each change and whether it breaks clients.
+//
+// The document is AsyncAPI 3.0.0. What that has no word for stands in members that begin with x-:
+// credentials of which several must be had (x-security), scopes (x-scopes), reasons (x-errors,
+// x-handshake-errors), and close codes with what a client does then (x-close-codes).
+package asyncapi
