@@ -101,9 +101,10 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	depends.Supply(deps, accounts)
 	depends.Supply(deps, rooms)
 	depends.Supply(deps, sessions)
-	depends.Provide(deps, currentUser)
+	depends.Provide(deps, currentUser, depends.Refuses(401, "unauthorized", "the token's account is gone, or has signed out everywhere"))
 	depends.Provide(deps, currentRoom)
-	depends.Provide(deps, ownMessage, depends.Message)
+	depends.Provide(deps, ownMessage, depends.Message, noMessage,
+		depends.Refuses(403, "not_yours", "somebody else said it"))
 	tickets := &security.Tickets[Claims]{}
 	security.Use(deps, credential(s.key, tickets))
 
@@ -115,7 +116,9 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 		// stops in 5.
 		Limits: wsroute.Limits{CloseTimeout: time.Second, WriteTimeout: 3 * time.Second},
 	})
-	talk(wsroute.HandleMessages(ws, "/ws/rooms/:room", events, wsroute.Diagnose, wsroute.Renewable))
+	talk(wsroute.HandleMessages(ws, "/ws/rooms/:room", events, wsroute.Diagnose, wsroute.Renewable,
+		wsroute.Doc("A room: its members, its history, and what is said in it."),
+		wsroute.Closes(codeKicked, "kicked", wsroute.ReconnectNever, "somebody who may has removed the user from the room")))
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
@@ -129,7 +132,10 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	if err := servePage(engine); err != nil {
 		return nil, nil, err
 	}
-	return ws, engine, ws.Mount(engine)
+	if err := ws.Mount(engine); err != nil {
+		return nil, nil, err
+	}
+	return ws, engine, serveContract(ws, engine)
 }
 
 func (s settings) check() error {

@@ -9,7 +9,7 @@ import (
 // The messages of a client. Each is a type of its own, checked by its tags.
 type (
 	Say struct {
-		Text string `json:"text" validate:"min=1,max=500"`
+		Text string `json:"text" validate:"min=1,max=500" example:"Hello!"`
 	}
 	Edit struct {
 		Target

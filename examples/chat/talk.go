@@ -18,12 +18,13 @@ const usualPage = 50
 // talk adds the messages of a room to its channel.
 func talk(chat *wsroute.Channel[Event]) {
 	wsroute.OnOpen(chat, enter)
-	wsroute.Answer(chat, "say", say)
-	wsroute.Answer(chat, "edit", edit)
-	wsroute.Answer(chat, "delete", remove)
-	wsroute.On(chat, "typing", typing)
-	wsroute.Answer(chat, "history", history)
-	wsroute.Answer(chat, "kick", kick, wsroute.Scopes("rooms:admin"))
+	wsroute.Answer(chat, "say", say, wsroute.Doc("Says something to all."))
+	wsroute.Answer(chat, "edit", edit, wsroute.Doc("Changes a message of one's own."))
+	wsroute.Answer(chat, "delete", remove, wsroute.Doc("Takes a message of one's own back."))
+	wsroute.On(chat, "typing", typing, wsroute.Doc("Tells the others that one is writing."))
+	wsroute.Answer(chat, "history", history, wsroute.Doc("Asks for what was said before."))
+	wsroute.Answer(chat, "kick", kick, wsroute.Scopes("rooms:admin"), wsroute.Doc("Removes a user from the room."),
+		wsroute.Fails("not_here", "nobody of this name is in the room"))
 }
 
 // talkInput is what a connection must have to open, and what most messages need.
@@ -46,6 +47,9 @@ func say(ctx context.Context, m Say, in talkInput) (Said, error) {
 
 // Own is proof that a message is the user's own: only ownMessage makes one.
 type Own struct{ ID int64 }
+
+// noMessage is what ownMessage and the room refuse with.
+var noMessage = depends.Refuses(404, "no_message", "there is no such message, or not any more")
 
 type ownInput struct {
 	Target Target // of the Edit or the Delete

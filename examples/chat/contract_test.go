@@ -1,0 +1,52 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"example.com/usher/wsroute/asyncapi"
+	"example.com/usher/wsroute/wstest"
+)
+
+// TestTheContractIsKept: a change of what clients know stands in testdata/asyncapi.json, where a
+// review sees it.
+func TestTheContractIsKept(t *testing.T) {
+	ws, _, err := newChat(testSettings, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := describe(ws)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asyncapi.Check(t, doc, "testdata/asyncapi.json")
+}
+
+// TestTheContractIsServed: the document, and the page under a policy of its own.
+func TestTheContractIsServed(t *testing.T) {
+	srv, _ := start(t)
+	if _, text := get(t, srv, "/asyncapi.json"); !strings.Contains(text, `"asyncapi": "3.0.0"`) {
+		t.Errorf("got %.100s", text)
+	}
+	header, text := get(t, srv, "/docs/")
+	if policy := header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self'") || !strings.Contains(text, "page.js") {
+		t.Errorf("got %.100s with %q", text, policy)
+	}
+}
+
+func get(t *testing.T, srv *wstest.Server, path string) (http.Header, string) {
+	t.Helper()
+	r, err := srv.Client().Get("http://" + srv.Host + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d, %v", path, r.StatusCode, err)
+	}
+	return r.Header, string(body)
+}
