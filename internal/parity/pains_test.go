@@ -97,9 +97,9 @@ var pains = []pain{
 		"depends/resolve_test.go TestLifetimes, depends/resolve_test.go TestAFailedAppProviderUndoesTheOthers, wsroute/serve_test.go TestServeStopsCleanlyAndReleasesTheApp, examples/from-fastapi/main_test.go TestPool",
 	},
 	{
-		"P13", "typed messages that are validated", partly,
-		"`Conn[Recv, Send]` decodes and validates, and a bad message leaves the connection usable. There is no dispatch by a message's type and no limit on bad ones: the handler's loop decides both.",
-		"wsroute/conn_test.go TestEveryKindOfMessageEchoes, wsroute/conn_test.go TestABadMessageLeavesTheConnectionUsable",
+		"P13", "typed messages that are validated", answered,
+		"`Conn[Recv, Send]` decodes and validates, and a bad message leaves the connection usable. `HandleMessages` dispatches by the type of a message, answers bad ones with an error, and closes after too many.",
+		"wsroute/conn_test.go TestEveryKindOfMessageEchoes, wsroute/channel_hostile_test.go TestBadMessages, wsroute/channel_hostile_test.go TestTooManyBadMessages",
 	},
 	{
 		"P14", "a wrong frame or bad JSON that does not kill the socket", answered,
@@ -107,9 +107,9 @@ var pains = []pain{
 		"S25, S26, wsroute/conn_test.go TestABadMessageLeavesTheConnectionUsable",
 	},
 	{
-		"P15", "documents of WebSocket routes, as OpenAPI has of HTTP", unanswered,
-		"Neither AsyncAPI nor OpenAPI is written. `Router.Explain` prints each route with its guards, parameters, schemes and messages, for people.",
-		"wsroute/report_test.go TestExplain",
+		"P15", "documents of WebSocket routes, as OpenAPI has of HTTP", answered,
+		"`asyncapi.Describe` makes an AsyncAPI 3.0.0 document of the declarations, valid by the official schema; its page opens the real socket, and `asyncapi.Check` keeps it in the repo.",
+		"wsroute/asyncapi/internal/schematest/document_test.go TestDocumentsAreAsyncAPI, wsroute/asyncapi/check_test.go TestCheck",
 	},
 	{
 		"P16", "a gone client that is noticed, and a handler that is cancelled", answered,

@@ -146,13 +146,15 @@ func TestChangesAreJudged(t *testing.T) {
 			if slices.ContainsFunc(changes, isBreaking) != breaking {
 				t.Errorf("%s: %v", name, changes)
 			}
+			text := name + "\n"
 			for _, c := range changes {
-				lines = append(lines, name+": "+c.String())
+				text += c.String() + "\n"
 			}
+			lines = append(lines, text)
 		}
 	}
 	slices.Sort(lines)
-	golden(t, "testdata/changes.txt", strings.Join(lines, "\n")+"\n")
+	golden(t, "testdata/changes.txt", strings.Join(lines, "\n"))
 }
 
 // golden compares a text with a file, or writes it.
