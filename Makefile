@@ -71,8 +71,8 @@ fuzz-smoke:
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=300x
 	$(GO) test ./wsroute -run '^$$' -fuzz '^FuzzEnvelope$$' -fuzztime 5000x -fuzzminimizetime 1x
 
-# The page of the chat example, in a browser. Without one the tests are skipped,
-# unless CI_E2E is set.
+# The page of the chat example, in a browser, and the TypeScript client, with node. Without a
+# browser, nginx, node or npm the tests that need it are skipped, unless CI_E2E is set.
 e2e:
 	$(GO) -C e2e test -count=1 -v ./...
 
