@@ -112,7 +112,7 @@ func mentions(f goFile, dir string) map[string]bool {
 
 func TestExportedNamesAreUsed(t *testing.T) {
 	files, silent := allGo(t), map[string]bool{}
-	for _, dir := range []string{"depends", "security", "wsroute", "wsroute/wstest"} {
+	for _, dir := range publicPackages {
 		used := map[string]bool{}
 		for _, f := range files {
 			if f.Test || strings.HasPrefix(f.Path, "examples/") {

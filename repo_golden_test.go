@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "write testdata/api.txt anew")
 
 // publicPackages are what programs import.
-var publicPackages = []string{"depends", "security", "wsroute", "wsroute/wstest"}
+var publicPackages = []string{"depends", "security", "wsroute", "wsroute/asyncapi", "wsroute/wstest"}
 
 // TestAPI compares what a user meets, every exported name, method and field, with
 // testdata/api.txt: a change of it is reviewed there.

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// TB is what [Check] needs of a *testing.T.
-type TB interface {
+// tb is what [Check] needs of a *testing.T.
+type tb interface {
 	Helper()
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
@@ -29,7 +29,7 @@ const updateVariable = "ASYNCAPI_UPDATE"
 // client that was made of the file goes on to work. So a review sees each change of the contract.
 // With ASYNCAPI_UPDATE=additive in the environment, a file that lacks nothing but additive changes
 // is written anew; with ASYNCAPI_UPDATE=breaking, any is. A missing file is written with either.
-func Check(t TB, doc *Document, file string) {
+func Check(t tb, doc *Document, file string) {
 	t.Helper()
 	update := os.Getenv(updateVariable)
 	if update != "" && update != "additive" && update != "breaking" {

@@ -5,11 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
+	"example.com/usher/wsroute/asyncapi"
 	"example.com/usher/wsroute/asyncapi/internal/roomclient"
 )
 
-// This is what a program does with it.
+// A program, or a test of it, writes the clients for other repos.
+func Example() {
+	ws := room()
+	if _, err := ws.Handler(); err != nil {
+		fmt.Println(err)
+	}
+	doc, err := asyncapi.Describe(ws, asyncapi.Info{Title: "Rooms", Version: "1.4.0"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var inGo, inTypeScript strings.Builder
+	if err := errors.Join(doc.Go(&inGo, "roomclient"), doc.TypeScript(&inTypeScript)); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(strings.Contains(inGo.String(), "func DialRoom(ctx context.Context,"))
+	fmt.Println(strings.Contains(inTypeScript.String(), "export function connectRoom("))
+	// Output:
+	// true
+	// true
+}
+
+// This is what a program does with the client in Go.
 func Example_keep() {
 	talk := func(ctx context.Context, token string, out io.Writer) error {
 		dial := func(ctx context.Context) (*roomclient.Room, error) {
