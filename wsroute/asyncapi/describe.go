@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"example.com/usher/wsroute"
@@ -35,7 +36,9 @@ type Info struct {
 // The error says what is wrong with info, which types have no schema, with their places, and which
 // examples do not fit their type: all of it at once.
 func Describe(r *wsroute.Router, info Info) (*Document, error) {
-	d := &describer{info: info, schemas: schema.New(), doc: &Document{info: info}}
+	d := &describer{
+		info: info, schemas: schema.New(), doc: &Document{info: info}, refs: map[string]bool{},
+	}
 	d.checkInfo()
 	routes := r.Routes()
 	if routes == nil {
@@ -59,6 +62,7 @@ type describer struct {
 	schemas *schema.Schemas
 	doc     *Document
 	faults  []error
+	refs    map[string]bool // of the components of messages
 }
 
 func (d *describer) fault(format string, args ...any) {
@@ -115,11 +119,12 @@ func (d *describer) channels(routes []wsroute.Route) (list []*channel) {
 		if c.id = channelID(route.Path, ""); taken[c.id] {
 			c.id = channelID(route.Path, "by-")
 		}
-		taken[c.id] = true
+		c.id = free(taken, c.id)
 		list = append(list, c)
 	}
+	names := map[string]bool{}
 	for _, c := range list {
-		c.name = clientName(c, list)
+		c.name = freeChannel(names, clientName(c, list))
 		c.receives = d.messages(c, c.Receives, schema.Received)
 		c.sends = d.messages(c, c.Sends, schema.Sent)
 		if c.Kind == "messages" {
@@ -127,6 +132,16 @@ func (d *describer) channels(routes []wsroute.Route) (list []*channel) {
 		}
 	}
 	return list
+}
+
+// free returns a word that is not taken, and takes it: the word itself, or with a number behind it.
+func free(taken map[string]bool, word string) string {
+	found := word
+	for n := 2; taken[found]; n++ {
+		found = word + strconv.Itoa(n)
+	}
+	taken[found] = true
+	return found
 }
 
 // address is gin's path with the parameters as AsyncAPI writes them.
@@ -198,6 +213,10 @@ func isDigit(r rune) bool  { return r >= '0' && r <= '9' }
 
 // messages are those that go one way on a channel.
 func (d *describer) messages(c *channel, infos []wsroute.MessageInfo, dir schema.Direction) (list []*message) {
+	taken := map[string]bool{}
+	for _, m := range c.receives {
+		taken[m.id] = true
+	}
 	for _, info := range infos {
 		m := &message{MessageInfo: info, id: info.Name}
 		switch {
@@ -208,11 +227,11 @@ func (d *describer) messages(c *channel, infos []wsroute.MessageInfo, dir schema
 		case info.Name == "":
 			m.id = "sent"
 		}
-		m.ref = c.id + "." + strings.ReplaceAll(m.id, ":", "-")
-		if slices.ContainsFunc(slices.Concat(c.receives, list), func(o *message) bool { return o.ref == m.ref }) {
-			m.ref += "." + string(dir) // a type that goes both ways
-			m.id += "." + string(dir)
+		if taken[m.id] {
+			m.id += "." + string(dir) // a type that goes both ways
 		}
+		m.id = free(taken, m.id)
+		m.ref = free(d.refs, c.id+"."+strings.ReplaceAll(m.id, ":", "-"))
 		d.payload(c, m, dir)
 		list = append(list, m)
 	}

@@ -248,7 +248,14 @@ func (d *describer) security(c *channel) (list []*schema.Object) {
 }
 
 func schemeName(c wsroute.CredentialInfo, s wsroute.CredentialSource) string {
-	return illegal.ReplaceAllString(strings.Join([]string{c.Scheme, s.In, s.Name}, "."), "-")
+	parts := []string{c.Scheme, s.In, s.Name}
+	first := slices.IndexFunc(c.Sources, func(o wsroute.CredentialSource) bool {
+		return o.In == s.In && o.Name == s.Name
+	})
+	if c.Sources[first] != s {
+		parts = append(parts, s.Prefix) // two words in one header, such as Bearer and Token
+	}
+	return illegal.ReplaceAllString(strings.Join(parts, "."), "-")
 }
 
 // securityScheme is a source of a credential in the form that AsyncAPI has for it.

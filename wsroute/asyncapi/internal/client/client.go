@@ -437,7 +437,7 @@ func (c *conn) renew(ctx context.Context) error {
 // encoded puts the type and the ref in front of the members of a message.
 func (c *conn) encoded(name string, ref int64, message any) ([]byte, error) {
 	data, err := json.Marshal(message)
-	if err != nil || c.channel.member == "" {
+	if err != nil || name == "" {
 		return data, err
 	}
 	head := fmt.Sprintf("{%q:%q", c.channel.member, name)

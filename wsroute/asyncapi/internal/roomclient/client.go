@@ -438,7 +438,7 @@ func (c *conn) renew(ctx context.Context) error {
 // encoded puts the type and the ref in front of the members of a message.
 func (c *conn) encoded(name string, ref int64, message any) ([]byte, error) {
 	data, err := json.Marshal(message)
-	if err != nil || c.channel.member == "" {
+	if err != nil || name == "" {
 		return data, err
 	}
 	head := fmt.Sprintf("{%q:%q", c.channel.member, name)
@@ -663,10 +663,10 @@ func comeback(err error, failures int) (wait time.Duration, again bool) {
 // RoomParams are the parameters of /ws/rooms/{room}.
 type RoomParams struct {
 	// its name
-	Room   string  // in the path
-	Since  *int64  // in the query
-	Theme  *string // in the cookie
-	XAgent string  // in the header
+	Room   string  // room in the path
+	Since  *int64  // since in the query
+	Theme  *string // theme in the cookie
+	XAgent string  // X-Agent in the header
 }
 
 func (p RoomParams) request() params {
@@ -845,17 +845,14 @@ func (c *Echo) Send(ctx context.Context, message Say) error {
 	return c.send(ctx, "", message)
 }
 
-// EchoSent is a message of /ws/echo.
-type EchoSent []Said
-
 // Receive returns the next message, until ctx or the connection ends. The error is a *Closed
 // then. It must be called: the server is slowed down while 1024 messages wait.
-func (c *Echo) Receive(ctx context.Context) (message EchoSent, err error) {
+func (c *Echo) Receive(ctx context.Context) (message []Said, err error) {
 	v, err := c.receive(ctx)
 	if err != nil {
 		return message, err
 	}
-	return v.(EchoSent), nil
+	return v.([]Said), nil
 }
 
 var echoChannel = &channel{
@@ -885,13 +882,13 @@ var echoChannel = &channel{
 		{1006, "", "later"},
 	},
 	decode: func(name string, data []byte) (any, error) {
-		return into[EchoSent](data)
+		return into[[]Said](data)
 	},
 }
 
 // TopicParams are the parameters of /feed/{topic}.
 type TopicParams struct {
-	Topic string // in the path
+	Topic string // topic in the path
 }
 
 func (p TopicParams) request() params {
