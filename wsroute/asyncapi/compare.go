@@ -3,6 +3,7 @@ package asyncapi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -64,12 +65,16 @@ func (c *comparison) document() {
 		case !is:
 			c.note(true, path, "removed")
 		default:
-			c.channel(path, old.(values), now.(values))
+			a, _ := old.(values)
+			b, _ := now.(values)
+			c.channel(path, a, b)
 		}
 	})
-	members(c.before["operations"], c.after["operations"], func(name string, old, now any, was, is bool) {
+	members(c.before["operations"], c.after["operations"], func(name string, old, now any, _, _ bool) {
+		a, was := old.(values)
+		b, is := now.(values)
 		if was && is { // one that comes or goes does so with its message
-			c.operation("operations/"+name, old.(values), now.(values))
+			c.operation("operations/"+name, a, b)
 		}
 	})
 }
@@ -110,9 +115,9 @@ func (c *comparison) channel(path string, old, now values) {
 		}
 	})
 	for _, kind := range []string{"query", "headers"} {
-		c.schema(at(kind), of(old, "bindings", "ws", kind), of(now, "bindings", "ws", kind), schema.Received)
+		c.parameters(at(kind), of(old, "bindings", "ws", kind), of(now, "bindings", "ws", kind))
 	}
-	c.schema(at("cookies"), old["x-cookies"], now["x-cookies"], schema.Received)
+	c.parameters(at("cookies"), old["x-cookies"], now["x-cookies"])
 	c.messages(path, old, now)
 	c.security(at("x-security"), list(old["x-security"]), list(now["x-security"]))
 	c.names(at("x-guards"), old["x-guards"], now["x-guards"], true, false)
@@ -234,47 +239,83 @@ func (c *comparison) security(path string, old, now []any) {
 	})
 }
 
-// messages compares those of a channel, each by the direction of its operations.
+// parameters compares those of a kind: without any, a client may send what it likes.
+func (c *comparison) parameters(path string, old, now any) {
+	for _, side := range []*any{&old, &now} {
+		if *side == nil {
+			*side = values{"type": "object"}
+		}
+	}
+	c.schema(path, old, now, schema.Received)
+}
+
+// messages compares those of a channel that go the same way under the same name on the wire.
 func (c *comparison) messages(path string, old, now values) {
-	members(old["messages"], now["messages"], func(name string, a, b any, was, is bool) {
-		switch at := path + "/messages/" + name; {
+	a, b := wired(c.before, path, old), wired(c.after, path, now)
+	members(a, b, func(_ string, x, y any, was, is bool) {
+		before, _ := x.(wire)
+		after, _ := y.(wire)
+		switch at := path + "/messages/"; {
 		case !was:
-			c.note(false, at, "added")
+			c.note(false, at+after.id, "added")
 		case !is:
-			c.note(true, at, "removed")
+			c.note(true, at+before.id, "removed")
 		default:
-			a, b := c.resolve(c.before, a), c.resolve(c.after, b)
-			dir := schema.Received
-			if c.sends(path, name) {
-				dir = schema.Sent
-			}
-			for _, word := range []string{"contentType", "x-frame"} {
-				if !reflect.DeepEqual(of(a, word), of(b, word)) {
-					c.note(true, at, "%s was %s, is %s", word, show(of(a, word)), show(of(b, word)))
-				}
-			}
-			for _, word := range []string{"description", "examples"} {
-				c.same(at+"/"+word, of(a, word), of(b, word))
-			}
-			c.schema(at, of(a, "payload"), of(b, "payload"), dir)
+			c.message(at+before.id, before, after)
 		}
 	})
 }
 
-// sends says whether a message of a channel is one that the program sends.
-func (c *comparison) sends(channel, message string) bool {
-	wanted := "#/" + channel + "/messages/" + pointer(message)
-	for _, operation := range c.before["operations"].(values) {
-		if of(operation, "action") != "receive" {
-			continue
-		}
-		for _, m := range list(of(operation, "messages")) {
-			if of(m, "$ref") == wanted {
-				return false
-			}
+func (c *comparison) message(at string, before, after wire) {
+	a, b := before.message, after.message
+	for _, word := range []string{"contentType", "x-frame"} {
+		if !reflect.DeepEqual(of(a, word), of(b, word)) {
+			c.note(true, at, "%s was %s, is %s", word, show(of(a, word)), show(of(b, word)))
 		}
 	}
-	return true
+	for _, word := range []string{"description", "examples"} {
+		c.same(at+"/"+word, of(a, word), of(b, word))
+	}
+	c.schema(at, of(a, "payload"), of(b, "payload"), before.dir)
+}
+
+// wire is a message of a channel.
+type wire struct {
+	id      string
+	dir     schema.Direction
+	message any
+}
+
+// wired are the messages of a channel by name and direction: their ids may be others if a name
+// goes both ways.
+func wired(root values, path string, channel values) values {
+	all := values{}
+	messages, _ := channel["messages"].(values)
+	member, _ := channel["x-type-member"].(string)
+	for _, id := range sortedKeys(messages) {
+		m := wire{id, schema.Sent, resolve(root, messages[id])}
+		if receives(root, "#/"+path+"/messages/"+pointer(id)) {
+			m.dir = schema.Received
+		}
+		name, ok := of(m.message, "payload", "properties", member, "const").(string)
+		if !ok || all[name+" "+string(m.dir)] != nil {
+			name = id
+		}
+		all[name+" "+string(m.dir)] = m
+	}
+	return all
+}
+
+// receives says whether a program receives a message.
+func receives(root values, message string) bool {
+	operations, _ := root["operations"].(values)
+	for _, operation := range operations {
+		named := func(m any) bool { return of(m, "$ref") == message }
+		if of(operation, "action") == "receive" && slices.ContainsFunc(list(of(operation, "messages")), named) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *comparison) operation(path string, old, now values) {
@@ -294,8 +335,8 @@ func (c *comparison) operation(path string, old, now values) {
 }
 
 // resolve follows a $ref within its document.
-func (c *comparison) resolve(root values, v any) any {
-	for {
+func resolve(root values, v any) any {
+	for range 100 { // they may name each other
 		target, ok := of(v, "$ref").(string)
 		if !ok {
 			return v
@@ -305,6 +346,23 @@ func (c *comparison) resolve(root values, v any) any {
 			v = of(v, strings.NewReplacer("~1", "/", "~0", "~").Replace(name))
 		}
 	}
+	return nil
+}
+
+// orNothing parts null from a schema that lets it stand for what it describes.
+func orNothing(root values, v any) (s values, null bool) {
+	s, _ = resolve(root, v).(values)
+	if options := list(s["anyOf"]); len(options) == 2 && of(options[1], "type") == "null" {
+		s, _ = resolve(root, options[0]).(values)
+		return s, true
+	}
+	if kinds := list(s["type"]); slices.Contains(kinds, any("null")) {
+		s = maps.Clone(s)
+		s["type"] = slices.DeleteFunc(slices.Clone(kinds), func(kind any) bool { return kind == "null" })
+		return s, true
+	}
+	judges := func(name string) bool { return s[name] != nil }
+	return s, !slices.ContainsFunc([]string{"type", "const", "enum", "not", "allOf", "anyOf", "oneOf"}, judges)
 }
 
 // schema compares two schemas. A narrower one breaks clients whose messages it is for, a wider
@@ -318,32 +376,41 @@ func (c *comparison) schema(path string, before, after any, dir schema.Direction
 		c.seen[pair] = true
 		defer delete(c.seen, pair)
 	}
-	a, _ := c.resolve(c.before, before).(values)
-	b, _ := c.resolve(c.after, after).(values)
+	a, wasNull := orNothing(c.before, before)
+	b, isNull := orNothing(c.after, after)
 	narrower := func(format string, args ...any) { c.note(dir == schema.Received, path, format, args...) }
 	wider := func(format string, args ...any) { c.note(dir == schema.Sent, path, format, args...) }
 	either := func(format string, args ...any) { c.note(true, path, format, args...) }
 	changed := func(name string) string {
 		return fmt.Sprintf("%s was %s, is %s", name, show(a[name]), show(b[name]))
 	}
+	switch {
+	case isNull && !wasNull:
+		wider("may be null")
+	case wasNull && !isNull:
+		narrower("may not be null any more")
+	}
 	members(a, b, func(name string, old, now any, was, is bool) {
-		if reflect.DeepEqual(old, now) && !strings.Contains(show(old)+name, "ref") && !nests(name) {
+		if reflect.DeepEqual(old, now) && !nests(name) {
 			return
 		}
 		switch name {
-		case "$ref":
 		case "type":
 			c.sets(changed(name), types(old), types(now), narrower, wider, either)
 		case "enum", "const":
 			c.sets(changed(name), oneOrMany(old), oneOrMany(now), narrower, wider, either)
 		case "required":
-			c.required(list(old), list(now), narrower, wider)
+			c.required(list(old), list(now), "", narrower, wider)
 		case "properties":
 			c.properties(path, old, now, dir)
 		case "items", "additionalProperties", "propertyNames", "contains":
 			c.nested(path+"/"+name, old, now, was && is, dir, changed(name), narrower, wider)
 		case "allOf", "anyOf", "oneOf", "not":
-			c.combined(path, name, old, now, dir, changed(name), either)
+			c.combined(path, name, old, now, dir, changed(name))
+		case "dependencies":
+			members(old, now, func(name string, a, b any, _, _ bool) {
+				c.required(list(a), list(b), " beside "+show(name), narrower, wider)
+			})
 		case "minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties":
 			bound(changed(name), old, now, 1, narrower, wider)
 		case "maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties":
@@ -358,6 +425,8 @@ func (c *comparison) schema(path string, before, after any, dir schema.Direction
 				either("%s", changed(name))
 			}
 		case "default":
+			c.note(was, path, "%s", changed(name)) // a new one stands for what was not promised
+		case "contentEncoding":
 			either("%s", changed(name))
 		default:
 			c.same(path+"/"+name, old, now)
@@ -368,7 +437,7 @@ func (c *comparison) schema(path string, before, after any, dir schema.Direction
 // nests says whether a keyword of a schema holds schemas, which may hold references.
 func nests(name string) bool {
 	return slices.Contains([]string{
-		"properties", "items", "additionalProperties", "allOf", "anyOf", "oneOf", "not", "propertyNames",
+		"properties", "items", "additionalProperties", "allOf", "anyOf", "oneOf", "not", "propertyNames", "contains",
 	}, name)
 }
 
@@ -412,15 +481,15 @@ func contains(list []any, v any) bool {
 	return slices.ContainsFunc(list, func(other any) bool { return reflect.DeepEqual(other, v) })
 }
 
-func (c *comparison) required(old, now []any, narrower, wider noting) {
+func (c *comparison) required(old, now []any, beside string, narrower, wider noting) {
 	for _, name := range now {
 		if !slices.Contains(old, name) {
-			narrower("%s is required", show(name))
+			narrower("%s is required%s", show(name), beside)
 		}
 	}
 	for _, name := range old {
 		if !slices.Contains(now, name) {
-			wider("%s is not required any more", show(name))
+			wider("%s is not required any more%s", show(name), beside)
 		}
 	}
 }
@@ -456,17 +525,35 @@ func (c *comparison) nested(
 	}
 }
 
-// combined compares the parts of a combination, pair by pair if there are as many.
-func (c *comparison) combined(path, name string, old, now any, dir schema.Direction, text string, either noting) {
+// combined compares the parts of a combination, pair by pair if there are as many. With more
+// parts, anyOf allows more and the others less.
+func (c *comparison) combined(path, name string, old, now any, dir schema.Direction, text string) {
 	a, b := oneOrMany(old), oneOrMany(now)
-	if len(a) != len(b) || name == "not" {
-		if !reflect.DeepEqual(old, now) {
-			either("%s", text)
+	if len(a) == len(b) && name != "not" {
+		for i := range a {
+			c.schema(path, a[i], b[i], dir)
 		}
 		return
 	}
-	for i := range a {
-		c.schema(path, a[i], b[i], dir)
+	same := func(x, y any) bool {
+		probe := comparison{before: c.before, after: c.after, seen: maps.Clone(c.seen)}
+		probe.schema("", x, y, dir)
+		return len(probe.changes) == 0
+	}
+	less := slices.ContainsFunc(a, func(x any) bool {
+		return !slices.ContainsFunc(b, func(y any) bool { return same(x, y) })
+	})
+	more := slices.ContainsFunc(b, func(y any) bool {
+		return !slices.ContainsFunc(a, func(x any) bool { return same(x, y) })
+	})
+	switch wider := name == "anyOf" && old != nil && now != nil; {
+	case !more && !less:
+	case more && less && old != nil && now != nil:
+		c.note(true, path, "%s", text)
+	case more == wider:
+		c.note(dir == schema.Sent, path, "%s", text)
+	default:
+		c.note(dir == schema.Received, path, "%s", text)
 	}
 }
 
