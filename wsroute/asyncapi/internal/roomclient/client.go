@@ -13,7 +13,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -142,7 +144,7 @@ type conn struct {
 	done    chan struct{}
 	expires time.Time
 
-	writing sync.Mutex
+	writing chan struct{} // has an item while somebody writes
 
 	mu      sync.Mutex
 	ended   *Closed
@@ -176,7 +178,7 @@ func connect(
 ) (*conn, error) {
 	c := &conn{
 		channel: ch, options: options, events: make(chan any, 1024), done: make(chan struct{}),
-		waiting: map[int64]*request{},
+		writing: make(chan struct{}, 1), waiting: map[int64]*request{},
 	}
 	target, header, err := c.target(ctx, base, p, why)
 	if err != nil {
@@ -187,10 +189,20 @@ func connect(
 		dialer = websocket.DefaultDialer
 	}
 	own := *dialer
-	own.Subprotocols = append(own.Subprotocols, ch.speaks...)
-	own.Subprotocols = append(own.Subprotocols, header["Sec-Websocket-Protocol"]...)
+	own.Subprotocols = slices.Concat(own.Subprotocols, ch.speaks, header["Sec-Websocket-Protocol"])
 	header.Del("Sec-WebSocket-Protocol")
-	ws, response, err := own.DialContext(ctx, target, header)
+	stop := func() bool { return true }
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		// Of an open connection, gorilla minds the deadline of ctx alone.
+		stop = context.AfterFunc(ctx, func() { _ = info.Conn.SetDeadline(time.Now()) })
+	}})
+	ws, response, err := own.DialContext(traced, target, header)
+	if !stop() {
+		if ws != nil {
+			_ = ws.Close()
+		}
+		return nil, &unreachable{context.Cause(ctx)}
+	}
 	if err != nil {
 		return nil, refusal(response, err)
 	}
@@ -223,7 +235,7 @@ func (c *conn) target(
 	header = http.Header{}
 	for _, h := range []http.Header{c.options.Header, p.header} {
 		for name, values := range h {
-			header[name] = values
+			header[name] = slices.Clone(values)
 		}
 	}
 	cookies := p.cookies
@@ -285,9 +297,10 @@ func refusal(response *http.Response, err error) error {
 	if response == nil || !errors.Is(err, websocket.ErrBadHandshake) {
 		return &unreachable{err}
 	}
-	r := &Refused{Status: response.StatusCode}
+	r := &Refused{}
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10)) // gorilla has kept some
 	_ = json.Unmarshal(body, r)                                  // a proxy may have answered
+	r.Status = response.StatusCode
 	if seconds, err := time.ParseDuration(response.Header.Get("Retry-After") + "s"); err == nil {
 		r.RetryAfter = seconds
 	}
@@ -318,18 +331,14 @@ func (c *conn) read() {
 
 // take gives a message to the request that it answers, or to Receive.
 func (c *conn) take(kind int, data []byte) {
-	var head struct {
-		Ref     json.Number `json:"ref"`
-		Expires *time.Time  `json:"expires"`
-	}
-	name := ""
+	name, ref := "", int64(0)
 	if kind == websocket.TextMessage && c.channel.member != "" {
 		members := map[string]json.RawMessage{}
 		_ = json.Unmarshal(data, &members) // what has no type is nobody's
 		_ = json.Unmarshal(members[c.channel.member], &name)
-		_ = json.Unmarshal(data, &head) // a ref that is a text is nobody's
+		_ = json.Unmarshal(members["ref"], &ref) // one that is a text is nobody's
 	}
-	if ref, err := head.Ref.Int64(); err == nil && c.channel.refs {
+	if ref > 0 && c.channel.refs {
 		c.mu.Lock()
 		waiting := c.waiting[ref]
 		c.mu.Unlock()
@@ -461,15 +470,29 @@ func (c *conn) send(ctx context.Context, name string, message any) error {
 }
 
 func (c *conn) write(ctx context.Context, kind int, data []byte) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
+	select {
+	case c.writing <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-c.done:
+		return c.closed(false)
 	}
-	deadline, _ := ctx.Deadline()
+	defer func() { <-c.writing }()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	deadline := time.Now().Add(silence + patience)
+	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
+		deadline = end
+	}
 	_ = c.ws.SetWriteDeadline(deadline)
+	// A server that does not read makes a write wait. The next write sets its own deadline.
+	stop := context.AfterFunc(ctx, func() { _ = c.ws.NetConn().SetWriteDeadline(time.Now()) })
+	defer stop()
 	if err := c.ws.WriteMessage(kind, data); err != nil {
-		c.end(err)
+		if !errors.Is(err, websocket.ErrCloseSent) { // then read learns of the code
+			c.end(err)
+		}
 		return c.closed(false)
 	}
 	return nil
@@ -490,6 +513,9 @@ func (c *conn) ask(
 	ctx context.Context, name string, message any, delta func(name string, data []byte) (bool, error),
 ) ([]byte, error) {
 	r := &request{make(chan answer), make(chan struct{})}
+	if delta != nil {
+		r.answers = make(chan answer, cap(c.events)) // delta may ask, too
+	}
 	defer close(r.over)
 	c.mu.Lock()
 	c.lastRef++
@@ -521,14 +547,14 @@ func (c *conn) ask(
 				more, err = delta(a.name, a.data)
 			}
 			if err != nil {
-				c.cancel(ref)
+				go c.cancel(ref)
 				return nil, err
 			}
 			if !more {
 				return a.data, nil
 			}
 		case <-ctx.Done():
-			c.cancel(ref)
+			go c.cancel(ref) // it may have to wait
 			return nil, context.Cause(ctx)
 		case <-c.done:
 			return nil, c.closed(true)
@@ -568,12 +594,10 @@ func (c *conn) receive(ctx context.Context) (any, error) {
 // Close closes the connection with 1000 and waits for the server to do the same, but for 2 s at
 // most.
 func (c *conn) Close() error {
-	c.writing.Lock()
-	err := c.ws.WriteControl(websocket.CloseMessage,
-		websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(2*time.Second))
-	c.writing.Unlock()
 	late := time.NewTimer(2 * time.Second)
 	defer late.Stop()
+	err := c.ws.WriteControl(websocket.CloseMessage,
+		websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(2*time.Second))
 	select {
 	case <-c.done:
 	case <-late.C:
@@ -603,12 +627,12 @@ func into[T any](data []byte) (any, error) {
 	return v, nil
 }
 
-// Keep connects by dial and calls run for each connection, as long as the end of one says that a
+// Keep connects by dial, calls run for each connection and closes it, as long as the end of one says that a
 // client comes back: at once with a new credential, or after a while, from half a second to 30 s,
 // the longer the more often, and by chance. It returns nil when run does, and otherwise the last
 // error: that of ctx or of Options.Credential, a *Refused or a *Closed after which a client stays
 // away, or any other of run.
-func Keep[T any](
+func Keep[T interface{ Close() error }](
 	ctx context.Context, dial func(context.Context) (T, error), run func(context.Context, T) error,
 ) error {
 	failures := 0
@@ -616,7 +640,9 @@ func Keep[T any](
 		begun := time.Now()
 		c, err := dial(ctx)
 		if err == nil {
-			if err = run(ctx, c); err == nil {
+			err = run(ctx, c)
+			_ = c.Close() // it may have ended
+			if err == nil {
 				return nil
 			}
 			if time.Since(begun) > 5*time.Second {
