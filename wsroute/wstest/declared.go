@@ -53,7 +53,9 @@ func hold(t testing.TB, r *wsroute.Router) {
 				return // Closed is told
 			}
 			route, held := routes[m.Route]
-			i := slices.IndexFunc(route.Receives, func(info wsroute.MessageInfo) bool { return info.Name == m.Type })
+			i := slices.IndexFunc(route.Receives, func(info wsroute.MessageInfo) bool {
+				return info.Name == m.Type || info.Frame == "binary" && m.Type == "_binary"
+			})
 			told := i >= 0 && slices.ContainsFunc(route.Receives[i].Reasons, func(r wsroute.Reason) bool {
 				return r.Reason == reason
 			})

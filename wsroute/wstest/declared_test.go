@@ -44,6 +44,9 @@ func declaring(options ...wsroute.RouteOption) *wsroute.Router {
 		}
 		return declaredSaid{}, depends.Forbidden(m.Text, nil)
 	}, wsroute.Fails("muted", ""))
+	wsroute.OnBinary(chat, func(_ context.Context, data []byte, _ struct{}) error {
+		return depends.Forbidden(string(data), nil)
+	}, wsroute.Fails("noise", ""))
 	return ws
 }
 
@@ -61,6 +64,14 @@ func TestWhatIsNotDeclaredFails(t *testing.T) {
 			p.Close(1000, "")
 		}
 	}
+	binary := func(text string) func(*testing.T, *wstest.Server) {
+		return func(t *testing.T, srv *wstest.Server) {
+			p := wstest.Dial[[]byte, any](t, srv, "/chat")
+			p.Send([]byte(text))
+			p.Receive()
+			p.Close(1000, "")
+		}
+	}
 	refused := func(gate string) func(*testing.T, *wstest.Server) {
 		return func(t *testing.T, srv *wstest.Server) { wstest.Refused(t, srv, "/chat?gate="+gate) }
 	}
@@ -73,6 +84,8 @@ func TestWhatIsNotDeclaredFails(t *testing.T) {
 		"another refusal":  {refused("other"), true},
 		"declared reason":  {say("muted"), false},
 		"another reason":   {say("other"), true},
+		"declared, binary": {binary("noise"), false},
+		"another, binary":  {binary("other"), true},
 		"declared close":   {say("close 4001"), false},
 		"another close":    {say("close 4002"), true},
 	} {
