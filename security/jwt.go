@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strconv"
@@ -101,6 +102,13 @@ func (j JWT[C]) Describe() depends.Scheme {
 	if len(sources) == 0 {
 		sources = []depends.Source{BearerHeader()}
 	}
+	refusals := refuses("invalid_token")
+	if j.JWKS != nil {
+		refusals = append(refusals, depends.Refusal{
+			Status: http.StatusServiceUnavailable, Reason: "unavailable",
+			Doc: "the keys of the issuer cannot be fetched",
+		})
+	}
 	return depends.Scheme{
 		Name:      "JWT",
 		Format:    "JWT",
@@ -108,7 +116,7 @@ func (j JWT[C]) Describe() depends.Scheme {
 		Issuers:   oneOrMore(j.Issuer, j.Issuers),
 		Challenge: j.challenge(""),
 		Faults:    j.faults(),
-		Refuses:   refuses("invalid_token"),
+		Refuses:   refusals,
 		AllowZero: true, // a signature vouches for the claims
 	}
 }

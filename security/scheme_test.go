@@ -297,4 +297,8 @@ func TestSchemesDeclareTheirRefusals(t *testing.T) {
 	if diff := cmp.Diff(want, one.Describe().Refuses); diff != "" {
 		t.Error(diff)
 	}
+	remote := security.JWT[Claims]{JWKS: &security.JWKS{}}.Describe().Refuses
+	if unavailable := remote[len(remote)-1]; unavailable.Status != 503 || unavailable.Reason != "unavailable" {
+		t.Errorf("keys that are fetched: %+v", remote)
+	}
 }

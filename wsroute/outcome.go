@@ -132,12 +132,14 @@ func (e *endpoint) closes(refusals []Refusal) (list []Close) {
 		add(when, Close{code, reason, doc, byUsher, reconnect})
 	}
 	loop, renews := rt.channel == nil, rt.Renewable
+	signsIn := renews && e.guests() && e.shared.config.MaxPerPrincipal > 0
 	own(true, 3000, "token_expired", ReconnectNow, "the authorisation is over")
 	own(true, 3000, "revoked", ReconnectNever, "the authorisation was taken back")
 	own(renews, 3003, "other_principal", ReconnectNever, "the new credential is another account's")
 	own(renews, 1008, "renewing", ReconnectNow, "a renewal came before the last was done")
 	own(renews, 1008, "too_many_renewals", ReconnectLater, "a renewal came too soon after the last")
 	own(renews, 1008, "nothing_to_renew", ReconnectNever, "there is nothing that a credential could renew")
+	own(signsIn, 1013, "too_many_of_principal", ReconnectLater, "the account has too many connections")
 	own(e.plan.Keeps, 1013, "timeout", ReconnectLater, "the server took too long to look at the authorisation")
 	own(true, 1012, "server_restart", ReconnectLater, "the server stops")
 	own(true, 1013, "slow_reader", ReconnectLater, "the client does not read what is sent to it")
@@ -163,6 +165,11 @@ func (e *endpoint) closes(refusals []Refusal) (list []Close) {
 	return list
 }
 
+// guests says whether peers are let in without a credential that others bring.
+func (e *endpoint) guests() bool {
+	return slices.ContainsFunc(e.plan.Plan.Schemes(), func(s graph.SchemeInfo) bool { return s.Optional })
+}
+
 // afterRefusal says what a client does that was told a refusal by a close frame.
 func afterRefusal(r Refusal) Reconnect {
 	switch {
@@ -181,14 +188,13 @@ func (c *call) fails(e *endpoint, plan *graph.Plan) (list []Reason) {
 			list = append(list, Reason{reason, doc, byUsher})
 		}
 	}
-	guest := slices.ContainsFunc(e.plan.Plan.Schemes(), func(s graph.SchemeInfo) bool { return s.Optional })
 	list = append(list, c.reasons...)
 	plan.Refusals(func(by *graph.Provider, r graph.Refusal) {
 		list = append(list, Reason{r.Reason, r.Doc, by.Func.Name})
 	})
 	own(!c.isBinary() && !c.alone, "invalid_message", "the message does not fit its type: see errors")
 	own(plan.Target.Scoped, "insufficient_scope", "the credential does not grant the scopes")
-	own(guest, "unauthorized", "nobody is signed in")
+	own(e.guests(), "unauthorized", "nobody is signed in")
 	own(c.within > 0, "timeout", "the server took too long")
 	own(c.cancels(), "cancelled", "the client has cancelled it")
 	own(true, "internal", "the server has failed")

@@ -163,6 +163,27 @@ func TestEveryReasonIsAmongThoseOfARoute(t *testing.T) {
 	}
 }
 
+// TestAGuestWhoSignsIn may be one connection too many of its account.
+func TestAGuestWhoSignsIn(t *testing.T) {
+	deps := depends.New()
+	security.Use(deps, security.Scheme[scopedPass](security.Opaque[scopedPass]{
+		Sources: []depends.Source{security.BearerHeader()},
+		Find:    func(context.Context, string) (scopedPass, error) { return scopedPass{}, nil },
+	}))
+	ws := wsroute.New(deps, &wsroute.Config{MaxPerPrincipal: 1})
+	chat := wsroute.HandleMessages(ws, "/chat", wsroute.Union[event]{"done": doneMsg{}}, wsroute.Renewable, wsroute.Public)
+	wsroute.OnOpen(chat, func(context.Context, struct{ Pass depends.Optional[scopedPass] }) error { return nil })
+	if _, err := ws.Handler(); err != nil {
+		t.Fatal(err)
+	}
+	closes := ws.Routes()[0].Closes
+	if !slices.ContainsFunc(closes, func(end wsroute.Close) bool {
+		return end.Code == 1013 && end.Reason == "too_many_of_principal" && end.Reconnect == wsroute.ReconnectLater
+	}) {
+		t.Errorf("got %+v", closes)
+	}
+}
+
 // TestBadDeclarations: each is a wiring fault.
 func TestBadDeclarations(t *testing.T) {
 	deps := depends.New()
