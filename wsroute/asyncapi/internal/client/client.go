@@ -269,6 +269,9 @@ func (c *conn) target(
 		}
 	}
 	for _, cookie := range cookies {
+		if strings.Contains(cookie.Value, ";") {
+			return "", nil, fmt.Errorf("a ; ends the value of the cookie %s", cookie.Name)
+		}
 		header.Add("Cookie", cookie.Name+"="+cookie.Value)
 	}
 	u.RawQuery = query.Encode()

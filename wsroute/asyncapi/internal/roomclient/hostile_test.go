@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +67,15 @@ func TestADialThatIsCancelled(t *testing.T) {
 			t.Errorf("got %v after %v", err, time.Since(begun))
 		}
 	})
+}
+
+// TestACookieThatIsTwo: the value of a parameter does not make another cookie.
+func TestACookieThatIsTwo(t *testing.T) {
+	theme := "dark; session=stolen"
+	_, err := roomclient.DialRoom(t.Context(), "ws://127.0.0.1:1", roomclient.RoomParams{Theme: &theme}, roomclient.Options{})
+	if err == nil || !strings.Contains(err.Error(), "cookie theme") {
+		t.Errorf("got %v", err)
+	}
 }
 
 // TestAServerThatDoesNotRead: ctx ends a request that is being written, and one behind it; Close
