@@ -1,0 +1,277 @@
+// Package link carries the messages of one topic between the processes of a program, over a broker
+// that may lose, repeat or delay them, and tells when something may be missing.
+//
+// Each process numbers what it publishes, and beats every two seconds with its last number. A
+// number that is missing, and a beat of its own that does not come back, are a gap: what was lost
+// must be asked for by other means. A number that comes twice is dropped.
+//
+//	frame = "u1" kind id number payload
+//	kind  = "m" for a message, "b" for a beat, "g" for a goodbye
+//	id    = 16 random bytes of the process, for each start
+package link
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Broker is wsroute's.
+type Broker interface {
+	Publish(ctx context.Context, topic string, data []byte) error
+	Subscribe(ctx context.Context, topic string, receive func([]byte), live func()) error
+}
+
+// ID names a process, from its start to its end.
+type ID [16]byte
+
+// Times of a link.
+const (
+	// BeatEvery is the time between beats.
+	BeatEvery = 2 * time.Second
+	// echoWithin is how long a beat of one's own may take to come back.
+	echoWithin = 6 * time.Second
+	// GoneAfter is how long a process may be silent.
+	GoneAfter = 30 * time.Second
+	// retryAfter is the time between attempts to subscribe.
+	retryAfter = time.Second
+	// publishWithin bounds beats and goodbyes.
+	publishWithin = 2 * time.Second
+)
+
+// Hooks are called one after the other, and must not call the link.
+type Hooks struct {
+	// Receive gets each message of another process, once, in the order of its process.
+	Receive func(from ID, data []byte)
+	// Gap says that messages may be missing: when the link is live, at first and again, and
+	// whenever a gap is found or has ended.
+	Gap func(why string)
+	// State is sent with each beat, and Heard gets it with each beat of another process; Gone
+	// says that a process has ended or is silent for long.
+	State func() []byte
+	Heard func(from ID, state []byte)
+	Gone  func(from ID)
+	// Failed gets what goes wrong with the broker, and what comes and is no frame.
+	Failed func(error)
+}
+
+// Link is one topic. Make one with [Start].
+type Link struct {
+	broker Broker
+	topic  string
+	hooks  Hooks
+	self   ID
+	end    context.CancelFunc
+	ended  sync.WaitGroup
+	live   chan struct{} // closed when it is live for the first time
+	once   sync.Once
+
+	turn   chan struct{} // holds a token while nobody publishes
+	number uint64        // of the last message that was published; whoever publishes has it
+
+	mu    sync.Mutex // while a hook runs
+	peers map[ID]*peer
+	echo  time.Time // when a beat of our own came last
+	lost  bool      // none has come for too long
+}
+
+// peer is another process.
+type peer struct {
+	last  uint64
+	heard time.Time
+}
+
+// Start subscribes to a topic, again and again while the broker fails, until Close.
+func Start(broker Broker, topic string, hooks Hooks) *Link {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &Link{
+		broker: broker, topic: topic, hooks: hooks, end: cancel, live: make(chan struct{}),
+		turn: make(chan struct{}, 1), peers: map[ID]*peer{}, echo: time.Now(),
+	}
+	_, _ = rand.Read(l.self[:]) // it never fails
+	l.turn <- struct{}{}
+	l.ended.Go(func() { l.subscribe(ctx) })
+	l.ended.Go(func() { l.beat(ctx) })
+	return l
+}
+
+// Live returns a channel that is closed when the link is live for the first time.
+func (l *Link) Live() <-chan struct{} { return l.live }
+
+// Self returns the name of this process on the link.
+func (l *Link) Self() ID { return l.self }
+
+// Close says goodbye to the others and ends the link. No hook is called any more when it has
+// returned.
+func (l *Link) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), publishWithin)
+	defer cancel()
+	_ = l.publish(ctx, 'g', nil) // the others find out by themselves
+	l.end()
+	l.ended.Wait()
+}
+
+// Publish hands a message to the broker. After an error it may have arrived all the same.
+func (l *Link) Publish(ctx context.Context, data []byte) error { return l.publish(ctx, 'm', data) }
+
+func (l *Link) publish(ctx context.Context, kind byte, payload []byte) error {
+	select { // numbers go out in their order
+	case <-l.turn:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { l.turn <- struct{}{} }()
+	if kind == 'm' {
+		l.number++
+	}
+	return l.broker.Publish(ctx, l.topic, frame(kind, l.self, l.number, payload))
+}
+
+var magic = []byte("u1")
+
+const headLength = len("u1") + 1 + len(ID{}) + 8
+
+func frame(kind byte, id ID, number uint64, payload []byte) []byte {
+	out := make([]byte, 0, headLength+len(payload))
+	out = append(append(append(out, magic...), kind), id[:]...)
+	return append(binary.BigEndian.AppendUint64(out, number), payload...)
+}
+
+func parse(data []byte) (kind byte, id ID, number uint64, payload []byte, ok bool) {
+	if len(data) < headLength || !bytes.HasPrefix(data, magic) {
+		return 0, id, 0, nil, false
+	}
+	rest := data[len(magic):]
+	kind, rest = rest[0], rest[1:]
+	rest = rest[copy(id[:], rest):]
+	return kind, id, binary.BigEndian.Uint64(rest), rest[8:], kind == 'm' || kind == 'b' || kind == 'g'
+}
+
+func (l *Link) subscribe(ctx context.Context) {
+	for {
+		err := l.broker.Subscribe(ctx, l.topic, l.receive, l.isLive)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = fmt.Errorf("the subscription to %s has ended", l.topic)
+		}
+		l.locked(func() { l.hooks.Failed(err) })
+		select {
+		case <-time.After(retryAfter):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (l *Link) locked(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+}
+
+func (l *Link) isLive() {
+	l.once.Do(func() { close(l.live) })
+	l.locked(func() {
+		l.echo, l.lost = time.Now(), false
+		l.hooks.Gap("live")
+	})
+}
+
+// receive takes what the broker delivers.
+func (l *Link) receive(data []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kind, from, number, payload, ok := parse(data)
+	switch {
+	case !ok:
+		l.hooks.Failed(fmt.Errorf("%d bytes on %s are no message of this version", len(data), l.topic))
+	case from == l.self:
+		l.ownCame(kind)
+	case kind == 'g':
+		if l.peers[from] != nil {
+			delete(l.peers, from)
+			l.hooks.Gone(from)
+		}
+	default:
+		l.from(kind, from, number, payload)
+	}
+}
+
+func (l *Link) ownCame(kind byte) {
+	if kind != 'b' {
+		return
+	}
+	l.echo = time.Now()
+	if l.lost {
+		l.lost = false
+		l.hooks.Gap("a beat of our own has come back")
+	}
+}
+
+// from takes a message or a beat of another process.
+func (l *Link) from(kind byte, from ID, number uint64, payload []byte) {
+	p := l.peers[from]
+	if p == nil { // what it has sent before is not known here
+		p = &peer{}
+		l.peers[from] = p
+	}
+	p.heard = time.Now()
+	expected := p.last
+	if kind == 'm' {
+		expected++
+	}
+	if number > expected {
+		l.hooks.Gap(fmt.Sprintf("%d messages are missing", number-expected))
+	}
+	switch {
+	case kind == 'b':
+		p.last = max(p.last, number)
+		l.hooks.Heard(from, payload)
+	case number > p.last: // others have come already
+		p.last = number
+		l.hooks.Receive(from, payload)
+	}
+}
+
+// beat sends beats, and finds out who is silent.
+func (l *Link) beat(ctx context.Context) {
+	ticker := time.NewTicker(BeatEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		var state []byte
+		l.locked(func() {
+			l.silent(time.Now())
+			state = l.hooks.State()
+		})
+		within, cancel := context.WithTimeout(ctx, publishWithin)
+		if err := l.publish(within, 'b', state); err != nil && ctx.Err() == nil {
+			l.locked(func() { l.hooks.Failed(err) })
+		}
+		cancel()
+	}
+}
+
+// silent finds processes that are gone, and out whether our own beats come back; l.mu is held.
+func (l *Link) silent(now time.Time) {
+	if !l.lost && now.Sub(l.echo) > echoWithin {
+		l.lost = true
+		l.hooks.Gap("beats of our own do not come back")
+	}
+	for id, p := range l.peers {
+		if now.Sub(p.heard) > GoneAfter {
+			delete(l.peers, id)
+			l.hooks.Gone(id)
+		}
+	}
+}
