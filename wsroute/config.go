@@ -86,9 +86,18 @@ type Config struct {
 	// "too_many_bad_messages". By default, 20.
 	MessageErrors int
 
-	// Broadcast takes what Router.Revoke is told to the other processes that serve
-	// the same peers. By default, Revoke ends the connections of this one alone.
-	Broadcast Broadcast
+	// Broker connects the processes that serve the same peers: what Router.Revoke is told
+	// reaches all of them. By default, a process is alone. Name is the program's, of a to z, 0 to
+	// 9, _ and -, the same in all its processes; it begins the topics of the broker.
+	Broker Broker
+	Name   string
+	// RequireBroker lets Mount fail if the broker is not there within ResolveTimeout. By
+	// default, Mount waits so long, logs a warning, and goes on: the broker may come later.
+	RequireBroker bool
+	// RevocationLog keeps revocations for processes that do not hear them: it is read when
+	// messages of the broker may be missing, and every 10 s. By default, there is none, and then
+	// providers with depends.Revalidate are asked again, for each connection within 5 s.
+	RevocationLog RevocationLog
 
 	// Trace is told what happens, each of them: see [Trace], and docs/operating.md. By
 	// default, nobody is.
@@ -114,6 +123,7 @@ func (c *Config) withDefaults() (out Config, bad []string) {
 	})
 	out.Limits = out.Limits.over(defaultLimits)
 	bad = append(negative("Config", out), out.Limits.faults("Config.Limits")...)
+	bad = append(bad, out.brokerFaults()...)
 	out.Trace = slices.Clone(out.Trace)
 	for i, t := range out.Trace {
 		if t == nil {

@@ -86,7 +86,10 @@ var inWords = map[string]string{
 	"Trace":          "nobody is told",
 	"MapError":       "errors are left as they are",
 	"WriteRefusal":   "a problem document (RFC 9457)",
-	"Broadcast":      "revocations stay in the process",
+	"Broker":         "revocations stay in the process",
+	"Name":           "none",
+	"RequireBroker":  "off",
+	"RevocationLog":  "none",
 	"MessageBurst":   "as many as in two seconds",
 }
 

@@ -139,9 +139,9 @@ func (r *Router) mount(prefix string, router gin.IRouter) (endpoints []*endpoint
 		return nil, err
 	}
 	before := s.mounted.Load()
-	if b := s.config.Broadcast; b != nil && !before.begun {
-		if err := b.Subscribe(func(r Revocation) { _, _ = s.revoke(r) }); err != nil {
-			return nil, fmt.Errorf("wsroute: Config.Broadcast: %w", err)
+	if !before.begun {
+		if err := s.join(); err != nil {
+			return nil, err
 		}
 	}
 	s.mounted.Store(newMounted(slices.Concat(before.endpoints, endpoints)))

@@ -55,7 +55,8 @@ type renewer struct {
 	values  *graph.Values
 	guest   bool // it came without a credential, and has not brought one; guarded by values
 	busy    atomic.Bool
-	spent   budget // guarded by values
+	all     atomic.Bool // the next check asks all, whether or not they are due
+	spent   budget      // guarded by values
 }
 
 // budget bounds how often something happens. The zero value is ready.
@@ -185,9 +186,12 @@ func (p *peer) refuse(err error) {
 // check resolves again what is due. Until it has, the next check has no time.
 func (r *renewer) check() {
 	_ = r.run(false, func(run *graph.Run) error {
-		err := r.values.Check(run)
+		err := r.values.Check(run, r.all.Swap(false))
 		if err == nil {
 			r.peer.conn.CheckAt(r.values.Due())
+		}
+		if err == nil && r.all.Load() { // it was asked for meanwhile
+			r.peer.conn.CheckAt(time.Now())
 		}
 		return err
 	})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"example.com/usher/depends"
@@ -30,9 +29,9 @@ type Revocation struct {
 // matches reports whether a connection is meant that began at a time.
 func (r Revocation) matches(who depends.Identity, since time.Time) bool {
 	agrees := func(wanted, have string) bool { return wanted == "" || wanted == have }
-	issued := who.IssuedAt
-	if issued.IsZero() {
-		issued = knownSince(who, since)
+	issued := knownSince(who, since) // at the latest, whatever the clock of the issuer says
+	if at := who.IssuedAt; !at.IsZero() && at.Before(issued) {
+		issued = at
 	}
 	return agrees(r.Issuer, who.Issuer) && agrees(r.Subject, who.Subject) &&
 		agrees(r.Session, who.Session) && agrees(r.TokenID, who.TokenID) &&
@@ -48,44 +47,6 @@ func knownSince(who depends.Identity, began time.Time) time.Time {
 	return who.Since
 }
 
-// Broadcast takes revocations to all processes that serve the same peers. A
-// program implements it on the message broker that it has; [LocalBroadcast] is for
-// several routers in one process. Its methods are called concurrently.
-type Broadcast interface {
-	// Publish hands a revocation to the subscribers of all processes. It may
-	// come back to the one that has published it.
-	Publish(ctx context.Context, r Revocation) error
-	// Subscribe lets receive be called with each revocation that is published,
-	// until the process ends. Mount calls it once for a router.
-	Subscribe(receive func(Revocation)) error
-}
-
-// LocalBroadcast is a [Broadcast] between the routers of one process. The zero
-// value is ready.
-type LocalBroadcast struct {
-	mu        sync.Mutex
-	receivers []func(Revocation)
-}
-
-// Publish implements [Broadcast]. When it returns, all routers have revoked.
-func (b *LocalBroadcast) Publish(_ context.Context, r Revocation) error {
-	b.mu.Lock()
-	receivers := slices.Clone(b.receivers)
-	b.mu.Unlock()
-	for _, receive := range receivers {
-		receive(r)
-	}
-	return nil
-}
-
-// Subscribe implements [Broadcast].
-func (b *LocalBroadcast) Subscribe(receive func(Revocation)) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.receivers = append(b.receivers, receive)
-	return nil
-}
-
 // Revoke ends connections: of an account whose password has changed, of a session
 // that has signed out, of a token that was stolen. When it returns, no message of
 // theirs is delivered any more and none is sent to them; their handlers' contexts
@@ -96,14 +57,15 @@ func (b *LocalBroadcast) Subscribe(receive func(Revocation)) error {
 //
 // Revoke ends what is open. Let the providers refuse the credential from then on,
 // before Revoke is called: what begins afterwards is theirs to judge. With
-// Config.Broadcast it is then published to other processes; an error is Publish's,
-// and the connections of this one have ended all the same. A revocation in which
+// Config.Broker, the other processes of the program are told, and with Config.RevocationLog it is
+// written down for those that cannot hear it now. An error is the broker's or the log's: the
+// connections of this process have ended all the same. A revocation in which
 // nothing is set is an error, and ends nothing. ended counts those of this process: 0 says
 // that the Identity of none agrees, as that of a scheme which does not call depends.Identify.
 func (r *Router) Revoke(ctx context.Context, revocation Revocation) (ended int, err error) {
 	ended, err = r.shared.revoke(revocation)
-	if b := r.shared.config.Broadcast; b != nil && err == nil {
-		err = b.Publish(ctx, revocation)
+	if c := r.shared.cluster.Load(); c != nil && err == nil {
+		err = c.publish(ctx, revocation)
 	}
 	return ended, err
 }

@@ -213,54 +213,6 @@ func TestRevokeCatchesAHandshake(t *testing.T) {
 	}
 }
 
-// TestBroadcast revokes on every router that takes part, and says what went wrong.
-func TestBroadcast(t *testing.T) {
-	config := quiet()
-	var broker wsroute.Broadcast = new(wsroute.LocalBroadcast)
-	var heard []wsroute.Revocation
-	if err := broker.Subscribe(func(r wsroute.Revocation) { heard = append(heard, r) }); err != nil {
-		t.Error(err)
-	}
-	config.Broadcast = broker
-	here, there := identified(config, nil, receiveAll), identified(config, nil, receiveAll)
-	srv := wstest.Start(t, here)
-	c := wstest.Dial[string, string](t, wstest.Start(t, there), "/ws?sub=ada")
-	if _, err := here.Revoke(t.Context(), wsroute.Revocation{Subject: "ada"}); err != nil {
-		t.Error(err)
-	}
-	if got := untilClosed(c); got == nil || got.Reason != "revoked" {
-		t.Errorf("got %v", got)
-	}
-
-	again := wstest.Dial[string, string](t, srv, "/ws?sub=ada")
-	if err := broker.Publish(t.Context(), wsroute.Revocation{Session: "none"}); err != nil {
-		t.Error(err)
-	}
-	if err := broker.Publish(t.Context(), wsroute.Revocation{}); err != nil { // means nobody
-		t.Error(err)
-	}
-	if again.Close(1000, ""); len(heard) != 3 {
-		t.Errorf("heard: %v", heard)
-	}
-
-	away := quiet()
-	away.Broadcast = brokenBroadcast{}
-	ws := identified(away, nil, receiveAll)
-	if _, err := ws.Handler(); !errors.Is(err, errBroker) {
-		t.Errorf("mounted: %v", err)
-	}
-	if _, err := ws.Revoke(t.Context(), wsroute.Revocation{Subject: "ada"}); !errors.Is(err, errBroker) {
-		t.Errorf("revoked: %v", err)
-	}
-}
-
-var errBroker = errors.New("the broker is away")
-
-type brokenBroadcast struct{}
-
-func (brokenBroadcast) Publish(context.Context, wsroute.Revocation) error { return errBroker }
-func (brokenBroadcast) Subscribe(func(wsroute.Revocation)) error          { return errBroker }
-
 func TestARevocationAsJSON(t *testing.T) {
 	text, err := json.Marshal(wsroute.Revocation{Subject: "ada", IssuedBefore: time.Unix(0, 0).UTC()})
 	if want := `{"subject":"ada","issued_before":"1970-01-01T00:00:00Z"}`; err != nil || string(text) != want {

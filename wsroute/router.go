@@ -38,6 +38,8 @@ type shared struct {
 	mounted atomic.Pointer[mounted] // empty before Mount
 	wiring  atomic.Pointer[error]   // what Mount returned last; nil before it
 
+	cluster atomic.Pointer[cluster] // of Config.Broker; nil without one
+
 	rules   sync.Map  // those of the types of Decode
 	unknown sync.Once // a peer whose address nobody knows
 	once    sync.Once // of checkServed

@@ -52,6 +52,8 @@ type Trace struct {
 	// Closed is told exactly once of each connection that was Opened, with its context, when
 	// its socket is closed and its cleanups have run.
 	Closed func(ctx context.Context, c ClosedInfo)
+	// Broker is told when messages of Config.Broker may be missing, and of its errors.
+	Broker func(ctx context.Context, b BrokerInfo)
 }
 
 // HandshakeInfo is a request to a WebSocket route.
@@ -126,6 +128,7 @@ var noTrace = Trace{
 	Dropped:        func(context.Context, DropInfo) {},
 	Pong:           func(context.Context, string, time.Duration) {},
 	Closed:         func(context.Context, ClosedInfo) {},
+	Broker:         func(context.Context, BrokerInfo) {},
 }
 
 // tell calls f with each Trace. A panic of one is logged, and is no reason to end anything.

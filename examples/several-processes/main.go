@@ -73,7 +73,7 @@ func newProcess(shared *Shared, key string, config wsroute.Config) (*wsroute.Rou
 	deps := depends.New()
 	depends.Supply(deps, room)
 	security.Use(deps, security.OneOf[User](keys, tickets))
-	config.Broadcast = revocations{shared}
+	config.Name, config.Broker = "chat", &shared.broker
 	ws := wsroute.New(deps, &config)
 	wsroute.Handle(ws, "/room", chat)
 

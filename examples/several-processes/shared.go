@@ -13,6 +13,8 @@ import (
 // Shared is what the processes have in common: a broker, and a store whose entries expire. A real
 // program has a server for each of them; this one is memory, and its processes run in one.
 type Shared struct {
+	broker wsroute.LocalBroker // of usher
+
 	mu          sync.Mutex
 	entries     map[string]entry
 	subscribers map[string][]func([]byte)
@@ -69,28 +71,6 @@ func (s ticketStore) Take(_ context.Context, hash string, spend bool) ([]byte, e
 		delete(s.shared.entries, hash)
 	}
 	return found.value, nil
-}
-
-// revocations is a wsroute.Broadcast.
-type revocations struct{ shared *Shared }
-
-// Publish implements [wsroute.Broadcast].
-func (b revocations) Publish(_ context.Context, r wsroute.Revocation) error {
-	data, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	return b.shared.Publish("revoked", data)
-}
-
-// Subscribe implements [wsroute.Broadcast].
-func (b revocations) Subscribe(receive func(wsroute.Revocation)) error {
-	return b.shared.Subscribe("revoked", func(data []byte) {
-		var r wsroute.Revocation
-		if json.Unmarshal(data, &r) == nil {
-			receive(r)
-		}
-	})
 }
 
 // Room is a room with members in all processes.

@@ -107,11 +107,12 @@ func (v *Values) Renew(run *Run) error {
 	return v.rerun(run, map[int]bool{seed: true})
 }
 
-// Check runs again what is due, and what depends on it. The caller has the lock.
-func (v *Values) Check(run *Run) error {
+// Check runs again what is due, or all that ever is, and what depends on it. The caller has the
+// lock.
+func (v *Values) Check(run *Run, all bool) error {
 	now, seeds := time.Now(), map[int]bool{}
 	for i, t := range v.due {
-		if !t.IsZero() && !t.After(now) {
+		if !t.IsZero() && (all || !t.After(now)) {
 			seeds[i] = true
 		}
 	}

@@ -1,0 +1,293 @@
+package wsroute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/usher/internal/link"
+)
+
+// Broker carries what the processes of one program tell each other, such as NATS or Redis:
+// [LocalBroker] is for several routers in one process. It may lose, repeat or delay messages: usher
+// numbers them, notices, and makes good what was lost. Its methods are called concurrently.
+type Broker interface {
+	// Publish returns nil when the broker has the message; an error does not say that nobody
+	// gets it.
+	Publish(ctx context.Context, topic string, data []byte) error
+	// Subscribe calls receive for each message of a topic, those of this process too, and live
+	// each time that the subscription is in force: at first, and whenever messages may have been
+	// lost since. It calls one after the other, until ctx ends, and neither after it has
+	// returned. An error means that it is to be called again.
+	Subscribe(ctx context.Context, topic string, receive func(data []byte), live func()) error
+}
+
+// RevocationLog keeps revocations for processes that were cut off from the broker, or start later.
+// Its methods are called concurrently.
+type RevocationLog interface {
+	// Append adds an entry with the time of the log.
+	Append(ctx context.Context, entry []byte) error
+	// Since returns the entries that are no older than an age, by the time of the log, the oldest
+	// first. complete is false if the log does not reach back so far, as when it was emptied.
+	Since(ctx context.Context, age time.Duration) (entries [][]byte, complete bool, err error)
+}
+
+// LocalBroker is a [Broker] between the routers of one process, for tests and small programs. The
+// zero value is ready.
+type LocalBroker struct {
+	mu   sync.Mutex
+	subs map[string][]*localSub
+}
+
+type localSub struct {
+	mu    sync.Mutex
+	queue [][]byte
+	come  chan struct{}
+}
+
+// Publish implements [Broker].
+func (b *LocalBroker) Publish(_ context.Context, topic string, data []byte) error {
+	b.mu.Lock() // all get it in the same order
+	defer b.mu.Unlock()
+	for _, s := range b.subs[topic] {
+		s.mu.Lock()
+		s.queue = append(s.queue, data)
+		s.mu.Unlock()
+		select {
+		case s.come <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// Subscribe implements [Broker].
+func (b *LocalBroker) Subscribe(
+	ctx context.Context, topic string, receive func(data []byte), live func(),
+) error {
+	s := &localSub{come: make(chan struct{}, 1)}
+	b.mu.Lock()
+	if b.subs == nil {
+		b.subs = map[string][]*localSub{}
+	}
+	b.subs[topic] = append(b.subs[topic], s)
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.subs[topic] = slices.DeleteFunc(b.subs[topic], func(o *localSub) bool { return o == s })
+	}()
+	live()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.come:
+		}
+		s.mu.Lock()
+		queue := s.queue
+		s.queue = nil
+		s.mu.Unlock()
+		for _, data := range queue {
+			receive(data)
+		}
+	}
+}
+
+var topicName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+
+// brokerFaults says what is wrong with the settings of a broker.
+func (c *Config) brokerFaults() (bad []string) {
+	switch {
+	case c.Broker == nil && (c.RequireBroker || c.RevocationLog != nil):
+		bad = append(bad, "Config.RequireBroker and Config.RevocationLog are for a Config.Broker, and there is none")
+	case c.Broker != nil && !topicName.MatchString(c.Name):
+		bad = append(bad, fmt.Sprintf("Config.Name is %q: with a Broker, the program needs a name of "+
+			"a to z, 0 to 9, _ and -, the same in all processes", c.Name))
+	}
+	return bad
+}
+
+// logEvery is the time between looks into the log of revocations, and logMargin how far a look
+// reaches back behind the last one.
+const (
+	logEvery  = 10 * time.Second
+	logMargin = 30 * time.Second
+)
+
+// cluster connects a router with those of other processes.
+type cluster struct {
+	shared *shared
+	link   *link.Link
+	gaps   chan struct{} // something may be missing
+	end    context.CancelFunc
+	ended  sync.WaitGroup
+	down   bool // which the log says once
+}
+
+// join connects with the other processes, and waits until the broker is there.
+func (s *shared) join() error {
+	if s.config.Broker == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &cluster{shared: s, gaps: make(chan struct{}, 1), end: cancel}
+	topic := s.config.Name + ".revoked"
+	c.link = link.Start(s.config.Broker, topic, link.Hooks{
+		Receive: func(_ link.ID, data []byte) { c.revoked(data) },
+		Gap: func(why string) {
+			c.down = c.down && why != "live"
+			s.tellBroker(BrokerInfo{Topic: topic, Event: "gap", Text: why})
+			select {
+			case c.gaps <- struct{}{}:
+			default: // it will be looked for anyway
+			}
+		},
+		State: func() []byte { return nil },
+		Heard: func(link.ID, []byte) {},
+		Gone:  func(link.ID) {},
+		Failed: func(err error) {
+			s.tellBroker(BrokerInfo{Topic: topic, Event: "error", Err: err})
+			if !c.down {
+				c.down = true
+				s.config.Logger.Warn("broker failed", "topic", topic, "error", short(err.Error()))
+			}
+		},
+	})
+	c.ended.Go(func() { c.catchUp(ctx) })
+	late := time.NewTimer(s.config.ResolveTimeout)
+	defer late.Stop()
+	select {
+	case <-c.link.Live():
+	case <-late.C:
+		if s.config.RequireBroker {
+			c.close()
+			return fmt.Errorf("wsroute: Config.Broker was not there within %v", s.config.ResolveTimeout)
+		}
+		s.config.Logger.Warn("broker failed", "topic", topic, "error", "it is not there yet")
+	}
+	s.cluster.Store(c)
+	return nil
+}
+
+// leave ends the connection with the other processes.
+func (s *shared) leave() {
+	if c := s.cluster.Swap(nil); c != nil {
+		c.close()
+	}
+}
+
+func (c *cluster) close() {
+	c.link.Close()
+	c.end()
+	c.ended.Wait()
+}
+
+// revoked takes a revocation of another process, or of the log. One that is none means nobody.
+func (c *cluster) revoked(data []byte) {
+	var r Revocation
+	if json.Unmarshal(data, &r) == nil {
+		_, _ = c.shared.revoke(r)
+	}
+}
+
+// publish tells the other processes of a revocation. In the log stands until when it was meant:
+// read later, it must not end what has come since.
+func (c *cluster) publish(ctx context.Context, r Revocation) error {
+	live, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if log := c.shared.config.RevocationLog; log != nil {
+		if r.IssuedBefore.IsZero() {
+			r.IssuedBefore = time.Now()
+		}
+		entry, marshal := json.Marshal(r)
+		err = errors.Join(marshal, log.Append(ctx, entry))
+	}
+	return errors.Join(err, c.link.Publish(ctx, live))
+}
+
+// catchUp makes good what was lost, until ctx ends: it reads the log of revocations at each gap
+// and every ten seconds. Where there is none, or it does not reach back, all connections are
+// looked at again.
+func (c *cluster) catchUp(ctx context.Context) {
+	log := c.shared.config.RevocationLog
+	var looks <-chan time.Time
+	if log != nil {
+		ticker := time.NewTicker(logEvery)
+		defer ticker.Stop()
+		looks = ticker.C
+	}
+	last, gap := time.Now().Add(-revokedFor), false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.gaps:
+			gap = true
+		case <-looks:
+		}
+		begun, complete := time.Now(), false
+		if log != nil {
+			complete = c.read(ctx, log, begun.Sub(last)+logMargin)
+		}
+		if complete {
+			last = begun
+		} else if gap {
+			c.shared.lookAgain()
+		}
+		gap = gap && log != nil && !complete
+	}
+}
+
+// read takes what the log has of late, and says whether it reaches back so far.
+func (c *cluster) read(ctx context.Context, log RevocationLog, age time.Duration) (complete bool) {
+	within, cancel := context.WithTimeout(ctx, c.shared.config.ResolveTimeout)
+	defer cancel()
+	entries, complete, err := log.Since(within, age)
+	for _, entry := range entries {
+		c.revoked(entry)
+	}
+	if err != nil && ctx.Err() == nil {
+		c.shared.tellBroker(BrokerInfo{Topic: c.shared.config.Name + ".revoked", Event: "error", Err: err})
+		c.shared.config.Logger.Warn("revocation log failed", "error", short(err.Error()))
+	}
+	return complete && err == nil
+}
+
+// lookAgainWithin is over how much time connections are looked at again.
+const lookAgainWithin = 5 * time.Second
+
+// lookAgain lets each connection's providers with depends.Revalidate run again soon.
+func (s *shared) lookAgain() {
+	_, open := s.hub.open()
+	for _, p := range open {
+		if p.renewer != nil {
+			p.renewer.all.Store(true)
+			p.conn.CheckAt(time.Now().Add(rand.N(lookAgainWithin)))
+		}
+	}
+}
+
+// BrokerInfo is something about a [Broker].
+type BrokerInfo struct {
+	Topic string
+	Event string // "gap": messages may be missing; or "error"
+	Text  string // of a gap, what it is
+	Err   error  // of an error
+}
+
+func (s *shared) tellBroker(info BrokerInfo) {
+	for _, t := range s.config.Trace {
+		if err := protect("a Trace", func() { t.Broker(context.Background(), info) }); err != nil {
+			s.config.Logger.Error("trace of the broker failed", "error", short(err.Error()))
+		}
+	}
+}
