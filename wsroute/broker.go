@@ -234,21 +234,24 @@ func (c *cluster) catchUp(ctx context.Context) {
 			gap = true
 		case <-looks:
 		}
-		begun, complete := time.Now(), false
+		begun, complete, err := time.Now(), false, error(nil)
 		if log != nil {
-			complete = c.read(ctx, log, begun.Sub(last)+logMargin)
+			complete, err = c.read(ctx, log, begun.Sub(last)+logMargin)
 		}
-		if complete {
+		if err == nil { // or the next look reaches back as far
 			last = begun
-		} else if gap {
+		}
+		if gap && !complete {
 			c.shared.lookAgain()
 		}
-		gap = gap && log != nil && !complete
+		gap = false
 	}
 }
 
 // read takes what the log has of late, and says whether it reaches back so far.
-func (c *cluster) read(ctx context.Context, log RevocationLog, age time.Duration) (complete bool) {
+func (c *cluster) read(
+	ctx context.Context, log RevocationLog, age time.Duration,
+) (complete bool, err error) {
 	within, cancel := context.WithTimeout(ctx, c.shared.config.ResolveTimeout)
 	defer cancel()
 	entries, complete, err := log.Since(within, age)
@@ -259,7 +262,7 @@ func (c *cluster) read(ctx context.Context, log RevocationLog, age time.Duration
 		c.shared.tellBroker(BrokerInfo{Topic: c.shared.config.Name + ".revoked", Event: "error", Err: err})
 		c.shared.config.Logger.Warn("revocation log failed", "error", short(err.Error()))
 	}
-	return complete && err == nil
+	return complete && err == nil, err
 }
 
 // lookAgainWithin is over how much time connections are looked at again.
