@@ -197,8 +197,7 @@ func TestWithoutALogConnectionsAreLookedAtAgain(t *testing.T) {
 			}
 			p.banned.Store(true)
 			p.broker.loses.Store(true)
-			time.Sleep(10 * time.Second)
-			if end := c.Closed(); end == nil || end.Reason != "banned" {
+			if end := untilClosed(c); end == nil || end.Reason != "banned" {
 				t.Errorf("%s: got %v", name, end)
 			}
 			p.broker.loses.Store(false)

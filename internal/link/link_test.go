@@ -216,7 +216,7 @@ func TestTheBrokerIsDown(t *testing.T) {
 		}
 		time.Sleep(1500 * time.Millisecond)
 		b.up()
-		time.Sleep(2 * time.Second)
+		time.Sleep(3 * time.Second) // a beat comes after the subscription
 		told := two.take()
 		for _, want := range []string{"failed: the broker is down", "gap: live", "gap: 1 messages are missing", "beat of one"} {
 			if !slices.Contains(told, want) {
