@@ -682,6 +682,23 @@ test("close while it connects", async () => {
   assert.deepEqual([third.state.is, fourth.state.is, slow.clock.pending, asked.clock.pending], ["closed", "closed", 0, 0]);
 });
 
+test("without a fresh credential, the end says what was rejected", async () => {
+  const expired = new World(), refused = new World();
+  for (const world of [expired, refused]) {
+    world.credential = ({ why }) => why === "rejected" ? null : { in: "subprotocol", value: "alice" };
+  }
+  const { socket, is, states } = await entered(expired);
+  socket.end(3000, "token_expired");
+  await settle();
+  assert.equal(is(), "connecting open connecting closed");
+  assert.deepEqual([states.at(-1).why.code, states.at(-1).why.reason], [3000, "token_expired"]);
+  const { room } = enter(refused);
+  refused.refusals = [[401, { reason: "invalid_token" }]];
+  (await refused.socket(1)).end();
+  await settle();
+  assert.deepEqual([room.state.is, room.state.why.status, room.state.why.reason], ["closed", 401, "invalid_token"]);
+});
+
 test("no credential, and none at the moment", async () => {
   const world = new World();
   world.credential = () => null;

@@ -423,7 +423,8 @@ class ChannelClient {
     return ++this.#attempt;
   }
 
-  async #connect(why: CredentialAsk["why"]) {
+  // connect makes an attempt. Without a new credential for a rejected one, the rejection stays.
+  async #connect(why: CredentialAsk["why"], rejection?: Ending) {
     const attempt = this.#begin();
     this.#move({ is: "connecting" });
     if (attempt !== this.#attempt) return; // a listener has closed it
@@ -437,7 +438,7 @@ class ChannelClient {
     }
     if (attempt !== this.#attempt) return;
     if (!found && this.#plan.needs) {
-      this.#end({ reason: "credentials_required" });
+      this.#end(rejection ?? { reason: "credentials_required" });
       return;
     }
     const url = this.#target(found), protocols = this.#protocols(found);
@@ -634,7 +635,7 @@ class ChannelClient {
     else if (reconnect === "later" || this.#renewed) this.#wait(ending, retryAfter);
     else {
       this.#renewed = true;
-      this.#connect("rejected");
+      this.#connect("rejected", ending);
     }
   }
 
