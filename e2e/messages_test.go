@@ -181,7 +181,7 @@ func TestChangesWhileAway(t *testing.T) {
 		alice.hears("bob", text)
 		bob.hears("bob", text)
 	}
-	value[any](alice, `sockets[0].close()`)
+	value[any](alice, `sockets[0].close(1000)`)
 	alice.says("now", "Join again")
 	bob.acts("delete")
 	bob.hears("bob", "changes")
@@ -251,7 +251,7 @@ func TestEventsBeforeAPageAreNewer(t *testing.T) {
 	}
 
 	b.does(nil) // to the room itself, in which nothing was said
-	value[any](alice, `sockets[0].close()`)
+	value[any](alice, `sockets[0].close(1000)`)
 	alice.says("now", "Join again")
 	alice.clicks("now")
 	alice.says("messages", "The room began anew.")

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -70,7 +71,8 @@ func TestSignOutWithoutAnAnswer(t *testing.T) {
 	alice.has("username")
 }
 
-// TestCloseCodes: what each says on the page, and whether the page comes back.
+// TestCloseCodes: what each says on the page, and whether the page comes back: as the document says,
+// and after a code and reason that it does not have.
 func TestCloseCodes(t *testing.T) {
 	b := stand(t, serve(t, "127.0.0.1:0", key))
 	alice := signIn(t, b.server, "alice")
@@ -82,8 +84,9 @@ func TestCloseCodes(t *testing.T) {
 	}{
 		{1000, "", "The server ended the conversation. (1000)", false},
 		{1001, "", "The server is going away. (1001)", true},
-		{1003, "binary_not_accepted", "The server did not accept a message. (1003 binary_not_accepted)", false},
-		{1008, "too_many_messages", "The server did not accept a message. (1008 too_many_messages)", false},
+		{1003, "binary_not_accepted", "The server did not accept a message. (1003 binary_not_accepted)", true},
+		{1008, "too_many_messages", "The server did not accept a message. (1008 too_many_messages)", true},
+		{1008, "too_many_bad_messages", "The server did not accept a message. (1008 too_many_bad_messages)", false},
 		{1009, "message_too_big", "A message was too long for the server. (1009 message_too_big)", false},
 		{1011, "", "The server failed. (1011)", true},
 		{1012, "server_restart", "The server restarts. (1012 server_restart)", true},
@@ -94,13 +97,14 @@ func TestCloseCodes(t *testing.T) {
 		{4000, "x", "The server closed the connection. (4000 x)", false},
 	} {
 		b.does(closes(t, c.code, c.reason))
+		alice.remembers("status") // the next attempt may follow at once
 		if i == 0 {
 			alice.joins("lobby")
 		} else {
 			alice.says("now", "Join again")
 			alice.clicks("now")
 		}
-		alice.says("status", c.says)
+		alice.told(c.says)
 		if c.again {
 			alice.says("status", "Connecting to lobby …") // by itself
 			alice.clicks("give-up")
@@ -162,5 +166,21 @@ func TestRefusedByTheServer(t *testing.T) {
 	alice.says("status", "Trying again.")
 	b.does(nil)
 	alice.clicks("now")
+	alice.says("status", "Connected.")
+}
+
+// TestNoWebSocketGetsThrough: something in between drops what the server would accept.
+func TestNoWebSocketGetsThrough(t *testing.T) {
+	b := stand(t, serve(t, "127.0.0.1:0", key))
+	alice := signIn(t, b.server, "alice")
+	b.does(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			panic(http.ErrAbortHandler) // the connection ends without an answer
+		}
+		w.WriteHeader(http.StatusUpgradeRequired)
+	})
+	alice.joins("lobby")
+	alice.says("status", "The server would let you in, but no WebSocket gets through to it.")
+	b.does(nil)
 	alice.says("status", "Connected.")
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -144,5 +145,35 @@ func TestClientInFakeTime(t *testing.T) {
 	tests.Env = append(os.Environ(), "CLIENT="+filepath.Join(dir, "client.js"))
 	if out, err := tests.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestTheChatHasItsClient: the page's client.js is what the compiler makes of client.ts, which a test
+// in examples/chat generates. With ASYNCAPI_UPDATE set, it is written.
+func TestTheChatHasItsClient(t *testing.T) {
+	const source, file, update = "../examples/chat/client.ts", "../examples/chat/static/client.js", "ASYNCAPI_UPDATE"
+	needsNode(t)
+	tsc, err := compiler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	compile := exec.Command("node", tsc, "--strict", "--target", "ES2022", "--module", "ES2022",
+		"--lib", "ES2022,DOM,DOM.Iterable,DOM.AsyncIterable", "--newLine", "lf", "--outDir", dir, source)
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("tsc: %v\n%s", err, out)
+	}
+	want, err := os.ReadFile(filepath.Join(dir, "client.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.Getenv(update) != "" {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the compiler makes of %s: run this test with %s=additive (%v)", file, source, update, err)
 	}
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -14,6 +16,31 @@ import (
 // TestTheContractIsKept: a change of what clients know stands in testdata/asyncapi.json, where a
 // review sees it.
 func TestTheContractIsKept(t *testing.T) {
+	doc := document(t)
+	asyncapi.Check(t, doc, "testdata/asyncapi.json")
+}
+
+// TestTheClientIsUpToDate: client.ts is what the document makes. The page has it as
+// static/client.js, which a test in e2e compiles.
+func TestTheClientIsUpToDate(t *testing.T) {
+	const file, update = "client.ts", "ASYNCAPI_UPDATE"
+	var want bytes.Buffer
+	if err := document(t).TypeScript(&want); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getenv(update) != "" {
+		if err := os.WriteFile(file, want.Bytes(), 0o644); err != nil { //nolint:gosec // a file of the repo
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil || !bytes.Equal(got, want.Bytes()) {
+		t.Errorf("%s is not the client of the document: run this test with %s=additive (%v)", file, update, err)
+	}
+}
+
+func document(t *testing.T) *asyncapi.Document {
+	t.Helper()
 	ws, _, err := newChat(testSettings, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +49,7 @@ func TestTheContractIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asyncapi.Check(t, doc, "testdata/asyncapi.json")
+	return doc
 }
 
 // TestTheContractIsServed: the document, and the page under a policy of its own.

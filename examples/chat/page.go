@@ -35,7 +35,7 @@ func servePage(engine *gin.Engine) error {
 		c.Header("Cache-Control", "no-cache") // the files are those of this build
 		server.ServeHTTP(c.Writer, c.Request)
 	}
-	for _, path := range []string{"/", "/app.js", "/link.js", "/messages.js", "/parts.js", "/session.js", "/style.css", "/icon.svg"} {
+	for _, path := range []string{"/", "/app.js", "/client.js", "/messages.js", "/parts.js", "/session.js", "/words.js", "/style.css", "/icon.svg"} {
 		engine.Match([]string{http.MethodGet, http.MethodHead}, path, serve)
 	}
 	return nil

@@ -10,8 +10,8 @@ import (
 func TestPage(t *testing.T) {
 	srv, _ := start(t)
 	for path, want := range map[string]string{
-		"/": "text/html", "/app.js": "text/javascript", "/link.js": "text/javascript", "/session.js": "text/javascript",
-		"/messages.js": "text/javascript", "/parts.js": "text/javascript",
+		"/": "text/html", "/app.js": "text/javascript", "/client.js": "text/javascript", "/session.js": "text/javascript",
+		"/messages.js": "text/javascript", "/parts.js": "text/javascript", "/words.js": "text/javascript",
 		"/style.css": "text/css", "/icon.svg": "image/svg+xml",
 	} {
 		got := request(t, srv, http.MethodGet, path, "")
@@ -36,7 +36,7 @@ func TestPage(t *testing.T) {
 // The policy forbids inline code, and what people write must not become markup.
 func TestPageIsPlain(t *testing.T) {
 	forbidden := regexp.MustCompile(`style="|\son[a-z]+="|<script>|<style|innerHTML|insertAdjacentHTML|document\.write|eval\(|https?://`)
-	for _, name := range []string{"index.html", "app.js", "link.js", "messages.js", "parts.js", "session.js", "style.css"} {
+	for _, name := range []string{"index.html", "app.js", "client.js", "messages.js", "parts.js", "session.js", "words.js", "style.css"} {
 		text, err := static.ReadFile("static/" + name)
 		if err != nil {
 			t.Fatal(err)

@@ -1,9 +1,10 @@
 // The page: signing in, choosing a room, talking.
 
-import { Link, sentence } from "./link.js";
+import { connectRoom } from "./client.js";
 import { Messages } from "./messages.js";
 import { clock, element, face } from "./parts.js";
 import { Session } from "./session.js";
+import { sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -116,10 +117,10 @@ $("sign-in").addEventListener("submit", async (event) => {
   }
 });
 
-// renewed goes on with a new token, also on the connection that is open.
-function renewed(token) {
-  link?.renew(token);
+// renewed shows that there is a new token. The connection asks for it before the old one ends.
+function renewed() {
   showEnd();
+  if (isOpen()) $("aside").replaceChildren("Sign-in renewed at ", clock(Date.now()));
 }
 
 const lastMinute = 60_000;
@@ -152,9 +153,9 @@ $("stay-now").addEventListener("click", () => {
 
 // signOut forgets the sign-in on this page. why says so if it was not the user who wanted it.
 function signOut(why, tone = "bad") {
-  link?.leave();
+  leave();
   session.leave();
-  link = session = null;
+  session = null;
   busy("go");
   $("username").value = user;
   tell(why, tone);
@@ -196,20 +197,50 @@ $("join").addEventListener("submit", (event) => {
 
 function join(room) {
   if (isBusy("go") && talk?.room === room) return;
-  link?.leave();
+  leave();
   $("room").value = room;
-  if (talk?.room !== room) talk = { room, members: new Set(), opened: false, loaded: false };
-  link = new Link(room, session.token, { tell: changed, hear });
+  if (talk?.room !== room) talk = { room, members: new Set(), opened: false, loaded: false, restarting: false, barred: 0 };
+  const mine = link = connectRoom({ room }, { credential: credentials(session) });
+  mine.on("state", (state) => {
+    if (mine === link) changed(state);
+  });
+  for (const type of Object.keys(hears)) mine.on(type, hear);
 }
 
-// changed shows what has become of the link.
+// credentials makes the option credential of a connection. A token that was rejected is not
+// tried again.
+function credentials(session) {
+  let used = "";
+  return async ({ why }) => {
+    const value = why === "renew" ? await session.renewed() : session.token;
+    if (!value || (why === "rejected" && value === used)) return null;
+    used = value;
+    return { in: "subprotocol", value, expires: session.ends };
+  };
+}
+
+const isOpen = () => link?.state.is === "open";
+
+// leave closes the connection. Nothing is shown of its end.
+function leave() {
+  const left = link;
+  link = null;
+  left?.close();
+}
+
+// ask sends a message at once or not at all, and resolves to its answer or to a failure: see
+// sentence.
+async function ask(type, message) {
+  if (!isOpen()) return { reason: "offline" };
+  return link.request(type, message).catch((failure) => failure);
+}
+
+// changed shows the state of the connection.
 function changed(state) {
   const mine = talk;
-  if (state.is !== "renewed") {
-    $("send").ariaDisabled = String(state.is !== "open");
-    $("chat").dataset.live = String(state.is === "open");
-    quiet(); // who goes on typing is told again
-  }
+  $("send").ariaDisabled = String(state.is !== "open");
+  $("chat").dataset.live = String(state.is === "open");
+  quiet(); // who goes on typing is told again
   switch (state.is) {
     case "connecting":
       if (!mine.opened) busy("go", "Joining …");
@@ -217,23 +248,29 @@ function changed(state) {
       break;
     case "open":
       busy("go");
-      tell(state.restarted ? "Connected. The server has restarted." : "Connected.", "good");
+      tell(mine.restarting ? "Connected. The server has restarted." : "Connected.", "good");
+      mine.restarting = false;
+      mine.barred = 0;
       if (!mine.opened) begin(mine);
       if ($("chat").hidden) show("chat", "text");
       load(mine);
       break;
-    case "renewed":
-      $("aside").replaceChildren("Sign-in renewed at ", clock(Date.now()));
-      break;
-    case "lost":
-      tell(state.why, "busy", { giveUp: true });
-      break;
     case "waiting":
-      tell(`${state.why} Trying again.`, "busy", { until: state.until, now: "Try now", giveUp: true });
+      tell(`${obstacle(mine, state.why)} Trying again.`, "busy", { until: state.until, now: "Try now", giveUp: true });
       break;
-    case "stopped":
-      stopped(mine, state);
+    case "closed":
+      stopped(mine, state.why);
   }
+}
+
+// obstacle says why there is no connection at the moment.
+function obstacle(mine, why) {
+  if (why.code && why.code !== 1006) mine.restarting = why.code === 1012;
+  else if (mine.restarting) return "The server has not come back from its restart yet.";
+  if (why.reason === "lost" && why.detail && ++mine.barred > 2) { // it would accept the connection
+    return "The server would let you in, but no WebSocket gets through to it. Something in between may not let it pass.";
+  }
+  return sentence(why);
 }
 
 // begin makes the page ready for a new conversation.
@@ -254,7 +291,7 @@ async function history(members, show) {
   const mine = talk;
   const since = [];
   asked.add(since);
-  const answer = await link.ask("history", members);
+  const answer = await ask("history", members);
   asked.delete(since);
   if (mine === talk && answer.type === "page") {
     show(answer.messages);
@@ -282,9 +319,10 @@ $("older").addEventListener("click", async () => {
   if (answer.type !== "page") $("status").textContent = `Older messages were not loaded. ${sentence(answer)}`;
 });
 
-function stopped(mine, { why, signIn }) {
+function stopped(mine, end) {
+  const why = sentence(end);
   busy("go");
-  if (signIn) {
+  if (end.code === 3000 || end.status === 401 || end.reason === "credentials_required") {
     returnTo = mine.room;
     signOut([`${why} Sign in again to go on to `, roomName(mine.room), "."]);
     return;
@@ -306,11 +344,11 @@ $("room").addEventListener("input", () => {
 
 $("now").addEventListener("click", () => {
   if ($("now").textContent === "Join again") join(talk.room);
-  else link?.hurry();
+  else link?.retry();
 });
 
 $("give-up").addEventListener("click", () => {
-  link?.leave();
+  leave();
   busy("go");
   if (talk.opened) tell("Not connected.", "bad", { now: "Join again" });
   else tell("");
@@ -318,15 +356,14 @@ $("give-up").addEventListener("click", () => {
 });
 
 $("leave").addEventListener("click", () => {
-  link?.leave();
-  link = null;
+  leave();
   $("room").value = talk.room;
   talk = null;
   tell("");
   show("lobby", "room");
 });
 
-addEventListener("online", () => link?.hurry());
+addEventListener("online", () => link?.retry());
 
 // ---- who is where
 
@@ -380,7 +417,7 @@ $("members").addEventListener("click", async ({ target }) => {
   const kick = target.closest(".kick");
   if (!kick) return;
   const mine = talk;
-  const answer = await link.ask("kick", { user: kick.dataset.name });
+  const answer = await ask("kick", { user: kick.dataset.name });
   if (mine !== talk) return;
   if (answer.type === "kicked") kicked(answer);
   else $("members-fault").textContent = `${kick.dataset.name} was not removed. ${sentence(answer)}`;
@@ -416,7 +453,7 @@ $("say").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value;
   if (text.trim() === "") return;
-  if (!link?.open) {
+  if (!isOpen()) {
     $("status").textContent = "Not sent: there is no connection. What you wrote stays here.";
     return;
   }
@@ -432,13 +469,13 @@ $("say").addEventListener("submit", (event) => {
 async function say(text) {
   typed = 0;
   const message = messages.send(text);
-  const answer = await link.ask("say", { text });
+  const answer = await ask("say", { text });
   if (answer.type === "said") messages.sent(message, answer);
   else messages.failed(message, `Not sent. ${sentence(answer)}`);
 }
 
 async function change(message, text) {
-  const answer = await link.ask("edit", { id: Number(message.dataset.id), text });
+  const answer = await ask("edit", { id: Number(message.dataset.id), text });
   if (answer.type === "edited") messages.change(answer);
   if (message !== editing) return; // something else was begun meanwhile
   if (answer.type === "edited") edits(null);
@@ -446,7 +483,7 @@ async function change(message, text) {
 }
 
 async function remove(message) {
-  const answer = await link.ask("delete", { id: Number(message.dataset.id) });
+  const answer = await ask("delete", { id: Number(message.dataset.id) });
   if (answer.type === "deleted") gone(message);
   else messages.fault(message, `Not deleted. ${sentence(answer)}`);
 }
@@ -537,7 +574,7 @@ const typing = new Map(); // a timer for each name
 let typed = 0; // when the others were told of the user
 
 $("text").addEventListener("input", () => {
-  if (!link?.open || editing || $("text").value === "" || Date.now() - typed < typingEvery) return;
+  if (!isOpen() || editing || $("text").value === "" || Date.now() - typed < typingEvery) return;
   typed = Date.now();
   link.send("typing");
 });

@@ -3,18 +3,21 @@
 
 const answerWithin = 5_000; // ms for a plain request
 const renewedAfter = 2 / 3; // of a token's life
+const youngUntil = 1 / 2; // of it: such a token is not renewed again
 const againAfter = 1_000; // ms after a renewal that failed for the moment
 
 // Session is one sign-in, from a token to the end of the last one that came of it.
 //
-// hooks.renewed(token) is told of each new token.
+// hooks.renewed() is called after each renewal.
 export class Session {
   token;
   ends; // ms since 1970, when the token does
   scopes; // what it allows
+  #young; // ms since 1970, until when it is
   #hooks;
   #stay;
   #timer = 0;
+  #renewing = null; // a promise, while the server is asked
 
   constructor(answer, stay, hooks) {
     this.#stay = stay;
@@ -23,10 +26,12 @@ export class Session {
   }
 
   #accept({ access_token, expires_in, scope = "" }) {
+    const now = Date.now(), life = expires_in * 1000;
     this.token = access_token;
     this.scopes = scope.split(" ");
-    this.ends = Date.now() + expires_in * 1000;
-    this.#again(expires_in * 1000 * renewedAfter);
+    this.ends = now + life;
+    this.#young = now + life * youngUntil;
+    this.#again(life * renewedAfter);
   }
 
   #again(delay) {
@@ -45,8 +50,19 @@ export class Session {
     if (wanted && !this.over) this.#renew();
   }
 
-  // #renew gets a new token while the old one counts.
-  async #renew() {
+  // renewed is a young token, or null if there is none at the moment.
+  async renewed() {
+    if (Date.now() >= this.#young) await this.#renew();
+    return Date.now() < this.#young ? this.token : null;
+  }
+
+  // #renew gets a new token while the old one counts, once for all who want one.
+  #renew() {
+    this.#renewing ??= this.#ask().finally(() => { this.#renewing = null; });
+    return this.#renewing;
+  }
+
+  async #ask() {
     if (!this.token || !this.#stay) return;
     const mine = this.token;
     try {
@@ -54,7 +70,7 @@ export class Session {
       if (mine !== this.token || response.status === 401) return;
       if (response.ok) {
         this.#accept(await response.json());
-        this.#hooks.renewed(this.token);
+        this.#hooks.renewed();
         return;
       }
     } catch {
