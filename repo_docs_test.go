@@ -177,12 +177,18 @@ func windows(lines []string, size int) (all [][]string) {
 }
 
 func TestDocumentedCode(t *testing.T) {
-	var sources [][]string
+	sources := map[string][][]string{} // by language
 	for _, f := range allGo(t) {
 		if !strings.Contains(f.Text, "//go:build "+"ignore") {
-			sources = append(sources, bare(strings.Split(f.Text, "\n")))
+			sources["go"] = append(sources["go"], bare(strings.Split(f.Text, "\n")))
 		}
 	}
+	for _, f := range allText(t) {
+		if path.Ext(f.Path) == ".js" {
+			sources["js"] = append(sources["js"], bare(strings.Split(f.Text, "\n")))
+		}
+	}
+	sketches := map[string]bool{"docs/refusing.md": true} // JavaScript of no example
 	readText(t, "README.md", "it is the first that a newcomer sees")
 	for _, doc := range allText(t) {
 		if doc.Path != "README.md" && (path.Dir(doc.Path) != "docs" || path.Ext(doc.Path) != ".md") {
@@ -190,16 +196,16 @@ func TestDocumentedCode(t *testing.T) {
 		}
 		blocks, _ := fences(doc.Text)
 		for _, b := range blocks {
-			if b.Language != "go" {
+			if sources[b.Language] == nil || b.Language == "js" && sketches[doc.Path] {
 				continue
 			}
 			split, best := runs(b.Lines), 0
-			for _, source := range sources {
+			for _, source := range sources[b.Language] {
 				best = max(best, found(source, split))
 			}
 			if best < len(split) {
 				t.Errorf("%s:%d: no file of the repository has this code (run %d, %q and what follows): copy it "+
-					"from one that compiles, and put a line %q where something is left out",
+					"from one that compiles or is served, and put a line %q where something is left out",
 					doc.Path, b.Line, best+1, split[best][0], elision)
 			}
 		}

@@ -108,8 +108,8 @@ var pains = []pain{
 	},
 	{
 		"P15", "documents of WebSocket routes, as OpenAPI has of HTTP", answered,
-		"`asyncapi.Describe` makes an AsyncAPI 3.0.0 document of the declarations, valid by the official schema; its page opens the real socket, and `asyncapi.Check` keeps it in the repo.",
-		"wsroute/asyncapi/internal/schematest/document_test.go TestDocumentsAreAsyncAPI, wsroute/asyncapi/check_test.go TestCheck",
+		"`asyncapi.Describe` makes an AsyncAPI 3.0.0 document of the declarations, valid by the official schema; its page opens the real socket, clients in TypeScript and Go are generated, and `asyncapi.Check` keeps it in the repo.",
+		"wsroute/asyncapi/internal/schematest/document_test.go TestDocumentsAreAsyncAPI, wsroute/asyncapi/check_test.go TestCheck, e2e/client_test.go TestRequestsInTheBrowser",
 	},
 	{
 		"P16", "a gone client that is noticed, and a handler that is cancelled", answered,

@@ -5,6 +5,10 @@
 //	engine.GET("/asyncapi.json", gin.WrapH(doc))
 //	engine.GET("/docs/*any", gin.WrapH(doc.Page()))
 //
+// [Document.TypeScript] writes a client for pages: it connects, renews its credential and connects
+// again as the document says, and its messages, answers and reasons have types. [Document.Go] writes
+// one for programs.
+//
 // All of it is made of the declarations: the routes with their parameters, credentials, messages
 // and answers, and what depends.Refuses, wsroute.Closes and wsroute.Fails say of refusals, closes
 // and errors. Nothing is written twice, and [Check] keeps a copy in the repo, in which a review
