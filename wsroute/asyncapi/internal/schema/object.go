@@ -48,22 +48,62 @@ func (o *Object) index(name string) int {
 // MarshalJSON writes the members in their order, and leaves <, > and & as they are. So does an
 // outer json.Encoder with SetEscapeHTML(false).
 func (o *Object) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
+	var b bytes.Buffer
+	err := o.write(&b)
+	return b.Bytes(), err
+}
+
+// write writes the object at once: by way of encoding/json, each level would be read again.
+func (o *Object) write(b *bytes.Buffer) error {
+	b.WriteByte('{')
 	for i, m := range o.members {
 		if i > 0 {
-			b = append(b, ',')
+			b.WriteByte(',')
 		}
-		name, err := encode(m.name)
-		if err != nil {
-			return nil, err
+		if err := write(b, m.name); err != nil {
+			return err
 		}
-		value, err := encode(m.value)
-		if err != nil {
-			return nil, err
+		b.WriteByte(':')
+		if err := write(b, m.value); err != nil {
+			return err
 		}
-		b = append(append(append(b, name...), ':'), value...)
 	}
-	return append(b, '}'), nil
+	b.WriteByte('}')
+	return nil
+}
+
+func write(b *bytes.Buffer, v any) error {
+	switch v := v.(type) {
+	case *Object:
+		if v != nil {
+			return v.write(b)
+		}
+	case []*Object:
+		return writeList(b, v)
+	case []any:
+		return writeList(b, v)
+	}
+	text, err := encode(v)
+	b.Write(text)
+	return err
+}
+
+func writeList[T any](b *bytes.Buffer, list []T) error {
+	if list == nil {
+		b.WriteString("null")
+		return nil
+	}
+	b.WriteByte('[')
+	for i, v := range list {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if err := write(b, v); err != nil {
+			return err
+		}
+	}
+	b.WriteByte(']')
+	return nil
 }
 
 // Indent returns the object as a text of several lines that ends in a newline.
