@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/usher/internal/link"
@@ -106,10 +107,11 @@ var topicName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 func (c *Config) brokerFaults() (bad []string) {
 	switch {
 	case c.Broker == nil && (c.RequireBroker || c.RevocationLog != nil):
-		bad = append(bad, "Config.RequireBroker and Config.RevocationLog are for a Config.Broker, and there is none")
+		bad = append(bad, "Config.RequireBroker and Config.RevocationLog are for a Config.Broker, "+
+			"and there is none")
 	case c.Broker != nil && !topicName.MatchString(c.Name):
-		bad = append(bad, fmt.Sprintf("Config.Name is %q: with a Broker, the program needs a name of "+
-			"a to z, 0 to 9, _ and -, the same in all processes", c.Name))
+		bad = append(bad, fmt.Sprintf("Config.Name is %q: with a Broker, the program needs a name "+
+			"of a to z, 0 to 9, _ and -, the same in all processes", c.Name))
 	}
 	return bad
 }
@@ -128,7 +130,8 @@ type cluster struct {
 	gaps   chan struct{} // something may be missing
 	end    context.CancelFunc
 	ended  sync.WaitGroup
-	down   bool // which the log says once
+	topic  string
+	down   atomic.Bool // which the log says once
 }
 
 // join connects with the other processes, and waits until the broker is there.
@@ -137,28 +140,16 @@ func (s *shared) join() error {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &cluster{shared: s, gaps: make(chan struct{}, 1), end: cancel}
-	topic := s.config.Name + ".revoked"
-	c.link = link.Start(s.config.Broker, topic, link.Hooks{
+	c := &cluster{
+		shared: s, gaps: make(chan struct{}, 1), end: cancel, topic: s.config.Name + ".revoked",
+	}
+	c.link = link.Start(s.config.Broker, c.topic, link.Hooks{
 		Receive: func(_ link.ID, data []byte) { c.revoked(data) },
-		Gap: func(why string) {
-			c.down = c.down && why != "live"
-			s.tellBroker(BrokerInfo{Topic: topic, Event: "gap", Text: why})
-			select {
-			case c.gaps <- struct{}{}:
-			default: // it will be looked for anyway
-			}
-		},
-		State: func() []byte { return nil },
-		Heard: func(link.ID, []byte) {},
-		Gone:  func(link.ID) {},
-		Failed: func(err error) {
-			s.tellBroker(BrokerInfo{Topic: topic, Event: "error", Err: err})
-			if !c.down {
-				c.down = true
-				s.config.Logger.Warn("broker failed", "topic", topic, "error", short(err.Error()))
-			}
-		},
+		Gap:     c.gap,
+		State:   func() []byte { return nil },
+		Heard:   func(link.ID, []byte) {},
+		Gone:    func(link.ID) {},
+		Failed:  c.failed,
 	})
 	c.ended.Go(func() { c.catchUp(ctx) })
 	late := time.NewTimer(s.config.ResolveTimeout)
@@ -166,24 +157,39 @@ func (s *shared) join() error {
 	select {
 	case <-c.link.Live():
 	case <-late.C:
+		absent := fmt.Errorf("wsroute: Config.Broker was not there within %v", s.config.ResolveTimeout)
 		if s.config.RequireBroker {
-			c.close()
-			return fmt.Errorf("wsroute: Config.Broker was not there within %v", s.config.ResolveTimeout)
+			c.leave()
+			return absent
 		}
-		s.config.Logger.Warn("broker failed", "topic", topic, "error", "it is not there yet")
+		c.failed(absent)
 	}
 	s.cluster.Store(c)
 	return nil
 }
 
-// leave ends the connection with the other processes.
-func (s *shared) leave() {
-	if c := s.cluster.Swap(nil); c != nil {
-		c.close()
+// gap is told when messages may be missing.
+func (c *cluster) gap(why string) {
+	if why == link.IsLive {
+		c.down.Store(false)
+	}
+	c.shared.tellBroker(BrokerInfo{Topic: c.topic, Event: "gap", Text: why})
+	select {
+	case c.gaps <- struct{}{}:
+	default: // it will be looked for anyway
 	}
 }
 
-func (c *cluster) close() {
+func (c *cluster) failed(err error) {
+	c.shared.tellBroker(BrokerInfo{Topic: c.topic, Event: "error", Err: err})
+	if !c.down.Swap(true) {
+		c.shared.config.Logger.Warn("broker failed", "topic", c.topic, "error", short(err.Error()))
+	}
+}
+
+// leave ends the connection with the other processes. What this one revokes afterwards is still
+// published.
+func (c *cluster) leave() {
 	c.link.Close()
 	c.end()
 	c.ended.Wait()
@@ -215,8 +221,8 @@ func (c *cluster) publish(ctx context.Context, r Revocation) error {
 }
 
 // catchUp makes good what was lost, until ctx ends: it reads the log of revocations at each gap
-// and every ten seconds. Where there is none, or it does not reach back, all connections are
-// looked at again.
+// and every ten seconds, and at the start, whether or not the broker is there. Where there is
+// none, or it does not reach back, all connections are looked at again.
 func (c *cluster) catchUp(ctx context.Context) {
 	log := c.shared.config.RevocationLog
 	var looks <-chan time.Time
@@ -224,6 +230,10 @@ func (c *cluster) catchUp(ctx context.Context) {
 		ticker := time.NewTicker(logEvery)
 		defer ticker.Stop()
 		looks = ticker.C
+		select {
+		case c.gaps <- struct{}{}:
+		default: // it is live already
+		}
 	}
 	last, gap := time.Now().Add(-revokedFor), false
 	for {
@@ -259,7 +269,7 @@ func (c *cluster) read(
 		c.revoked(entry)
 	}
 	if err != nil && ctx.Err() == nil {
-		c.shared.tellBroker(BrokerInfo{Topic: c.shared.config.Name + ".revoked", Event: "error", Err: err})
+		c.shared.tellBroker(BrokerInfo{Topic: c.topic, Event: "error", Err: err})
 		c.shared.config.Logger.Warn("revocation log failed", "error", short(err.Error()))
 	}
 	return complete && err == nil, err

@@ -49,6 +49,7 @@ type memoryLog struct {
 	at      []time.Time
 	emptied bool
 	fails   error
+	reads   atomic.Int32
 }
 
 func (l *memoryLog) Append(_ context.Context, entry []byte) error {
@@ -59,6 +60,7 @@ func (l *memoryLog) Append(_ context.Context, entry []byte) error {
 }
 
 func (l *memoryLog) Since(_ context.Context, age time.Duration) (entries [][]byte, complete bool, err error) {
+	l.reads.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, at := range l.at {
@@ -289,5 +291,53 @@ func TestGarbageOnATopic(t *testing.T) {
 		if len(told) != 4 || told[0] != "chat.revoked gap live<nil>" || !strings.Contains(told[3], "are no message of this version") {
 			t.Errorf("told %q", told)
 		}
+	})
+}
+
+// TestARevocationAfterTheDrain reaches the others: the page that signs somebody out may be served
+// by a process that is about to stop.
+func TestARevocationAfterTheDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &processes{log: &memoryLog{}}
+		here, there := p.router(nil), p.router(nil)
+		srv := wstest.Start(t, here)
+		c := wstest.Dial[string, string](t, wstest.Start(t, there), "/ws?sub=ada")
+		if _, err := here.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := here.Revoke(t.Context(), wsroute.Revocation{Subject: "ada"}); err != nil {
+			t.Error(err)
+		}
+		if end := untilClosed(c); end == nil || end.Reason != "revoked" {
+			t.Errorf("got %v", end)
+		}
+		srv.Stop() // drains again
+	})
+}
+
+// TestTheLogIsReadAtTheStart, although the broker is away.
+func TestTheLogIsReadAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &processes{log: &memoryLog{}}
+		p.broker.away.Store(true)
+		entry, err := json.Marshal(wsroute.Revocation{Subject: "ada", IssuedBefore: time.Now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.log.entries, p.log.at = [][]byte{entry}, []time.Time{time.Now()}
+		begun := time.Now()
+		var log safeBuffer
+		ws := p.router(func(c *wsroute.Config) { c.Logger = textLogger(&log) })
+		srv := wstest.Start(t, ws)
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("the start took %v", took)
+		}
+		if n := strings.Count(log.String(), "broker failed"); n != 1 {
+			t.Errorf("%d lines say that the broker is away:\n%s", n, log.String())
+		}
+		if n := p.log.reads.Load(); n == 0 {
+			t.Error("the log was not read")
+		}
+		srv.Stop()
 	})
 }

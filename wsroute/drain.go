@@ -39,7 +39,9 @@ func (r *Router) Ready() bool {
 // are left and returns an error. It may be called again, to wait longer for handlers.
 // A drained router takes no connection any more.
 func (r *Router) Drain(ctx context.Context) (Drained, error) {
-	defer r.shared.leave()
+	if c := r.shared.cluster.Load(); c != nil {
+		defer c.leave()
+	}
 	h := &r.shared.hub
 	h.closeAll(ctx, h.beginDrain())
 	select {

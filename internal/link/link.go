@@ -43,6 +43,9 @@ const (
 	publishWithin = 2 * time.Second
 )
 
+// IsLive is the reason of the gap with which a subscription begins.
+const IsLive = "live"
+
 // Hooks are called one after the other, and must not call the link.
 type Hooks struct {
 	// Receive gets each message of another process, once, in the order of its process.
@@ -106,7 +109,7 @@ func (l *Link) Live() <-chan struct{} { return l.live }
 func (l *Link) Self() ID { return l.self }
 
 // Close says goodbye to the others and ends the link. No hook is called any more when it has
-// returned.
+// returned; Publish goes on to work. It may be called again.
 func (l *Link) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), publishWithin)
 	defer cancel()
@@ -148,7 +151,8 @@ func parse(data []byte) (kind byte, id ID, number uint64, payload []byte, ok boo
 	rest := data[len(magic):]
 	kind, rest = rest[0], rest[1:]
 	rest = rest[copy(id[:], rest):]
-	return kind, id, binary.BigEndian.Uint64(rest), rest[8:], kind == 'm' || kind == 'b' || kind == 'g'
+	ok = kind == 'm' || kind == 'b' || kind == 'g'
+	return kind, id, binary.BigEndian.Uint64(rest), rest[8:], ok
 }
 
 func (l *Link) subscribe(ctx context.Context) {
@@ -179,7 +183,7 @@ func (l *Link) isLive() {
 	l.once.Do(func() { close(l.live) })
 	l.locked(func() {
 		l.echo, l.lost = time.Now(), false
-		l.hooks.Gap("live")
+		l.hooks.Gap(IsLive)
 	})
 }
 
@@ -190,7 +194,8 @@ func (l *Link) receive(data []byte) {
 	kind, from, number, payload, ok := parse(data)
 	switch {
 	case !ok:
-		l.hooks.Failed(fmt.Errorf("%d bytes on %s are no message of this version", len(data), l.topic))
+		l.hooks.Failed(fmt.Errorf(
+			"%d bytes on %s are no message of this version", len(data), l.topic))
 	case from == l.self:
 		l.ownCame(kind)
 	case kind == 'g':
