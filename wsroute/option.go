@@ -162,8 +162,9 @@ func (rt *route) check(t *graph.Target, found *faults, c *Config) {
 		}
 	}
 	for _, end := range rt.Closes {
-		if end.Code != wsconn.CodeNormal && (end.Code < 1007 || end.Code > 4999) || len(end.Reason) > 123 {
-			found.add(t, "bad route", fmt.Sprintf("Closes(%d, %q) declares what is never sent", end.Code, end.Reason),
+		if !wsconn.Sendable(end.Code) || len(end.Reason) > wsconn.MaxReason {
+			text := fmt.Sprintf("Closes(%d, %q) declares what is never sent", end.Code, end.Reason)
+			found.add(t, "bad route", text,
 				"use 4000 to 4999 for the program's own codes, and a reason of at most 123 bytes")
 		}
 	}

@@ -119,7 +119,7 @@ func TestWhatIsDeclared(t *testing.T) {
 		reasons = append(reasons, r.Reason+": "+r.Doc)
 	}
 	if diff := cmp.Diff([]string{
-		"muted: nobody hears the account", "not_yours: ", "invalid_message: the message does not fit its type: see errors",
+		"muted: nobody hears the account", "not_yours: ", "invalid_message: the message does not fit its type",
 		"insufficient_scope: the credential does not grant the scopes",
 		"timeout: the server took too long", "cancelled: the client has cancelled it", "internal: the server has failed",
 	}, reasons); diff != "" || say.Doc != "says it to all" {
@@ -191,16 +191,20 @@ func TestBadDeclarations(t *testing.T) {
 		depends.Refuses(200, "fine", ""))
 	ws := wsroute.New(deps, quiet())
 	chat := wsroute.HandleMessages(ws, "/chat", wsroute.Union[event]{"done": doneMsg{}}, wsroute.Public,
-		wsroute.Closes(1006, "lost", wsroute.ReconnectLater, ""))
+		wsroute.Closes(1006, "lost", wsroute.ReconnectLater, ""), wsroute.Closes(2500, "", wsroute.ReconnectLater, ""),
+		wsroute.Closes(1001, "leaving", wsroute.ReconnectLater, ""))
 	wsroute.On(chat, "say", func(context.Context, sayMsg, none) error { return nil }, wsroute.Fails("", "?"))
 	_, err := ws.Handler()
 	for _, want := range []string{
-		`declares the status 200 and the reason "fine"`, `Closes(1006, "lost") declares what is never sent`,
+		`declares the status 200 and the reason "fine"`, `Closes(1006, "lost") declares what is never sent`, `Closes(2500, "") declares what is never sent`,
 		"Fails names no reason",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}
+	}
+	if strings.Contains(err.Error(), "Closes(1001") {
+		t.Errorf("1001 may be sent: %v", err)
 	}
 }
 
