@@ -93,7 +93,8 @@ func (r Refusal) provide(p *graph.Provider) {
 	p.Refuses = append(p.Refuses, graph.Refusal(r))
 	if r.Status < 400 || r.Status > 599 || r.Reason == "" {
 		p.Faults = append(p.Faults, graph.Fault{
-			Fact: fmt.Sprintf("%s declares the status %d and the reason %q", p.Func.Name, r.Status, r.Reason),
+			Fact: fmt.Sprintf("%s declares the status %d and the reason %q",
+				p.Func.Name, r.Status, r.Reason),
 			Hint: "a declared refusal has a status from 400 to 599 and a reason",
 		})
 	}

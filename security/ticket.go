@@ -108,7 +108,8 @@ func (t *Tickets[T]) Describe() depends.Scheme {
 			`export it and embed nothing that encodes itself, or tag it json:"-"`)
 	}
 	return depends.Scheme{
-		Name: "Ticket", Format: "ticket", Sources: []depends.Source{{In: "query", Name: "ticket", Once: true}},
+		Name: "Ticket", Format: "ticket",
+		Sources:   []depends.Source{{In: "query", Name: "ticket", Once: true}},
 		Challenge: ticketChallenge, Faults: f, AllowZero: t.AllowZero,
 		Refuses: refuses("invalid_ticket"),
 	}

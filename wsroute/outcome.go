@@ -66,9 +66,11 @@ func (e *endpoint) refusals() (list []Refusal) {
 		}
 	}
 	c, socket := e.shared.config, e.route.answer == nil
-	own := func(when bool, status int, reason, doc string) { add(when, status, reason, doc, byUsher) }
+	own := func(when bool, status int, reason, doc string) {
+		add(when, status, reason, doc, byUsher)
+	}
 	own(socket, 400, "http_version", "the handshake is of HTTP/1.0")
-	own(socket, 400, "connection_header", "Connection does not say Upgrade: a proxy may have dropped it")
+	own(socket, 400, "connection_header", "Connection says no Upgrade: did a proxy drop it?")
 	own(socket, 400, "websocket_key", "Sec-WebSocket-Key is not 16 bytes in base64")
 	own(socket, 400, "unexpected_body", "the handshake has a body")
 	own(socket, 400, "too_many_subprotocols", "more than 32 subprotocols are offered")
@@ -81,13 +83,15 @@ func (e *endpoint) refusals() (list []Refusal) {
 	own(socket, 503, "draining", "the server is about to stop")
 	own(socket, 503, "too_many_connections", "the server has all the connections that it takes")
 	own(socket, 503, "too_many_handshakes", "too many handshakes are in progress")
-	own(socket && c.MaxPerAddress > 0, 429, "too_many_from_address", "the address has too many connections")
+	own(socket && c.MaxPerAddress > 0, 429, "too_many_from_address", "too many from one address")
 	cheap := len(list) // these are HTTP on every route
 	for _, s := range e.plan.Plan.Schemes() {
 		scheme := bind.SchemeOf(s.Provider)
-		from := func(when bool, status int, reason, doc string) { add(when, status, reason, doc, scheme.Name) }
+		from := func(when bool, status int, reason, doc string) {
+			add(when, status, reason, doc, scheme.Name)
+		}
 		from(!s.Optional, 401, "credentials_required", "there is no credential")
-		from(true, 400, "invalid_request", "there is more than one credential, or one that cannot be read")
+		from(true, 400, "invalid_request", "two credentials, or one that cannot be read")
 		from(s.Scopes != nil, 403, "insufficient_scope", "the credential does not grant the scopes")
 		for _, r := range scheme.Refuses {
 			from(true, r.Status, r.Reason, r.Doc)
@@ -95,11 +99,11 @@ func (e *endpoint) refusals() (list []Refusal) {
 		own(socket, 401, "token_expired", "the credential has expired meanwhile")
 		own(socket, 401, "revoked", "the credential was revoked meanwhile")
 	}
-	own(e.plan.Params() != nil, 422, "invalid_parameters", "parameters are missing or not valid: see errors")
+	own(e.plan.Params() != nil, 422, "invalid_parameters", "parameters are not valid: see errors")
 	e.plan.Refusals(func(by *graph.Provider, r graph.Refusal) {
 		add(true, r.Status, r.Reason, r.Doc, by.Func.Name)
 	})
-	own(socket && c.MaxPerPrincipal > 0, 429, "too_many_of_principal", "the account has too many connections")
+	own(socket && c.MaxPerPrincipal > 0, 429, "too_many_of_principal", "too many of one account")
 	own(true, 503, "timeout", "the server took too long")
 	own(true, 500, "internal_error", "the server has failed")
 	if e.route.AcceptThenClose {
@@ -114,7 +118,7 @@ func (e *endpoint) refusals() (list []Refusal) {
 // closes lists how connections of the route may end.
 func (e *endpoint) closes(refusals []Refusal) (list []Close) {
 	add := func(when bool, end Close) {
-		same := func(other Close) bool { return other.Code == end.Code && other.Reason == end.Reason }
+		same := func(o Close) bool { return o.Code == end.Code && o.Reason == end.Reason }
 		if when && !slices.ContainsFunc(list, same) {
 			list = append(list, end)
 		}
@@ -128,46 +132,48 @@ func (e *endpoint) closes(refusals []Refusal) (list []Close) {
 		add(again || r.CloseCode != 0, Close{code, r.Reason, r.Doc, r.By, afterRefusal(r)})
 	}
 	rt, limits := e.route, e.settings.Limits
+	const never, now, later = ReconnectNever, ReconnectNow, ReconnectLater
 	own := func(when bool, code int, reason string, reconnect Reconnect, doc string) {
 		add(when, Close{code, reason, doc, byUsher, reconnect})
 	}
 	loop, renews := rt.channel == nil, rt.Renewable
 	signsIn := renews && e.guests() && e.shared.config.MaxPerPrincipal > 0
-	own(true, 3000, "token_expired", ReconnectNow, "the authorisation is over")
-	own(true, 3000, "revoked", ReconnectNever, "the authorisation was taken back")
-	own(renews, 3003, "other_principal", ReconnectNever, "the new credential is another account's")
-	own(renews, 1008, "renewing", ReconnectNow, "a renewal came before the last was done")
-	own(renews, 1008, "too_many_renewals", ReconnectLater, "a renewal came too soon after the last")
-	own(renews, 1008, "nothing_to_renew", ReconnectNever, "there is nothing that a credential could renew")
-	own(signsIn, 1013, "too_many_of_principal", ReconnectLater, "the account has too many connections")
-	own(e.plan.Keeps, 1013, "timeout", ReconnectLater, "the server took too long to look at the authorisation")
-	own(true, 1012, "server_restart", ReconnectLater, "the server stops")
-	own(true, 1013, "slow_reader", ReconnectLater, "the client does not read what is sent to it")
-	own(true, 1008, "handler_stalled", ReconnectLater, "the server does not get through the messages")
-	own(true, 1009, "message_too_big", ReconnectNever, "a message is longer than the limit")
-	own(true, 1008, "message_timeout", ReconnectLater, "a message took too long to arrive")
-	own(limits.MessageRate > 0, 1008, "too_many_messages", ReconnectLater, "messages come faster than the limit")
-	own(true, 1008, "too_many_control_frames", ReconnectLater, "pings come too fast")
-	own(true, 1008, "too_many_fragments", ReconnectNever, "a message has too many empty fragments")
-	own(true, 1007, "invalid_utf8", ReconnectNever, "text is not UTF-8")
-	own(loop, 1007, "invalid_json", ReconnectNever, "a message is no JSON")
-	own(loop, 1008, "invalid_message", ReconnectNever, "a message does not fit its type")
-	own(loop && rt.codec.in != nil, 1008, "unknown_type", ReconnectNever, "a message has no known type")
-	own(loop, 1003, "binary_not_accepted", ReconnectNever, "a message is binary")
-	own(loop, 1003, "text_not_accepted", ReconnectNever, "a message is text")
-	own(!loop, 1008, "too_many_bad_messages", ReconnectNever, "too many messages could not be read")
-	own(true, 1002, "protocol_error", ReconnectNever, "what came is no WebSocket frame")
-	own(true, wsconn.CodeNormal, "", ReconnectNever, "the conversation is over")
-	own(true, wsconn.CodeInternal, "", ReconnectLater, "the server has failed")
-	own(true, 1001, "", ReconnectLater, "one side is leaving")
-	own(true, 1005, "", ReconnectLater, "closed without a code")
-	own(true, wsconn.CodeAbnormal, "", ReconnectLater, "the connection was lost")
+	own(true, 3000, "token_expired", now, "the authorisation is over")
+	own(true, 3000, "revoked", never, "the authorisation was taken back")
+	own(renews, 3003, "other_principal", never, "the new credential is another account's")
+	own(renews, 1008, "renewing", now, "a renewal came before the last was done")
+	own(renews, 1008, "too_many_renewals", later, "a renewal came too soon after the last")
+	own(renews, 1008, "nothing_to_renew", never, "there is nothing that a credential could renew")
+	own(signsIn, 1013, "too_many_of_principal", later, "too many of one account")
+	own(e.plan.Keeps, 1013, "timeout", later, "the authorisation could not be looked at in time")
+	own(true, 1012, "server_restart", later, "the server stops")
+	own(true, 1013, "slow_reader", later, "the client does not read what is sent to it")
+	own(true, 1008, "handler_stalled", later, "the server does not get through the messages")
+	own(true, 1009, "message_too_big", never, "a message is longer than the limit")
+	own(true, 1008, "message_timeout", later, "a message took too long to arrive")
+	own(limits.MessageRate > 0, 1008, "too_many_messages", later, "messages come too fast")
+	own(true, 1008, "too_many_control_frames", later, "pings come too fast")
+	own(true, 1008, "too_many_fragments", never, "a message has too many empty fragments")
+	own(true, 1007, "invalid_utf8", never, "text is not UTF-8")
+	own(loop, 1007, "invalid_json", never, "a message is no JSON")
+	own(loop, 1008, "invalid_message", never, "a message does not fit its type")
+	own(loop && rt.codec.in != nil, 1008, "unknown_type", never, "a message has no known type")
+	own(loop, 1003, "binary_not_accepted", never, "a message is binary")
+	own(loop, 1003, "text_not_accepted", never, "a message is text")
+	own(!loop, 1008, "too_many_bad_messages", never, "too many messages could not be read")
+	own(true, 1002, "protocol_error", never, "what came is no WebSocket frame")
+	own(true, wsconn.CodeNormal, "", never, "the conversation is over")
+	own(true, wsconn.CodeInternal, "", later, "the server has failed")
+	own(true, 1001, "", later, "one side is leaving")
+	own(true, 1005, "", later, "closed without a code")
+	own(true, wsconn.CodeAbnormal, "", later, "the connection was lost")
 	return list
 }
 
 // guests says whether peers are let in without a credential that others bring.
 func (e *endpoint) guests() bool {
-	return slices.ContainsFunc(e.plan.Plan.Schemes(), func(s graph.SchemeInfo) bool { return s.Optional })
+	optional := func(s graph.SchemeInfo) bool { return s.Optional }
+	return slices.ContainsFunc(e.plan.Plan.Schemes(), optional)
 }
 
 // afterRefusal says what a client does that was told a refusal by a close frame.
@@ -192,7 +198,7 @@ func (c *call) fails(e *endpoint, plan *graph.Plan) (list []Reason) {
 	plan.Refusals(func(by *graph.Provider, r graph.Refusal) {
 		list = append(list, Reason{r.Reason, r.Doc, by.Func.Name})
 	})
-	own(!c.isBinary() && !c.alone, "invalid_message", "the message does not fit its type: see errors")
+	own(!c.isBinary() && !c.alone, "invalid_message", "the message does not fit its type")
 	own(plan.Target.Scoped, "insufficient_scope", "the credential does not grant the scopes")
 	own(e.guests(), "unauthorized", "nobody is signed in")
 	own(c.within > 0, "timeout", "the server took too long")

@@ -138,7 +138,9 @@ func (r *Router) add(path string, options []RouteOption, rt *route) {
 		o.apply(rt)
 	}
 	if rt.answer != nil { // options of groups for WebSockets
-		rt.Route = Route{Method: rt.Method, Path: rt.Path, Group: rt.Group, Options: rt.Options, Doc: rt.Doc}
+		rt.Route = Route{
+			Method: rt.Method, Path: rt.Path, Group: rt.Group, Options: rt.Options, Doc: rt.Doc,
+		}
 	}
 	r.shared.routes = append(r.shared.routes, rt)
 }

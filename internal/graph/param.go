@@ -60,7 +60,10 @@ var (
 func newParam(g *Graph, t reflect.Type, read tag) (p *param, fact, hint string) {
 	p = &param{validate: g.validate, key: read.name, value: t}
 	p.place = "the " + read.in + " parameter " + read.name
-	p.ParamInfo = ParamInfo{read.in, read.name, t, read.validate, read.def, read.def == nil, false, read.doc, read.example}
+	p.ParamInfo = ParamInfo{
+		In: read.in, Name: read.name, Type: t, Rules: read.validate, Default: read.def,
+		Required: read.def == nil, Doc: read.doc, Example: read.example,
+	}
 	if p.In == "header" {
 		p.key = textproto.CanonicalMIMEHeaderKey(p.Name)
 	}

@@ -2,7 +2,9 @@
 //
 //	conn, err := nats.Connect(url, nats.MaxReconnects(-1))
 //	log, err := wsnats.NewLog(ctx, conn, "chat")
-//	ws := wsroute.New(deps, &wsroute.Config{Name: "chat", Broker: wsnats.New(conn), RevocationLog: log})
+//	ws := wsroute.New(deps, &wsroute.Config{
+//		Name: "chat", Broker: wsnats.New(conn), RevocationLog: log,
+//	})
 //
 // Let the connection reconnect for ever: one that is closed carries nothing any more. The
 // subjects are those of Config.Name: chat.revoked, and chat.revocations of the log.
@@ -116,7 +118,9 @@ func (l *Log) Append(ctx context.Context, entry []byte) error {
 // Since implements [wsroute.RevocationLog], by the clock of the server. The log reaches back to an
 // entry that is older than what is asked for, or to its own beginning; so that there is such an
 // entry, an empty one is added where the last is old.
-func (l *Log) Since(ctx context.Context, age time.Duration) (entries [][]byte, complete bool, err error) {
+func (l *Log) Since(
+	ctx context.Context, age time.Duration,
+) (entries [][]byte, complete bool, err error) {
 	info, err := l.stream.Info(ctx)
 	if err != nil {
 		return nil, false, err

@@ -116,7 +116,9 @@ func timeOf(m redis.XMessage) time.Time {
 // Since implements [wsroute.RevocationLog], by the clock of the server. The log reaches back to an
 // entry that is older than what is asked for; so that there is one, an empty entry is added where
 // the last is old.
-func (l *Log) Since(ctx context.Context, age time.Duration) (entries [][]byte, complete bool, err error) {
+func (l *Log) Since(
+	ctx context.Context, age time.Duration,
+) (entries [][]byte, complete bool, err error) {
 	now, err := l.client.Time(ctx).Result()
 	if err != nil {
 		return nil, false, err

@@ -3,6 +3,7 @@ package wstest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -25,15 +26,21 @@ func hold(t testing.TB, r *wsroute.Router) {
 	if len(routes) == 0 {
 		return
 	}
+	fail := func(route, did, add string) {
+		t.Errorf("wstest: %s %s, which nothing declares: add %s", route, did, add)
+	}
 	r.Watch(&wsroute.Trace{
-		HandshakeDone: func(_ context.Context, h wsroute.HandshakeInfo, result wsroute.HandshakeResult) {
+		HandshakeDone: func(
+			_ context.Context, h wsroute.HandshakeInfo, result wsroute.HandshakeResult,
+		) {
 			route, held := routes[h.Route]
 			told := slices.ContainsFunc(route.Refusals, func(r wsroute.Refusal) bool {
 				return r.Status == result.Status && r.Reason == result.Reason
 			})
 			if held && !told && result.Reason != "" {
-				t.Errorf("wstest: %s refused with %d %q, which nothing declares: "+
-					"add depends.Refuses(%[2]d, %[3]q, …) to the provider", h.Route, result.Status, result.Reason)
+				outcome := fmt.Sprintf("%d, %q", result.Status, result.Reason)
+				fail(h.Route, "refused with "+outcome,
+					"depends.Refuses("+outcome+", …) to the provider")
 			}
 		},
 		Closed: func(_ context.Context, c wsroute.ClosedInfo) {
@@ -42,8 +49,9 @@ func hold(t testing.TB, r *wsroute.Router) {
 				return end.Code == c.Code && (end.Reason == c.Reason || end.Reason == "")
 			})
 			if byPeer := errors.As(c.Cause, new(*wsroute.CloseError)); held && !told && !byPeer {
-				t.Errorf("wstest: %s closed with %d %q, which nothing declares: "+
-					"add wsroute.Closes(%[2]d, %[3]q, …) to the route", c.Route, c.Code, c.Reason)
+				outcome := fmt.Sprintf("%d, %q", c.Code, c.Reason)
+				fail(c.Route, "closed with "+outcome,
+					"wsroute.Closes("+outcome+", …) to the route")
 			}
 		},
 		MessageDone: func(
@@ -56,13 +64,14 @@ func hold(t testing.TB, r *wsroute.Router) {
 			i := slices.IndexFunc(route.Receives, func(info wsroute.MessageInfo) bool {
 				return info.Name == m.Type || info.Frame == "binary" && m.Type == "_binary"
 			})
-			told := i >= 0 && slices.ContainsFunc(route.Receives[i].Reasons, func(r wsroute.Reason) bool {
-				return r.Reason == reason
-			})
-			if held && !told && i >= 0 && reason != "" {
-				t.Errorf("wstest: %s answered %q with the error %q, which nothing declares: "+
-					"add wsroute.Fails(%[3]q, …) to the message, or depends.Refuses to its provider",
-					m.Route, m.Type, reason)
+			if !held || i < 0 || reason == "" {
+				return
+			}
+			same := func(r wsroute.Reason) bool { return r.Reason == reason }
+			if !slices.ContainsFunc(route.Receives[i].Reasons, same) {
+				fail(m.Route, fmt.Sprintf("answered %q with the error %q", m.Type, reason),
+					fmt.Sprintf("wsroute.Fails(%q, …) to the message, ", reason)+
+						"or depends.Refuses to its provider")
 			}
 		},
 	})
