@@ -103,6 +103,9 @@ func NewLog(ctx context.Context, conn *nats.Conn, name string) (*Log, error) {
 	l.stream, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: name + "_revocations", Subjects: []string{l.subject}, MaxAge: keep,
 	})
+	if errors.Is(err, nats.ErrNoResponders) {
+		err = fmt.Errorf("%w: is JetStream enabled on the server?", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("wsnats: the stream of the log: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,15 +28,21 @@ const within = 20 * time.Second
 
 // natsServer is one on loopback, with JetStream, that can go away and come back.
 type natsServer struct {
-	t    *testing.T
-	port int
-	dir  string
+	t         *testing.T
+	port      int
+	dir       string
+	jetStream bool
 	*server.Server
 }
 
 func startNATS(t *testing.T) *natsServer {
 	t.Helper()
-	s := &natsServer{t: t, port: server.RANDOM_PORT, dir: t.TempDir()}
+	return startServer(t, true)
+}
+
+func startServer(t *testing.T, jetStream bool) *natsServer {
+	t.Helper()
+	s := &natsServer{t: t, port: server.RANDOM_PORT, dir: t.TempDir(), jetStream: jetStream}
 	s.start()
 	t.Cleanup(func() { s.stop() })
 	return s
@@ -44,7 +51,7 @@ func startNATS(t *testing.T) *natsServer {
 func (s *natsServer) start() {
 	s.t.Helper()
 	made, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: s.port, JetStream: true, StoreDir: s.dir, NoLog: true, NoSigs: true,
+		Host: "127.0.0.1", Port: s.port, JetStream: s.jetStream, StoreDir: s.dir, NoLog: true, NoSigs: true,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -196,6 +203,14 @@ func TestLog(t *testing.T) {
 		t.Error(err)
 	}
 	since(time.Minute, false, "c")
+}
+
+// TestAServerWithoutJetStream says what is missing.
+func TestAServerWithoutJetStream(t *testing.T) {
+	_, err := wsnats.NewLog(t.Context(), startServer(t, false).connect(), "chat")
+	if want := "is JetStream enabled on the server?"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%q is not in %v", want, err)
+	}
 }
 
 // member is who connects.
