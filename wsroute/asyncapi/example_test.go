@@ -26,7 +26,7 @@ func Example() {
 	if err := errors.Join(doc.Go(&inGo, "roomclient"), doc.TypeScript(&inTypeScript)); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(strings.Contains(inGo.String(), "func DialRoom(ctx context.Context,"))
+	fmt.Println(strings.Contains(inGo.String(), "func DialRoom("))
 	fmt.Println(strings.Contains(inTypeScript.String(), "export function connectRoom("))
 	// Output:
 	// true

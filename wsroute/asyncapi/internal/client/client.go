@@ -165,8 +165,8 @@ type answer struct {
 
 func dial(ctx context.Context, base string, ch *channel, p params, options Options) (*conn, error) {
 	c, err := connect(ctx, base, ch, p, options, "connect")
-	if refused, ok := errors.AsType[*Refused](err); ok && refused.Status == http.StatusUnauthorized &&
-		options.Credential != nil && len(ch.schemes) > 0 {
+	refused, ok := errors.AsType[*Refused](err)
+	if ok && refused.Status == http.StatusUnauthorized && options.Credential != nil && len(ch.schemes) > 0 {
 		return connect(ctx, base, ch, p, options, "rejected")
 	}
 	return c, err
@@ -216,8 +216,8 @@ func (c *conn) target(
 	ctx context.Context, base string, p params, why string,
 ) (target string, header http.Header, err error) {
 	u, err := url.Parse(base)
-	if err != nil {
-		return "", nil, err
+	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
+		return "", nil, fmt.Errorf("%q is no address of a server: write one such as wss://example.com", base)
 	}
 	path := c.channel.path
 	for name, value := range p.path {
@@ -285,7 +285,8 @@ func offers(s source, token string) []string {
 		return []string{s.prefix + token}
 	}
 	plain := func(r rune) bool {
-		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune(".-_~", r)
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' ||
+			strings.ContainsRune(".-_~", r)
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return !plain(r) }) {
 		return []string{"base64url.bearer.authorization." + s.name + "." +
@@ -512,7 +513,8 @@ func (c *conn) closed(sent bool) error {
 // ask sends a message and waits for its answer; delta gets what comes before. An end of ctx
 // cancels it.
 func (c *conn) ask(
-	ctx context.Context, name string, message any, delta func(name string, data []byte) (bool, error),
+	ctx context.Context, name string, message any,
+	delta func(name string, data []byte) (bool, error),
 ) ([]byte, error) {
 	r := &request{make(chan answer), make(chan struct{})}
 	if delta != nil {
@@ -629,11 +631,11 @@ func into[T any](data []byte) (any, error) {
 	return v, nil
 }
 
-// Keep connects by dial, calls run for each connection and closes it, as long as the end of one says that a
-// client comes back: at once with a new credential, or after a while, from half a second to 30 s,
-// the longer the more often, and by chance. It returns nil when run does, and otherwise the last
-// error: that of ctx or of Options.Credential, a *Refused or a *Closed after which a client stays
-// away, or any other of run.
+// Keep connects by dial, calls run for each connection and closes it, as long as the end of one
+// says that a client comes back: at once with a new credential, or after a while, from half a
+// second to 30 s, the longer the more often, and by chance. It returns nil when run does, and
+// otherwise the last error: that of ctx, with what went wrong before, or of Options.Credential, a
+// *Refused or a *Closed after which a client stays away, or any other of run.
 func Keep[T interface{ Close() error }](
 	ctx context.Context, dial func(context.Context) (T, error), run func(context.Context, T) error,
 ) error {
@@ -652,10 +654,7 @@ func Keep[T interface{ Close() error }](
 			}
 		}
 		wait, again := comeback(err, failures)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if !again {
+		if !again && ctx.Err() == nil {
 			return err
 		}
 		failures++
@@ -663,8 +662,12 @@ func Keep[T interface{ Close() error }](
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
+		}
+		timer.Stop()
+		if cause := context.Cause(ctx); errors.Is(err, cause) {
+			return cause
+		} else if cause != nil {
+			return fmt.Errorf("%w; before that: %w", cause, err)
 		}
 	}
 }

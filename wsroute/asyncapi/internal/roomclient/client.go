@@ -166,8 +166,8 @@ type answer struct {
 
 func dial(ctx context.Context, base string, ch *channel, p params, options Options) (*conn, error) {
 	c, err := connect(ctx, base, ch, p, options, "connect")
-	if refused, ok := errors.AsType[*Refused](err); ok && refused.Status == http.StatusUnauthorized &&
-		options.Credential != nil && len(ch.schemes) > 0 {
+	refused, ok := errors.AsType[*Refused](err)
+	if ok && refused.Status == http.StatusUnauthorized && options.Credential != nil && len(ch.schemes) > 0 {
 		return connect(ctx, base, ch, p, options, "rejected")
 	}
 	return c, err
@@ -217,8 +217,8 @@ func (c *conn) target(
 	ctx context.Context, base string, p params, why string,
 ) (target string, header http.Header, err error) {
 	u, err := url.Parse(base)
-	if err != nil {
-		return "", nil, err
+	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
+		return "", nil, fmt.Errorf("%q is no address of a server: write one such as wss://example.com", base)
 	}
 	path := c.channel.path
 	for name, value := range p.path {
@@ -286,7 +286,8 @@ func offers(s source, token string) []string {
 		return []string{s.prefix + token}
 	}
 	plain := func(r rune) bool {
-		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune(".-_~", r)
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' ||
+			strings.ContainsRune(".-_~", r)
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return !plain(r) }) {
 		return []string{"base64url.bearer.authorization." + s.name + "." +
@@ -513,7 +514,8 @@ func (c *conn) closed(sent bool) error {
 // ask sends a message and waits for its answer; delta gets what comes before. An end of ctx
 // cancels it.
 func (c *conn) ask(
-	ctx context.Context, name string, message any, delta func(name string, data []byte) (bool, error),
+	ctx context.Context, name string, message any,
+	delta func(name string, data []byte) (bool, error),
 ) ([]byte, error) {
 	r := &request{make(chan answer), make(chan struct{})}
 	if delta != nil {
@@ -630,11 +632,11 @@ func into[T any](data []byte) (any, error) {
 	return v, nil
 }
 
-// Keep connects by dial, calls run for each connection and closes it, as long as the end of one says that a
-// client comes back: at once with a new credential, or after a while, from half a second to 30 s,
-// the longer the more often, and by chance. It returns nil when run does, and otherwise the last
-// error: that of ctx or of Options.Credential, a *Refused or a *Closed after which a client stays
-// away, or any other of run.
+// Keep connects by dial, calls run for each connection and closes it, as long as the end of one
+// says that a client comes back: at once with a new credential, or after a while, from half a
+// second to 30 s, the longer the more often, and by chance. It returns nil when run does, and
+// otherwise the last error: that of ctx, with what went wrong before, or of Options.Credential, a
+// *Refused or a *Closed after which a client stays away, or any other of run.
 func Keep[T interface{ Close() error }](
 	ctx context.Context, dial func(context.Context) (T, error), run func(context.Context, T) error,
 ) error {
@@ -653,10 +655,7 @@ func Keep[T interface{ Close() error }](
 			}
 		}
 		wait, again := comeback(err, failures)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if !again {
+		if !again && ctx.Err() == nil {
 			return err
 		}
 		failures++
@@ -664,8 +663,12 @@ func Keep[T interface{ Close() error }](
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
+		}
+		timer.Stop()
+		if cause := context.Cause(ctx); errors.Is(err, cause) {
+			return cause
+		} else if cause != nil {
+			return fmt.Errorf("%w; before that: %w", cause, err)
 		}
 	}
 }
@@ -716,9 +719,11 @@ func (p RoomParams) request() params {
 // where people talk
 type Room struct{ *conn }
 
-// DialRoom connects to /ws/rooms/{room}. base is the address of the server, such as wss://example.com.
-// An error is a *Refused if the server has answered.
-func DialRoom(ctx context.Context, base string, p RoomParams, options Options) (*Room, error) {
+// DialRoom connects to /ws/rooms/{room}. base is the address of the server, such as
+// wss://example.com. An error is a *Refused if the server has answered.
+func DialRoom(
+	ctx context.Context, base string, p RoomParams, options Options,
+) (*Room, error) {
 	c, err := dial(ctx, base, roomChannel, p.request(), options)
 	if err != nil {
 		return nil, err
@@ -729,7 +734,9 @@ func DialRoom(ctx context.Context, base string, p RoomParams, options Options) (
 // Say sends a message and returns its answer, or an *Error.
 //
 // says it to all
-func (c *Room) Say(ctx context.Context, message Say) (answer Said, err error) {
+func (c *Room) Say(
+	ctx context.Context, message Say,
+) (answer Said, err error) {
 	data, err := c.ask(ctx, "say", message, nil)
 	if err != nil {
 		return answer, err
@@ -739,7 +746,9 @@ func (c *Room) Say(ctx context.Context, message Say) (answer Said, err error) {
 }
 
 // Ask sends a message and returns its answer, or an *Error.
-func (c *Room) Ask(ctx context.Context, message AskReceived, delta func(Token) error) (answer Answer, err error) {
+func (c *Room) Ask(
+	ctx context.Context, message AskReceived, delta func(Token) error,
+) (answer Answer, err error) {
 	data, err := c.ask(ctx, "ask", message, func(name string, data []byte) (bool, error) {
 		if name == "token" || false && name != "answer" {
 			v, err := roomChannel.decode(name, data)
@@ -780,8 +789,8 @@ func (Token) roomEvent()   {}
 func (Unknown) roomEvent() {}
 func (*Error) roomEvent()  {}
 
-// Receive returns the next RoomEvent, until ctx or the connection ends. The error is a *Closed
-// then. It must be called: the server is slowed down while 1024 messages wait.
+// Receive returns the next RoomEvent, until ctx or the connection ends. The error is
+// a *Closed then. It must be called: the server is slowed down while 1024 messages wait.
 func (c *Room) Receive(ctx context.Context) (RoomEvent, error) {
 	v, err := c.receive(ctx)
 	if err != nil {
@@ -859,9 +868,11 @@ func (p EchoParams) request() params {
 // Echo is a connection to /ws/echo. Its methods may be called at once.
 type Echo struct{ *conn }
 
-// DialEcho connects to /ws/echo. base is the address of the server, such as wss://example.com.
-// An error is a *Refused if the server has answered.
-func DialEcho(ctx context.Context, base string, p EchoParams, options Options) (*Echo, error) {
+// DialEcho connects to /ws/echo. base is the address of the server, such as
+// wss://example.com. An error is a *Refused if the server has answered.
+func DialEcho(
+	ctx context.Context, base string, p EchoParams, options Options,
+) (*Echo, error) {
 	c, err := dial(ctx, base, echoChannel, p.request(), options)
 	if err != nil {
 		return nil, err
@@ -874,8 +885,8 @@ func (c *Echo) Send(ctx context.Context, message Say) error {
 	return c.send(ctx, "", message)
 }
 
-// Receive returns the next message, until ctx or the connection ends. The error is a *Closed
-// then. It must be called: the server is slowed down while 1024 messages wait.
+// Receive returns the next message, until ctx or the connection ends. The error is
+// a *Closed then. It must be called: the server is slowed down while 1024 messages wait.
 func (c *Echo) Receive(ctx context.Context) (message []Said, err error) {
 	v, err := c.receive(ctx)
 	if err != nil {
@@ -929,9 +940,11 @@ func (p TopicParams) request() params {
 // Topic is a connection to /feed/{topic}. Its methods may be called at once.
 type Topic struct{ *conn }
 
-// DialTopic connects to /feed/{topic}. base is the address of the server, such as wss://example.com.
-// An error is a *Refused if the server has answered.
-func DialTopic(ctx context.Context, base string, p TopicParams, options Options) (*Topic, error) {
+// DialTopic connects to /feed/{topic}. base is the address of the server, such as
+// wss://example.com. An error is a *Refused if the server has answered.
+func DialTopic(
+	ctx context.Context, base string, p TopicParams, options Options,
+) (*Topic, error) {
 	c, err := dial(ctx, base, topicChannel, p.request(), options)
 	if err != nil {
 		return nil, err
@@ -946,8 +959,8 @@ func (Said) topicEvent()    {}
 func (Unknown) topicEvent() {}
 func (*Error) topicEvent()  {}
 
-// Receive returns the next TopicEvent, until ctx or the connection ends. The error is a *Closed
-// then. It must be called: the server is slowed down while 1024 messages wait.
+// Receive returns the next TopicEvent, until ctx or the connection ends. The error is
+// a *Closed then. It must be called: the server is slowed down while 1024 messages wait.
 func (c *Topic) Receive(ctx context.Context) (TopicEvent, error) {
 	v, err := c.receive(ctx)
 	if err != nil {
@@ -1007,9 +1020,11 @@ func (p RawParams) request() params {
 // Raw is a connection to /raw. Its methods may be called at once.
 type Raw struct{ *conn }
 
-// DialRaw connects to /raw. base is the address of the server, such as wss://example.com.
-// An error is a *Refused if the server has answered.
-func DialRaw(ctx context.Context, base string, p RawParams, options Options) (*Raw, error) {
+// DialRaw connects to /raw. base is the address of the server, such as
+// wss://example.com. An error is a *Refused if the server has answered.
+func DialRaw(
+	ctx context.Context, base string, p RawParams, options Options,
+) (*Raw, error) {
 	c, err := dial(ctx, base, rawChannel, p.request(), options)
 	if err != nil {
 		return nil, err
@@ -1022,8 +1037,8 @@ func (c *Raw) Send(ctx context.Context, data []byte) error {
 	return c.write(ctx, websocket.BinaryMessage, data)
 }
 
-// Receive returns the next message, until ctx or the connection ends. The error is a *Closed
-// then. It must be called: the server is slowed down while 1024 messages wait.
+// Receive returns the next message, until ctx or the connection ends. The error is
+// a *Closed then. It must be called: the server is slowed down while 1024 messages wait.
 func (c *Raw) Receive(ctx context.Context) (message []byte, err error) {
 	v, err := c.receive(ctx)
 	if err != nil {
@@ -1081,9 +1096,11 @@ func (p TextParams) request() params {
 // Text is a connection to /text. Its methods may be called at once.
 type Text struct{ *conn }
 
-// DialText connects to /text. base is the address of the server, such as wss://example.com.
-// An error is a *Refused if the server has answered.
-func DialText(ctx context.Context, base string, p TextParams, options Options) (*Text, error) {
+// DialText connects to /text. base is the address of the server, such as
+// wss://example.com. An error is a *Refused if the server has answered.
+func DialText(
+	ctx context.Context, base string, p TextParams, options Options,
+) (*Text, error) {
 	c, err := dial(ctx, base, textChannel, p.request(), options)
 	if err != nil {
 		return nil, err
@@ -1096,8 +1113,8 @@ func (c *Text) Send(ctx context.Context, text string) error {
 	return c.write(ctx, websocket.TextMessage, []byte(text))
 }
 
-// Receive returns the next message, until ctx or the connection ends. The error is a *Closed
-// then. It must be called: the server is slowed down while 1024 messages wait.
+// Receive returns the next message, until ctx or the connection ends. The error is
+// a *Closed then. It must be called: the server is slowed down while 1024 messages wait.
 func (c *Text) Receive(ctx context.Context) (message string, err error) {
 	v, err := c.receive(ctx)
 	if err != nil {

@@ -357,3 +357,32 @@ func TestARestart(t *testing.T) {
 		}
 	})
 }
+
+// TestABadAddress: Keep does not try again what cannot become right, and says what was wrong
+// before its time was over.
+func TestABadAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dialTo := func(base string) func(context.Context) (*roomclient.Room, error) {
+			return func(ctx context.Context) (*roomclient.Room, error) {
+				return roomclient.DialRoom(ctx, base, roomclient.RoomParams{}, roomclient.Options{
+					Dialer: &websocket.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) {
+						return nil, errors.New("no route to the host")
+					}},
+				})
+			}
+		}
+		none := func(context.Context, *roomclient.Room) error { return nil }
+		for _, base := range []string{"https://chat.example.com", "localhost:8080", "", "ws://"} {
+			err := roomclient.Keep(t.Context(), dialTo(base), none)
+			if want := "is no address of a server: write one such as wss://example.com"; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: got %v", base, err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := roomclient.Keep(ctx, dialTo("ws://chat.example.com"), none)
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no route to the host") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
