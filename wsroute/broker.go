@@ -157,7 +157,8 @@ func (s *shared) join() error {
 	select {
 	case <-c.link.Live():
 	case <-late.C:
-		absent := fmt.Errorf("wsroute: Config.Broker was not there within %v", s.config.ResolveTimeout)
+		absent := fmt.Errorf(
+			"wsroute: Config.Broker was not there within %v", s.config.ResolveTimeout)
 		if s.config.RequireBroker {
 			c.leave()
 			return absent

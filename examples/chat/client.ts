@@ -68,7 +68,7 @@ export interface Typing {
 const commonCloses: ChannelPlan["closes"] = [
   [4001,"kicked","never","somebody who may has removed the user from the room"],
   [3000,"credentials_required","never","there is no credential"],
-  [1008,"invalid_request","never","there is more than one credential, or one that cannot be read"],
+  [1008,"invalid_request","never","two credentials, or one that cannot be read"],
   [3000,"invalid_token","never","the credential is not valid, or not any more"],
   [3000,"invalid_ticket","never","the credential is not valid, or not any more"],
   [3000,"unauthorized","never","the token's account is gone, or has signed out everywhere"],
@@ -78,7 +78,7 @@ const commonCloses: ChannelPlan["closes"] = [
   [1008,"renewing","now","a renewal came before the last was done"],
   [1008,"too_many_renewals","later","a renewal came too soon after the last"],
   [1008,"nothing_to_renew","never","there is nothing that a credential could renew"],
-  [1013,"timeout","later","the server took too long to look at the authorisation"],
+  [1013,"timeout","later","the authorisation could not be looked at in time"],
   [1012,"server_restart","later","the server stops"],
   [1013,"slow_reader","later","the client does not read what is sent to it"],
   [1008,"handler_stalled","later","the server does not get through the messages"],

@@ -12,7 +12,7 @@ func describe(ws *wsroute.Router) (*asyncapi.Document, error) {
 	return asyncapi.Describe(ws, asyncapi.Info{
 		Title:       "Chat",
 		Version:     "1.0.0",
-		Description: "Rooms in which signed-in users talk. POST /token gives a token, POST /ticket a ticket.",
+		Description: "Rooms in which users talk. POST /token gives a token, POST /ticket a ticket.",
 		Tickets:     "/ticket",
 	})
 }
@@ -24,6 +24,7 @@ func serveContract(ws *wsroute.Router, engine *gin.Engine) error {
 		return err
 	}
 	engine.GET("/asyncapi.json", gin.WrapH(doc))
+	engine.GET("/docs", gin.WrapH(doc.Page())) // goes to /docs/
 	engine.GET("/docs/*any", gin.WrapH(doc.Page()))
 	return nil
 }

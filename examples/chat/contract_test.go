@@ -20,6 +20,27 @@ func TestTheContractIsKept(t *testing.T) {
 	asyncapi.Check(t, doc, "testdata/asyncapi.json")
 }
 
+// TestEachStartHasTheSameContract, byte for byte.
+func TestEachStartHasTheSameContract(t *testing.T) {
+	var first []byte
+	for range 100 {
+		ws, _, err := newChat(testSettings, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := describe(ws)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = doc.JSON()
+		}
+		if !bytes.Equal(first, doc.JSON()) {
+			t.Fatal("the document differs from that of the first start")
+		}
+	}
+}
+
 // TestTheClientIsUpToDate: client.ts is what the document makes. The page has it as
 // static/client.js, which a test in e2e compiles.
 func TestTheClientIsUpToDate(t *testing.T) {
@@ -59,6 +80,11 @@ func TestTheContractIsServed(t *testing.T) {
 		t.Errorf("got %.100s", text)
 	}
 	header, text := get(t, srv, "/docs/")
+	if moved, err := srv.Client().Get("http://" + srv.Host + "/docs"); err != nil || moved.Header.Get("Location") != "./docs/" {
+		t.Errorf("/docs goes to %v, %v", moved, err)
+	} else {
+		_ = moved.Body.Close()
+	}
 	if policy := header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self'") || !strings.Contains(text, "page.js") {
 		t.Errorf("got %.100s with %q", text, policy)
 	}

@@ -101,7 +101,8 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	depends.Supply(deps, accounts)
 	depends.Supply(deps, rooms)
 	depends.Supply(deps, sessions)
-	depends.Provide(deps, currentUser, depends.Refuses(401, "unauthorized", "the token's account is gone, or has signed out everywhere"))
+	depends.Provide(deps, currentUser, depends.Refuses(401, "unauthorized",
+		"the token's account is gone, or has signed out everywhere"))
 	depends.Provide(deps, currentRoom)
 	depends.Provide(deps, ownMessage, depends.Message, noMessage,
 		depends.Refuses(403, "not_yours", "somebody else said it"))
@@ -118,7 +119,8 @@ func newChat(s settings, logger *slog.Logger) (*wsroute.Router, *gin.Engine, err
 	})
 	talk(wsroute.HandleMessages(ws, "/ws/rooms/:room", events, wsroute.Diagnose, wsroute.Renewable,
 		wsroute.Doc("A room: its members, its history, and what is said in it."),
-		wsroute.Closes(codeKicked, "kicked", wsroute.ReconnectNever, "somebody who may has removed the user from the room")))
+		wsroute.Closes(codeKicked, "kicked", wsroute.ReconnectNever,
+			"somebody who may has removed the user from the room")))
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()

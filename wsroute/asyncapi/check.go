@@ -53,7 +53,8 @@ func Check(t tb, doc *Document, file string) {
 		breaks = breaks || c.Breaking
 	}
 	if update == "breaking" || update == "additive" && !breaks {
-		if err := os.WriteFile(file, doc.JSON(), 0o644); err != nil { //nolint:gosec // a file of a repo
+		err := os.WriteFile(file, doc.JSON(), 0o644) //nolint:gosec // a file of a repo
+		if err != nil {
 			t.Fatalf("asyncapi: %v", err)
 		}
 		t.Logf("asyncapi: wrote %s", file)
@@ -69,7 +70,8 @@ func Check(t tb, doc *Document, file string) {
 	if text == "" {
 		text = "\n  the same in another form"
 	}
-	t.Errorf("asyncapi: %s is not the document of the program:%s\nif it is as it should be, run the test with %s=%s",
+	t.Errorf("asyncapi: %s is not the document of the program:%s\n"+
+		"if it is as it should be, run the test with %s=%s",
 		file, text, updateVariable, needed)
 }
 

@@ -123,7 +123,9 @@ func (c *comparison) channel(path string, old, now values) {
 	c.names(at("x-guards"), old["x-guards"], now["x-guards"], true, false)
 	c.names(at("x-subprotocols"), old["x-subprotocols"], now["x-subprotocols"], false, true)
 	c.names(at("x-origins"), old["x-origins"], now["x-origins"], old["x-origins"] == nil, true)
-	for _, name := range []string{"x-public", "x-diagnose", "x-accept-then-close", "x-renewable", "x-compress"} {
+	for _, name := range []string{
+		"x-public", "x-diagnose", "x-accept-then-close", "x-renewable", "x-compress",
+	} {
 		if old[name] != now[name] {
 			c.note(old[name] == true, at(name), "was %s, is %s", show(old[name]), show(now[name]))
 		}
@@ -132,7 +134,8 @@ func (c *comparison) channel(path string, old, now values) {
 		if a != b {
 			before, bounded := a.(float64)
 			after, bounds := b.(float64)
-			c.note(bounds && (!bounded || after < before), at("x-limits/"+name), "was %s, is %s", show(a), show(b))
+			sinks := bounds && (!bounded || after < before)
+			c.note(sinks, at("x-limits/"+name), "was %s, is %s", show(a), show(b))
 		}
 	})
 	for _, name := range []string{"x-errors", "x-handshake-errors", "x-close-codes"} {
@@ -171,7 +174,7 @@ func (c *comparison) names(path string, old, now any, newBreaks, missingBreaks b
 // outcomes compares lists of reasons and codes, which clients must expect to grow.
 func (c *comparison) outcomes(path string, old, now []any) {
 	key := func(v any) string {
-		return strings.TrimSpace(fmt.Sprint(of(v, "status"), " ", of(v, "code"), " ", of(v, "reason")))
+		return fmt.Sprint(of(v, "status"), " ", of(v, "code"), " ", of(v, "reason"))
 	}
 	was, is := values{}, values{}
 	for _, v := range old {
@@ -233,7 +236,8 @@ func (c *comparison) security(path string, old, now []any) {
 		c.names(at+"/sources", wires(a), wires(b), false, true)
 		for _, name := range []string{"format", "challenge"} {
 			if !reflect.DeepEqual(of(a, name), of(b, name)) {
-				c.note(name == "format", at+"/"+name, "was %s, is %s", show(of(a, name)), show(of(b, name)))
+				c.note(name == "format", at+"/"+name, "was %s, is %s",
+					show(of(a, name)), show(of(b, name)))
 			}
 		}
 	})
@@ -311,7 +315,8 @@ func receives(root values, message string) bool {
 	operations, _ := root["operations"].(values)
 	for _, operation := range operations {
 		named := func(m any) bool { return of(m, "$ref") == message }
-		if of(operation, "action") == "receive" && slices.ContainsFunc(list(of(operation, "messages")), named) {
+		receives := of(operation, "action") == "receive"
+		if receives && slices.ContainsFunc(list(of(operation, "messages")), named) {
 			return true
 		}
 	}
@@ -358,11 +363,13 @@ func orNothing(root values, v any) (s values, null bool) {
 	}
 	if kinds := list(s["type"]); slices.Contains(kinds, any("null")) {
 		s = maps.Clone(s)
-		s["type"] = slices.DeleteFunc(slices.Clone(kinds), func(kind any) bool { return kind == "null" })
+		isNull := func(kind any) bool { return kind == "null" }
+		s["type"] = slices.DeleteFunc(slices.Clone(kinds), isNull)
 		return s, true
 	}
 	judges := func(name string) bool { return s[name] != nil }
-	return s, !slices.ContainsFunc([]string{"type", "const", "enum", "not", "allOf", "anyOf", "oneOf"}, judges)
+	judging := []string{"type", "const", "enum", "not", "allOf", "anyOf", "oneOf"}
+	return s, !slices.ContainsFunc(judging, judges)
 }
 
 // schema compares two schemas. A narrower one breaks clients whose messages it is for, a wider
@@ -378,7 +385,9 @@ func (c *comparison) schema(path string, before, after any, dir schema.Direction
 	}
 	a, wasNull := orNothing(c.before, before)
 	b, isNull := orNothing(c.after, after)
-	narrower := func(format string, args ...any) { c.note(dir == schema.Received, path, format, args...) }
+	narrower := func(format string, args ...any) {
+		c.note(dir == schema.Received, path, format, args...)
+	}
 	wider := func(format string, args ...any) { c.note(dir == schema.Sent, path, format, args...) }
 	either := func(format string, args ...any) { c.note(true, path, format, args...) }
 	changed := func(name string) string {
@@ -437,7 +446,8 @@ func (c *comparison) schema(path string, before, after any, dir schema.Direction
 // nests says whether a keyword of a schema holds schemas, which may hold references.
 func nests(name string) bool {
 	return slices.Contains([]string{
-		"properties", "items", "additionalProperties", "allOf", "anyOf", "oneOf", "not", "propertyNames", "contains",
+		"properties", "items", "additionalProperties", "allOf", "anyOf", "oneOf", "not",
+		"propertyNames", "contains",
 	}, name)
 }
 
@@ -465,7 +475,8 @@ func oneOrMany(v any) []any {
 // sets compares what is allowed; nil is everything.
 func (c *comparison) sets(text string, old, now []any, narrower, wider, either noting) {
 	lacks := func(a, b []any) bool { // whether b has something that a lacks
-		return a != nil && (b == nil || slices.ContainsFunc(b, func(v any) bool { return !contains(a, v) }))
+		missing := func(v any) bool { return !contains(a, v) }
+		return a != nil && (b == nil || slices.ContainsFunc(b, missing))
 	}
 	switch less, more := lacks(now, old), lacks(old, now); {
 	case less && more:

@@ -199,7 +199,8 @@ func ending(c *channel, n int) string {
 
 // camel makes one word of several, such as RoomMembers of room-members. It begins with a letter.
 func camel(text string) (word string) {
-	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isLetter(r) && !isDigit(r) }) {
+	parts := func(r rune) bool { return !isLetter(r) && !isDigit(r) }
+	for part := range strings.FieldsFuncSeq(text, parts) {
 		word += strings.ToUpper(part[:1]) + part[1:]
 	}
 	if word == "" || isDigit(rune(word[0])) {
@@ -212,7 +213,9 @@ func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 func isDigit(r rune) bool  { return r >= '0' && r <= '9' }
 
 // messages are those that go one way on a channel.
-func (d *describer) messages(c *channel, infos []wsroute.MessageInfo, dir schema.Direction) (list []*message) {
+func (d *describer) messages(
+	c *channel, infos []wsroute.MessageInfo, dir schema.Direction,
+) (list []*message) {
 	taken := map[string]bool{}
 	for _, m := range c.receives {
 		taken[m.id] = true
@@ -301,8 +304,10 @@ func (d *describer) errorMessage(c *channel) *message {
 		ref += "." + illegal.ReplaceAllString(c.TypeMember, "-")
 	}
 	return &message{
-		MessageInfo: wsroute.MessageInfo{Name: "error", Frame: "text", Doc: "why a message is not answered"},
-		id:          "error", ref: ref,
+		MessageInfo: wsroute.MessageInfo{
+			Name: "error", Frame: "text", Doc: "why a message is not answered",
+		},
+		id: "error", ref: ref,
 		payload: obj(
 			"type", "object",
 			"properties", obj(

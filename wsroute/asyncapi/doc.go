@@ -1,8 +1,10 @@
 // Package asyncapi describes the WebSockets of a program for those who write clients: a document,
 // a page that opens the sockets, and clients in TypeScript and Go.
 //
-//	doc, err := asyncapi.Describe(ws, asyncapi.Info{Title: "Rooms", Version: "1.4.0"}) // after Mount
+//	// after Mount
+//	doc, err := asyncapi.Describe(ws, asyncapi.Info{Title: "Rooms", Version: "1.4.0"})
 //	engine.GET("/asyncapi.json", gin.WrapH(doc))
+//	engine.GET("/docs", gin.WrapH(doc.Page())) // goes to /docs/
 //	engine.GET("/docs/*any", gin.WrapH(doc.Page()))
 //
 // [Document.TypeScript] writes a client for pages: it connects, renews its credential and connects

@@ -23,6 +23,7 @@ type Document struct {
 // Page returns a handler of a page that shows the document and opens its sockets. It works below
 // any path of the same host as the routes, without another file or server:
 //
+//	engine.GET("/docs", gin.WrapH(doc.Page())) // goes to /docs/
 //	engine.GET("/docs/*any", gin.WrapH(doc.Page()))
 //
 // It serves the document beside itself, as asyncapi.json. Its Content-Security-Policy lets it load
@@ -155,7 +156,7 @@ func (d *describer) channel(c *channel) *schema.Object {
 	if c.Kind == "messages" {
 		out.Set("x-errors", []*schema.Object{
 			obj("reason", "unknown_type", "description", "no message has this type"),
-			obj("reason", "invalid_message", "description", "the type or the ref is not as it must be"),
+			obj("reason", "invalid_message", "description", "the type or the ref is wrong"),
 			obj("reason", "invalid_json", "description", "the message is no JSON object"),
 			obj("reason", "binary_not_accepted", "description", "the message is binary"),
 		})
@@ -347,7 +348,8 @@ func (c *channel) receive(m *message) *schema.Object {
 	if c.errs != nil && m.Frame == "text" {
 		var answers []*schema.Object
 		for _, answer := range c.sends {
-			if m.Answer == "any" || m.Streams == "any" || answer.Name == m.Answer || answer.Name == m.Streams {
+			if slices.Contains([]string{"any", answer.Name}, m.Answer) ||
+				slices.Contains([]string{"any", answer.Name}, m.Streams) {
 				answers = append(answers, c.message(answer))
 			}
 		}
