@@ -1,7 +1,9 @@
 package wsroute_test
 
 import (
+	"bytes"
 	"context"
+	"regexp"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -12,18 +14,34 @@ import (
 	"example.com/usher/wsroute/wstest"
 )
 
+// bubbled counts the goroutines of the caller's synctest bubble: those of earlier tests, which
+// may end at any moment, are not among them.
+func bubbled(t *testing.T) int {
+	t.Helper()
+	stacks := make([]byte, 1<<20)
+	own := bytes.Clone(regexp.MustCompile(`synctest bubble \d+\]`).Find(stacks[:runtime.Stack(stacks, false)]))
+	if own == nil {
+		t.Fatal("the caller is in no bubble")
+	}
+	all := stacks[:runtime.Stack(stacks, true)]
+	if len(all) == len(stacks) {
+		t.Fatalf("more than %d bytes of stacks", len(stacks))
+	}
+	return bytes.Count(all, own)
+}
+
 // The goroutine of messages waits a second for the next one, counted from the last.
 func TestAnIdleChannelHasOneGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := talking(t, depends.New(), func(c *wsroute.Channel[event]) { wsroute.Answer(c, "say", sayBack) })
 		peer := wstest.Dial[string, string](t, srv, "/ws")
 		synctest.Wait()
-		idle := runtime.NumGoroutine()
+		idle := bubbled(t)
 		const busy = 1
 		check := func(when string, more int) {
 			t.Helper()
 			synctest.Wait()
-			if got := runtime.NumGoroutine() - idle; got != more {
+			if got := bubbled(t) - idle; got != more {
 				t.Errorf("%s: %d more goroutines than before the first message, want %d", when, got, more)
 			}
 		}
