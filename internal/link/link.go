@@ -72,6 +72,8 @@ type Link struct {
 	ended  sync.WaitGroup
 	live   chan struct{} // closed when it is live for the first time
 	once   sync.Once
+	out    outbox
+	posted chan struct{} // closed when the outbox is published, after Close
 
 	turn   chan struct{} // holds a token while nobody publishes
 	number uint64        // of the last message that was published; whoever publishes has it
@@ -94,11 +96,13 @@ func Start(broker Broker, topic string, hooks Hooks) *Link {
 	l := &Link{
 		broker: broker, topic: topic, hooks: hooks, end: cancel, live: make(chan struct{}),
 		turn: make(chan struct{}, 1), peers: map[ID]*peer{}, echo: time.Now(),
+		out: outbox{come: make(chan struct{}, 1)}, posted: make(chan struct{}),
 	}
 	_, _ = rand.Read(l.self[:]) // it never fails
 	l.turn <- struct{}{}
 	l.ended.Go(func() { l.subscribe(ctx) })
 	l.ended.Go(func() { l.beat(ctx) })
+	l.ended.Go(func() { l.post(ctx) })
 	return l
 }
 
@@ -108,11 +112,17 @@ func (l *Link) Live() <-chan struct{} { return l.live }
 // Self returns the name of this process on the link.
 func (l *Link) Self() ID { return l.self }
 
-// Close says goodbye to the others and ends the link. No hook is called any more when it has
-// returned; Publish goes on to work. It may be called again.
+// Close publishes what was posted, says goodbye to the others and ends the link, within some
+// seconds. No hook is called any more when it has returned; Publish goes on to work. It may be
+// called again.
 func (l *Link) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), publishWithin)
 	defer cancel()
+	l.out.close()
+	select {
+	case <-l.posted:
+	case <-ctx.Done():
+	}
 	_ = l.publish(ctx, 'g', nil) // the others find out by themselves
 	l.end()
 	l.ended.Wait()
@@ -136,16 +146,17 @@ func (l *Link) publish(ctx context.Context, kind byte, payload []byte) error {
 
 var magic = []byte("u1")
 
-const headLength = len("u1") + 1 + len(ID{}) + 8
+// Overhead is how many bytes a message has on the broker beside its data.
+const Overhead = len("u1") + 1 + len(ID{}) + 8
 
 func frame(kind byte, id ID, number uint64, payload []byte) []byte {
-	out := make([]byte, 0, headLength+len(payload))
+	out := make([]byte, 0, Overhead+len(payload))
 	out = append(append(append(out, magic...), kind), id[:]...)
 	return append(binary.BigEndian.AppendUint64(out, number), payload...)
 }
 
 func parse(data []byte) (kind byte, id ID, number uint64, payload []byte, ok bool) {
-	if len(data) < headLength || !bytes.HasPrefix(data, magic) {
+	if len(data) < Overhead || !bytes.HasPrefix(data, magic) {
 		return 0, id, 0, nil, false
 	}
 	rest := data[len(magic):]

@@ -98,7 +98,7 @@ type process struct {
 	told []string
 }
 
-func start(b *broker, name string) *process {
+func start(b link.Broker, name string) *process {
 	p := &process{}
 	note := func(format string, args ...any) {
 		p.mu.Lock()

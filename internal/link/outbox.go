@@ -1,0 +1,136 @@
+package link
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"sync"
+)
+
+// ErrBehind is the error of a message that has no room in the outbox.
+var ErrBehind = errors.New("link: the broker takes messages more slowly than they come")
+
+// ErrClosed is the error of a message that comes after Close.
+var ErrClosed = errors.New("link: closed")
+
+// outboxBytes is how much may wait for the broker.
+const outboxBytes = 8 << 20
+
+// outbox is what waits to be published.
+type outbox struct {
+	mu     sync.Mutex
+	queue  []posted
+	bytes  int
+	closed bool
+	come   chan struct{} // holds a token when something waits
+}
+
+type posted struct {
+	frames func() [][]byte
+	size   int
+	done   func(error)
+}
+
+// Post publishes a message after those that were posted before it, and does not wait. done, unless
+// it is nil, gets what has become of it.
+func (l *Link) Post(data []byte, done func(error)) error {
+	return l.out.add(posted{func() [][]byte { return [][]byte{data} }, len(data) + 100, done})
+}
+
+// PostAll publishes what frames returns when it is their turn.
+func (l *Link) PostAll(frames func() [][]byte) error { return l.out.add(posted{frames: frames}) }
+
+func (o *outbox) add(p posted) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.closed:
+		return ErrClosed
+	case o.bytes+p.size > outboxBytes && p.size > 0:
+		return ErrBehind
+	}
+	o.queue, o.bytes = append(o.queue, p), o.bytes+p.size
+	select {
+	case o.come <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// take returns what waits.
+func (o *outbox) take() []posted {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	queue := o.queue
+	o.queue = nil
+	return queue
+}
+
+// post publishes what waits, until the outbox is closed and empty or ctx ends.
+func (l *Link) post(ctx context.Context) {
+	defer close(l.posted)
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case _, open := <-l.out.come:
+			for _, p := range l.out.take() {
+				l.publishPosted(ctx, p)
+			}
+			if !open {
+				return
+			}
+		}
+	}
+	for _, p := range l.out.take() {
+		p.is(ErrClosed)
+	}
+}
+
+func (p posted) is(err error) {
+	if p.done != nil {
+		p.done(err)
+	}
+}
+
+func (l *Link) publishPosted(ctx context.Context, p posted) {
+	var failed error
+	for _, frame := range p.frames() {
+		within, cancel := context.WithTimeout(ctx, publishWithin)
+		err := l.Publish(within, frame)
+		cancel()
+		if err != nil && failed == nil {
+			if failed = err; ctx.Err() == nil {
+				l.locked(func() { l.hooks.Failed(err) })
+			}
+		}
+	}
+	l.out.mu.Lock()
+	l.out.bytes -= p.size
+	l.out.mu.Unlock()
+	p.is(failed)
+}
+
+// close lets no message in any more.
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.closed = true
+		close(o.come)
+	}
+}
+
+// AppendPart appends a length and so many bytes.
+func AppendPart(b, part []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(part))), part...)
+}
+
+// CutPart returns what AppendPart has appended, and what follows it.
+func CutPart(b []byte) (part, rest []byte, ok bool) {
+	length, n := binary.Uvarint(b)
+	if n <= 0 || length > uint64(len(b)-n) { //nolint:gosec // n is at most len(b)
+		return nil, nil, false
+	}
+	end := n + int(length) //nolint:gosec // it is at most len(b)
+	return b[n:end], b[end:], true
+}
