@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write testdata/api.txt anew")
+var update = flag.Bool("update", false, "write the golden files of testdata anew")
 
 // publicPackages are what programs import.
 var publicPackages = []string{"depends", "security", "wsroute", "wsroute/asyncapi", "wsroute/wstest"}
@@ -35,8 +35,27 @@ func TestAPI(t *testing.T) {
 		slices.Sort(lines)
 		fmt.Fprintf(&got, "package %s: %d names\n\n%s\n\n", dir, len(lines), strings.Join(lines, "\n"))
 	}
+	wantGolden(t, golden, got.String(), "the API has changed; if that is meant, run go test . -run TestAPI -update")
+}
+
+// TestTheRootStaysSmall compares the modules that a program downloads with usher, go.sum's, with
+// testdata/modules.txt: brokers, exporters and what else is heavy belong into modules of their own.
+func TestTheRootStaysSmall(t *testing.T) {
+	var modules []string
+	for line := range strings.Lines(readText(t, "go.sum", "it has the modules")) {
+		name, _, _ := strings.Cut(line, " ")
+		modules = append(modules, name+"\n")
+	}
+	slices.Sort(modules)
+	wantGolden(t, "testdata/modules.txt", strings.Join(slices.Compact(modules), ""),
+		"the root module needs other modules: let one of its own need them")
+}
+
+// wantGolden compares a text with a golden file.
+func wantGolden(t *testing.T, golden, got, fault string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(got.String()), 0o600); err != nil {
+		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -44,8 +63,8 @@ func TestAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")); diff != "" {
-		t.Errorf("the API has changed; if that is meant, run go test . -run TestAPI -update (-want +got):\n%s", diff)
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", fault, diff)
 	}
 }
 

@@ -27,6 +27,9 @@ type Broker interface {
 	// lost since. It calls one after the other, until ctx ends, and neither after it has
 	// returned. An error means that it is to be called again.
 	Subscribe(ctx context.Context, topic string, receive func(data []byte), live func()) error
+	// MaxPayload is how many bytes a message may have. A larger one is refused before it is
+	// published.
+	MaxPayload() int
 }
 
 // RevocationLog keeps revocations for processes that were cut off from the broker, or start later.
@@ -51,6 +54,9 @@ type localSub struct {
 	queue [][]byte
 	come  chan struct{}
 }
+
+// MaxPayload implements [Broker]: 1 MiB, as NATS has it.
+func (*LocalBroker) MaxPayload() int { return 1 << 20 }
 
 // Publish implements [Broker].
 func (b *LocalBroker) Publish(_ context.Context, topic string, data []byte) error {
@@ -123,15 +129,43 @@ const (
 	logMargin = 30 * time.Second
 )
 
+// topic is one of the broker's.
+type topic struct {
+	shared *shared
+	name   string
+	link   *link.Link
+	down   atomic.Bool // which the log says once
+}
+
+// join begins to listen.
+func (t *topic) join(s *shared, name string, hooks link.Hooks) {
+	t.shared, t.name = s, s.config.Name+"."+name
+	found := hooks.Gap
+	hooks.Gap = func(why string) {
+		if why == link.IsLive {
+			t.down.Store(false)
+		}
+		s.tellBroker(BrokerInfo{Topic: t.name, Event: "gap", Text: why})
+		found(why)
+	}
+	hooks.Failed = t.failed
+	t.link = link.Start(s.config.Broker, t.name, hooks)
+}
+
+func (t *topic) failed(err error) {
+	t.shared.tellBroker(BrokerInfo{Topic: t.name, Event: "error", Err: err})
+	if !t.down.Swap(true) {
+		t.shared.config.Logger.Warn("broker failed", "topic", t.name, "error", short(err.Error()))
+	}
+}
+
 // cluster connects a router with those of other processes.
 type cluster struct {
-	shared *shared
-	link   *link.Link
-	gaps   chan struct{} // something may be missing
-	end    context.CancelFunc
-	ended  sync.WaitGroup
-	topic  string
-	down   atomic.Bool // which the log says once
+	topic // of revocations
+	rooms []*topic
+	gaps  chan struct{} // revocations may be missing
+	end   context.CancelFunc
+	ended sync.WaitGroup
 }
 
 // join connects with the other processes, and waits until the broker is there.
@@ -140,57 +174,50 @@ func (s *shared) join() error {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &cluster{
-		shared: s, gaps: make(chan struct{}, 1), end: cancel, topic: s.config.Name + ".revoked",
-	}
-	c.link = link.Start(s.config.Broker, c.topic, link.Hooks{
+	c := &cluster{gaps: make(chan struct{}, 1), end: cancel}
+	c.join(s, "revoked", link.Hooks{
 		Receive: func(_ link.ID, data []byte) { c.revoked(data) },
-		Gap:     c.gap,
-		State:   func() []byte { return nil },
-		Heard:   func(link.ID, []byte) {},
-		Gone:    func(link.ID) {},
-		Failed:  c.failed,
+		Gap: func(string) {
+			select {
+			case c.gaps <- struct{}{}:
+			default: // they will be looked for anyway
+			}
+		},
+		State: func() []byte { return nil },
+		Heard: func(link.ID, []byte) {},
+		Gone:  func(link.ID) {},
 	})
+	for _, join := range s.rooms {
+		c.rooms = append(c.rooms, join())
+	}
 	c.ended.Go(func() { c.catchUp(ctx) })
 	late := time.NewTimer(s.config.ResolveTimeout)
 	defer late.Stop()
-	select {
-	case <-c.link.Live():
-	case <-late.C:
+	for _, t := range append(c.rooms, &c.topic) {
+		select {
+		case <-t.link.Live():
+			continue
+		case <-late.C:
+		}
 		absent := fmt.Errorf(
 			"wsroute: Config.Broker was not there within %v", s.config.ResolveTimeout)
 		if s.config.RequireBroker {
 			c.leave()
 			return absent
 		}
-		c.failed(absent)
+		t.failed(absent)
+		break
 	}
 	s.cluster.Store(c)
 	return nil
 }
 
-// gap is told when messages may be missing.
-func (c *cluster) gap(why string) {
-	if why == link.IsLive {
-		c.down.Store(false)
-	}
-	c.shared.tellBroker(BrokerInfo{Topic: c.topic, Event: "gap", Text: why})
-	select {
-	case c.gaps <- struct{}{}:
-	default: // it will be looked for anyway
-	}
-}
-
-func (c *cluster) failed(err error) {
-	c.shared.tellBroker(BrokerInfo{Topic: c.topic, Event: "error", Err: err})
-	if !c.down.Swap(true) {
-		c.shared.config.Logger.Warn("broker failed", "topic", c.topic, "error", short(err.Error()))
-	}
-}
-
 // leave ends the connection with the other processes. What this one revokes afterwards is still
 // published.
 func (c *cluster) leave() {
+	for _, t := range c.rooms {
+		t.link.Close()
+	}
 	c.link.Close()
 	c.end()
 	c.ended.Wait()
@@ -270,7 +297,7 @@ func (c *cluster) read(
 		c.revoked(entry)
 	}
 	if err != nil && ctx.Err() == nil {
-		c.shared.tellBroker(BrokerInfo{Topic: c.topic, Event: "error", Err: err})
+		c.shared.tellBroker(BrokerInfo{Topic: c.name, Event: "error", Err: err})
 		c.shared.config.Logger.Warn("revocation log failed", "error", short(err.Error()))
 	}
 	return complete && err == nil, err

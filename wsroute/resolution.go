@@ -88,7 +88,7 @@ func (h *resolution) resolve() (in any, err error) {
 		}
 	}
 	var values *graph.Values
-	if run.Plan.Keeps || run.Plan.Messages != nil {
+	if run.Plan.Keeps || run.Plan.Messages != nil || p.endpoint.shared.rooms != nil {
 		values = run.Keep()
 	}
 	if in, err = run.Resolve(); err == nil {

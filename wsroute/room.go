@@ -31,16 +31,21 @@ func (c *Conn[Recv, Send]) sends(Send) *peer { return c.peer }
 func (r *Room[Send]) Join(conn member[Send]) (leave func()) {
 	p := conn.sends(*new(Send))
 	leave = func() { r.leave(p) }
+	r.join(p, leave)
+	return leave
+}
+
+// join adds a peer, unless it is here. leave is called when it ends.
+func (r *Room[Send]) join(p *peer, leave func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, here := r.members[p]; here {
-		return leave
+		return
 	}
 	if r.members == nil {
 		r.members = map[*peer]func(){}
 	}
 	r.members[p] = p.conn.OnLeave(leave)
-	return leave
 }
 
 func (r *Room[Send]) leave(p *peer) {

@@ -40,6 +40,9 @@ type shared struct {
 
 	cluster atomic.Pointer[cluster] // of Config.Broker; nil without one
 
+	rooms     []func() *topic // how each of NewRooms joins the broker
+	roomNames map[string]bool
+
 	rules   sync.Map  // those of the types of Decode
 	unknown sync.Once // a peer whose address nobody knows
 	once    sync.Once // of checkServed
@@ -54,7 +57,7 @@ func New(deps *depends.Graph, config *Config) *Router {
 	proxies, badProxies := newProxies(settings.TrustedProxies)
 	s := &shared{
 		config: settings, bad: slices.Concat(bad, badOrigins, badProxies),
-		origins: origins, proxies: proxies, client: proxies.client,
+		origins: origins, proxies: proxies, client: proxies.client, roomNames: map[string]bool{},
 		hub: hub{
 			peers:     map[*peer]struct{}{},
 			byAddress: counter[netip.Addr]{}, byPrincipal: counter[principal]{},

@@ -210,19 +210,28 @@ func taken(name string, t reflect.Type, member string) (bad []string) {
 	return bad
 }
 
-// encode writes a message of the union with its type and a ref, which may be nil.
-func (u *union) encode(v any, ref []byte) (*wsconn.Outgoing, error) {
+// nameOf returns the name of a message's type.
+func (u *union) nameOf(v any) (string, error) {
 	value := reflect.ValueOf(v)
 	for value.Kind() == reflect.Pointer || value.Kind() == reflect.Interface {
 		value = value.Elem()
 	}
 	if !value.IsValid() {
-		return nil, fmt.Errorf("wsroute: Send: nil is no %s", graph.TypeName(u.of))
+		return "", fmt.Errorf("wsroute: Send: nil is no %s", graph.TypeName(u.of))
 	}
 	name, ok := u.names[value.Type()]
 	if !ok {
-		return nil, fmt.Errorf("wsroute: Send: %s is not in the Union of %s",
+		return "", fmt.Errorf("wsroute: Send: %s is not in the Union of %s",
 			graph.TypeName(value.Type()), graph.TypeName(u.of))
+	}
+	return name, nil
+}
+
+// encode writes a message of the union with its type and a ref, which may be nil.
+func (u *union) encode(v any, ref []byte) (*wsconn.Outgoing, error) {
+	name, err := u.nameOf(v)
+	if err != nil {
+		return nil, err
 	}
 	m := begin(u.member, name, ref)
 	if err := encodeTo(enveloped{m}, v); err != nil {

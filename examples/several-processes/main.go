@@ -3,8 +3,8 @@
 //
 //	go run ./examples/several-processes
 //
-// It prints a key. With it in the header X-Key, connect to ws://127.0.0.1:8081/room and to
-// ws://127.0.0.1:8082/room, and send texts.
+// It prints a key. With it in the header X-Key, connect to ws://127.0.0.1:8081/rooms/a and to
+// ws://127.0.0.1:8082/rooms/a, and send texts.
 package main
 
 import (
@@ -35,19 +35,25 @@ type Said struct {
 	Text string `json:"text"`
 }
 
-// chat sends a user what is said, and takes what the user says.
+// Rooms have members in all processes, who tell each other who they are.
+type Rooms = wsroute.Rooms[Said, User]
+
+// chat sends a user what is said in a room, and takes what the user says.
 func chat(ctx context.Context, conn *wsroute.Conn[string, Said], in struct {
-	User User
-	Room *Room
+	User  User
+	Room  string `path:"room"`
+	Rooms *Rooms
 },
 ) error {
-	defer in.Room.here.Join(conn)()
+	if err := in.Rooms.Join(conn, in.Room, in.User); err != nil {
+		return err
+	}
 	for {
 		text, err := conn.Receive(ctx)
 		if err != nil {
 			return err
 		}
-		if err := in.Room.Send(Said{in.User.Name, text}); err != nil {
+		if err := in.Rooms.Send(ctx, in.Room, Said{in.User.Name, text}); err != nil {
 			return err
 		}
 	}
@@ -55,10 +61,6 @@ func chat(ctx context.Context, conn *wsroute.Conn[string, Said], in struct {
 
 // newProcess returns what one process serves.
 func newProcess(shared *Shared, key string, config wsroute.Config) (*wsroute.Router, *gin.Engine, error) {
-	room, err := NewRoom(shared)
-	if err != nil {
-		return nil, nil, err
-	}
 	keys := security.APIKey[User]{
 		Sources: []depends.Source{security.Header("X-Key")},
 		Find: func(ctx context.Context, hash [sha256.Size]byte) (User, error) {
@@ -71,11 +73,12 @@ func newProcess(shared *Shared, key string, config wsroute.Config) (*wsroute.Rou
 	}
 	tickets := &security.Tickets[User]{Store: ticketStore{shared}}
 	deps := depends.New()
-	depends.Supply(deps, room)
 	security.Use(deps, security.OneOf[User](keys, tickets))
 	config.Name, config.Broker = "chat", &shared.broker
 	ws := wsroute.New(deps, &config)
-	wsroute.Handle(ws, "/room", chat)
+	rooms := wsroute.NewRooms[Said, User](ws, "rooms", nil)
+	depends.Supply(deps, rooms)
+	wsroute.Handle(ws, "/rooms/:room", chat)
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()

@@ -39,7 +39,7 @@ func start(t *testing.T, shared *Shared) process {
 // join returns a peer that is in the room.
 func (p process) join() *wstest.Peer[string, Said] {
 	p.t.Helper()
-	peer := wstest.Dial[string, Said](p.t, p.srv, "/room", wstest.Header("X-Key", "k"))
+	peer := wstest.Dial[string, Said](p.t, p.srv, "/rooms/a", wstest.Header("X-Key", "k"))
 	synctest.Wait() // until the handler has joined it
 	return peer
 }
@@ -47,7 +47,7 @@ func (p process) join() *wstest.Peer[string, Said] {
 // ticket asks for one.
 func (p process) ticket() string {
 	p.t.Helper()
-	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, "http://"+p.srv.Host+"/ticket", strings.NewReader("path=/room"))
+	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, "http://"+p.srv.Host+"/ticket", strings.NewReader("path=/rooms/a"))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -78,14 +78,14 @@ func TestWhatProcessesShare(t *testing.T) {
 			a, b := start(t, one), start(t, other)
 
 			if ticket := a.ticket(); sharing {
-				wstest.Dial[string, Said](t, b.srv, "/room?ticket="+ticket).Close(1000, "")
+				wstest.Dial[string, Said](t, b.srv, "/rooms/a?ticket="+ticket).Close(1000, "")
 				synctest.Wait()
-			} else if r := wstest.Refused(t, b.srv, "/room?ticket="+ticket); r.Problem.Reason != "invalid_ticket" {
+			} else if r := wstest.Refused(t, b.srv, "/rooms/a?ticket="+ticket); r.Problem.Reason != "invalid_ticket" {
 				t.Errorf("a ticket of another process: %d %s", r.Status, r.Body)
 			}
 
 			atA, atB := a.join(), b.join() // each process counts for itself
-			if r := wstest.Refused(t, a.srv, "/room", wstest.Header("X-Key", "k")); r.Problem.Reason != "too_many_of_principal" {
+			if r := wstest.Refused(t, a.srv, "/rooms/a", wstest.Header("X-Key", "k")); r.Problem.Reason != "too_many_of_principal" {
 				t.Errorf("a second connection to one process: %d %s", r.Status, r.Body)
 			}
 
@@ -132,11 +132,11 @@ func TestAProcessThatStartsLater(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait() // until the other one has heard of it
-		if r := wstest.Refused(t, b.srv, "/room?ticket="+first); r.Status != 401 {
+		if r := wstest.Refused(t, b.srv, "/rooms/a?ticket="+first); r.Status != 401 {
 			t.Errorf("a process that has heard of it: %d %s", r.Status, r.Body)
 		}
 		late := start(t, shared)
-		wstest.Dial[string, Said](t, late.srv, "/room?ticket="+second).Close(1000, "")
+		wstest.Dial[string, Said](t, late.srv, "/rooms/a?ticket="+second).Close(1000, "")
 	})
 }
 
@@ -159,7 +159,7 @@ func TestARollingUpdate(t *testing.T) {
 		if report := <-drained; report != (wsroute.Drained{Clean: 1}) {
 			t.Errorf("%+v", report)
 		}
-		r := wstest.Refused(t, old.srv, "/room", wstest.Header("X-Key", "k"))
+		r := wstest.Refused(t, old.srv, "/rooms/a", wstest.Header("X-Key", "k"))
 		if r.Status != 503 || r.Problem.Reason != "draining" || r.Header.Get("Retry-After") == "" || old.router.Ready() || !next.router.Ready() {
 			t.Errorf("%d %s %v", r.Status, r.Body, r.Header)
 		}

@@ -79,6 +79,24 @@ func (v *Values) Start(r *Run) {
 	v.current.Store(now)
 }
 
+// Granted says whether each scheme of the route has let the peer in and grants a scope now, and
+// there is one that can.
+func (v *Values) Granted(scope string) (granted bool) {
+	now := Run{Plan: v.plan, record: v.current.Load().record}
+	for i := range v.plan.steps {
+		s := &v.plan.steps[i]
+		if s.provider.real.Granted == nil {
+			continue
+		}
+		out := now.record.Field(s.output).Addr().Interface()
+		if s.optional && now.absent(i).Bool() || !slices.Contains(s.provider.real.Granted(out), scope) {
+			return false
+		}
+		granted = true
+	}
+	return granted
+}
+
 // schedule sets when a step is due again, with some jitter: not all connections at once.
 func (v *Values) schedule(i int) {
 	if every := v.plan.steps[i].provider.Revalidate; every > 0 {

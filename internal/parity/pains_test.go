@@ -182,9 +182,9 @@ var pains = []pain{
 		"wsroute/limits_test.go TestLimitsOfARoute, wsroute/flood_test.go TestMessageRate, wsroute/deflate_test.go TestCompression, internal/faults/peer_test.go TestRow27Limits",
 	},
 	{
-		"P30", "rooms, and slow clients that delay nobody", partly,
-		"`wsroute.Room`: encoded once, bounded queues, who reads too slowly is closed or loses the oldest. It is of one process; between several the program's broker stands.",
-		"wsroute/room_test.go TestRoomSendsToAllInOneOrder, wsroute/room_test.go TestRoomDoesNotWaitForASlowMember, wsroute/send_queue_test.go TestDropOldest, internal/faults/peer_test.go TestRow20SlowReader",
+		"P30", "rooms, and slow clients that delay nobody", answered,
+		"`wsroute.NewRooms`: rooms by name, in all processes by a broker (NATS, Redis), with who is in them. A message is encoded once, queues are bounded, and who reads too slowly is closed or loses the oldest.",
+		"wsroute/rooms_test.go TestRooms, internal/presence/history_test.go TestHistories, wsroute/room_test.go TestRoomSendsToAllInOneOrder, wsroute/room_test.go TestRoomDoesNotWaitForASlowMember, wsroute/send_queue_test.go TestDropOldest, internal/faults/peer_test.go TestRow20SlowReader",
 	},
 	{
 		"P31", "traces and metrics", partly,

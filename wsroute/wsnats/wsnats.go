@@ -7,10 +7,11 @@
 //	})
 //
 // Let the connection reconnect for ever: one that is closed carries nothing any more. The
-// subjects are those of Config.Name: chat.revoked, and chat.revocations of the log.
+// subjects are those of Config.Name: chat.revoked, chat.rooms.* and chat.revocations of the log.
 package wsnats
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,10 @@ func (b broker) Publish(ctx context.Context, topic string, data []byte) error {
 	}
 	return b.flush(ctx)
 }
+
+// MaxPayload implements [wsroute.Broker]: it is the server's max_payload, 1 MiB before that is
+// known.
+func (b broker) MaxPayload() int { return cmp.Or(int(b.conn.MaxPayload()), 1<<20) }
 
 func (b broker) flush(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, flushWithin)

@@ -5,7 +5,8 @@
 //		Name: "chat", Broker: wsredis.New(client), RevocationLog: wsredis.NewLog(client, "chat"),
 //	})
 //
-// The channel is chat.revoked of Config.Name, and the stream chat.revocations.
+// The channels are those of Config.Name, chat.revoked and chat.rooms.*, and the stream is
+// chat.revocations.
 package wsredis
 
 import (
@@ -31,6 +32,10 @@ func New(client redis.UniversalClient) wsroute.Broker { return broker{client} }
 func (b broker) Publish(ctx context.Context, topic string, data []byte) error {
 	return b.client.Publish(ctx, topic, data).Err()
 }
+
+// MaxPayload implements [wsroute.Broker]: 1 MiB. The server would take more, and cut off each
+// subscriber for whom too much waits (client-output-buffer-limit pubsub).
+func (broker) MaxPayload() int { return 1 << 20 }
 
 const (
 	// silence is how long nothing may come before the server is pinged.
