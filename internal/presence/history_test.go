@@ -19,7 +19,7 @@ import (
 	"example.com/usher/internal/presence"
 )
 
-var histories = flag.Int("histories", 300, "how many random histories TestHistories has")
+var histories = flag.Int("histories", usualHistories, "how many random histories TestHistories has")
 
 // network is a broker between nodes that can be cut from each other.
 type network struct {
