@@ -88,7 +88,8 @@ func (h *resolution) resolve() (in any, err error) {
 		}
 	}
 	var values *graph.Values
-	if run.Plan.Keeps || run.Plan.Messages != nil || p.endpoint.shared.rooms != nil {
+	scoped := p.endpoint.route.answer == nil && p.endpoint.shared.rooms != nil // see Audience
+	if run.Plan.Keeps || run.Plan.Messages != nil || scoped {
 		values = run.Keep()
 	}
 	if in, err = run.Resolve(); err == nil {

@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -284,7 +285,8 @@ func (r *Rooms[Event, Presence]) SendTo(
 }
 
 // SendLocal queues a message for the members in this process, if allowed, unless it is nil, says
-// yes to who they are now. It is for what reaches every process in another way.
+// yes to who they are now; it must not call the rooms. It is for what reaches every process in
+// another way.
 func (r *Rooms[Event, Presence]) SendLocal(
 	room string, v Event, allowed func(depends.Identity) bool,
 ) error {
@@ -451,16 +453,9 @@ func (m *membership[Event]) end(to Audience, by closing) {
 
 // receive takes a frame of another process.
 func (r *Rooms[Event, Presence]) receive(from link.ID, frame []byte) {
-	if r.table.Receive(from, frame) {
-		return
-	}
-	err := errors.New("a frame of another kind")
-	if len(frame) > 0 && frame[0] == frameEvent {
-		err = r.receiveEvent(frame[1:])
-	} else if len(frame) > 0 && frame[0] == frameClose {
-		err = r.receiveClose(frame[1:])
-	}
-	if err == nil {
+	var err error
+	panicked := protect("reading a message of another process", func() { err = r.read(from, frame) })
+	if err = cmp.Or(panicked, err); err == nil {
 		return
 	}
 	r.shared.tellBroker(BrokerInfo{Topic: r.topic.name, Event: "error", Err: err})
@@ -470,10 +465,22 @@ func (r *Rooms[Event, Presence]) receive(from link.ID, frame []byte) {
 	}
 }
 
+func (r *Rooms[Event, Presence]) read(from link.ID, frame []byte) error {
+	switch {
+	case r.table.Receive(from, frame):
+		return nil
+	case len(frame) > 0 && frame[0] == frameEvent:
+		return r.readEvent(frame[1:])
+	case len(frame) > 0 && frame[0] == frameClose:
+		return r.readClose(frame[1:])
+	}
+	return errors.New("a frame of another kind")
+}
+
 var errFrame = errors.New("a frame lacks a part")
 
-// receiveEvent tells members here of a message.
-func (r *Rooms[Event, Presence]) receiveEvent(parts []byte) error {
+// readEvent tells members here of a message.
+func (r *Rooms[Event, Presence]) readEvent(parts []byte) error {
 	room, _, ok := link.CutPart(parts)
 	if !ok {
 		return errFrame
@@ -516,8 +523,8 @@ func (r *Rooms[Event, Presence]) decode(parts []byte) (v Event, to Audience, err
 	return v, to, nil
 }
 
-// receiveClose ends connections of members here.
-func (r *Rooms[Event, Presence]) receiveClose(parts []byte) error {
+// readClose ends connections of members here.
+func (r *Rooms[Event, Presence]) readClose(parts []byte) error {
 	room, rest, _ := link.CutPart(parts)
 	audience, rest, _ := link.CutPart(rest)
 	data, rest, ok := link.CutPart(rest)

@@ -424,6 +424,43 @@ func TestAnotherVersionOfARoom(t *testing.T) {
 	})
 }
 
+// touchy panics when it is read.
+type touchy struct{ Text string }
+
+func (touchy) event() {}
+
+func (*touchy) UnmarshalJSON([]byte) error { panic("touched") }
+
+// TestAMessageWhoseReadingPanics ends no process, and the next one comes.
+func TestAMessageWhoseReadingPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker, union := &wsroute.LocalBroker{}, wsroute.Union[event]{"touchy": touchy{}, "done": doneMsg{}}
+		var log safeBuffer
+		start := func() (*wsroute.Rooms[event, nick], *wstest.Peer[string, string]) {
+			ws := wsroute.New(depends.New(), &wsroute.Config{Name: "chat", Broker: broker, Logger: textLogger(&log)})
+			rooms := wsroute.NewRooms[event, nick](ws, "rooms", union)
+			c := wsroute.HandleMessages(ws, "/ws", union, wsroute.Public)
+			wsroute.OnOpen(c, func(_ context.Context, in struct{ Conn wsroute.Sender[event] }) error {
+				return rooms.Join(in.Conn, "r", nick{})
+			})
+			return rooms, wstest.Dial[string, string](t, wstest.Start(t, ws), "/ws")
+		}
+		rooms, here := start()
+		_, there := start()
+		synctest.Wait()
+		for _, m := range []event{touchy{"?"}, doneMsg{}} {
+			if err := rooms.Send(t.Context(), "r", m); err != nil {
+				t.Error(err)
+			}
+		}
+		gets(t, here, `{"type":"touchy","Text":"?"}`, `{"type":"done"}`)
+		gets(t, there, `{"type":"done"}`)
+		if !strings.Contains(log.String(), `msg="message of another version" topic=chat.rooms.rooms`) || !strings.Contains(log.String(), "touched") {
+			t.Errorf("the log has %q", log.String())
+		}
+	})
+}
+
 type versionedMsg struct {
 	From string `json:"from"`
 	Text string `json:"text"`

@@ -13,7 +13,7 @@ var ErrBehind = errors.New("link: the broker takes messages more slowly than the
 // ErrClosed is the error of a message that comes after Close.
 var ErrClosed = errors.New("link: closed")
 
-// outboxBytes is how much may wait for the broker.
+// outboxBytes is how much may wait for the broker, unless a single message has more.
 const outboxBytes = 8 << 20
 
 // outbox is what waits to be published.
@@ -46,7 +46,7 @@ func (o *outbox) add(p posted) error {
 	switch {
 	case o.closed:
 		return ErrClosed
-	case o.bytes+p.size > outboxBytes && p.size > 0:
+	case o.bytes > 0 && p.size > 0 && o.bytes+p.size > outboxBytes:
 		return ErrBehind
 	}
 	o.queue, o.bytes = append(o.queue, p), o.bytes+p.size
