@@ -134,18 +134,19 @@ type topic struct {
 	shared *shared
 	name   string
 	link   *link.Link
+	traces []*Trace    // those that there were at Mount
 	down   atomic.Bool // which the log says once
 }
 
 // join begins to listen.
 func (t *topic) join(s *shared, name string, hooks link.Hooks) {
-	t.shared, t.name = s, s.config.Name+"."+name
+	t.shared, t.name, t.traces = s, s.config.Name+"."+name, s.config.Trace
 	found := hooks.Gap
 	hooks.Gap = func(why string) {
 		if why == link.IsLive {
 			t.down.Store(false)
 		}
-		s.tellBroker(BrokerInfo{Topic: t.name, Event: "gap", Text: why})
+		t.tell(BrokerInfo{Event: "gap", Text: why})
 		found(why)
 	}
 	hooks.Failed = t.failed
@@ -153,7 +154,7 @@ func (t *topic) join(s *shared, name string, hooks link.Hooks) {
 }
 
 func (t *topic) failed(err error) {
-	t.shared.tellBroker(BrokerInfo{Topic: t.name, Event: "error", Err: err})
+	t.tell(BrokerInfo{Event: "error", Err: err})
 	if !t.down.Swap(true) {
 		t.shared.config.Logger.Warn("broker failed", "topic", t.name, "error", short(err.Error()))
 	}
@@ -297,7 +298,7 @@ func (c *cluster) read(
 		c.revoked(entry)
 	}
 	if err != nil && ctx.Err() == nil {
-		c.shared.tellBroker(BrokerInfo{Topic: c.name, Event: "error", Err: err})
+		c.tell(BrokerInfo{Event: "error", Err: err})
 		c.shared.config.Logger.Warn("revocation log failed", "error", short(err.Error()))
 	}
 	return complete && err == nil, err
@@ -325,10 +326,12 @@ type BrokerInfo struct {
 	Err   error  // of an error
 }
 
-func (s *shared) tellBroker(info BrokerInfo) {
-	for _, t := range s.config.Trace {
-		if err := protect("a Trace", func() { t.Broker(context.Background(), info) }); err != nil {
-			s.config.Logger.Error("trace of the broker failed", "error", short(err.Error()))
+func (t *topic) tell(info BrokerInfo) {
+	info.Topic = t.name
+	for _, trace := range t.traces {
+		err := protect("a Trace", func() { trace.Broker(context.Background(), info) })
+		if err != nil {
+			t.shared.config.Logger.Error("trace of the broker failed", "error", short(err.Error()))
 		}
 	}
 }

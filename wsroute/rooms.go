@@ -458,7 +458,7 @@ func (r *Rooms[Event, Presence]) receive(from link.ID, frame []byte) {
 	if err = cmp.Or(panicked, err); err == nil {
 		return
 	}
-	r.shared.tellBroker(BrokerInfo{Topic: r.topic.name, Event: "error", Err: err})
+	r.topic.tell(BrokerInfo{Event: "error", Err: err})
 	if r.unknown.take(time.Minute, 1) {
 		r.shared.config.Logger.Warn("message of another version",
 			"topic", r.topic.name, "error", short(err.Error()))

@@ -161,8 +161,8 @@ func (r *Router) Override(replacements ...depends.Replacement) {
 	}
 }
 
-// Watch adds a Trace to those of [Config], before the first request. wsroute/wstest calls it, to
-// see whether a route does what it has not declared.
+// Watch adds a Trace to those of [Config], before the first request, or before Mount if it is to
+// hear of the broker. wsroute/wstest calls it, to see whether a route does what it has not declared.
 func (r *Router) Watch(t *Trace) {
 	r.shared.config.Trace = append(r.shared.config.Trace, new(filled(*t, noTrace)))
 }
