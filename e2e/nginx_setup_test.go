@@ -30,8 +30,8 @@ import (
 // site is the name that the shipped configuration gives the server.
 const site = "chat.example"
 
-// proxy is Debian's nginx with the configuration of examples/behind-nginx, in which
-// nothing is changed but addresses and the places of files.
+// proxy is Debian's nginx with a configuration of an example, in which nothing is changed but
+// addresses and the places of files.
 type proxy struct {
 	t    *testing.T
 	dir  string
@@ -56,6 +56,21 @@ func upstreams(urls ...string) setting {
 // front starts nginx, and returns when it answers.
 func front(t *testing.T, settings ...setting) *proxy {
 	t.Helper()
+	return frontOf(t, "../examples/behind-nginx/nginx.conf", func(p *proxy) []setting {
+		return append(settings, []setting{
+			{"listen 80;", "listen " + p.bare + ";"},
+			{"listen 443 ssl;", "listen " + p.at + " ssl;"},
+			{"/etc/ssl/chat.example.pem", p.file("site.pem")},
+			{"/etc/ssl/chat.example.key", p.file("site.key")},
+			{"/var/log/nginx/chat.log", p.file("access.log")},
+			{"/var/log/nginx/chat-error.log", p.file("error.log")},
+		}...)
+	})
+}
+
+// frontOf starts nginx with a configuration that is shipped, and what is changed of it.
+func frontOf(t *testing.T, shipped string, settings func(*proxy) []setting) *proxy {
+	t.Helper()
 	program, err := exec.LookPath("nginx")
 	if err != nil {
 		if program = "/usr/sbin/nginx"; !exists(program) {
@@ -67,7 +82,7 @@ func front(t *testing.T, settings ...setting) *proxy {
 	}
 	p := &proxy{t: t, dir: t.TempDir(), at: free(t), bare: free(t), pool: x509.NewCertPool()}
 	p.certify()
-	p.configure(settings)
+	p.configure(shipped, settings(p))
 	p.cmd = exec.Command(program, "-p", p.dir, "-e", p.file("start.log"), "-c", p.file("main.conf"))
 	p.cmd.Stdout, p.cmd.Stderr = os.Stderr, os.Stderr
 	if err := p.cmd.Start(); err != nil {
@@ -139,21 +154,14 @@ func (p *proxy) certify() {
 }
 
 // configure writes the shipped site and what a distribution has around it.
-func (p *proxy) configure(settings []setting) {
+func (p *proxy) configure(shipped string, settings []setting) {
 	p.t.Helper()
-	shipped, err := os.ReadFile("../examples/behind-nginx/nginx.conf")
+	text, err := os.ReadFile(shipped)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	conf := string(shipped)
-	for _, change := range append(settings, []setting{
-		{"listen 80;", "listen " + p.bare + ";"},
-		{"listen 443 ssl;", "listen " + p.at + " ssl;"},
-		{"/etc/ssl/chat.example.pem", p.file("site.pem")},
-		{"/etc/ssl/chat.example.key", p.file("site.key")},
-		{"/var/log/nginx/chat.log", p.file("access.log")},
-		{"/var/log/nginx/chat-error.log", p.file("error.log")},
-	}...) {
+	conf := string(text)
+	for _, change := range settings {
 		if !strings.Contains(conf, change.old) {
 			p.t.Fatalf("the configuration has no %q", change.old)
 		}
@@ -164,7 +172,7 @@ func (p *proxy) configure(settings []setting) {
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		paths += fmt.Sprintf("%s_temp_path %s;\n", kind, p.file("temp-"+kind))
 	}
-	p.write("main.conf", fmt.Appendf(nil, "daemon off;\nmaster_process off;\npid %s;\nevents {}\nhttp {\n%sinclude site.conf;\n}\n",
+	p.write("main.conf", fmt.Appendf(nil, "daemon off;\nmaster_process off;\npid %s;\nevents {}\nhttp {\n%saccess_log off;\ninclude site.conf;\n}\n",
 		p.file("pid"), paths))
 }
 

@@ -21,12 +21,15 @@ const (
 	otherKey = "another key of the browser's tests, as long"
 )
 
-// chat, ladder, behind and walkthrough build examples, once.
+// These build examples, once.
 var (
 	chat        = sync.OnceValues(func() (string, error) { return build("chat") })
 	ladder      = sync.OnceValues(func() (string, error) { return build("auth-ladder") })
 	behind      = sync.OnceValues(func() (string, error) { return build("behind-nginx") })
 	walkthrough = sync.OnceValues(func() (string, error) { return build("walkthrough") })
+	cluster     = sync.OnceValues(func() (string, error) {
+		return compile("cluster", "build", ".", "-C", "examples/cluster")
+	})
 )
 
 func build(example string) (string, error) {
@@ -67,7 +70,7 @@ func start(t *testing.T, program func() (string, error), addr, key string, flags
 		t.Fatalf("the example does not build: %v", err)
 	}
 	s := &server{cmd: exec.Command(path, append([]string{"-addr", addr}, flags...)...), log: new(bytes.Buffer)}
-	s.cmd.Env = append(os.Environ(), "CHAT_KEY="+key, "KEY="+key)
+	s.cmd.Env = append(os.Environ(), "CHAT_KEY="+key, "CLUSTER_KEY="+key, "KEY="+key)
 	s.cmd.Stderr = s.log
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
