@@ -167,6 +167,9 @@ type cluster struct {
 	gaps  chan struct{} // revocations may be missing
 	end   context.CancelFunc
 	ended sync.WaitGroup
+
+	mu      sync.Mutex
+	pending []Revocation // which others have not been told of
 }
 
 // join connects with the other processes, and waits until the broker is there.
@@ -232,21 +235,52 @@ func (c *cluster) revoked(data []byte) {
 	}
 }
 
+// maxPending is how many revocations wait for the broker to come back.
+const maxPending = 1 << 12
+
 // publish tells the other processes of a revocation. In the log stands until when it was meant:
-// read later, it must not end what has come since.
+// read later, it must not end what has come since. What neither log nor broker takes is told later.
 func (c *cluster) publish(ctx context.Context, r Revocation) error {
 	live, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	if log := c.shared.config.RevocationLog; log != nil {
-		if r.IssuedBefore.IsZero() {
-			r.IssuedBefore = time.Now()
-		}
+	if r.IssuedBefore.IsZero() {
+		r.IssuedBefore = time.Now()
+	}
+	log := c.shared.config.RevocationLog
+	if log != nil {
 		entry, marshal := json.Marshal(r)
 		err = errors.Join(marshal, log.Append(ctx, entry))
 	}
-	return errors.Join(err, c.link.Publish(ctx, live))
+	published := c.link.Publish(ctx, live)
+	if err != nil || log == nil && published != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if len(c.pending) < maxPending {
+			c.pending = append(c.pending, r)
+		}
+	}
+	return errors.Join(err, published)
+}
+
+// tellPending tells the others of what they have not been told, until that fails again.
+func (c *cluster) tellPending(ctx context.Context) {
+	c.mu.Lock()
+	pending := c.pending
+	c.pending = nil
+	c.mu.Unlock()
+	for i, r := range pending {
+		within, cancel := context.WithTimeout(ctx, c.shared.config.ResolveTimeout)
+		err := c.publish(within, r)
+		cancel()
+		if err != nil {
+			c.mu.Lock()
+			c.pending = append(c.pending, pending[i+1:]...)
+			c.mu.Unlock()
+			return
+		}
+	}
 }
 
 // catchUp makes good what was lost, until ctx ends: it reads the log of revocations at each gap
@@ -254,11 +288,9 @@ func (c *cluster) publish(ctx context.Context, r Revocation) error {
 // none, or it does not reach back, all connections are looked at again.
 func (c *cluster) catchUp(ctx context.Context) {
 	log := c.shared.config.RevocationLog
-	var looks <-chan time.Time
+	looks := time.NewTicker(logEvery)
+	defer looks.Stop()
 	if log != nil {
-		ticker := time.NewTicker(logEvery)
-		defer ticker.Stop()
-		looks = ticker.C
 		select {
 		case c.gaps <- struct{}{}:
 		default: // it is live already
@@ -271,8 +303,9 @@ func (c *cluster) catchUp(ctx context.Context) {
 			return
 		case <-c.gaps:
 			gap = true
-		case <-looks:
+		case <-looks.C:
 		}
+		c.tellPending(ctx)
 		begun, complete, err := time.Now(), false, error(nil)
 		if log != nil {
 			complete, err = c.read(ctx, log, begun.Sub(last)+logMargin)

@@ -52,9 +52,18 @@ type memoryLog struct {
 	reads   atomic.Int32
 }
 
+func (l *memoryLog) set(fails error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fails = fails
+}
+
 func (l *memoryLog) Append(_ context.Context, entry []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.fails != nil {
+		return l.fails
+	}
 	l.entries, l.at = append(l.entries, entry), append(l.at, time.Now())
 	return l.fails
 }
@@ -164,11 +173,18 @@ func TestARevocationWhileTheBrokerLoses(t *testing.T) {
 // TestTheBrokerIsAway: Revoke says so, ends the connections of its process, and the others follow
 // when the broker is back.
 func TestTheBrokerIsAway(t *testing.T) {
+	for name, log := range map[string]*memoryLog{"a log": {}, "a log that is away, too": {fails: errBroker}, "none": nil} {
+		t.Run(name, func(t *testing.T) { brokerIsAway(t, log) })
+	}
+}
+
+func brokerIsAway(t *testing.T, log *memoryLog) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &processes{log: &memoryLog{}}
+		p := &processes{log: log}
 		here, there := p.router(nil), p.router(nil)
 		mine := wstest.Dial[string, string](t, wstest.Start(t, here), "/ws?sub=ada")
-		yours := wstest.Dial[string, string](t, wstest.Start(t, there), "/ws?sub=ada")
+		srv := wstest.Start(t, there)
+		yours := wstest.Dial[string, string](t, srv, "/ws?sub=ada")
 		time.Sleep(time.Second)
 		p.broker.away.Store(true)
 		ended, err := here.Revoke(t.Context(), wsroute.Revocation{Subject: "ada"})
@@ -178,10 +194,17 @@ func TestTheBrokerIsAway(t *testing.T) {
 		if end := untilClosed(mine); end == nil || end.Reason != "revoked" {
 			t.Errorf("got %v", end)
 		}
-		p.broker.away.Store(false)
-		if end := untilClosed(yours); end == nil || end.Reason != "revoked" {
-			t.Errorf("got %v", end)
+		time.Sleep(15 * time.Second) // it is tried again meanwhile
+		if log != nil {
+			log.set(nil)
 		}
+		p.broker.away.Store(false)
+		begun := time.Now()
+		again := wstest.Dial[string, string](t, srv, "/ws?sub=ada") // it is not meant
+		if end := untilClosed(yours); end == nil || end.Reason != "revoked" || time.Since(begun) > 11*time.Second {
+			t.Errorf("got %v after %v", end, time.Since(begun))
+		}
+		again.Close(1000, "")
 	})
 }
 

@@ -59,7 +59,8 @@ func knownSince(who depends.Identity, began time.Time) time.Time {
 // before Revoke is called: what begins afterwards is theirs to judge. With
 // Config.Broker, the other processes of the program are told, and with Config.RevocationLog it is
 // written down for those that cannot hear it now. An error is the broker's or the log's: the
-// connections of this process have ended all the same. A revocation in which
+// connections of this process have ended all the same, and the others are told when the broker is
+// back, unless this process ends before. A revocation in which
 // nothing is set is an error, and ends nothing. ended counts those of this process: 0 says
 // that the Identity of none agrees, as that of a scheme which does not call depends.Identify.
 func (r *Router) Revoke(ctx context.Context, revocation Revocation) (ended int, err error) {
