@@ -42,7 +42,7 @@ func TestTwoProcesses(t *testing.T) {
 	one := start(t, cluster, "127.0.0.1:0", key, "-embed", nats, "-trusted-proxies", "127.0.0.1")
 	two := start(t, cluster, "127.0.0.1:0", key, "-nats", "nats://"+nats, "-trusted-proxies", "127.0.0.1")
 	at := func(s *server) string { return strings.TrimPrefix(s.url, "http://") }
-	t.Cleanup(func() { t.Log(one.log, two.log) })
+	t.Cleanup(func() { one.end(t, os.Interrupt) }) // a killed one would leave its folder of NATS behind
 	p := frontOf(t, "../examples/cluster/nginx.conf", func(p *proxy) []setting {
 		return []setting{{"listen 80;", "listen " + p.at + ";"}, {"one:8081", at(one)}, {"two:8081", at(two)}}
 	})
@@ -60,6 +60,15 @@ func TestTwoProcesses(t *testing.T) {
 	carol.clicks("kick-alice")
 	alice.says("status", "The connection has ended: kicked.")
 	carol.says("said", "alice was removed.")
+	carol.sees("carol")
+
+	here, _ := takesPart(t, url, "alice", at(two))
+	there, _ := takesPart(t, url, "alice", at(one))
+	carol.sees("alice", "carol")
+	here.clicks("sign-out")
+	for _, w := range []*window{here, there} {
+		w.says("status", "The connection has ended: revoked.")
+	}
 	carol.sees("carol")
 
 	bob, _ := takesPart(t, url, "bob", at(one))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -16,71 +17,100 @@ import (
 	"example.com/usher/wsroute/wsredis"
 )
 
-// connect returns the broker of the settings. One that is away makes Mount fail, since it is
-// required.
-func connect(s settings) (broker wsroute.Broker, closeAll func(), err error) {
+// program is the name of the program, which its processes share.
+const program = "cluster"
+
+// backbone is what the processes have in common.
+type backbone struct {
+	broker      wsroute.Broker
+	revocations wsroute.RevocationLog
+	close       func()
+}
+
+// connect returns the backbone of the settings. A server that is away is an error: here for NATS,
+// and of Mount for Redis, since the broker is required.
+func connect(ctx context.Context, s settings) (backbone, error) {
 	switch {
 	case s.nats != "" && s.redis != "":
-		return nil, nil, errors.New("-nats and -redis: there is one broker")
+		return backbone{}, errors.New("-nats and -redis: there is one broker")
 	case s.redis != "":
 		return connectRedis(s.redis)
 	case s.nats != "":
-		return connectNATS(s.nats)
+		return connectNATS(ctx, s.nats)
 	}
 	stop, err := startNATS(s.embed)
 	if err != nil {
-		return nil, nil, err
+		return backbone{}, err
 	}
-	broker, closeConn, err := connectNATS("nats://" + s.embed)
+	b, err := connectNATS(ctx, "nats://"+s.embed)
 	if err != nil {
 		stop()
-		return nil, nil, err
+		return backbone{}, err
 	}
-	return broker, func() {
+	closeConn := b.close
+	b.close = func() {
 		closeConn()
 		stop()
-	}, nil
+	}
+	return b, nil
 }
 
 // connectNATS goes on when the server is away for a while, and for ever.
-func connectNATS(url string) (wsroute.Broker, func(), error) {
+func connectNATS(ctx context.Context, url string) (backbone, error) {
 	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(time.Second))
 	if err != nil {
-		return nil, nil, fmt.Errorf("-nats %s: %w", url, err)
+		return backbone{}, fmt.Errorf("-nats %s: %w", url, err)
 	}
-	return wsnats.New(conn), conn.Close, nil
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	revocations, err := wsnats.NewLog(ctx, conn, program)
+	if err != nil {
+		conn.Close()
+		return backbone{}, fmt.Errorf("-nats %s: %w", url, err)
+	}
+	return backbone{wsnats.New(conn), revocations, conn.Close}, nil
 }
 
-func connectRedis(url string) (wsroute.Broker, func(), error) {
+func connectRedis(url string) (backbone, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
-		return nil, nil, fmt.Errorf("-redis %s: %w", url, err)
+		return backbone{}, fmt.Errorf("-redis %s: %w", url, err)
 	}
 	options.MaxRetries, options.DialerRetries = -1, 1 // usher tries again by itself
 	client := redis.NewClient(options)
-	return wsredis.New(client), func() { _ = client.Close() }, nil
+	return backbone{
+		wsredis.New(client), wsredis.NewLog(client, program), func() { _ = client.Close() },
+	}, nil
 }
 
-// startNATS runs a NATS server in this process, so that the example needs nothing else.
+// startNATS runs a NATS server in this process, so that the example needs nothing else. Its log of
+// revocations ends with it.
 func startNATS(addr string) (stop func(), err error) {
 	at, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("-embed: %w", err)
 	}
-	s, err := server.NewServer(&server.Options{
-		Host: at.Addr().String(), Port: int(at.Port()), NoLog: true, NoSigs: true, StoreDir: os.TempDir(),
-	})
+	dir, err := os.MkdirTemp("", "cluster-nats-")
 	if err != nil {
 		return nil, err
 	}
+	s, err := server.NewServer(&server.Options{
+		Host: at.Addr().String(), Port: int(at.Port()), NoLog: true, NoSigs: true,
+		JetStream: true, StoreDir: dir,
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	stop = func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		_ = os.RemoveAll(dir)
+	}
 	s.Start()
 	if !s.ReadyForConnections(5 * time.Second) {
-		s.Shutdown()
+		stop()
 		return nil, fmt.Errorf("a NATS server cannot listen on %s; "+
 			"if there is one, say -nats nats://%[1]s", addr)
 	}
-	return func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	}, nil
+	return stop, nil
 }

@@ -72,17 +72,17 @@ func run(ctx context.Context, s settings, stdout io.Writer) error {
 		return errors.New("CLUSTER_KEY must have 32 bytes or more, the same in all processes: " +
 			"one takes the tokens of another. Make one with: openssl rand -base64 32")
 	}
-	broker, closeBroker, err := connect(s)
+	common, err := connect(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer closeBroker()
+	defer common.close()
 	listener, err := net.Listen("tcp", s.addr)
 	if err != nil {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	ws, engine, err := newProcess(s, broker, listener.Addr().String(), logger)
+	ws, engine, err := newProcess(s, common, listener.Addr().String(), logger)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -92,13 +92,15 @@ func run(ctx context.Context, s settings, stdout io.Writer) error {
 
 // newProcess returns what one process serves. name is how it calls itself.
 func newProcess(
-	s settings, broker wsroute.Broker, name string, logger *slog.Logger,
+	s settings, common backbone, name string, logger *slog.Logger,
 ) (*wsroute.Router, *gin.Engine, error) {
 	deps := depends.New()
-	security.Use(deps, bearer(s.key))
+	scheme := bearer(s.key)
+	security.Use(deps, scheme)
 	ws := wsroute.New(deps, &wsroute.Config{
-		Name: "cluster", Broker: broker, RequireBroker: true,
-		Logger: logger, TrustedProxies: s.proxies, Origins: s.origins,
+		Name: program, Broker: common.broker, RequireBroker: true,
+		RevocationLog: common.revocations,
+		Logger:        logger, TrustedProxies: s.proxies, Origins: s.origins,
 	})
 	rooms := wsroute.NewRooms[Event, Member](ws, "rooms", events)
 	rooms.OnChange(func(room string, present []Member) {
@@ -106,13 +108,15 @@ func newProcess(
 	})
 	depends.Supply(deps, rooms)
 	depends.Supply(deps, Process(name))
-	chat(wsroute.HandleMessages(ws, "/ws/rooms/:room", events,
+	// AcceptThenClose lets the page see that its token is no good, in place of a 1006.
+	chat(wsroute.HandleMessages(ws, "/ws/rooms/:room", events, wsroute.AcceptThenClose,
 		wsroute.Closes(codeKicked, "kicked", wsroute.ReconnectNever, "somebody who may has removed the user")))
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.Use(gin.Recovery())
 	engine.POST("/token", tokenIssuer(s.key))
+	engine.POST("/signout", signOut(ws, scheme))
 	engine.GET("/readyz", func(c *gin.Context) { // for the load balancer
 		if ws.Ready() {
 			c.Status(204)

@@ -41,16 +41,22 @@ type process struct {
 func start(t *testing.T, s settings, name string) process {
 	t.Helper()
 	s.key = []byte(testKey)
-	broker, closeBroker, err := connect(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(closeBroker)
-	ws, engine, err := newProcess(s, broker, name, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	common := connected(t, s)
+	ws, engine, err := newProcess(s, common, name, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return process{t, ws, wstest.StartHandler(t, ws, engine)}
+}
+
+func connected(t *testing.T, s settings) backbone {
+	t.Helper()
+	common, err := connect(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(common.close)
+	return common
 }
 
 // member is a client, and what it has read while it waited for something else.
@@ -63,6 +69,13 @@ type member struct {
 // enters signs in and enters the lobby.
 func (p process) enters(name, password string) *member {
 	p.t.Helper()
+	peer := wstest.Dial[string, string](p.t, p.srv, "/ws/rooms/lobby", wstest.Header("Authorization", p.signsIn(name, password)))
+	return &member{Peer: peer, t: p.t}
+}
+
+// signsIn returns what a header says of the user.
+func (p process) signsIn(name, password string) (authorization string) {
+	p.t.Helper()
 	answer := p.token(name, password)
 	defer answer.Body.Close()
 	var body struct {
@@ -71,18 +84,30 @@ func (p process) enters(name, password string) *member {
 	if err := json.NewDecoder(answer.Body).Decode(&body); err != nil || body.Token == "" {
 		p.t.Fatal(answer.Status, err)
 	}
-	peer := wstest.Dial[string, string](p.t, p.srv, "/ws/rooms/lobby", wstest.Header("Authorization", "Bearer "+body.Token))
-	return &member{Peer: peer, t: p.t}
+	return "Bearer " + body.Token
 }
 
 func (p process) token(name, password string) *http.Response {
 	p.t.Helper()
 	form := url.Values{"username": {name}, "password": {password}}
-	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, "http://"+p.srv.Host+"/token", strings.NewReader(form.Encode()))
+	return p.posts("/token", form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+}
+
+// signsOut returns the status of the answer.
+func (p process) signsOut(authorization string) int {
+	p.t.Helper()
+	answer := p.posts("/signout", "", "Authorization", authorization)
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}
+
+func (p process) posts(path, body, header, value string) *http.Response {
+	p.t.Helper()
+	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, "http://"+p.srv.Host+path, strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set(header, value)
 	answer, err := p.srv.Client().Do(request)
 	if err != nil {
 		p.t.Fatal(err)
@@ -211,6 +236,36 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
+// TestSignOut ends the user's connections in all processes, and is in the log.
+func TestSignOut(t *testing.T) {
+	for name, s := range brokers(t) {
+		t.Run(name, func(t *testing.T) {
+			one, two := start(t, s, "one"), start(t, s, "two")
+			alices := []*member{one.enters("alice", "wonderland"), two.enters("alice", "wonderland")}
+			carol := two.enters("carol", "teaparty")
+			carol.hears(`{"type":"members","users":["alice","carol"]}`)
+			if got := one.signsOut("Bearer nonsense"); got != http.StatusUnauthorized {
+				t.Errorf("with no token: %d", got)
+			}
+			carol.sends(`{"type":"say","ref":1,"text":"hi"}`)
+			carol.hears(`{"type":"said","ref":1,"from":"carol","text":"hi"}`)
+			if got := two.signsOut(one.signsIn("alice", "wonderland")); got != http.StatusNoContent {
+				t.Errorf("signing out: %d", got)
+			}
+			for _, m := range alices {
+				if end := m.Closed(); end.Code != 3000 || end.Reason != "revoked" {
+					t.Errorf("closed with %v", end)
+				}
+			}
+			carol.hears(`{"type":"members","users":["carol"]}`)
+			entries, _, err := connected(t, s).revocations.Since(t.Context(), time.Minute)
+			if err != nil || len(entries) != 1 {
+				t.Errorf("the log has %d entries, %v", len(entries), err)
+			}
+		})
+	}
+}
+
 func TestSignIn(t *testing.T) {
 	p := start(t, natsOnly(t), "one")
 	for _, wrong := range [][2]string{{"alice", "builder"}, {"eve", ""}, {"", ""}} {
@@ -220,8 +275,9 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("%q: %s", wrong, answer.Status)
 		}
 	}
-	if r := wstest.Refused(t, p.srv, "/ws/rooms/lobby"); r.Status != http.StatusUnauthorized {
-		t.Errorf("without a token: %d", r.Status)
+	peer := wstest.Dial[string, string](t, p.srv, "/ws/rooms/lobby")
+	if end := peer.Closed(); end.Code != 3000 { // which a page can read, other than a 401
+		t.Errorf("without a token: %v", end)
 	}
 }
 
@@ -239,12 +295,17 @@ func TestBadSettings(t *testing.T) {
 		"-embed: not an ip:port":                {key: key, embed: "x"},
 		"there is one broker":                   {key: key, nats: "nats://x", redis: "redis://x"},
 		"-nats nats://" + closed:                {key: key, nats: "nats://" + closed},
+		"-nats nats://" + taken.Addr().String(): {key: key, nats: "nats://" + taken.Addr().String()}, // it never answers
 		"-redis x":                              {key: key, redis: "x"},
 		"Config.Broker was not there within 5s": {key: key, redis: "redis://" + closed, addr: "127.0.0.1:0"},
 		"bind: address already in use":          {key: key, redis: "redis://" + closed, addr: taken.Addr().String()},
 		`TrustedProxies: "nobody"`:              {key: key, redis: "redis://" + closed, addr: "127.0.0.1:0", proxies: []string{"nobody"}},
 	} {
+		begun := time.Now()
 		err := run(t.Context(), s, io.Discard)
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("%q takes %v", want, took)
+		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}
@@ -265,7 +326,7 @@ func TestComposeFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := regexp.MustCompile(`command: \[(.*)\]`).FindStringSubmatch(string(text))
+	command := regexp.MustCompile(`command: \[(-addr.*)\]`).FindStringSubmatch(string(text))
 	if command == nil {
 		t.Fatal("no command")
 	}

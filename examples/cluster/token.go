@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"example.com/usher/depends"
 	"example.com/usher/security"
+	"example.com/usher/wsroute"
 )
 
 const (
@@ -71,4 +73,26 @@ func sign(key []byte, name, scope string, now time.Time) (string, error) {
 		},
 		Scope: scope,
 	}).SignedString(key)
+}
+
+// signOut answers POST /signout: it ends the connections of the token's user in all processes. The
+// token stays valid until it expires: a provider that refuses it is in examples/chat.
+func signOut(ws *wsroute.Router, scheme security.Scheme[Claims]) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		c.Header("Cache-Control", "no-store")
+		claims, err := security.Authenticate(c.Request, scheme)
+		if err == nil {
+			theirs := wsroute.Revocation{Issuer: issuer, Subject: claims.Subject}
+			_, err = ws.Revoke(c.Request.Context(), theirs)
+		}
+		var refusal *depends.Rejection
+		switch {
+		case errors.As(err, &refusal):
+			refusal.ServeHTTP(c.Writer, c.Request)
+		case err != nil:
+			_ = c.AbortWithError(http.StatusServiceUnavailable, err)
+		default:
+			c.Status(http.StatusNoContent)
+		}
+	}
 }

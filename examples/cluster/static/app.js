@@ -75,6 +75,12 @@ $("sign-in").onsubmit = async (event) => {
 
 $("say").onsubmit = (event) => {
   event.preventDefault();
+  if (socket.readyState !== WebSocket.OPEN) return; // the text stays until there is a connection
   send({ type: "say", text: $("text").value });
   $("text").value = "";
+};
+
+$("sign-out").onclick = async () => {
+  const answer = await fetch("/signout", { method: "POST", headers: { Authorization: `Bearer ${token}` } });
+  if (!answer.ok) show("Not all processes have heard of it; try again.");
 };
