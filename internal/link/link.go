@@ -6,8 +6,9 @@
 // must be asked for by other means. A number that comes twice is dropped.
 //
 //	frame = "u1" kind id number payload
-//	kind  = "m" for a message, "b" for a beat, "g" for a goodbye
+//	kind  = "m" for messages, "b" for a beat, "g" for a goodbye
 //	id    = 16 random bytes of the process, for each start
+//	payload of "m" = *(length message)
 package link
 
 import (
@@ -24,6 +25,7 @@ import (
 type Broker interface {
 	Publish(ctx context.Context, topic string, data []byte) error
 	Subscribe(ctx context.Context, topic string, receive func([]byte), live func()) error
+	MaxPayload() int
 }
 
 // ID names a process, from its start to its end.
@@ -116,20 +118,34 @@ func (l *Link) Self() ID { return l.self }
 // seconds. No hook is called any more when it has returned; Publish goes on to work. It may be
 // called again.
 func (l *Link) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), publishWithin)
-	defer cancel()
 	l.out.close()
 	select {
 	case <-l.posted:
-	case <-ctx.Done():
+	case <-time.After(publishWithin):
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), publishWithin)
+	defer cancel()
 	_ = l.publish(ctx, 'g', nil) // the others find out by themselves
 	l.end()
 	l.ended.Wait()
 }
 
-// Publish hands a message to the broker. After an error it may have arrived all the same.
-func (l *Link) Publish(ctx context.Context, data []byte) error { return l.publish(ctx, 'm', data) }
+// Publish hands messages to the broker, in one of its own. After an error they may have arrived all
+// the same.
+func (l *Link) Publish(ctx context.Context, messages ...[]byte) error {
+	var payload []byte
+	for _, m := range messages {
+		payload = AppendPart(payload, m)
+	}
+	return l.publish(ctx, 'm', payload)
+}
+
+// skip takes a number that is not published, so that the others notice.
+func (l *Link) skip() {
+	<-l.turn
+	l.number++
+	l.turn <- struct{}{}
+}
 
 func (l *Link) publish(ctx context.Context, kind byte, payload []byte) error {
 	select { // numbers go out in their order
@@ -146,17 +162,19 @@ func (l *Link) publish(ctx context.Context, kind byte, payload []byte) error {
 
 var magic = []byte("u1")
 
-// Overhead is how many bytes a message has on the broker beside its data.
-const Overhead = len("u1") + 1 + len(ID{}) + 8
+const headLength = len("u1") + 1 + len(ID{}) + 8
+
+// Overhead is how many bytes a message has on the broker beside its data, at the most.
+const Overhead = headLength + binary.MaxVarintLen32
 
 func frame(kind byte, id ID, number uint64, payload []byte) []byte {
-	out := make([]byte, 0, Overhead+len(payload))
+	out := make([]byte, 0, headLength+len(payload))
 	out = append(append(append(out, magic...), kind), id[:]...)
 	return append(binary.BigEndian.AppendUint64(out, number), payload...)
 }
 
 func parse(data []byte) (kind byte, id ID, number uint64, payload []byte, ok bool) {
-	if len(data) < Overhead || !bytes.HasPrefix(data, magic) {
+	if len(data) < headLength || !bytes.HasPrefix(data, magic) {
 		return 0, id, 0, nil, false
 	}
 	rest := data[len(magic):]
@@ -251,7 +269,15 @@ func (l *Link) from(kind byte, from ID, number uint64, payload []byte) {
 		l.hooks.Heard(from, payload)
 	case number > p.last: // others have come already
 		p.last = number
-		l.hooks.Receive(from, payload)
+		for len(payload) > 0 {
+			message, rest, ok := CutPart(payload)
+			if !ok {
+				l.hooks.Failed(fmt.Errorf("a frame on %s lacks %d bytes or more", l.topic, len(payload)))
+				break
+			}
+			l.hooks.Receive(from, message)
+			payload = rest
+		}
 	}
 }
 

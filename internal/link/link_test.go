@@ -23,6 +23,8 @@ type broker struct {
 	fails error
 	lose  func(data []byte) bool
 	twice bool
+
+	before *hanging // which takes each message first; nil for none
 }
 
 type sub struct {
@@ -32,7 +34,17 @@ type sub struct {
 
 var errDown = errors.New("the broker is down")
 
-func (b *broker) Publish(_ context.Context, _ string, data []byte) error {
+func (*broker) MaxPayload() int { return 1 << 20 }
+
+func (b *broker) Publish(ctx context.Context, topic string, data []byte) error {
+	b.mu.Lock()
+	before := b.before
+	b.mu.Unlock()
+	if before != nil {
+		if err := before.Publish(ctx, topic, data); err != nil {
+			return err
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fails != nil {

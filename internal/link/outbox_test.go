@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -54,6 +56,8 @@ func TestPost(t *testing.T) {
 
 // hanging is a broker that takes nothing until it is told to.
 type hanging struct{ free chan struct{} }
+
+func (*hanging) MaxPayload() int { return 1 << 20 }
 
 func (b *hanging) Publish(ctx context.Context, _ string, _ []byte) error {
 	select {
@@ -126,6 +130,78 @@ func TestTheOutboxIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhatWaitsGoesTogether: each message of the broker takes a round trip.
+func TestWhatWaitsGoesTogether(t *testing.T) {
+	pair(t, func(t *testing.T, b *broker, one, two *process) {
+		published := 0
+		b.set(func() {
+			b.lose = func(data []byte) bool {
+				if data[2] == 'm' {
+					published++
+				}
+				return false
+			}
+		})
+		b.mu.Lock() // the broker takes nothing meanwhile
+		var want []string
+		for n := range 1000 {
+			want = append(want, fmt.Sprint(n))
+			if err := one.Post([]byte(want[n]), nil); err != nil {
+				t.Error(err)
+			}
+		}
+		large := string(bytes.Repeat([]byte("x"), 100<<10)) // goes alone
+		want = append(want, large, "last")
+		for _, text := range want[1000:] {
+			if err := one.Post([]byte(text), nil); err != nil {
+				t.Error(err)
+			}
+		}
+		b.mu.Unlock()
+		two.wants(t, "all", want...)
+		b.set(func() {
+			if published > 10 {
+				t.Errorf("%d messages of the broker", published)
+			}
+		})
+	})
+}
+
+// TestWhatHasWaitedForLong is not published any more, and the others notice.
+func TestWhatHasWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broker{subs: map[*sub]bool{}}
+		one, two := start(b, "one"), start(b, "two")
+		<-one.Live()
+		<-two.Live()
+		synctest.Wait()
+		two.take()
+		h := &hanging{make(chan struct{})}
+		b.set(func() { b.before = h })
+		var failed error
+		for _, text := range []string{"held", "old"} {
+			if err := one.Post([]byte(text), func(err error) { failed = err }); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(15 * time.Second)
+		if err := one.Post([]byte("new"), nil); err != nil {
+			t.Error(err)
+		}
+		close(h.free)
+		synctest.Wait()
+		told := two.take()
+		if slices.Contains(told, "old") || !slices.Contains(told, "new") || failed == nil {
+			t.Errorf("told %q, and the sender %v", told, failed)
+		}
+		if !slices.ContainsFunc(told, func(s string) bool { return strings.HasSuffix(s, "messages are missing") }) {
+			t.Errorf("nobody notices: %q", told)
+		}
+		one.Close()
+		two.Close()
+	})
 }
 
 // TestCloseIsTheLast: what was posted goes before the goodbye.

@@ -43,6 +43,8 @@ type node struct {
 
 var errAway = errors.New("the broker is away")
 
+func (*node) MaxPayload() int { return 1 << 20 }
+
 func (n *node) Publish(_ context.Context, _ string, data []byte) error {
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
