@@ -117,7 +117,7 @@ func (c *Config) brokerFaults() (bad []string) {
 			"and there is none")
 	case c.Broker != nil && !topicName.MatchString(c.Name):
 		bad = append(bad, fmt.Sprintf("Config.Name is %q: with a Broker, the program needs a name "+
-			"of a to z, 0 to 9, _ and -, the same in all processes", c.Name))
+			"of 1 to 64 of a to z, 0 to 9, _ and -, the same in all processes", c.Name))
 	}
 	return bad
 }
@@ -197,7 +197,7 @@ func (s *shared) join() error {
 	c.ended.Go(func() { c.catchUp(ctx) })
 	late := time.NewTimer(s.config.ResolveTimeout)
 	defer late.Stop()
-	for _, t := range append(c.rooms, &c.topic) {
+	for _, t := range slices.Concat(c.rooms, []*topic{&c.topic}) {
 		select {
 		case <-t.link.Live():
 			continue
@@ -213,16 +213,20 @@ func (s *shared) join() error {
 		break
 	}
 	s.cluster.Store(c)
+	if s.hub.draining() { // meanwhile
+		c.leave()
+	}
 	return nil
 }
 
 // leave ends the connection with the other processes. What this one revokes afterwards is still
 // published.
 func (c *cluster) leave() {
-	for _, t := range c.rooms {
-		t.link.Close()
+	var all sync.WaitGroup
+	for _, t := range slices.Concat(c.rooms, []*topic{&c.topic}) {
+		all.Go(t.link.Close)
 	}
-	c.link.Close()
+	all.Wait()
 	c.end()
 	c.ended.Wait()
 }

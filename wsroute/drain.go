@@ -26,17 +26,22 @@ type Drained struct {
 // balancer asks it: it is false before Mount, after a Mount that failed, and as soon as
 // Drain begins.
 func (r *Router) Ready() bool {
-	h := &r.shared.hub
+	return !r.shared.hub.draining() && r.wiring() == nil
+}
+
+// draining says whether Drain has been called.
+func (h *hub) draining() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.empty == nil && r.wiring() == nil
+	return h.empty != nil
 }
 
 // Drain refuses new connections with 503, and handshakes in flight too, and closes
 // all others with 1012 "server_restart", spread over as much of Config.DrainWindow as
 // 10 000 a second need, in random order. It returns when every handler has returned
 // and every cleanup has run. When ctx ends before that, it cuts off the sockets that
-// are left and returns an error. It may be called again, to wait longer for handlers.
+// are left and returns an error. It may be called again, to wait longer for handlers. With
+// [Config.Broker] it takes up to 4 s more, to publish what waits and to say goodbye.
 // A drained router takes no connection any more.
 func (r *Router) Drain(ctx context.Context) (Drained, error) {
 	if c := r.shared.cluster.Load(); c != nil {

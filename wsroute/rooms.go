@@ -1,6 +1,7 @@
 package wsroute
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"example.com/usher/depends"
 	"example.com/usher/internal/graph"
@@ -41,6 +43,7 @@ type Rooms[Event, Presence any] struct {
 	stripes  [64]stripe[Event]
 	table    *presence.Table
 	joined   atomic.Uint64 // how many have, which is a member's number
+	asked    atomic.Bool   // for all that is present, which waits to be published
 	unknown  budget        // of log lines, guarded by the topic's hooks
 	mu       sync.Mutex
 	onChange func(room string, present []Presence)
@@ -80,7 +83,7 @@ func (a Audience) has(p *peer) bool {
 
 // NewRooms returns the rooms of a router, whose members are told Events, and tell Presences of
 // themselves. With [Config.Broker] they reach over all processes whose Config.Name and name are
-// the same; name is one of a to z, 0 to 9, _ and -. members are the types of Event, as for
+// the same; name is 1 to 64 of a to z, 0 to 9, _ and -. members are the types of Event, as for
 // [HandleMessages]; nil if Event is a struct, say, that loops send.
 //
 // Events and Presences cross as JSON, and must be the same when it is read. A process that knows
@@ -102,15 +105,16 @@ func NewRooms[Event, Presence any](
 		Changed: rooms.tellOf,
 		Decode: func(data []byte) (any, error) {
 			var p Presence
-			err := json.Unmarshal(data, &p)
-			return p, err
+			var err error
+			panicked := protect("reading a Presence", func() { err = json.Unmarshal(data, &p) })
+			return p, cmp.Or(panicked, err)
 		},
 	})
 	note := func(text string) {
 		s.bad = append(s.bad, fmt.Sprintf("NewRooms(%q) at %v: %s", name, graph.Caller(), text))
 	}
 	if !topicName.MatchString(name) || s.roomNames[name] {
-		note("the name must be one of a to z, 0 to 9, _ and -, and no other rooms' of the router")
+		note("the name must be 1 to 64 of a to z, 0 to 9, _ and -, and no other rooms' of the router")
 	}
 	s.roomNames[name] = true
 	if event := reflect.TypeFor[Event](); members != nil || event.Kind() == reflect.Interface {
@@ -173,6 +177,12 @@ func (r *Rooms[Event, Presence]) tellOf(room string) {
 }
 
 func (r *Rooms[Event, Presence]) tellAll() {
+	told := false
+	defer func() {
+		if !told { // onChange has ended the goroutine
+			go r.tellAll()
+		}
+	}()
 	for {
 		r.mu.Lock()
 		changed := r.changed
@@ -181,6 +191,7 @@ func (r *Rooms[Event, Presence]) tellAll() {
 		}
 		r.mu.Unlock()
 		if len(changed) == 0 {
+			told = true
 			return
 		}
 		for room := range changed {
@@ -201,7 +212,8 @@ func (r *Rooms[Event, Presence]) in(room string, f func(*stripe[Event], *members
 
 // Join makes a connection a member of a room, until it ends or the peer's close frame is read, or
 // [Rooms.Leave] is called. Joining again replaces what it tells of itself. The error is of a
-// Presence that does not encode, or is too large for the broker.
+// Presence that does not survive JSON or is too large for the broker, or of a route whose Union
+// lacks a type of the rooms'. A handler whose cleanups fail has joined all the same.
 func (r *Rooms[Event, Presence]) Join(conn member[Event], room string, tells Presence) error {
 	data, err := json.Marshal(tells)
 	if err != nil {
@@ -211,6 +223,12 @@ func (r *Rooms[Event, Presence]) Join(conn member[Event], room string, tells Pre
 		return err
 	}
 	p := conn.sends(*new(Event))
+	if p == nil {
+		return errors.New("wsroute: Join: a Sender of no connection")
+	}
+	if err := r.speaks(p); err != nil {
+		return err
+	}
 	return r.in(room, func(s *stripe[Event], m *membership[Event]) error {
 		if m == nil {
 			m = &membership[Event]{numbers: map[*peer]uint64{}}
@@ -229,6 +247,21 @@ func (r *Rooms[Event, Presence]) Join(conn member[Event], room string, tells Pre
 		m.join(p, func() { r.leave(p, room) })
 		return nil
 	})
+}
+
+// speaks says whether the route of a peer has all messages of the rooms.
+func (r *Rooms[Event, Presence]) speaks(p *peer) error {
+	u := p.endpoint.route.codec.out
+	if r.union == nil || u == nil {
+		return nil
+	}
+	for t := range r.union.names {
+		if _, ok := u.names[t]; !ok {
+			return fmt.Errorf("wsroute: Join: %s is in the Union of the rooms, and not in that of %s",
+				graph.TypeName(t), p.endpoint.target.Label)
+		}
+	}
+	return nil
 }
 
 // Leave ends a membership.
@@ -251,21 +284,22 @@ func (r *Rooms[Event, Presence]) leave(p *peer, room string) {
 }
 
 // Present returns what the members of a room tell of themselves, in all processes and in the same
-// order everywhere: one for each connection. It asks nobody. A process that has died is noticed
-// within 35 s.
+// order everywhere: one for each connection, which must not be changed. It asks nobody. A process
+// that has died is noticed within 35 s.
 func (r *Rooms[Event, Presence]) Present(room string) []Presence {
 	values := r.table.Present(room)
 	present := make([]Presence, len(values))
 	for i, v := range values {
-		present[i] = v.(Presence) //nolint:forcetypeassert // Join and Decode have made it
+		present[i], _ = v.(Presence) // nil is none, of an any
 	}
 	return present
 }
 
 // Send queues a message for all members. The error is of a message that does not encode or is too
-// large for the broker, and then nobody is told; or [ErrBrokerBehind]. Nothing says that the
-// broker has it: while it is away, other processes do not hear it. With the context of a message's
-// handler that has cleanups to run, it waits for them: see [HandleMessages].
+// large for the broker, and then nobody is told; or [ErrBrokerBehind], or [ErrDraining] after a
+// drain. Nothing says that the broker has it: while it is away, other processes do not hear it.
+// With the context of a message's handler that has cleanups to run, it waits for them (see
+// [HandleMessages]), and an error is logged.
 func (r *Rooms[Event, Presence]) Send(ctx context.Context, room string, v Event) error {
 	return r.send(ctx, room, v, Audience{}, nil)
 }
@@ -299,8 +333,8 @@ func (r *Rooms[Event, Presence]) SendLocal(
 
 // tell queues a message for members here.
 func (m *membership[Event]) tell(v Event, to func(*peer) bool) error {
-	if m == nil {
-		return nil
+	if m == nil { // it must have a form, all the same
+		return new(Room[Event]).deliver(v, map[*union]*wsconn.Outgoing{}, to)
 	}
 	return m.deliver(v, map[*union]*wsconn.Outgoing{}, to)
 }
@@ -321,15 +355,23 @@ func (r *Rooms[Event, Presence]) send(
 			return r.post(frame, nil)
 		})
 	}
-	held := func() {
-		if v, _, err := r.decode(frame[1:]); err == nil { // as it was when it was sent
-			_ = deliver(v)
+	h := handlingOf(ctx)
+	if frame == nil || !h.holds() {
+		return deliver(v)
+	}
+	then, _, err := r.decode(frame[1:]) // as it is when it is sent
+	if err != nil {
+		return err
+	}
+	held := h.hold(func() {
+		if err := deliver(then); err != nil {
+			h.logFailed(err)
 		}
+	})
+	if !held {
+		return deliver(then)
 	}
-	if frame != nil && handlingOf(ctx).hold(held) {
-		return nil
-	}
-	return deliver(v)
+	return nil
 }
 
 // The kinds of frames beside those of package presence.
@@ -355,17 +397,35 @@ func (r *Rooms[Event, Presence]) encode(
 	if err != nil {
 		return nil, fmt.Errorf("wsroute: Send: %w", err)
 	}
-	frame = frameFor(frameEvent, room, to)
+	frame, err = frameFor(frameEvent, room, to)
+	if err != nil {
+		return nil, err
+	}
 	frame = link.AppendPart(link.AppendPart(frame, []byte(name)), data)
 	return frame, r.fits(len(frame))
 }
 
-func frameFor(kind byte, room string, to Audience) []byte {
+func frameFor(kind byte, room string, to Audience) ([]byte, error) {
 	audience := []byte(nil)
 	if to != (Audience{}) {
+		if !utf8.ValidString(to.Issuer + to.Subject + to.Session + to.Scope) {
+			return nil, errors.New("wsroute: an Audience that is no UTF-8")
+		}
 		audience, _ = json.Marshal(to) // it has strings alone
 	}
-	return link.AppendPart(link.AppendPart([]byte{kind}, []byte(room)), audience)
+	return link.AppendPart(link.AppendPart([]byte{kind}, []byte(room)), audience), nil
+}
+
+// readAudience refuses what another version asks and this one does not know: it would mean all.
+func readAudience(data []byte) (to Audience, err error) {
+	if len(data) > 0 {
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.DisallowUnknownFields()
+		if err = decoder.Decode(&to); err != nil {
+			err = fmt.Errorf("an audience: %w", err)
+		}
+	}
+	return to, err
 }
 
 // fits refuses what the broker does not carry.
@@ -385,19 +445,29 @@ func (r *Rooms[Event, Presence]) post(frame []byte, done func(error)) error {
 		}
 		return nil
 	}
-	switch err := r.topic.link.Post(frame, done); {
-	case errors.Is(err, link.ErrBehind):
-		return ErrBrokerBehind
-	case err != nil:
-		return ErrDraining
-	}
-	return nil
+	return ofLink(r.topic.link.Post(frame, done))
 }
 
-// postPresence publishes who is here.
+// ofLink says what an error of a link is called here.
+func ofLink(err error) error {
+	switch {
+	case errors.Is(err, link.ErrBehind):
+		return ErrBrokerBehind
+	case errors.Is(err, link.ErrClosed):
+		return ErrDraining
+	}
+	return err
+}
+
+// postPresence publishes who is here, once when it is its turn, however many have asked.
 func (r *Rooms[Event, Presence]) postPresence() {
-	most := r.shared.config.Broker.MaxPayload() - link.Overhead
-	_ = r.topic.link.PostAll(func() [][]byte { return r.table.Snapshot(most) }) // or it has ended
+	if r.asked.Swap(true) {
+		return
+	}
+	_ = r.topic.link.PostAll(func() [][]byte { // or it has ended
+		r.asked.Store(false)
+		return r.table.Snapshot(r.shared.config.Broker.MaxPayload() - link.Overhead)
+	})
 }
 
 // closing is the end of connections.
@@ -407,8 +477,8 @@ type closing struct {
 }
 
 // Close ends the connections of members that are meant, in every process, with a close code and a
-// reason: see [Conn.Close]. It returns when the broker has it. After an error, those of this
-// process have ended all the same.
+// reason: see [Conn.Close]. It returns when the broker has it, or ctx ends. After an error, those of
+// this process have ended all the same, and others may end within 10 s.
 func (r *Rooms[Event, Presence]) Close(
 	ctx context.Context, room string, to Audience, code int, reason string,
 ) error {
@@ -420,7 +490,11 @@ func (r *Rooms[Event, Presence]) Close(
 	if err != nil {
 		return err
 	}
-	frame := link.AppendPart(frameFor(frameClose, room, to), data)
+	frame, err := frameFor(frameClose, room, to)
+	if err != nil {
+		return err
+	}
+	frame = link.AppendPart(frame, data)
 	if err := r.fits(len(frame)); err != nil {
 		return err
 	}
@@ -434,7 +508,7 @@ func (r *Rooms[Event, Presence]) Close(
 	}
 	select {
 	case err := <-done:
-		return err
+		return ofLink(err)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -510,13 +584,12 @@ func (r *Rooms[Event, Presence]) decode(parts []byte) (v Event, to Audience, err
 	if t == nil {
 		return v, to, fmt.Errorf("%q is no message of this version", short(string(name)))
 	}
-	if len(audience) > 0 {
-		if err := json.Unmarshal(audience, &to); err != nil {
-			return v, to, fmt.Errorf("an audience: %w", err)
-		}
+	if to, err = readAudience(audience); err != nil {
+		return v, to, err
 	}
-	value := reflect.New(t)
-	if err := json.Unmarshal(data, value.Interface()); err != nil {
+	value, decoder := reflect.New(t), json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber() // an any keeps a large integer
+	if err := decoder.Decode(value.Interface()); err != nil {
 		return v, to, fmt.Errorf("message %q: %w", name, err)
 	}
 	v, _ = value.Elem().Interface().(Event)
@@ -531,14 +604,16 @@ func (r *Rooms[Event, Presence]) readClose(parts []byte) error {
 	if !ok || len(rest) > 0 {
 		return errFrame
 	}
-	var to Audience
-	var by closing
-	err := json.Unmarshal(data, &by)
-	if len(audience) > 0 {
-		err = errors.Join(err, json.Unmarshal(audience, &to))
+	to, err := readAudience(audience)
+	if err != nil {
+		return err
 	}
-	if err != nil || !wsconn.Sendable(by.Code) {
-		return fmt.Errorf("a close with code %d: %w", by.Code, err)
+	var by closing
+	if err := json.Unmarshal(data, &by); err != nil {
+		return err
+	}
+	if !wsconn.Sendable(by.Code) {
+		return fmt.Errorf("a close with code %d, which must not be sent", by.Code)
 	}
 	return r.in(string(room), func(_ *stripe[Event], m *membership[Event]) error {
 		m.end(to, by)

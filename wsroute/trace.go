@@ -52,7 +52,8 @@ type Trace struct {
 	// Closed is told exactly once of each connection that was Opened, with its context, when
 	// its socket is closed and its cleanups have run.
 	Closed func(ctx context.Context, c ClosedInfo)
-	// Broker is told when messages of Config.Broker may be missing, and of its errors.
+	// Broker is told when messages of Config.Broker may be missing, and of its errors. It must not
+	// call Rooms.
 	Broker func(ctx context.Context, b BrokerInfo)
 }
 
