@@ -9,11 +9,11 @@ CACHE  ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/usher
 KEY    := $(shell { $(GO) env GOVERSION; cat internal/tools/go.mod internal/tools/go.sum; } | cksum | cut -d ' ' -f 1)
 LINTER := $(CACHE)/golangci-lint-$(KEY)
 
-.PHONY: check test vet lint fmt fmt-check race database contract brokers processes differential fuzz fuzz-smoke tidy-check e2e bench bench-quick bench-smoke soak size
+.PHONY: check test vet lint fmt fmt-check race database contract brokers observability processes differential fuzz fuzz-smoke tidy-check e2e bench bench-quick bench-smoke soak size
 
 # Some tests, such as those that count allocations, run only without the race
 # detector: test and race are both of the check.
-check: fmt-check vet tidy-check lint test race database contract brokers processes differential fuzz-smoke bench-smoke e2e
+check: fmt-check vet tidy-check lint test race database contract brokers observability processes differential fuzz-smoke bench-smoke e2e
 
 test:
 	$(GO) test ./...
@@ -57,6 +57,14 @@ brokers:
 	CGO_ENABLED=1 $(GO) -C wsroute/wsnats test -race -shuffle=on ./...
 	CGO_ENABLED=1 $(GO) -C wsroute/wsredis test -race -shuffle=on ./...
 	CGO_ENABLED=1 $(GO) -C examples/cluster test -race -shuffle=on ./...
+
+# The adapters of Prometheus and OpenTelemetry and their example, modules of their own. Allocations are
+# counted without the race detector.
+observability:
+	@set -e; for dir in wsroute/wsprom wsroute/wsotel examples/observability; do \
+		CGO_ENABLED=1 $(GO) -C $$dir test -race -shuffle=on ./...; \
+		$(GO) -C $$dir test -run Allocations ./...; \
+	done
 
 # Three processes lose their broker, a route between brokers, and each other; PROCESSES=full does so
 # ten times in place of two. The rate is measured without the race detector.

@@ -187,9 +187,9 @@ var pains = []pain{
 		"wsroute/rooms_test.go TestRooms, internal/presence/history_test.go TestHistories, wsroute/room_test.go TestRoomSendsToAllInOneOrder, wsroute/room_test.go TestRoomDoesNotWaitForASlowMember, wsroute/send_queue_test.go TestDropOldest, internal/faults/peer_test.go TestRow20SlowReader",
 	},
 	{
-		"P31", "traces and metrics", partly,
-		"One line of `Config.Logger` for each refusal and each end, `Drained` for a drain, and gin's middleware sees the handshake. There are no hooks for providers and messages.",
-		"wsroute/log_test.go TestOneLineForARefusalAndOneForAnEnd, wsroute/drain_test.go TestDrainOfMany, wsroute/gin_test.go TestAGinProgramMountsUsherUnchanged",
+		"P31", "traces and metrics", answered,
+		"`wsroute/wsprom` and `wsroute/wsotel` have metrics and spans of handshakes, providers, messages and connections; `Config.Trace` has hooks for others. One line of `Config.Logger` for each refusal and each end.",
+		"wsroute/trace_test.go TestEveryHandshakeAndEveryConnectionIsToldOnce, wsroute/log_test.go TestOneLineForARefusalAndOneForAnEnd, wsroute/drain_test.go TestDrainOfMany, wsroute/gin_test.go TestAGinProgramMountsUsherUnchanged",
 	},
 	{
 		"P32", "a check of one's own around each route, and a look at the graph", partly,
