@@ -1,29 +1,49 @@
-package main
+package conformance_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"testing"
 
+	"github.com/gin-gonic/gin"
 	"go.uber.org/goleak"
 
+	"example.com/usher/depends"
 	"example.com/usher/internal/conformance"
 	"example.com/usher/wsroute"
 	"example.com/usher/wsroute/wstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.ReleaseMode)
+	goleak.VerifyTestMain(m)
+}
 
-// largest is what the server of these tests takes.
-const largest = 2 << 20
+// newEcho returns every message untouched, text as text and binary as binary.
+func newEcho(largest int64) *wsroute.Router {
+	ws := wsroute.New(depends.New(), &wsroute.Config{
+		Logger: slog.New(slog.DiscardHandler), Limits: wsroute.Limits{ReadLimit: largest},
+	})
+	wsroute.Handle(ws, "/", func(ctx context.Context, conn *wsroute.Conn[wsroute.Message, wsroute.Message], _ struct{}) error {
+		for {
+			message, err := conn.Receive(ctx)
+			if err != nil {
+				return err
+			}
+			if err := conn.Send(ctx, message); err != nil {
+				return err
+			}
+		}
+	}, wsroute.Public)
+	return ws
+}
 
-// serve starts the program on loopback.
-func serve(t *testing.T) func(context.Context) (net.Conn, error) {
+// serve starts the server on loopback.
+func serve(t *testing.T, largest int64) func(context.Context) (net.Conn, error) {
 	t.Helper()
-	ws, engine, err := newEcho(largest, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
+	ws, engine := newEcho(largest), gin.New()
+	if err := ws.Mount(engine); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,7 +67,8 @@ func serve(t *testing.T) func(context.Context) (net.Conn, error) {
 
 // TestConformance asks the server all that RFC 6455 demands of one.
 func TestConformance(t *testing.T) {
-	dial := serve(t)
+	const largest = 2 << 20
+	dial := serve(t, largest)
 	cases := conformance.Cases(largest)
 	if len(cases) < 300 {
 		t.Errorf("there are only %d cases", len(cases))
@@ -70,20 +91,13 @@ func TestConformance(t *testing.T) {
 	t.Logf("%d cases", len(cases))
 }
 
-// TestEcho returns text as text and binary as binary, to whoever comes without an Origin.
-func TestEcho(t *testing.T) {
-	ws, engine, err := newEcho(16<<20, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := wstest.Dial[wsroute.Message, wsroute.Message](t, wstest.StartHandler(t, ws, engine), "/")
+// TestLargeMessages of the size that external suites send.
+func TestLargeMessages(t *testing.T) {
+	peer := wstest.Dial[wsroute.Message, wsroute.Message](t, wstest.Start(t, newEcho(16<<20)), "/")
 	for _, m := range []wsroute.Message{{Data: []byte("text")}, {Binary: true, Data: []byte{0xff}}, {Data: make([]byte, 16<<20)}} {
-		c.Send(m)
-		if got := c.Receive(); got.Binary != m.Binary || string(got.Data) != string(m.Data) {
+		peer.Send(m)
+		if got := peer.Receive(); got.Binary != m.Binary || string(got.Data) != string(m.Data) {
 			t.Errorf("%d octets came back for %d", len(got.Data), len(m.Data))
 		}
-	}
-	if _, _, err := newEcho(0, nil); err == nil {
-		t.Error("a server that takes nothing has started")
 	}
 }
