@@ -56,7 +56,7 @@ func upstreams(urls ...string) setting {
 // front starts nginx, and returns when it answers.
 func front(t *testing.T, settings ...setting) *proxy {
 	t.Helper()
-	return frontOf(t, "../examples/behind-nginx/nginx.conf", func(p *proxy) []setting {
+	return frontOf(t, "../examples/deploying/nginx.conf", func(p *proxy) []setting {
 		return append(settings, []setting{
 			{"listen 80;", "listen " + p.bare + ";"},
 			{"listen 443 ssl;", "listen " + p.at + " ssl;"},

@@ -151,7 +151,7 @@ func TestNginxIsNotTrusted(t *testing.T) {
 // TestAroundNginx: who comes to the server's port by another way is no proxy, and its
 // word counts for nothing.
 func TestAroundNginx(t *testing.T) {
-	s := start(t, behind, "127.0.0.1:0", key, "-trusted-proxies", "127.0.0.1")
+	s := start(t, deploying, "127.0.0.1:0", key, "-trusted-proxies", "127.0.0.1")
 	d := websocket.Dialer{HandshakeTimeout: patience, NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		own := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.2")}}
 		return own.DialContext(ctx, network, addr)
@@ -175,7 +175,7 @@ func TestAroundNginx(t *testing.T) {
 // TestBehindNginx: the example of that name knows of TLS and of its clients through the
 // proxy, whatever they say themselves, and limits each.
 func TestBehindNginx(t *testing.T) {
-	s := start(t, behind, "127.0.0.1:0", key, "-trusted-proxies", "127.0.0.1", "-origins", "https://"+site)
+	s := start(t, deploying, "127.0.0.1:0", key, "-trusted-proxies", "127.0.0.1", "-origins", "https://"+site)
 	p := front(t, upstreams(s.url))
 	c := caller{p, "127.0.0.2"}
 	forged := http.Header{"X-Forwarded-For": {"203.0.113.9"}, "X-Forwarded-Proto": {"http"}}
@@ -201,7 +201,7 @@ func TestBehindNginx(t *testing.T) {
 
 // TestNginxGoesOn to the next server when one does not listen.
 func TestNginxGoesOn(t *testing.T) {
-	s := start(t, behind, "127.0.0.1:0", key, "-trusted-proxies", "127.0.0.1")
+	s := start(t, deploying, "127.0.0.1:0", key, "-trusted-proxies", "127.0.0.1")
 	c := caller{front(t, upstreams("http://"+free(t), s.url)), "127.0.0.2"}
 	for range 4 {
 		c.enter("/ws/address", nil)
@@ -211,7 +211,7 @@ func TestNginxGoesOn(t *testing.T) {
 // TestNginxAndADrainingServer: its 503 goes to the client, and to the next server if
 // nginx is told so.
 func TestNginxAndADrainingServer(t *testing.T) {
-	s := start(t, behind, "127.0.0.1:0", key, "-trusted-proxies", "127.0.0.1")
+	s := start(t, deploying, "127.0.0.1:0", key, "-trusted-proxies", "127.0.0.1")
 	var asked atomic.Int32
 	draining := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)

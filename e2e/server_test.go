@@ -24,8 +24,8 @@ const (
 // These build examples, once.
 var (
 	chat        = sync.OnceValues(func() (string, error) { return build("chat") })
-	ladder      = sync.OnceValues(func() (string, error) { return build("auth-ladder") })
-	behind      = sync.OnceValues(func() (string, error) { return build("behind-nginx") })
+	credentials = sync.OnceValues(func() (string, error) { return build("credentials") })
+	deploying   = sync.OnceValues(func() (string, error) { return build("deploying") })
 	walkthrough = sync.OnceValues(func() (string, error) { return build("walkthrough") })
 	cluster     = sync.OnceValues(func() (string, error) {
 		return compile("cluster", "build", ".", "-C", "examples/cluster")

@@ -256,7 +256,7 @@ func TestDocumentedStop(t *testing.T) {
 			t.Errorf("docs/deploying.md does not say %q", want)
 		}
 	}
-	conf := document(t, "examples/behind-nginx/nginx.conf")
+	conf := document(t, "examples/deploying/nginx.conf")
 	read := regexp.MustCompile(`proxy_read_timeout (\d+)s;`).FindStringSubmatch(conf)
 	if !strings.Contains(conf, "which are "+spelt(config.Limits.PingInterval)+" apart") || len(read) != 2 {
 		t.Fatalf("nginx.conf does not say how far the pings are apart, or has no proxy_read_timeout: %q", read)

@@ -1,10 +1,12 @@
 // Command messages is a board of cards that a team changes together, by messages of several
-// types: each declares what it needs, has guards of its own, and is done wholly or not at all.
+// types: each declares what it needs, has guards of its own, and is done wholly or not at all. Beside
+// it is an auction, in loop.go, whose handlers receive and send messages of one type in a loop.
 //
 //	go run ./examples/messages
 //
 // It prints a token for ada and one for bob. Connect with one of them in the header Authorization
-// to ws://127.0.0.1:8080/boards/kitchen, and send {"type":"add","ref":1,"title":"buy tea"}.
+// to ws://127.0.0.1:8080/boards/kitchen, and send {"type":"add","ref":1,"title":"buy tea"}; or send
+// {"item":"lamp","cents":250} to ws://127.0.0.1:8080/bids, and listen on ws://127.0.0.1:8080/watch.
 package main
 
 import (
@@ -307,6 +309,7 @@ func newRouter(key []byte, staff *Staff, config *wsroute.Config) *wsroute.Router
 	wsroute.HandleHTTP(ws, http.MethodPost, "/notices", announce)
 	wsroute.Handle(ws, "/terminal", terminal, wsroute.TypeMember("kind"),
 		wsroute.Receives(wsroute.Union[Command]{"add": Add{}, "remove": Remove{}}), wsroute.Sends(events))
+	openAuction(ws, &Auction{})
 	return ws
 }
 

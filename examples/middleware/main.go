@@ -1,11 +1,10 @@
 // Command middleware shows what HTTP middleware cannot do for a WebSocket: it runs once,
 // for the handshake. One route is behind middleware alone, and goes on answering when the token
-// has expired or the account was banned. The other one is the same, corrected.
+// has expired or the account was banned. The others are the same, corrected.
 //
 //	go run ./examples/middleware
 //
-// It prints a token that lives for a minute. Connect with "Authorization: Bearer <token>"
-// to ws://127.0.0.1:8080/before and ws://127.0.0.1:8080/after.
+// It prints a token that lives for a minute, what is served where, and how to ban its owner.
 package main
 
 import (
@@ -78,45 +77,78 @@ func before(c *gin.Context) {
 	}
 }
 
-// Member is an account in good standing, when it connects and afterwards.
-type Member struct{ Name string }
+// User is somebody who is signed in and not banned, when they connect and afterwards.
+type User struct{ Name string }
 
-func member(_ context.Context, in struct {
+func currentUser(_ context.Context, in struct {
 	Claims   Claims // its exp is the end of the connection
 	Accounts *Accounts
 },
-) (Member, error) {
+) (User, error) {
 	if in.Accounts.Banned(in.Claims.Subject) {
-		return Member{}, depends.Forbidden("banned", nil)
+		return User{}, depends.Forbidden("banned", nil)
 	}
-	return Member{in.Claims.Subject}, nil
+	return User{in.Claims.Subject}, nil
 }
 
 // after is the same loop. It need not check anything.
-func after(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ Member Member }) error {
+func after(ctx context.Context, conn *wsroute.Conn[string, string], in struct{ User User }) error {
 	for {
 		text, err := conn.Receive(ctx)
 		if err != nil {
 			return err
 		}
-		if err := conn.Send(ctx, in.Member.Name+": "+text); err != nil {
+		if err := conn.Send(ctx, in.User.Name+": "+text); err != nil {
 			return err
 		}
 	}
+}
+
+// Event is what the server sends on /actions.
+type Event interface{ event() }
+
+// Acted answers an act.
+type Acted struct {
+	By string `json:"by"`
+}
+
+func (Acted) event() {}
+
+// act is called for those who are not banned at that moment.
+func act(_ context.Context, _ struct{}, in struct{ User User }) (Acted, error) {
+	return Acted{in.User.Name}, nil
+}
+
+func tokens(key []byte) security.JWT[Claims] {
+	return security.JWT[Claims]{
+		Keys:     []security.Key{security.HS256(key)},
+		Issuer:   issuer,
+		Audience: audience,
+		Sources:  []depends.Source{security.BearerHeader(), security.SubprotocolToken("notes")},
+		Leeway:   time.Nanosecond, // in place of 30 s, to see the end
+	}
+}
+
+func newRouter(key []byte, accounts *Accounts) *wsroute.Router {
+	deps := depends.New()
+	depends.Supply(deps, accounts)
+	security.Use(deps, tokens(key))
+	depends.Provide(deps, currentUser, depends.Revalidate(10*time.Second))
+
+	ws := wsroute.New(deps, nil)
+	wsroute.Handle(ws, "/after", after, wsroute.Diagnose)
+	wsroute.Handle(ws, "/page/after", after, wsroute.AcceptThenClose)
+	actions := wsroute.HandleMessages(ws, "/actions", wsroute.Union[Event]{"acted": Acted{}}, wsroute.Require[Claims]())
+	wsroute.Answer(actions, "act", act, wsroute.Require[User]()) // asked for each message
+	return ws
 }
 
 func newApp(key []byte, accounts *Accounts) (*wsroute.Router, *gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.GET("/before", authenticate(key, accounts), before)
-
-	deps := depends.New()
-	depends.Supply(deps, accounts)
-	depends.Provide(deps, member, depends.Revalidate(10*time.Second))
-	security.Use(deps, security.JWT[Claims]{
-		Keys: []security.Key{security.HS256(key)}, Issuer: issuer, Audience: audience, Leeway: time.Nanosecond,
-	})
-	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/after", after)
+	// A real program checks who may ban.
+	engine.POST("/ban/:name", func(c *gin.Context) { accounts.Ban(c.Param("name")) })
+	ws := newRouter(key, accounts)
 	return ws, engine, ws.Mount(engine)
 }

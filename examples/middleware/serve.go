@@ -32,6 +32,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 	fmt.Println(signed)
+	fmt.Println("is the bearer token for ws://127.0.0.1:8080/before, /after, /page/after and /actions; this bans its owner:")
+	fmt.Println("curl -X POST http://127.0.0.1:8080/ban/ada")
 	return wsroute.Serve(ctx, "127.0.0.1:8080", ws, engine)
 }
 

@@ -39,12 +39,12 @@ var pains = []pain{
 	{
 		"P1", "security classes that work on a WebSocket", answered,
 		"A scheme reads the handshake request alone: one serves WebSockets, plain requests and `security.Authenticate`, and an unsafe one does not start.",
-		"S112, S113, examples/shared-providers/main_test.go TestOneUserForBoth, security/scheme_test.go TestSchemesThatMustNotStart",
+		"S112, S113, examples/authorising/main_test.go TestOneUserForBoth, security/scheme_test.go TestSchemesThatMustNotStart",
 	},
 	{
 		"P2", "a token from a browser, which sets no header", answered,
 		"A scheme looks in as many places as it names: subprotocol, cookie, query, ticket. What it takes is gone from the request, never selected as a subprotocol, and printed by nobody.",
-		"wsroute/credential_test.go TestEverySource, wsroute/secret_test.go TestNoSecretAnywhere, security/ticket_test.go TestATicketIsForOneUseOnePathAndOneOrigin, e2e/auth_ladder_test.go TestWhatABrowserCanShow",
+		"wsroute/credential_test.go TestEverySource, wsroute/secret_test.go TestNoSecretAnywhere, security/ticket_test.go TestATicketIsForOneUseOnePathAndOneOrigin, e2e/credentials_test.go TestWhatABrowserCanShow",
 	},
 	{
 		"P3", "an end to the connection whose token expires or is revoked", answered,
@@ -84,7 +84,7 @@ var pains = []pain{
 	{
 		"P10", "a database session that is not held for the whole connection", answered,
 		"`depends.Handshake` values are released with the 101 or the refusal; who would keep one is told so at Mount.",
-		"S71, S56, examples/cleanup/main_test.go TestOnePoolForMany",
+		"S71, S56, examples/lifecycle/main_test.go TestOnePoolForMany",
 	},
 	{
 		"P11", "dependencies for each message", unanswered,
@@ -134,7 +134,7 @@ var pains = []pain{
 	{
 		"P20", "a check of the Origin", answered,
 		"Before anything of the program runs; without `Config.Origins` only pages of the same host connect; of an IP address or localhost, if nobody is authenticated.",
-		"S111, wsroute/origin_test.go TestOriginMatrix, wsroute/origin_test.go TestOriginOnTheWire, e2e/auth_ladder_test.go TestAPageOfAnotherPort",
+		"S111, wsroute/origin_test.go TestOriginMatrix, wsroute/origin_test.go TestOriginOnTheWire, e2e/credentials_test.go TestAPageOfAnotherPort",
 	},
 	{
 		"P21", "HTTP middleware that runs for WebSockets", answered,

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/usher/depends"
+	"example.com/usher/wsroute"
+	"example.com/usher/wsroute/wstest"
+)
+
+func start(t *testing.T) *wstest.Server {
+	t.Helper()
+	ws, engine, err := newApp(key, &Accounts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wstest.StartHandler(t, ws, engine)
+}
+
+// TestHTTPClient asks as curl does, without a handshake: wsroute.Diagnose answers.
+func TestHTTPClient(t *testing.T) {
+	srv := start(t)
+	response, err := srv.Client().Get("http://" + srv.Host + "/after")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	response.Header.Del("Date")
+	got, err := httputil.DumpResponse(response, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/refused.txt", strings.ReplaceAll(string(got), "\r\n", "\n"))
+}
+
+// connect is a Go client that says why it was refused.
+func connect(ctx context.Context, dialer *websocket.Dialer, url, token string) (*websocket.Conn, string, error) {
+	header := http.Header{"Authorization": {"Bearer " + token}}
+	conn, response, err := dialer.DialContext(ctx, url, header)
+	if errors.Is(err, websocket.ErrBadHandshake) { // the server has answered, and not with 101
+		defer response.Body.Close()
+		return nil, response.Status + ", " + response.Header.Get("WWW-Authenticate"), err
+	}
+	return conn, "", err
+}
+
+// TestGoClient reads the refusal of its handshake.
+func TestGoClient(t *testing.T) {
+	srv := start(t)
+	dialer := &websocket.Dialer{NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return srv.Connect(ctx) }}
+	_, why, err := connect(t.Context(), dialer, "ws://"+srv.Host+"/after", "forged")
+	if want := `401 Unauthorized, Bearer error="invalid_token"`; err == nil || why != want {
+		t.Errorf("got %q, %v", why, err)
+	}
+}
+
+// TestPage connects as a browser does, with a subprotocol in place of a header.
+func TestPage(t *testing.T) {
+	srv := start(t)
+	page := func(token string) *wstest.Peer[string, string] {
+		return wstest.Dial[string, string](t, srv, "/page/after", wstest.Header("Origin", "http://"+srv.Host), wstest.Subprotocol("bearer, "+token))
+	}
+	if closed := page("forged").Closed(); *closed != (wsroute.CloseError{Code: 3000, Reason: "invalid_token"}) {
+		t.Errorf("closed with %v", closed)
+	}
+	signed, err := token(key, "ada", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := page(signed)
+	peer.Send("hi")
+	if got := peer.Receive(); got != "ada: hi" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestABanReachesTheNextMessage, and not one that comes ten seconds later.
+func TestABanReachesTheNextMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := start(t)
+		ada := wstest.Dial[string, string](t, srv, "/actions", bearer(t, "ada", time.Hour))
+		wstest.Converse(t, ada, `> {"type":"act"}`, `< {"type":"acted","by":"ada"}`)
+		response, err := srv.Client().Post("http://"+srv.Host+"/ban/ada", "", nil)
+		if err != nil || response.Body.Close() != nil || response.StatusCode != http.StatusOK {
+			t.Fatal(response, err)
+		}
+		wstest.Converse(t, ada, `> {"type":"act"}`, `< {"type":"error","reason":"banned"}`)
+	})
+}
+
+// TestRefused: strangers are, and everything else is tested with a user that is put in place.
+func TestRefused(t *testing.T) {
+	srv := wstest.Start(t, newRouter(key, &Accounts{}))
+	if got := wstest.Refused(t, srv, "/after"); got.Status != 401 || got.Problem.Reason != "credentials_required" {
+		t.Errorf("nobody: %d %s", got.Status, got.Problem.Reason)
+	}
+	srv = wstest.Start(t, newRouter(key, &Accounts{}), depends.OverrideValue(User{Name: "bob"}))
+	peer := wstest.Dial[string, string](t, srv, "/after")
+	peer.Send("hi")
+	if got := peer.Receive(); got != "bob: hi" {
+		t.Errorf("got %q", got)
+	}
+}
