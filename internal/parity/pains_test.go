@@ -87,9 +87,9 @@ var pains = []pain{
 		"S71, S56, examples/lifecycle/main_test.go TestOnePoolForMany",
 	},
 	{
-		"P11", "dependencies for each message", unanswered,
-		"Inputs are resolved once, and there is no lifetime of a message. `depends.Live` reads what is current whenever it is asked; what one message needs, the handler's loop calls as a function.",
-		"S44, wsroute/revalidate_test.go TestRevalidate",
+		"P11", "dependencies for each message", answered,
+		"On a route of `HandleMessages`, and of a `Call`, the input of a message is resolved for it: `depends.Message` values are made for one message and released before its answer. In a loop `depends.Live` reads what is current.",
+		"S44, wsroute/channel_deps_test.go TestAMessageHasDependencies, wsroute/revalidate_test.go TestRevalidate",
 	},
 	{
 		"P12", "dependencies that live as long as the program", answered,
@@ -128,8 +128,8 @@ var pains = []pain{
 	},
 	{
 		"P19", "background tasks", answered,
-		"What is to be done after the connection is a cleanup: the peer does not wait for it, and it has a time budget. A field that nothing fills does not start.",
-		"S68, S94, internal/faults/lifecycle_test.go TestRow35Cleanups",
+		"`Sender.Go` is work beside the connection, which ends with it and is waited for. What is to be done afterwards is a cleanup: the peer does not wait for it, and it has a time budget. A field that nothing fills does not start.",
+		"S68, S94, wsroute/call_test.go TestWorkBesideAConnection, internal/faults/lifecycle_test.go TestRow35Cleanups",
 	},
 	{
 		"P20", "a check of the Origin", answered,
@@ -193,12 +193,12 @@ var pains = []pain{
 	},
 	{
 		"P32", "a check of one's own around each route, and a look at the graph", partly,
-		"`wsroute.Require` on a group is the check, and a handler is a function that another can wrap. The graph is shown as the text of `Router.Explain`, not as data.",
-		"S45, wsroute/report_test.go TestExplain",
+		"`wsroute.Require` on a group is the check, and a handler is a function that another can wrap. `Router.Routes` has each route's parameters, credentials, guards and messages as data. Which provider needs which is in the text of `Router.Explain` alone: nothing but a reader has needed it, and data would be a promise.",
+		"S45, wsroute/report_test.go TestExplain, wsroute/routes_test.go TestRoutes",
 	},
 	{
 		"P33", "dependencies outside of routes", unanswered,
-		"A graph resolves for the routes of a router alone, plain HTTP ones included. A worker calls the providers, which are functions.",
+		"A graph resolves for the routes of a router alone, plain HTTP ones included. To resolve anywhere would make it a container to ask, which hides what a function needs. A worker calls the providers, which are functions.",
 		"wsroute/http_test.go TestHandleHTTP, examples/testing/main_test.go TestHandler",
 	},
 }
