@@ -299,18 +299,3 @@ func TestPanicsAtRegistrationNameTheirPlace(t *testing.T) {
 		}()
 	}
 }
-
-// TestTheReadmeShowsTheReport keeps the README's text the golden one.
-func TestTheReadmeShowsTheReport(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := os.ReadFile("testdata/six.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(readme), strings.TrimSpace(string(report))) {
-		t.Error("README.md does not show testdata/six.txt as it is")
-	}
-}
