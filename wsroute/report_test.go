@@ -23,7 +23,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// The program of the README's report: six mistakes on three routes.
+// Six mistakes on three routes.
 type (
 	Claims  struct{ jwt.RegisteredClaims }
 	User    struct{ Name string }

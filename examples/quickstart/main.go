@@ -1,5 +1,7 @@
-// Command quickstart is usher on one screen: a client with a good token joins a room, which
-// answers what it says.
+// Command quickstart is usher on one screen: rooms whose members talk, and a moderator who ends the
+// talk of one.
+//
+//	JWT_SECRET=$(openssl rand -base64 32) go run ./examples/quickstart
 package main
 
 import (
@@ -17,48 +19,68 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// User is the signed-in user. A handler that asks for a User gets one, or the connection is refused.
-type User struct{ Name string }
-
-type userInput struct {
-	Claims Claims // provided by security.JWT[Claims]
-	Users  Store  // supplied in newRouter
+// User is the signed-in user: whoever asks for one gets one, or the connection is refused.
+type User struct {
+	Name      string
+	Moderates bool
 }
 
-func currentUser(_ context.Context, in userInput) (User, error) {
+func currentUser(_ context.Context, in struct {
+	Claims Claims // provided by security.JWT[Claims]
+	Users  Store  // supplied in newRouter
+},
+) (User, error) {
 	if user, ok := in.Users[in.Claims.Subject]; ok {
 		return user, nil
 	}
 	return User{}, depends.Forbidden("unknown_user", nil)
 }
 
-type joinInput struct {
-	User  User
-	Room  string `path:"room"  validate:"alphanum,max=64"`
-	Since int    `query:"since" default:"0" validate:"gte=0"`
+// Moderator is a user who may do more.
+type Moderator struct{ User }
+
+func moderator(_ context.Context, in struct{ User User }) (Moderator, error) {
+	if !in.User.Moderates {
+		return Moderator{}, depends.Forbidden("not_a_moderator", nil)
+	}
+	return Moderator{in.User}, nil
 }
 
-func join(ctx context.Context, conn *wsroute.Conn[Say, Said], in joinInput) error {
-	for {
-		say, err := conn.Receive(ctx)
-		if err != nil {
-			return err // a normal disconnect is not an error in the log
-		}
-		if err := conn.Send(ctx, Said{From: in.User.Name, Text: say.Text}); err != nil {
-			return err
-		}
-	}
+type roomInput struct {
+	User   User
+	Room   string `path:"room" validate:"alphanum,max=64"`
+	Rooms  *Rooms
+	Sender wsroute.Sender[Event]
+}
+
+func enter(_ context.Context, in roomInput) error { return in.Rooms.Join(in.Sender, in.Room, in.User.Name) }
+
+func say(ctx context.Context, m Say, in roomInput) error {
+	return in.Rooms.Send(ctx, in.Room, Said{From: in.User.Name, Text: m.Text})
+}
+
+func end(ctx context.Context, _ struct{}, in roomInput) error {
+	return in.Rooms.Close(ctx, in.Room, wsroute.Audience{}, 4000, "ended by "+in.User.Name)
 }
 
 func newRouter(secret string) *wsroute.Router {
 	deps := depends.New()
-	depends.Supply(deps, Store{"1": {Name: "alice"}})
+	depends.Supply(deps, Store{"1": {Name: "alice", Moderates: true}, "2": {Name: "bob"}})
 	depends.Provide(deps, currentUser)
+	depends.Provide(deps, moderator)
 	security.Use(deps, security.JWT[Claims]{
 		Keys: []security.Key{security.HS256([]byte(secret))}, Issuer: "https://login.example", Audience: "rooms",
 	})
+	return routes(deps)
+}
+
+func routes(deps *depends.Graph) *wsroute.Router {
 	ws := wsroute.New(deps, nil)
-	wsroute.Handle(ws, "/rooms/:room", join)
+	depends.Supply(deps, wsroute.NewRooms[Event, string](ws, "rooms", events))
+	room := wsroute.HandleMessages(ws, "/rooms/:room", events)
+	wsroute.OnOpen(room, enter)
+	wsroute.On(room, "say", say)
+	wsroute.On(room, "end", end, wsroute.Require[Moderator]()) // asked for each message
 	return ws
 }
 
@@ -74,9 +96,11 @@ func main() {
 	}
 }
 
-type Claims struct{ jwt.RegisteredClaims }
-
-type Store map[string]User // in place of a database
+type (
+	Claims struct{ jwt.RegisteredClaims }
+	Store  map[string]User // in place of a database
+	Rooms  = wsroute.Rooms[Event, string]
+)
 
 type Say struct {
 	Text string `json:"text" validate:"min=1,max=500"`
@@ -86,3 +110,10 @@ type Said struct {
 	From string `json:"from"`
 	Text string `json:"text"`
 }
+
+// Event is what the server sends.
+type Event interface{ event() }
+
+func (Said) event() {}
+
+var events = wsroute.Union[Event]{"said": Said{}}
