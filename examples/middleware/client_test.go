@@ -1,17 +1,12 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"example.com/usher/depends"
 	"example.com/usher/wsroute"
@@ -41,27 +36,6 @@ func TestHTTPClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "testdata/refused.txt", strings.ReplaceAll(string(got), "\r\n", "\n"))
-}
-
-// connect is a Go client that says why it was refused.
-func connect(ctx context.Context, dialer *websocket.Dialer, url, token string) (*websocket.Conn, string, error) {
-	header := http.Header{"Authorization": {"Bearer " + token}}
-	conn, response, err := dialer.DialContext(ctx, url, header)
-	if errors.Is(err, websocket.ErrBadHandshake) { // the server has answered, and not with 101
-		defer response.Body.Close()
-		return nil, response.Status + ", " + response.Header.Get("WWW-Authenticate"), err
-	}
-	return conn, "", err
-}
-
-// TestGoClient reads the refusal of its handshake.
-func TestGoClient(t *testing.T) {
-	srv := start(t)
-	dialer := &websocket.Dialer{NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return srv.Connect(ctx) }}
-	_, why, err := connect(t.Context(), dialer, "ws://"+srv.Host+"/after", "forged")
-	if want := `401 Unauthorized, Bearer error="invalid_token"`; err == nil || why != want {
-		t.Errorf("got %q, %v", why, err)
-	}
 }
 
 // TestPage connects as a browser does, with a subprotocol in place of a header.

@@ -53,7 +53,9 @@ type roomInput struct {
 	Sender wsroute.Sender[Event]
 }
 
-func enter(_ context.Context, in roomInput) error { return in.Rooms.Join(in.Sender, in.Room, in.User.Name) }
+func enter(_ context.Context, in roomInput) error {
+	return in.Rooms.Join(in.Sender, in.Room, in.User.Name)
+}
 
 func say(ctx context.Context, m Say, in roomInput) error {
 	return in.Rooms.Send(ctx, in.Room, Said{From: in.User.Name, Text: m.Text})
