@@ -47,10 +47,10 @@ func moderator(_ context.Context, in struct{ User User }) (Moderator, error) {
 }
 
 type roomInput struct {
-	User   User
-	Room   string `path:"room" validate:"alphanum,max=64"`
-	Rooms  *Rooms
-	Sender wsroute.Sender[Event]
+	User   User                  // made by a provider: without one there is no connection
+	Room   string                `path:"room" validate:"alphanum,max=64"` // of the request
+	Rooms  *Rooms                // of the program
+	Sender wsroute.Sender[Event] // of the connection
 }
 
 func enter(_ context.Context, in roomInput) error {
