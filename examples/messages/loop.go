@@ -10,7 +10,7 @@ import (
 	"example.com/usher/wsroute"
 )
 
-// The second half of docs/messages.md: an auction, whose handlers have the loop to themselves.
+// The program of docs/loops.md: an auction, whose handlers have the loop to themselves.
 
 // Bid is a message of a bidder.
 type Bid struct {
