@@ -127,6 +127,7 @@ func (c *Config) brokerFaults() (bad []string) {
 const (
 	logEvery  = 10 * time.Second
 	logMargin = 30 * time.Second
+	logRetry  = 250 * time.Millisecond // after the first failure; each further one doubles it
 )
 
 // topic is one of the broker's.
@@ -165,11 +166,16 @@ type cluster struct {
 	topic // of revocations
 	rooms []*topic
 	gaps  chan struct{} // revocations may be missing
+	soon  chan struct{} // others have not been told of some
 	end   context.CancelFunc
 	ended sync.WaitGroup
 
-	mu      sync.Mutex
-	pending []Revocation // which others have not been told of
+	mu        sync.Mutex
+	pending   []Revocation // which others have not been told of
+	interrupt func()       // ends what catchUp asks the broker or the log
+
+	seen   map[string]bool // entries of the log, of the last look
+	failed bool            // which the log says once
 }
 
 // join connects with the other processes, and waits until the broker is there.
@@ -178,10 +184,15 @@ func (s *shared) join() error {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &cluster{gaps: make(chan struct{}, 1), end: cancel}
+	c := &cluster{
+		gaps: make(chan struct{}, 1), soon: make(chan struct{}, 1), end: cancel, interrupt: func() {},
+	}
 	c.join(s, "revoked", link.Hooks{
 		Receive: func(_ link.ID, data []byte) { c.revoked(data) },
 		Gap: func(string) {
+			c.mu.Lock()
+			c.interrupt() // what is under way may be lost
+			c.mu.Unlock()
 			select {
 			case c.gaps <- struct{}{}:
 			default: // they will be looked for anyway
@@ -231,12 +242,16 @@ func (c *cluster) leave() {
 	c.ended.Wait()
 }
 
-// revoked takes a revocation of another process, or of the log. One that is none means nobody.
-func (c *cluster) revoked(data []byte) {
-	var r Revocation
-	if json.Unmarshal(data, &r) == nil {
-		_, _ = c.shared.revoke(r)
+// revoked takes revocations of another process, or of the log. One that is none means nobody.
+func (c *cluster) revoked(entries ...[]byte) {
+	var all []Revocation
+	for _, data := range entries {
+		var r Revocation
+		if json.Unmarshal(data, &r) == nil && r != (Revocation{}) {
+			all = append(all, r)
+		}
 	}
+	c.shared.revokeAll(all)
 }
 
 // maxPending is how many revocations wait for the broker to come back.
@@ -269,22 +284,23 @@ func (c *cluster) publish(ctx context.Context, r Revocation) error {
 }
 
 // tellPending tells the others of what they have not been told, until that fails again.
-func (c *cluster) tellPending(ctx context.Context) {
+func (c *cluster) tellPending(ctx context.Context) (err error) {
 	c.mu.Lock()
 	pending := c.pending
 	c.pending = nil
 	c.mu.Unlock()
 	for i, r := range pending {
 		within, cancel := context.WithTimeout(ctx, c.shared.config.ResolveTimeout)
-		err := c.publish(within, r)
+		err = c.publish(within, r)
 		cancel()
 		if err != nil {
 			c.mu.Lock()
 			c.pending = append(c.pending, pending[i+1:]...)
 			c.mu.Unlock()
-			return
+			break
 		}
 	}
+	return err
 }
 
 // catchUp makes good what was lost, until ctx ends: it reads the log of revocations at each gap
@@ -292,53 +308,81 @@ func (c *cluster) tellPending(ctx context.Context) {
 // none, or it does not reach back, all connections are looked at again.
 func (c *cluster) catchUp(ctx context.Context) {
 	log := c.shared.config.RevocationLog
-	looks := time.NewTicker(logEvery)
-	defer looks.Stop()
+	next := time.NewTimer(logEvery)
+	defer next.Stop()
 	if log != nil {
 		select {
 		case c.gaps <- struct{}{}:
 		default: // it is live already
 		}
 	}
-	last, gap := time.Now().Add(-revokedFor), false
+	last, gap, retry := time.Now().Add(-revokedFor), false, logRetry
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.gaps:
-			gap = true
-		case <-looks.C:
+			gap, retry = true, logRetry
+		case <-c.soon:
+			next.Reset(logRetry)
+			continue
+		case <-next.C:
 		}
-		c.tellPending(ctx)
-		begun, complete, err := time.Now(), false, error(nil)
+		within, cancel := context.WithCancel(ctx)
+		c.mu.Lock()
+		c.interrupt = cancel
+		c.mu.Unlock()
+		err := c.tellPending(within)
+		begun, complete := time.Now(), false
 		if log != nil {
-			complete, err = c.read(ctx, log, begun.Sub(last)+logMargin)
+			var failed error
+			if complete, failed = c.read(within, log, begun.Sub(last)+logMargin); failed == nil {
+				last = begun // or the next look reaches back as far
+			}
+			err = errors.Join(err, failed)
 		}
-		if err == nil { // or the next look reaches back as far
-			last = begun
-		}
-		if gap && !complete {
+		if gap && !complete && within.Err() == nil {
 			c.shared.lookAgain()
 		}
+		cancel()
 		gap = false
+		if err == nil {
+			next.Reset(logEvery)
+			retry = logRetry
+		} else {
+			next.Reset(retry)
+			retry = min(2*retry, logEvery)
+		}
 	}
 }
 
-// read takes what the log has of late, and says whether it reaches back so far.
+// read takes what the log has of late and the last look has not seen, and says whether the log
+// reaches back so far.
 func (c *cluster) read(
 	ctx context.Context, log RevocationLog, age time.Duration,
 ) (complete bool, err error) {
 	within, cancel := context.WithTimeout(ctx, c.shared.config.ResolveTimeout)
 	defer cancel()
 	entries, complete, err := log.Since(within, age)
+	seen, unseen := make(map[string]bool, len(entries)), [][]byte(nil)
 	for _, entry := range entries {
-		c.revoked(entry)
+		if seen[string(entry)] = true; !c.seen[string(entry)] {
+			unseen = append(unseen, entry)
+		}
 	}
-	if err != nil && ctx.Err() == nil {
+	c.revoked(unseen...)
+	if err == nil {
+		c.seen, c.failed = seen, false
+		return complete, nil
+	}
+	if ctx.Err() == nil {
 		c.tell(BrokerInfo{Event: "error", Err: err})
-		c.shared.config.Logger.Warn("revocation log failed", "error", short(err.Error()))
+		if !c.failed {
+			c.shared.config.Logger.Warn("revocation log failed", "error", short(err.Error()))
+		}
+		c.failed = true
 	}
-	return complete && err == nil, err
+	return false, err
 }
 
 // lookAgainWithin is over how much time connections are looked at again.

@@ -49,6 +49,8 @@ type memoryLog struct {
 	at      []time.Time
 	emptied bool
 	fails   error
+	stuck   bool // Since does not answer
+	fragile int  // how often it fails
 	reads   atomic.Int32
 }
 
@@ -68,10 +70,21 @@ func (l *memoryLog) Append(_ context.Context, entry []byte) error {
 	return l.fails
 }
 
-func (l *memoryLog) Since(_ context.Context, age time.Duration) (entries [][]byte, complete bool, err error) {
+func (l *memoryLog) Since(ctx context.Context, age time.Duration) (entries [][]byte, complete bool, err error) {
 	l.reads.Add(1)
 	l.mu.Lock()
+	stuck := l.stuck
+	l.mu.Unlock()
+	if stuck {
+		<-ctx.Done()
+		return nil, false, ctx.Err()
+	}
+	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.fragile > 0 {
+		l.fragile--
+		return nil, false, errBroker
+	}
 	for i, at := range l.at {
 		if time.Since(at) <= age {
 			entries = append(entries, l.entries[i])
@@ -362,5 +375,54 @@ func TestTheLogIsReadAtTheStart(t *testing.T) {
 			t.Error("the log was not read")
 		}
 		srv.Stop()
+	})
+}
+
+// TestAGapIsLookedAfterAtOnce, also while the log does not answer a question from before, and when it
+// fails at first.
+func TestAGapIsLookedAfterAtOnce(t *testing.T) {
+	for name, fragile := range map[string]int{"stuck": 0, "fails twice": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &processes{log: &memoryLog{}}
+				here, there := p.router(nil), p.router(nil)
+				wstest.Start(t, here)
+				c := wstest.Dial[string, string](t, wstest.Start(t, there), "/ws?sub=ada")
+				time.Sleep(9500 * time.Millisecond) // the log is read half a second later
+				set := func(lost bool, fragile int) {
+					p.log.mu.Lock()
+					defer p.log.mu.Unlock()
+					p.log.stuck, p.log.fragile = lost && fragile == 0, fragile
+					p.broker.loses.Store(lost)
+				}
+				set(true, 0)
+				if _, err := here.Revoke(t.Context(), wsroute.Revocation{Subject: "ada"}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(1500 * time.Millisecond)
+				set(false, fragile)
+				begun := time.Now()
+				if end := untilClosed(c); end == nil || end.Reason != "revoked" || time.Since(begun) > 2*time.Second {
+					t.Errorf("%v after %v", end, time.Since(begun))
+				}
+			})
+		})
+	}
+}
+
+// TestWhatTheLogHasIsMetOnce: each look has the entries of half a minute.
+func TestWhatTheLogHasIsMetOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &processes{log: &memoryLog{}}
+		here, there := p.router(nil), p.router(nil)
+		wstest.Start(t, here)
+		srv := wstest.Start(t, there)
+		if _, err := here.Revoke(t.Context(), wsroute.Revocation{Subject: "ada", IssuedBefore: time.Now().Add(time.Hour)}); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(12 * time.Second)                            // it is heard, and read
+		c := wstest.Dial[string, string](t, srv, "/ws?sub=ada") // it is meant, and new: for the providers to refuse
+		time.Sleep(20 * time.Second)
+		c.Close(1000, "")
 	})
 }

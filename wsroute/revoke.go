@@ -66,7 +66,12 @@ func knownSince(who depends.Identity, began time.Time) time.Time {
 func (r *Router) Revoke(ctx context.Context, revocation Revocation) (ended int, err error) {
 	ended, err = r.shared.revoke(revocation)
 	if c := r.shared.cluster.Load(); c != nil && err == nil {
-		err = c.publish(ctx, revocation)
+		if err = c.publish(ctx, revocation); err != nil {
+			select {
+			case c.soon <- struct{}{}:
+			default: // it will be told anyway
+			}
+		}
 	}
 	return ended, err
 }
@@ -91,13 +96,27 @@ func (s *shared) revoke(r Revocation) (ended int, err error) {
 	if r == (Revocation{}) {
 		return 0, errors.New("wsroute: an empty revocation: set IssuedBefore to end all connections")
 	}
+	return s.revokeAll([]Revocation{r}), nil
+}
+
+// revokeAll meets revocations in one pass over all connections.
+func (s *shared) revokeAll(all []Revocation) (ended int) {
+	byKey := make(map[string][]Revocation, len(all))
+	var matching []*peer
 	h := &s.hub
 	h.mu.Lock()
-	h.remember(r, time.Now(), revokedFor+s.config.ResolveTimeout)
-	var matching []*peer
+	for _, r := range all {
+		h.remember(r, time.Now(), revokedFor+s.config.ResolveTimeout)
+		byKey[r.key()] = append(byKey[r.key()], r)
+	}
 	for p := range h.peers {
-		if r.matches(p.authorised.Identity(), p.since) {
-			matching = append(matching, p)
+		who := p.authorised.Identity()
+		meant := func(r Revocation) bool { return r.matches(who, p.since) }
+		for _, key := range keysOf(who) {
+			if slices.ContainsFunc(byKey[key], meant) {
+				matching = append(matching, p)
+				break
+			}
 		}
 	}
 	h.mu.Unlock()
@@ -106,7 +125,14 @@ func (s *shared) revoke(r Revocation) (ended int, err error) {
 			ended++
 		}
 	}
-	return ended, nil
+	return ended
+}
+
+// key is what a revocation is found by among those of [keysOf] a principal.
+func (r Revocation) key() string { return cmp.Or(r.TokenID, r.Session, r.Subject, r.Issuer) }
+
+func keysOf(who depends.Identity) [5]string {
+	return [...]string{who.TokenID, who.Session, who.Subject, who.Issuer, ""}
 }
 
 // remember adds a revocation to the recent ones. After a while, or when there are too many, those
@@ -125,7 +151,7 @@ func (h *hub) remember(r Revocation, now time.Time, keep time.Duration) {
 		old.IssuedBefore = r.IssuedBefore
 		return wider && old.Revocation == r
 	}
-	key := cmp.Or(r.TokenID, r.Session, r.Subject, r.Issuer)
+	key := r.key()
 	h.recent[key] = append(slices.DeleteFunc(h.recent[key], covered), revoked{r, now})
 }
 
@@ -137,7 +163,7 @@ func (h *hub) revokedSince(who depends.Identity, known, since time.Time) error {
 	if !known.After(h.forgotten) {
 		return ErrRevoked
 	}
-	for _, key := range [...]string{who.TokenID, who.Session, who.Subject, who.Issuer, ""} {
+	for _, key := range keysOf(who) {
 		for _, r := range slices.Concat(h.earlier[key], h.recent[key]) {
 			if !known.After(r.at) && r.matches(who, since) {
 				return ErrRevoked

@@ -173,6 +173,11 @@ func TestTheBrokerIsKilled(t *testing.T) {
 		}
 		all := c.connectAll()
 		t.Logf("%d connected, presence agrees after %v", len(all.clients), all.agrees(45*time.Second))
+		for i := range 300 { // so that the log has something to be read
+			if _, err := c.servers[i%3].ask("/revoke", url.Values{"sub": {fmt.Sprint("nobody", i)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for n := range kills() {
 			all.kill(n)
 		}

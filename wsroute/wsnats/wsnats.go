@@ -157,8 +157,13 @@ func (l *Log) Since(
 	if err != nil {
 		return nil, false, err
 	}
+	messages, err := consumer.Messages() // Next of the consumer itself asks the server for each
+	if err != nil {
+		return nil, false, err
+	}
+	defer messages.Stop()
 	for {
-		m, err := consumer.Next(jetstream.FetchContext(ctx))
+		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return nil, false, err
 		}

@@ -59,6 +59,9 @@ func (b broker) Subscribe(
 		message, err := sub.ReceiveTimeout(ctx, silence)
 		switch m := message.(type) {
 		case *redis.Subscription: // at first, and after each new connection
+			if err := b.answers(ctx); err != nil {
+				return err
+			}
 			live()
 		case *redis.Message:
 			receive([]byte(m.Payload))
@@ -78,6 +81,22 @@ func (b broker) Subscribe(
 			if err := sub.Ping(ctx); err != nil {
 				return err
 			}
+		}
+	}
+}
+
+// answers waits until the client's other connections can be used, too: for up to a second after the
+// server is back, go-redis has an error from before for them.
+func (b broker) answers(ctx context.Context) error {
+	for tries := 0; ; tries++ {
+		err := b.client.Ping(ctx).Err()
+		if err == nil || tries == 40 {
+			return err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
