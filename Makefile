@@ -9,7 +9,7 @@ CACHE  ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/usher
 KEY    := $(shell { $(GO) env GOVERSION; cat internal/tools/go.mod internal/tools/go.sum; } | cksum | cut -d ' ' -f 1)
 LINTER := $(CACHE)/golangci-lint-$(KEY)
 
-.PHONY: check test vet lint fmt fmt-check race database contract brokers observability processes differential fuzz fuzz-smoke tidy-check e2e bench bench-quick bench-smoke soak size
+.PHONY: check test vet lint fmt fmt-check race database contract brokers observability processes differential fuzz fuzz-smoke tidy-check e2e bench bench-quick bench-smoke peers soak size
 
 # Some tests, such as those that count allocations, run only without the race
 # detector: test and race are both of the check.
@@ -98,6 +98,10 @@ fuzz-smoke:
 # browser, nginx, node or npm the tests that need it are skipped, unless CI_E2E is set.
 e2e:
 	$(GO) -C e2e test -count=1 -v ./...
+
+# The same room in other frameworks, whose servers it installs; takes the machine for itself.
+peers:
+	$(GO) -C internal/peers run .
 
 # Clients that connect, talk, stall, vanish, are revoked and expire by chance.
 # SOAK_SEED=n repeats a run.
