@@ -53,7 +53,7 @@ var peers = []peer{
 	pythonPeer("fastapi", "FastAPI + uvicorn"),
 }
 
-// program is the command that runs a file of a peer's directory, with an interpreter if it needs one.
+// program is the command that runs a file of a peer's directory, by an interpreter if need be.
 func program(interpreter, file string) func(dir, port string) []string {
 	return func(dir, _ string) []string {
 		path := filepath.Join(dir, file)

@@ -15,7 +15,8 @@ func table(b *book, s size, all []installation, omitted []string) string {
 	var out strings.Builder
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(&out, format, args...) }
 	p("Measured on %s: %s/%s, %d cores%s, server and client on loopback.\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor())
+		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
+		processor())
 	p("Medians of %d rounds (memory: %d). Behind each is its ratio to usher, the median of those of\n"+
 		"the rounds.\n\n", s.rounds, s.idleRounds)
 	p("| server |")
