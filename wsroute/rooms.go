@@ -98,7 +98,9 @@ func NewRooms[Event, Presence any](
 	if s.mounted.Load().begun {
 		misuse("NewRooms %s after Mount", name)
 	}
-	rooms := &Rooms[Event, Presence]{shared: s, seed: maphash.MakeSeed(), types: map[string]reflect.Type{}}
+	rooms := &Rooms[Event, Presence]{
+		shared: s, seed: maphash.MakeSeed(), types: map[string]reflect.Type{},
+	}
 	rooms.table = presence.New(presence.Hooks{
 		Send:    func(frame []byte) { _ = rooms.post(frame, nil) }, // the others notice
 		SendAll: rooms.postPresence,
@@ -203,7 +205,9 @@ func (r *Rooms[Event, Presence]) tellAll() {
 }
 
 // in calls f with a room, nil if it has no members here, under the lock of its stripe.
-func (r *Rooms[Event, Presence]) in(room string, f func(*stripe[Event], *membership[Event]) error) error {
+func (r *Rooms[Event, Presence]) in(
+	room string, f func(*stripe[Event], *membership[Event]) error,
+) error {
 	s := &r.stripes[maphash.String(r.seed, room)%uint64(len(r.stripes))]
 	s.mu.Lock()
 	defer s.mu.Unlock()

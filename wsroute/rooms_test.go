@@ -592,6 +592,29 @@ func TestFaultsOfRooms(t *testing.T) {
 	}
 }
 
+// TestRoomsThatComeTooLate panic with what is wrong, and where.
+func TestRoomsThatComeTooLate(t *testing.T) {
+	ws := wsroute.New(depends.New(), quiet())
+	rooms := wsroute.NewRooms[string, nick](ws, "rooms", nil)
+	rooms.OnChange(func(string, []nick) {})
+	if _, err := ws.Handler(); err != nil {
+		t.Fatal(err)
+	}
+	for want, late := range map[string]func(){
+		"NewRooms more after Mount, at ":      func() { wsroute.NewRooms[string, nick](ws, "more", nil) },
+		"OnChange after Mount, or twice, at ": func() { rooms.OnChange(func(string, []nick) {}) },
+	} {
+		func() {
+			defer func() {
+				if text, _ := recover().(string); !strings.Contains(text, want) || !strings.Contains(text, "rooms_test.go") {
+					t.Errorf("%q is not in %q", want, text)
+				}
+			}()
+			late()
+		}()
+	}
+}
+
 func TestAPresenceThatDoesNotEncode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ws := wsroute.New(depends.New(), quiet())

@@ -69,7 +69,8 @@ type snapshot struct {
 
 // New returns an empty table.
 func New(hooks Hooks) *Table {
-	return &Table{hooks: hooks, own: view{rooms: map[string]map[uint64]entry{}}, others: map[link.ID]*view{}}
+	own := view{rooms: map[string]map[uint64]entry{}}
+	return &Table{hooks: hooks, own: own, others: map[link.ID]*view{}}
 }
 
 // Begin says which process the table's is.
@@ -131,7 +132,8 @@ func (t *Table) Present(room string) (values []any) {
 			views[id] = v
 		}
 	}
-	for _, id := range slices.SortedFunc(maps.Keys(views), func(a, b link.ID) int { return bytes.Compare(a[:], b[:]) }) {
+	byID := func(a, b link.ID) int { return bytes.Compare(a[:], b[:]) }
+	for _, id := range slices.SortedFunc(maps.Keys(views), byID) {
 		entries := views[id].rooms[room]
 		for _, number := range slices.Sorted(maps.Keys(entries)) {
 			values = append(values, entries[number].value)
@@ -223,7 +225,9 @@ func (t *Table) Receive(from link.ID, frame []byte) (ok bool) {
 	return !r.bad
 }
 
-func (t *Table) applied(from link.ID, version uint64, joined bool, room string, number uint64, data []byte) {
+func (t *Table) applied(
+	from link.ID, version uint64, joined bool, room string, number uint64, data []byte,
+) {
 	v := t.of(from)
 	if version != v.version+1 { // a snapshot had it, or those before it are lost
 		return
